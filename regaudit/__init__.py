@@ -1,0 +1,54 @@
+"""Static auditor of the regularizers in saved Keras models.
+
+import regaudit
+
+report = regaudit.audit("model.keras")
+assert report.ok, report.findings
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from regaudit.version import VERSION
+
+if TYPE_CHECKING:
+    from regaudit.auditing import audit
+    from regaudit.config import Config
+    from regaudit.errors import RegauditError, UnreadableModelError, UsageError
+    from regaudit.finding import Finding, Report, Severity, Suggestion
+    from regaudit.run import audit_files
+
+__version__ = VERSION
+
+_HOMES = {
+    "audit": "auditing",
+    "audit_files": "run",
+    "Config": "config",
+    "Finding": "finding",
+    "RegauditError": "errors",
+    "Report": "finding",
+    "Severity": "finding",
+    "Suggestion": "finding",
+    "UnreadableModelError": "errors",
+    "UsageError": "errors",
+}
+
+__all__ = [
+    "Config",
+    "Finding",
+    "RegauditError",
+    "Report",
+    "Severity",
+    "Suggestion",
+    "UnreadableModelError",
+    "UsageError",
+    "audit",
+    "audit_files",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `regaudit --version` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'regaudit' has no attribute {name!r}")
+    return getattr(import_module(f"regaudit.{_HOMES[name]}"), name)

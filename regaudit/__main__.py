@@ -1,0 +1,6 @@
+"""`python -m regaudit`."""
+
+from regaudit.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""One file in, one report out: read, measure, check, advise."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regaudit.config import Config
+from regaudit.errors import RegauditError, UnknownFormatError, UnreadableModelError
+from regaudit.finding import Failure, Finding, Report
+from regaudit.format import Artifact, Format
+from regaudit.measures import Moments, measure
+from regaudit.model import Skip
+from regaudit.penalty import penalties
+from regaudit.registry import formats
+from regaudit.rule import Evidence
+
+
+def audit(model: str | os.PathLike[str], config: Config | None = None) -> Report:
+    """Audit one saved model.
+
+    Args:
+        model: path of the file.
+        config: rules and thresholds; all rules with their own by default.
+
+    Returns:
+        The report. A file that cannot be read makes a report with a `failure`, never an error.
+    """
+    file = Path(model)
+    name = str(model)
+    size = None
+    try:
+        size = _size(file)
+        plugin = recognize(file)
+        with plugin.read(file) as artifact:
+            return _report(name, size, plugin, artifact, config or Config.default())
+    except RegauditError as error:
+        return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        return Report(name, size=size, failure=Failure("UnreadableModelError", message))
+    except MemoryError:
+        message = "reading it takes more memory than this machine has"
+        return Report(name, size=size, failure=Failure("UnsafeFileError", message))
+
+
+def recognize(file: Path) -> Format:
+    """Return the format that the content of a file is of.
+
+    Raises:
+        UnreadableModelError: there is no such file, or it is empty.
+        UnknownFormatError: no format recognizes it.
+    """
+    for plugin in formats():
+        if plugin.sniff(file):
+            return plugin
+    raise UnknownFormatError(_what_it_is(file))
+
+
+def _size(file: Path) -> int:
+    if not file.exists():
+        raise UnreadableModelError("no such file")
+    return file.stat().st_size
+
+
+def _what_it_is(file: Path) -> str:
+    """Name what lies there instead of a model."""
+    if file.is_dir():
+        return "a directory, and no saved model in itself"
+    with file.open("rb") as stream:
+        head = stream.read(64)
+    if not head:
+        return "an empty file"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the model itself: run `git lfs pull`"
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "an HDF5 file: this version reads `.keras` archives; save the model as `.keras`"
+    if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
+        return "a text file, not a saved Keras model"
+    return "not a saved Keras model: its content is of no known format"
+
+
+def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
+    moments, unread = _measure(artifact)
+    model = artifact.model
+    evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors))
+    today = datetime.now(UTC).date()
+    findings = [
+        finding
+        for rule in config.rules
+        for finding in rule.check(evidence)
+        if not any(ignore.covers(finding, name, today) for ignore in config.ignores)
+    ]
+    return Report(
+        file=name,
+        format=plugin.name,
+        size=size,
+        model=model,
+        moments=moments,
+        penalties=evidence.penalties,
+        findings=tuple(sorted(findings, key=_worst_first)),
+        skipped=(*artifact.skipped, *unread),
+    )
+
+
+def _worst_first(finding: Finding) -> tuple[int, str]:
+    return (-finding.severity, finding.code)
+
+
+def _measure(artifact: Artifact) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
+    """Measure every weight; if one cannot be read, measure them singly and say which."""
+    weights = [weight for _, weight in artifact.model.weights()]
+    work = [(artifact.tensors[weight.stored_path], weight.units) for weight in weights]
+    try:
+        measured = measure(work, threads=os.cpu_count() or 1)
+    except UnreadableModelError:
+        moments: dict[str, Moments] = {}
+        skipped = []
+        for weight, job in zip(weights, work, strict=True):
+            try:
+                moments[weight.stored_path] = measure([job])[0]
+            except UnreadableModelError as error:
+                skipped.append(Skip(weight.path, str(error)))
+        return moments, tuple(skipped)
+    return dict(zip((weight.stored_path for weight in weights), measured, strict=True)), ()

@@ -1,0 +1,43 @@
+"""`regaudit explain`: what a rule finds, why it matters and what to do."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from regaudit.rule import Rule
+
+
+@click.command()
+@click.argument("rule", required=False)
+@click.option("--all", "every", is_flag=True, help="Explain every rule.")
+def explain(rule: str | None, every: bool) -> None:
+    """Explain a RULE, given by code or name."""
+    from regaudit.registry import rules
+
+    if every:
+        click.echo("\n".join(_explanation(one) for one in rules()), nl=False)
+    elif rule is not None:
+        click.echo(_explanation(_find(rule)), nl=False)
+    else:
+        message = "name a rule, or give --all; `regaudit rules` lists them"
+        raise click.UsageError(message)
+
+
+def _find(rule: str) -> type["Rule"]:
+    from regaudit.config import did_you_mean
+    from regaudit.registry import rules
+
+    names = {name: one for one in rules() for name in (one.about.code, one.about.name)}
+    found = names.get(rule.upper()) or names.get(rule.lower())
+    if found is None:
+        raise click.UsageError(f"no rule is called {rule!r}{did_you_mean(rule, names)}")
+    return found
+
+
+def _explanation(rule: type["Rule"]) -> str:
+    from dataclasses import fields
+
+    from regaudit.wording import explanation
+
+    return explanation(rule.about, {field.name: field.default for field in fields(rule)})

@@ -1,0 +1,152 @@
+"""Options that several commands share, and what they come to."""
+
+import os
+import pkgutil
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import regaudit.renderers
+
+if TYPE_CHECKING:
+    from regaudit.config import Config
+    from regaudit.finding import Report
+    from regaudit.renderer import View
+
+FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
+"""Output formats: the modules of `regaudit.renderers` are named for them."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def auditing(command: _Command) -> _Command:
+    """Add what every command takes that audits: models, rules and settings."""
+    for option in (
+        click.option("--isolated", is_flag=True, help="Read no settings file."),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Settings from FILE, not from the nearest regaudit.toml or pyproject.toml.",
+        ),
+        click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
+        click.option(
+            "--select",
+            multiple=True,
+            metavar="RULE",
+            help="Only these rules: a code, a name, or a prefix such as REG1.",
+        ),
+        click.argument("models", nargs=-1, metavar="[MODEL]..."),
+    ):
+        command = option(command)
+    return command
+
+
+def printing(command: _Command) -> _Command:
+    """Add what every command takes that prints: format, file, colour, and what to show."""
+    for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colour; auto heeds NO_COLOR and FORCE_COLOR.",
+        ),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Every finding, not the first few of each rule."
+        ),
+        click.option(
+            "--layer",
+            default="*",
+            metavar="GLOB",
+            help="Show only layers whose path matches, such as 'encoder/*'.",
+        ),
+        click.option(
+            "-o",
+            "--output-file",
+            "output",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write to FILE, not to standard output.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(FORMATS),
+            default="terminal",
+            show_default=True,
+            help="Output format.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def run_audit(
+    options: dict[str, Any], outputs: Iterable[Path | None], fail_on: str | None = None
+) -> tuple[list["Report"], "Config"]:
+    """Audit what the command line names, or what the settings name, or what lies below.
+
+    Raises:
+        click.UsageError: a wrong setting or rule, or an output that is one of the models.
+    """
+    from regaudit.errors import UsageError
+    from regaudit.run import audit_files, find_models
+
+    try:
+        config = _config(options).narrowed(options["select"], options["ignore"], fail_on)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    targets = options["models"] or config.models or (".",)
+    for output in filter(None, outputs):
+        for target in targets:
+            if any(_same(output, Path(file)) for file in find_models(target)):
+                raise click.UsageError(f"{output} is a model to audit: write somewhere else")
+    return list(audit_files(targets, config)), config
+
+
+def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View":
+    """Return what is to be shown, and what the place of output can show."""
+    from regaudit.renderer import View
+
+    terminal = output is None and sys.stdout.isatty()
+    return View(
+        layer=options.get("layer", "*"),
+        verbose=options.get("verbose", True),
+        width=shutil.get_terminal_size().columns if terminal else 80,
+        color=output is None and _wants_color(options.get("color", "never")),
+        **settings,
+    )
+
+
+def render(format_: str, reports: list["Report"], view: "View") -> str:
+    """Return the reports in one of `FORMATS`."""
+    from regaudit.registry import renderers, rules
+
+    return renderers()[format_].render(reports, [rule.about for rule in rules()], view)
+
+
+def _config(options: dict[str, Any]) -> "Config":
+    from regaudit.config import Config, find_config, read_config
+
+    if options["isolated"]:
+        return Config.default()
+    file = options["config_file"] or find_config(Path.cwd())
+    return read_config(file) if file else Config.default()
+
+
+def _same(output: Path, model: Path) -> bool:
+    return output.exists() and model.exists() and output.samefile(model)
+
+
+def _wants_color(choice: str) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()

@@ -1,0 +1,57 @@
+"""Printing and writing, and the exit code."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from regaudit.finding import Report
+
+OK, FINDINGS, USAGE, UNREADABLE = range(4)
+"""Exit codes: nothing to say; findings; wrong usage; something could not be audited."""
+
+
+def emit(text: str, output: Path | None) -> None:
+    """Print the text, or put it in the place of a file, as a whole.
+
+    Raises:
+        click.UsageError: the file cannot be written; what was there is untouched.
+    """
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with _replacing(output) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
+
+
+def unreadable(reports: Sequence["Report"]) -> int:
+    """Return the exit code that wins over findings: 3 if anything could not be audited, else 0."""
+    return UNREADABLE if not reports or any(report.failure for report in reports) else OK
+
+
+@contextlib.contextmanager
+def _replacing(output: Path) -> Iterator[IO[bytes]]:
+    """Yield a temporary file beside `output` that takes its place once it is complete."""
+    with tempfile.NamedTemporaryFile(
+        dir=output.parent, prefix=f".{output.name}.", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(output)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,28 @@
+"""Everything that can go wrong on purpose.
+
+RegauditError
+├─ UsageError               unknown rule, unknown setting, bad value      exit 2
+└─ UnreadableModelError     the file is missing, damaged or not a model   exit 3, the run goes on
+   ├─ UnknownFormatError    no format recognizes the content
+   └─ UnsafeFileError       reading on would follow a link or exhaust the machine
+"""
+
+
+class RegauditError(Exception):
+    """Any error that regaudit raises on purpose; its text is one line for the user."""
+
+
+class UsageError(RegauditError):
+    """The request is wrong: an unknown rule, setting or value."""
+
+
+class UnreadableModelError(RegauditError):
+    """The file is missing, damaged, or not a saved model."""
+
+
+class UnknownFormatError(UnreadableModelError):
+    """No format recognizes the content of the file."""
+
+
+class UnsafeFileError(UnreadableModelError):
+    """Reading on would leave the file or allocate far more than it holds."""

@@ -1,0 +1,161 @@
+"""What an audit says: findings with suggestions, and the report of one file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import prod
+
+from regaudit.measures import Moments
+from regaudit.model import Layer, Model, Skip, Weight
+
+
+class Severity(IntEnum):
+    """How bad a finding is; ordered, so that thresholds compare."""
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change to a layer's configuration, as data."""
+
+    layer: str
+    """Path of the layer."""
+    key: str
+    """Key of its configuration: `kernel_regularizer`."""
+    value: Mapping[str, object] | None
+    """The serialized regularizer to put there; None removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A concrete change worth making to one weight."""
+
+    weight: str
+    """Path of the weight."""
+    code: str
+    """Keras constructor argument: `kernel_regularizer=keras.regularizers.L2(0.0002)`."""
+    edits: tuple[Edit, ...]
+    penalty: float
+    """What the change adds to the loss at today's weights."""
+    reason: str
+    """Where the strength comes from, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault in one place."""
+
+    code: str
+    name: str
+    severity: Severity
+    path: str
+    """Path of the weight or the layer."""
+    message: str
+    """What is wrong, with the numbers that decided it, in one sentence."""
+    observed: Mapping[str, float | int | str] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+    """What was weighed in favour of the model."""
+    suggestion: Suggestion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file could not be audited."""
+
+    kind: str
+    """Name of the error's class."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the file was examined."""
+
+    layers: int
+    weights: int
+    """Stored weights, optimizer variables apart."""
+    measured: int
+    skipped: tuple[Skip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The audit of one file."""
+
+    file: str
+    """As it was named by the user."""
+    format: str | None = None
+    size: int | None = None
+    """Bytes."""
+    model: Model | None = None
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+    """By `Weight.stored_path`."""
+    penalties: Mapping[str, float | None] = field(default_factory=dict)
+    """By `Weight.path`; None where the file does not tell."""
+    findings: tuple[Finding, ...] = ()
+    """Worst first."""
+    skipped: tuple[Skip, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file was audited and no finding is an error."""
+        return self.failure is None and self.worst < Severity.ERROR
+
+    @property
+    def worst(self) -> int:
+        """Highest severity among the findings; 0 without findings."""
+        return max((finding.severity for finding in self.findings), default=0)
+
+    @property
+    def penalty(self) -> float:
+        """What the weights add to the loss, as far as the file tells: `sum(model.losses)`."""
+        return sum(value for value in self.penalties.values() if value is not None)
+
+    @property
+    def penalty_complete(self) -> bool:
+        """Whether every regularizer's strength could be read."""
+        if any(value is None for value in self.penalties.values()):
+            return False
+        layers = self.model.layers if self.model else ()
+        return not any(
+            regularizer.status == "unknown"
+            for layer in layers
+            for regularizer in layer.unplaced.values()
+        )
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the file was examined."""
+        if self.model is None:
+            return Coverage(0, 0, 0, self.skipped)
+        weights = sum(1 for _ in self.model.weights())
+        return Coverage(len(self.model.layers), weights, len(self.moments), self.skipped)
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """The suggestions of all findings."""
+        return tuple(finding.suggestion for finding in self.findings if finding.suggestion)
+
+    def share(self, weight: Weight) -> float | None:
+        """Return the weight's share of the total penalty."""
+        penalty = self.penalties.get(weight.path)
+        return penalty / self.penalty if penalty is not None and self.penalty else None
+
+
+def dead_parameters(layer: Layer, weight: Weight, dead: int) -> int:
+    """Parameters that pruning `dead` units of a weight would save: its columns and its biases."""
+    if weight.units is None or not weight.units.units:
+        return 0
+    per_unit = prod(weight.shape) // weight.units.units
+    for other in layer.weights:
+        if other.role == "bias" and other.size % weight.units.units == 0:
+            per_unit += other.size // weight.units.units
+            break
+    return dead * per_unit

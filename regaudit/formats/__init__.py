@@ -1,0 +1,1 @@
+"""The file formats, one a module; a new module is found by itself."""

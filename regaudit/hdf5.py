@@ -1,0 +1,250 @@
+"""HDF5 datasets as tensors: the one door to h5py.
+
+Only plain datasets of numbers that lie inside the file are let through. Links that leave their
+place, external and virtual storage and sizes far beyond what is stored are refused by name.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import ml_dtypes
+import numpy as np
+
+from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.limits import CHUNK_BYTES, GROUP_DEPTH, INFLATION, OBJECTS, UNSTORED_BYTES
+from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTensor:
+    """A chunked or compressed dataset, read through HDF5 while its file is open."""
+
+    dataset: h5py.Dataset
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.dataset.shape)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Array]:
+        """Yield the values in C order, some rows of chunks at a time.
+
+        Raises:
+            UnreadableModelError: a chunk cannot be decoded.
+        """
+        size = prod(self.shape)
+        stop = size if stop is None else min(stop, size)
+        if start >= stop:
+            return
+        try:
+            yield from self._slabs((), start, stop)
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"a weight cannot be decoded ({_one_line(error)})"
+            raise UnreadableModelError(message) from error
+
+    def _slabs(self, index: tuple[int, ...], start: int, stop: int) -> Iterator[Array]:
+        """Yield values `start` to `stop` of the subarray at `index`."""
+        shape = self.shape[len(index) :]
+        row = prod(shape[1:])
+        if shape and row > 8 * BLOCK:
+            for at in range(start // row, -(-stop // row)):
+                low, high = max(start - at * row, 0), min(stop - at * row, row)
+                yield from self._slabs((*index, at), low, high)
+            return
+        if not shape:
+            yield self._as_flat(self.dataset[index])
+            return
+        chunk = self.dataset.chunks[len(index)] if self.dataset.chunks else 1
+        rows = max(BLOCK // max(row, 1), min(chunk, 8 * BLOCK // max(row, 1)), 1)
+        for at in range(start // row, -(-stop // row), rows):
+            flat = self._as_flat(self.dataset[(*index, slice(at, at + rows))])
+            yield flat[max(start - at * row, 0) : stop - at * row]
+
+    def _as_flat(self, values: Any) -> Array:
+        return np.atleast_1d(np.asarray(values)).reshape(-1).view(self.dtype)
+
+
+@contextmanager
+def opened(file: Path, offset: int = 0, size: int | None = None) -> Iterator[h5py.File]:
+    """Open the HDF5 file that lies in `size` bytes from `offset` of `file`.
+
+    Raises:
+        UnreadableModelError: it is damaged or cut short.
+    """
+    stream: Any = file if offset == 0 and size is None else _Window(file, offset, size or 0)
+    try:
+        with h5py.File(stream, "r") as hdf5:
+            yield hdf5
+    except (OSError, RuntimeError, KeyError) as error:
+        message = f"its HDF5 content is damaged or cut short ({_one_line(error)})"
+        raise UnreadableModelError(message) from error
+    finally:
+        if isinstance(stream, _Window):
+            stream.close()
+
+
+def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
+    """List all groups and datasets; the values stay on disk.
+
+    Args:
+        hdf5: the opened file.
+        file: where its bytes lie, `offset` bytes from the start.
+        offset: see `file`.
+
+    Raises:
+        UnsafeFileError: a link, external or virtual storage, or a size beyond the limits.
+        UnreadableModelError: the file is damaged or cut short.
+    """
+    return _Tree(file, offset).group(hdf5.id, "", 0)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """One reading of a file: what was visited and where the bytes lie."""
+
+    file: Path
+    offset: int
+    end: int = field(init=False)
+    visited: set[int] = field(default_factory=set)
+    objects: int = 0
+
+    def __post_init__(self) -> None:
+        self.end = self.file.stat().st_size
+
+    def group(self, gid: h5py.h5g.GroupID, path: str, depth: int) -> TensorGroup:
+        address = h5py.h5o.get_info(gid).addr
+        if address in self.visited:
+            raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
+        self.visited.add(address)
+        if depth > GROUP_DEPTH:
+            raise UnsafeFileError(f"HDF5 groups are nested more than {GROUP_DEPTH} deep")
+        tensors: dict[str, Tensor] = {}
+        groups: dict[str, TensorGroup] = {}
+        unreadable: dict[str, str] = {}
+        for raw in gid:
+            self.objects += 1
+            if self.objects > OBJECTS:
+                raise UnsafeFileError(f"more than {OBJECTS} HDF5 objects")
+            key = raw.decode("utf-8", "backslashreplace")
+            below = f"{path}/{key}"
+            if gid.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+                raise UnsafeFileError(
+                    f"HDF5 link {below!r} leads elsewhere: links are not followed"
+                )
+            child = h5py.h5o.open(gid, raw)
+            if isinstance(child, h5py.h5g.GroupID):
+                groups[key] = self.group(child, below, depth + 1)
+            elif isinstance(child, h5py.h5d.DatasetID):
+                fault = _unmeasurable(child)
+                if fault:
+                    unreadable[key] = fault
+                else:
+                    tensors[key] = self.tensor(child, below)
+        return TensorGroup(tensors, groups, unreadable, _name_attribute(gid))
+
+    def tensor(self, dsid: h5py.h5d.DatasetID, path: str) -> Tensor:
+        plist = dsid.get_create_plist()
+        layout = plist.get_layout()
+        if layout == h5py.h5d.VIRTUAL:
+            raise UnsafeFileError(f"dataset {path!r} is virtual: its values lie in other files")
+        if plist.get_external_count():
+            raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
+        shape, dtype = tuple(dsid.shape), _dtype(dsid)
+        declared = prod(shape) * dtype.itemsize
+        stored = dsid.get_storage_size()
+        if declared > max(INFLATION * stored, UNSTORED_BYTES):
+            message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}"
+            raise UnsafeFileError(message)
+        offset = dsid.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
+        if offset is not None and stored >= declared:
+            if self.offset + offset + declared > self.end:
+                raise UnreadableModelError(
+                    f"it ends before the values of {path!r}: it is cut short"
+                )
+            return StoredTensor(self.file, self.offset + offset, shape, dtype)
+        dataset = h5py.Dataset(dsid)
+        if declared <= UNSTORED_BYTES and layout != h5py.h5d.CHUNKED:
+            return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
+        if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > CHUNK_BYTES:
+            raise UnsafeFileError(f"dataset {path!r} has chunks of over {CHUNK_BYTES:,} bytes")
+        return DatasetTensor(dataset, dtype)
+
+
+def _unmeasurable(dsid: h5py.h5d.DatasetID) -> str:
+    """Why the dataset holds no array of numbers; empty when it does."""
+    if dsid.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+        return "it holds no values"
+    kind = dsid.get_type().get_class()
+    if kind in {h5py.h5t.INTEGER, h5py.h5t.FLOAT}:
+        itemsize = dsid.get_type().get_size()
+        return "" if itemsize <= 8 else f"numbers of {itemsize} bytes are not supported"
+    try:
+        return "" if _dtype(dsid).kind in "fiub" else "it does not hold numbers"
+    except TypeError:
+        return "it does not hold numbers"
+
+
+def _dtype(dsid: h5py.h5d.DatasetID) -> np.dtype[Any]:
+    """NumPy's dtype; two opaque bytes are Keras's way to store bfloat16."""
+    dtype: np.dtype[Any] = dsid.dtype
+    return np.dtype(ml_dtypes.bfloat16) if dtype == np.dtype("V2") else dtype
+
+
+def _name_attribute(gid: h5py.h5g.GroupID) -> str | None:
+    if not h5py.h5a.exists(gid, b"name"):
+        return None
+    try:
+        value = h5py.Group(gid).attrs["name"]
+    except (OSError, TypeError, ValueError, UnicodeDecodeError):
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    return value if isinstance(value, str) else None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+class _Window(io.RawIOBase):
+    """Some bytes of a file as a file of its own."""
+
+    def __init__(self, file: Path, offset: int, size: int) -> None:
+        self._stream: BinaryIO = file.open("rb")
+        self._offset = offset
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = max(min(len(view), self._size - self._at), 0)
+        self._stream.seek(self._offset + self._at)
+        count = self._stream.readinto(view[:wanted])  # type: ignore[attr-defined]
+        self._at += count
+        return int(count)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

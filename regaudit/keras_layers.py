@@ -1,0 +1,314 @@
+"""Which weights each built-in layer owns, in stored order, and which key regularizes each.
+
+Checked against real Keras by `fixtures/roles.py`, layer by layer and option by option.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from regaudit.tensor import UnitView
+
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one weight in a layer."""
+
+    role: str
+    regularizer_key: str | None = None
+    """The layer's key that regularizes it; None where Keras offers none."""
+    at: str = ""
+    """Attribute of the sublayer that stores it, `cell` or `query_dense`; empty for the layer."""
+    below: str = ""
+    """Name of that sublayer in Keras's path."""
+    trainable: bool = True
+    """False for statistics and scales, which training never changes by gradient."""
+    when: Callable[[Config], bool] = lambda _: True
+    """Whether the layer has this weight at all, by its configuration."""
+    units: Callable[[Shape, Config], UnitView | None] = lambda _shape, _config: None
+    """How the layer's outputs lie in the weight."""
+
+    @property
+    def constraint_key(self) -> str | None:
+        """The layer's key that constrains it."""
+        key = self.regularizer_key
+        return None if key is None else key.replace("_regularizer", "_constraint")
+
+
+def _view(shape: Shape, first: int, last: int) -> UnitView:
+    """See axes `first` to `last` as the outputs."""
+    return UnitView(prod(shape[:first]), prod(shape[first : last + 1]), prod(shape[last + 1 :]))
+
+
+def last_axis(shape: Shape, _config: Config) -> UnitView | None:
+    """Outputs along the last axis: dense and convolution kernels, embedding features."""
+    return _view(shape, len(shape) - 1, len(shape) - 1) if len(shape) > 1 else None
+
+
+def _last_two_axes(shape: Shape, _config: Config) -> UnitView | None:
+    """Outputs are channel times multiplier: depthwise kernels; heads times size: attention."""
+    return _view(shape, len(shape) - 2, len(shape) - 1) if len(shape) > 1 else None
+
+
+def _next_to_last_axis(shape: Shape, _config: Config) -> UnitView | None:
+    """Outputs before inputs: transposed convolutions."""
+    return _view(shape, len(shape) - 2, len(shape) - 2) if len(shape) > 1 else None
+
+
+def _gates(count: int) -> Callable[[Shape, Config], UnitView | None]:
+    """Outputs repeated for each gate along the last axis: all gates of a unit belong to it."""
+
+    def units(shape: Shape, _config: Config) -> UnitView | None:
+        if len(shape) < 2 or shape[-1] % count:
+            return None
+        return UnitView(prod(shape[:-1]) * count, shape[-1] // count, 1)
+
+    return units
+
+
+def _einsum(shape: Shape, config: Config) -> UnitView | None:
+    """Outputs are the kernel's letters that the input lacks, if they stand side by side."""
+    equation = config.get("equation")
+    if not isinstance(equation, str) or equation.count(",") != 1:
+        return None
+    inputs, rest = equation.split(",")
+    kernel = rest.split("->")[0]
+    axes = [axis for axis, letter in enumerate(kernel) if letter not in inputs]
+    if len(kernel) != len(shape) or not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        return None
+    return _view(shape, axes[0], axes[-1])
+
+
+def _on(key: str, *, default: bool) -> Callable[[Config], bool]:
+    return lambda config: bool(config.get(key, default))
+
+
+_with_bias = _on("use_bias", default=True)
+_with_rms = _on("rms_scaling", default=False)
+
+
+def _with_beta(config: Config) -> bool:
+    return bool(config.get("center", True)) and not _with_rms(config)
+
+
+def _with_gamma(config: Config) -> bool:
+    return bool(config.get("scale", True)) or _with_rms(config)
+
+
+KERNEL = Slot("kernel", "kernel_regularizer", units=last_axis)
+BIAS = Slot("bias", "bias_regularizer", when=_with_bias)
+EMBEDDINGS = Slot("embeddings", "embeddings_regularizer", units=last_axis)
+SCALE = Slot("scale", when=_on("use_scale", default=False))
+GAMMA = Slot("gamma", "gamma_regularizer", when=_with_gamma)
+BETA = Slot("beta", "beta_regularizer", when=_with_beta)
+RENORM = _on("renorm", default=False)
+
+DENSE = (KERNEL, BIAS)
+EINSUM = (
+    replace(KERNEL, units=_einsum),
+    replace(BIAS, when=lambda config: config.get("bias_axes") is not None),
+)
+TRANSPOSED = (replace(KERNEL, units=_next_to_last_axis), BIAS)
+DEPTHWISE = (replace(KERNEL, regularizer_key="depthwise_regularizer", units=_last_two_axes), BIAS)
+SEPARABLE = (
+    Slot("depthwise_kernel", "depthwise_regularizer", units=_last_two_axes),
+    Slot("pointwise_kernel", "pointwise_regularizer", units=last_axis),
+    BIAS,
+)
+SCALE_AND_SHIFT = (GAMMA, BETA)
+
+
+def _cell(gates: int) -> tuple[Slot, ...]:
+    return (
+        Slot("kernel", "kernel_regularizer", units=_gates(gates)),
+        Slot("recurrent_kernel", "recurrent_regularizer", units=_gates(gates)),
+        BIAS,
+    )
+
+
+def _recurrent(gates: int, cell: str) -> tuple[Slot, ...]:
+    """A recurrent layer keeps its weights in a cell of its own."""
+    return tuple(replace(slot, at="cell", below=cell) for slot in _cell(gates))
+
+
+def _projection(
+    at: str, below: str, units: Callable[[Shape, Config], UnitView | None]
+) -> tuple[Slot, ...]:
+    """One of the dense sublayers of an attention layer, governed by the layer's own keys."""
+    return (replace(KERNEL, at=at, below=below, units=units), replace(BIAS, at=at, below=below))
+
+
+def _gated(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    with_gate = _on("use_gate", default=False)
+    kernel, bias = slots
+    return (
+        replace(kernel, when=with_gate),
+        replace(bias, when=lambda config: with_gate(config) and _with_bias(config)),
+    )
+
+
+MULTI_HEAD = (
+    *_projection("key_dense", "key", _last_two_axes),
+    *_projection("output_dense", "attention_output", last_axis),
+    *_projection("query_dense", "query", _last_two_axes),
+    *_projection("value_dense", "value", _last_two_axes),
+    *_gated(_projection("_gate_dense", "gate", _last_two_axes)),
+)
+GROUPED_QUERY = (
+    *_gated(_projection("_gate_dense", "gate", _last_two_axes)),
+    *_projection("_key_dense", "key", _last_two_axes),
+    *_projection("_output_dense", "attention_output", last_axis),
+    *_projection("_query_dense", "query", _last_two_axes),
+    *_projection("_value_dense", "value", _last_two_axes),
+)
+
+
+def _statistic(role: str, when: Callable[[Config], bool] = lambda _: True) -> Slot:
+    return Slot(role, trainable=False, when=when)
+
+
+LAYERS: Mapping[str, tuple[Slot, ...]] = {
+    "Dense": DENSE,
+    "EinsumDense": EINSUM,
+    "Embedding": (EMBEDDINGS,),
+    "ReversibleEmbedding": (
+        EMBEDDINGS,
+        Slot(
+            "reverse_embeddings",
+            units=last_axis,
+            when=lambda config: not config.get("tie_weights", True),
+        ),
+    ),
+    "Conv1D": DENSE,
+    "Conv2D": DENSE,
+    "Conv3D": DENSE,
+    "Conv1DTranspose": TRANSPOSED,
+    "Conv2DTranspose": TRANSPOSED,
+    "Conv3DTranspose": TRANSPOSED,
+    "DepthwiseConv1D": DEPTHWISE,
+    "DepthwiseConv2D": DEPTHWISE,
+    "SeparableConv1D": SEPARABLE,
+    "SeparableConv2D": SEPARABLE,
+    "SimpleRNN": _recurrent(1, "simple_rnn_cell"),
+    "LSTM": _recurrent(4, "lstm_cell"),
+    "GRU": _recurrent(3, "gru_cell"),
+    "ConvLSTM1D": _recurrent(4, "conv_lstm_cell"),
+    "ConvLSTM2D": _recurrent(4, "conv_lstm_cell"),
+    "ConvLSTM3D": _recurrent(4, "conv_lstm_cell"),
+    "SimpleRNNCell": _cell(1),
+    "LSTMCell": _cell(4),
+    "GRUCell": _cell(3),
+    "BatchNormalization": (
+        GAMMA,
+        BETA,
+        _statistic("moving_mean"),
+        _statistic("moving_variance"),
+        _statistic("moving_stddev", RENORM),
+        _statistic("renorm_mean", RENORM),
+        _statistic("renorm_stddev", RENORM),
+    ),
+    "LayerNormalization": SCALE_AND_SHIFT,
+    "GroupNormalization": SCALE_AND_SHIFT,
+    "RMSNormalization": (Slot("scale"),),
+    "UnitNormalization": (),
+    "Normalization": tuple(
+        _statistic(role, when=lambda config: config.get("mean") is None)
+        for role in ("mean", "variance", "count")
+    ),
+    "PReLU": (Slot("alpha", "alpha_regularizer"),),
+    "Attention": (
+        SCALE,
+        Slot("concat_score_weight", when=lambda config: config.get("score_mode") == "concat"),
+    ),
+    "AdditiveAttention": (replace(SCALE, when=_on("use_scale", default=True)),),
+    "MultiHeadAttention": MULTI_HEAD,
+    "GroupQueryAttention": GROUPED_QUERY,
+    "GroupedQueryAttention": GROUPED_QUERY,
+    "SpectralNormalization": (),  # its own two stored arrays: see keras_config
+    "Discretization": (),
+}
+"""Slots of every built-in layer that can own weights, by class name."""
+
+WRAPPED: Mapping[str, Mapping[str, str]] = {
+    "TimeDistributed": {"layer": "layer"},
+    "SpectralNormalization": {"layer": "layer"},
+    "Wrapper": {"layer": "layer"},
+    "Bidirectional": {"forward_layer": "layer", "backward_layer": "backward_layer"},
+    "RNN": {"cell": "cell"},
+    "StackedRNNCells": {"cells": "cells"},
+}
+"""Layers around layers: stored attribute -> key of the configuration that holds the inner one."""
+
+MODELS = frozenset({"Functional", "Sequential", "Model"})
+"""Built-in classes whose configuration lists layers."""
+
+NORMALIZATIONS = frozenset(
+    {
+        "BatchNormalization",
+        "LayerNormalization",
+        "GroupNormalization",
+        "RMSNormalization",
+        "UnitNormalization",
+    }
+)
+"""Layers that undo a rescaling of what feeds them."""
+
+RANDOM_REGULARIZERS = frozenset(
+    {
+        "Dropout",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "AlphaDropout",
+        "GaussianDropout",
+        "GaussianNoise",
+    }
+)
+"""Layers that regularize by noise."""
+
+PYTHON_NAMES: Mapping[str, str] = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes exported under another name than Python's, which names their stored group."""
+
+KERNEL_ROLES = frozenset(
+    {"kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"}
+)
+"""Roles that regularization is meant for, unlike biases, scales and statistics."""
+
+
+def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slot, ...]:
+    """The slots of a layer after `quantize(mode)`: scales and, for grouped int4, zero points.
+
+    Int8 and int4 kernels are constants that no regularizer governs; a float8 kernel stays float32
+    and regularized. Measured on Keras 3.15; the order is the same for every layer that can be
+    quantized.
+    """
+    if mode == "float8":
+        extra = [
+            f"{tensor}_{kind}"
+            for tensor in ("inputs", "kernel", "outputs_grad")
+            for kind in ("scale", "amax_history")
+        ]
+        return (*slots, *(Slot(role) for role in extra))
+    result: list[Slot] = []
+    for at in dict.fromkeys(slot.at for slot in slots):
+        own = [slot for slot in slots if slot.at == at]
+        embedding = any(slot.role.endswith("embeddings") for slot in own)
+        scales: list[Slot] = []
+        for slot in own:
+            if slot.role not in {"kernel", "embeddings", "reverse_embeddings"}:
+                result.append(slot)
+                continue
+            result.append(replace(slot, trainable=False))
+            names = [f"{slot.role}_scale"]
+            if grouped:
+                names.append(f"{slot.role}_zero")
+                if slot.role != "reverse_embeddings":
+                    names.append("g_idx")
+            made = [Slot(name, at=at, below=slot.below, trainable=False) for name in names]
+            (result if embedding else scales).extend(made)
+        result.extend(scales)
+    return tuple(result)

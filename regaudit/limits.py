@@ -1,0 +1,22 @@
+"""What regaudit allows a file to cost before it refuses to read on."""
+
+JSON_BYTES = 256 << 20
+"""Largest `config.json`."""
+
+GROUP_DEPTH = 64
+"""Deepest nesting of HDF5 groups."""
+
+OBJECTS = 1_000_000
+"""Most HDF5 groups and datasets in one file."""
+
+INFLATION = 1_000
+"""Largest ratio of declared to stored bytes, of a dataset or of an archive member."""
+
+UNSTORED_BYTES = 1 << 20
+"""Largest dataset that may consist of fill values alone."""
+
+CHUNK_BYTES = 256 << 20
+"""Largest chunk of a chunked dataset: the least that has to be held in memory."""
+
+LAYER_DEPTH = 100
+"""Deepest nesting of models and wrappers."""

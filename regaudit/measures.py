@@ -1,0 +1,272 @@
+"""Numbers taken from tensors: the only pass over the bytes of a model.
+
+A tensor is cut into parts of a fixed size, each part is read block by block, and the parts are
+merged in order: the result does not depend on the number of threads, and memory is constant.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from math import floor, isfinite, log2, prod, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from regaudit.tensor import BLOCK, Array, Tensor, UnitView
+
+PART = 1 << 22
+"""Values measured as one piece of work."""
+
+NEAR_ZERO = 1e-3
+"""A value is near zero below this share of its weight's root mean square ..."""
+
+NEAR_ZERO_FLOOR = 1e-5
+"""... or below this, so that a weight that collapsed as a whole is seen as what it is."""
+
+_BINADES = 2_048
+"""Exponents of a float64."""
+
+_HUGE = 1e150
+"""Root mean squares are cut here: the squares of larger values overflow."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What regaudit knows of the values of one weight.
+
+    Sums are float64 whatever the dtype. With a NaN or an infinity among the values, norms, mean
+    and deviation are None, as they would be NaN.
+    """
+
+    size: int
+    nonfinite: int
+    """NaNs and infinities."""
+    zeros: int
+    """Exact zeros."""
+    near_zeros: int
+    """Values with abs(w) < `threshold`, exact zeros included."""
+    threshold: float
+    """`near_zero_threshold` of the finite values."""
+    l1_norm: float | None
+    l2_norm: float | None
+    max_abs: float | None
+    mean: float | None
+    std: float | None
+    units: int | None = None
+    """Outputs of the layer; None where the weight has no outputs."""
+    dead_units: int | None = None
+    """Outputs into which every finite weight is near zero."""
+
+    @property
+    def sparsity(self) -> float | None:
+        """Share of exact zeros."""
+        return self.zeros / self.size if self.size else None
+
+
+def near_zero_threshold(rms: float) -> float:
+    """Below which a value counts as zero in a weight with this root mean square.
+
+    The power of two at or below max(rms/1000, 1e-5). A value that small adds less than a millionth
+    to the sum of squares. A power of two, because then one pass over the values can count
+    by exponent before the root mean square is known.
+    """
+    return float(2.0 ** floor(log2(max(min(rms, _HUGE) * NEAR_ZERO, NEAR_ZERO_FLOOR))))
+
+
+def measure(tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1) -> list[Moments]:
+    """Measure all values of each tensor in one pass; large ones are shared out among threads."""
+    jobs = [
+        (tensor, start, min(start + PART, size), units)
+        for tensor, units in tensors
+        for size in (prod(tensor.shape),)
+        for start in range(0, size, PART)
+    ]
+    parallel = threads > 1 and sum(stop - start for _, start, stop, _ in jobs) > PART
+    with ThreadPoolExecutor(threads) if parallel else nullcontext() as pool:
+        run = pool.map if pool else map
+        parts = run(lambda job: _measure_part(*job), jobs)
+        return [
+            _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))))
+            for tensor, units in tensors
+        ]
+
+
+@dataclass(slots=True)
+class _Part:
+    """Sums over some consecutive values, non-finite ones left out."""
+
+    count: int
+    total: float
+    absolute: float
+    squares: float
+    deviations: float
+    """Sum of squared deviations from this part's own mean."""
+    nonfinite: int
+    largest: float
+    zeros: int
+    small: npt.NDArray[np.int64]
+    """Values below `seen_below` counted by binary exponent; index 0 holds the zeros."""
+    seen_below: float
+    """Values at or above this were not counted by exponent."""
+    unit_max: Floats | None
+    """Largest abs(w) of each unit, shape `(units,)`."""
+
+
+def _measure_part(tensor: Tensor, start: int, stop: int, units: UnitView | None) -> _Part:
+    part = _Part(0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, np.zeros(_BINADES, np.int64), 0.0, None)
+    maxima = _UnitMaxima(units, start) if units else None
+    values = np.empty(BLOCK)
+    with np.errstate(all="ignore"):
+        for block in tensor.blocks(start, stop):
+            if len(block) > len(values):
+                values = np.empty(len(block))
+            work = values[: len(block)]
+            np.copyto(work, block, casting="unsafe")
+            _add_block(part, work, maxima)
+    if maxima:
+        part.unit_max = maxima.result()
+    return part
+
+
+def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> None:
+    """Add a block to the sums; `values` is spent as work space."""
+    squares = float(values.dot(values))
+    bad = 0
+    if not np.isfinite(squares) and (bad := _blank_nonfinite(values)):
+        squares = float(values.dot(values))
+    total = float(np.add.reduce(values))
+    count = len(values) - bad
+    mean = total / count if count else 0.0
+    deviations = squares - total * mean
+    if deviations < 1e-6 * squares and count and not bad:
+        # The two terms nearly cancel: take the deviations themselves.
+        deviations = float(np.square(values - mean).sum())
+    if part.count and count:
+        shift = mean - part.total / part.count
+        deviations += shift * shift * part.count * count / (part.count + count)
+    part.deviations += max(deviations, 0.0)
+    np.abs(values, out=values)
+    if maxima:
+        maxima.add(values)
+        part.largest = max(part.largest, maxima.block_max)
+    else:
+        part.largest = max(part.largest, float(values.max(initial=0.0)))
+    part.absolute += float(np.add.reduce(values))
+    part.squares += squares
+    part.total += total
+    part.count += count
+    part.nonfinite += bad
+    if not part.seen_below:
+        # Room for a later block with eight times the root mean square of this one.
+        part.seen_below = 8 * near_zero_threshold(sqrt(squares / max(count, 1)))
+    small = values[values < part.seen_below]
+    part.small += np.bincount(small.view(np.int64) >> 52, minlength=_BINADES)
+    part.small[0] -= bad
+    part.zeros += len(small) - int(np.count_nonzero(small)) - bad
+
+
+def _blank_nonfinite(values: Floats) -> int:
+    """Set NaNs and infinities to zero, return how many there were."""
+    bad = ~np.isfinite(values)
+    values[bad] = 0.0
+    return int(np.count_nonzero(bad))
+
+
+class _UnitMaxima:
+    """Running largest abs(w) of each unit, for values that come in C order.
+
+    A narrow weight is seen as one with several rows side by side: wide rows are what NumPy
+    reduces fast.
+    """
+
+    def __init__(self, view: UnitView, start: int) -> None:
+        self._view = view
+        width = view.units * view.inner
+        self._side_by_side = max(1, 1_024 // max(width, 1))
+        self._width = width * self._side_by_side
+        self._column = start % self._width if self._width else 0
+        self._largest = np.zeros(self._width)
+        self.block_max = 0.0
+
+    def add(self, values: Array) -> None:
+        """Take in absolute values that follow those taken in before."""
+        self.block_max = 0.0
+        while len(values):
+            room = self._width - self._column
+            if self._column or len(values) < self._width:
+                piece, values = values[:room], values[room:]
+                self._take(piece, self._column)
+                self._column = (self._column + len(piece)) % self._width
+            else:
+                rows = len(values) // self._width
+                whole = values[: rows * self._width].reshape(rows, self._width)
+                self._take(np.maximum.reduce(whole, axis=0), 0)
+                values = values[rows * self._width :]
+
+    def _take(self, piece: Array, column: int) -> None:
+        window = self._largest[column : column + len(piece)]
+        np.maximum(window, piece, out=window)
+        self.block_max = max(self.block_max, float(piece.max()))
+
+    def result(self) -> Floats:
+        """Shape `(units,)`."""
+        folded = self._largest.reshape(self._side_by_side, self._view.units, self._view.inner)
+        result: Floats = folded.max(axis=(0, 2), initial=0.0)
+        return result
+
+
+def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Moments:
+    """Merge the parts, in order."""
+    size = prod(tensor.shape)
+    count = sum(part.count for part in parts)
+    total = sum(part.total for part in parts)
+    squares = sum(part.squares for part in parts)
+    threshold = near_zero_threshold(sqrt(squares / count) if count else 0.0)
+    exact = size > 0 and count == size
+    mean = total / count if count else 0.0
+    deviations = sum(
+        part.deviations + part.count * (part.total / part.count - mean) ** 2
+        for part in parts
+        if part.count
+    )
+    unit_max = [part.unit_max for part in parts if part.unit_max is not None]
+    dead = None
+    if units is not None:
+        largest = np.maximum.reduce(unit_max) if unit_max else np.zeros(units.units)
+        dead = int(np.count_nonzero(largest < threshold)) if size else 0
+    finite = exact or size == 0
+    return Moments(
+        size=size,
+        nonfinite=sum(part.nonfinite for part in parts),
+        zeros=sum(part.zeros for part in parts),
+        near_zeros=_count_below(threshold, tensor, parts),
+        threshold=threshold,
+        l1_norm=_finite(sum(part.absolute for part in parts)) if finite else None,
+        l2_norm=_finite(sqrt(squares)) if finite else None,
+        max_abs=max((part.largest for part in parts), default=0.0) if finite else None,
+        mean=_finite(mean) if exact else None,
+        std=_finite(sqrt(deviations / count)) if exact else None,
+        units=None if units is None else units.units,
+        dead_units=dead,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _count_below(threshold: float, tensor: Tensor, parts: list[_Part]) -> int:
+    """Count near-zeros by exponent; read a part again if its first block misled us."""
+    exponent = int(np.array([threshold]).view(np.int64)[0] >> 52)
+    near = 0
+    for index, part in enumerate(parts):
+        if threshold <= part.seen_below:
+            near += int(part.small[:exponent].sum())
+            continue
+        for block in tensor.blocks(index * PART, (index + 1) * PART):
+            near += int(np.count_nonzero(np.abs(block.astype(np.float64)) < threshold))
+    return near

@@ -1,0 +1,167 @@
+"""What a file says about its model: layers, weights and regularizers, as data."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from regaudit.tensor import UnitView
+
+
+class Status(StrEnum):
+    """Whether a regularizer does anything once Keras has loaded the file."""
+
+    IN_FORCE = "in force"
+    FROZEN = "frozen"
+    INERT = "inert"
+    OPAQUE = "opaque"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Regularizer:
+    """One regularizer as the file names it."""
+
+    class_name: str
+    """Keras's class (`L1`, `L2`, `L1L2`, `OrthogonalRegularizer`), or the custom one's own name."""
+    l1: float | None
+    """Factor of sum(|w|); None when it cannot be read off the file."""
+    l2: float | None
+    """Factor of sum(w^2), without 1/2; None when it cannot be read off the file."""
+    config: Mapping[str, Any]
+    """The stored configuration."""
+    status: Status
+    why: str = ""
+    """One sentence on the status; empty when it is in force and nothing needs saying."""
+
+
+class Skip(NamedTuple):
+    """Something that is in the file, or should be, and was not or not wholly examined."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One stored variable of a layer."""
+
+    path: str
+    """Keras's own path below the model: `encoder/dense/kernel`."""
+    stored_path: str
+    """Where the values lie inside the weights file: `layers/dense/vars/0`."""
+    role: str
+    """`kernel`, `bias`, `gamma`, ...; `variable_0`, ... where the layer is not known."""
+    shape: tuple[int, ...]
+    dtype: str
+    trainable: bool
+    """After loading, by the rules of the Keras that saved the file."""
+    regularizer: Regularizer | None = None
+    regularizer_key: str | None = None
+    """The key of the layer's configuration that regularizes this weight; None when none does."""
+    constraint: str | None = None
+    """Class name of the constraint."""
+    units: UnitView | None = None
+    """How to see the layer's outputs in the weight; None for vectors and unknown roles."""
+    shared_with: str | None = None
+    """Path of the weight that is the same variable and carries its penalty."""
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        size = 1
+        for dimension in self.shape:
+            size *= dimension
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer, nested and wrapped ones included."""
+
+    path: str
+    """Names of the layers from below the model down to this one, joined by `/`."""
+    name: str
+    class_name: str
+    config: Mapping[str, Any]
+    trainable: bool
+    """The layer's own flag; see `Weight.trainable` for what it comes to."""
+    known: bool = True
+    """Whether it is a built-in layer, so that the roles of its weights are certain."""
+    weights: tuple[Weight, ...] = ()
+    activity_regularizer: Regularizer | None = None
+    unplaced: Mapping[str, Regularizer] = field(default_factory=dict)
+    """Regularizers of the configuration that cannot be tied to a stored weight, by key."""
+    node: str = ""
+    """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
+
+
+class Node(NamedTuple):
+    """One call site of the model's graph: a layer, or an operation such as `keras.ops.add`."""
+
+    path: str
+    class_name: str
+    inputs: tuple[str, ...]
+    """Paths of the nodes that feed it, across the borders of nested models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """What the file keeps of the optimizer."""
+
+    class_name: str
+    config: Mapping[str, Any]
+    iterations: int | None = None
+    """Training steps taken, from the stored counter."""
+
+    @property
+    def weight_decay(self) -> float | None:
+        """Decoupled weight decay; None when there is none."""
+        return _number(self.config.get("weight_decay"))
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The stored constant; None when it is a schedule."""
+        return _number(self.config.get("learning_rate"))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A whole saved model."""
+
+    name: str
+    class_name: str
+    layers: tuple[Layer, ...]
+    """Depth first, in the order of the file; a nested model comes before its layers."""
+    keras_version: str | None = None
+    saved_at: str | None = None
+    optimizer: Optimizer | None = None
+    loss: Any = None
+    """As stored: a name, a serialized object, or several of these; None if not compiled."""
+    nodes: tuple[Node, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """Paths of the nodes whose outputs are the model's."""
+
+    def weights(self) -> Iterator[tuple[Layer, Weight]]:
+        """Yield every stored weight with its layer."""
+        for layer in self.layers:
+            for weight in layer.weights:
+                yield layer, weight
+
+    @property
+    def parameters(self) -> int:
+        """Values in all weights, shared ones once."""
+        return sum(weight.size for _, weight in self.weights() if weight.shared_with is None)
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Values that training changes, shared ones once."""
+        return sum(
+            weight.size
+            for _, weight in self.weights()
+            if weight.trainable and weight.shared_with is None
+        )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,161 @@
+"""A report as plain data, by the schema "regaudit/1"."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from regaudit.finding import Finding, Report, Suggestion
+from regaudit.model import Layer, Optimizer, Regularizer, Weight
+from regaudit.version import VERSION
+
+SCHEMA = "regaudit/1"
+"""Changes inside it only add keys."""
+
+
+def document(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return all reports of a run."""
+    return {"schema": SCHEMA, "regaudit": VERSION, "reports": [record(r) for r in reports]}
+
+
+def record(report: Report) -> dict[str, Any]:
+    """Return one report."""
+    model, coverage = report.model, report.coverage
+    return {
+        "file": report.file,
+        "format": report.format,
+        "size": report.size,
+        "keras_version": model.keras_version if model else None,
+        "saved_at": model.saved_at if model else None,
+        "model": {
+            "name": model.name,
+            "class_name": model.class_name,
+            "parameters": model.parameters,
+            "trainable_parameters": model.trainable_parameters,
+            "optimizer": _optimizer(model.optimizer),
+            "loss": _json(model.loss),
+        }
+        if model
+        else None,
+        "coverage": {
+            "layers": coverage.layers,
+            "weights": coverage.weights,
+            "measured": coverage.measured,
+            "skipped": [{"path": skip.path, "reason": skip.reason} for skip in coverage.skipped],
+        },
+        "penalty": {"total": report.penalty, "complete": report.penalty_complete},
+        "layers": [_layer(layer, report) for layer in model.layers] if model else [],
+        "findings": [_finding(finding) for finding in report.findings],
+        "suggestions": [_suggestion(suggestion) for suggestion in report.suggestions],
+        "failure": {"kind": report.failure.kind, "message": report.failure.message}
+        if report.failure
+        else None,
+    }
+
+
+def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
+    """Return one weight of a report."""
+    moments = report.moments.get(weight.stored_path)
+
+    def measured(name: str) -> Any:
+        return _json(getattr(moments, name)) if moments else None
+
+    return {
+        "path": weight.path,
+        "stored_path": weight.stored_path,
+        "role": weight.role,
+        "shape": list(weight.shape),
+        "dtype": weight.dtype,
+        "trainable": weight.trainable,
+        "regularizer": _regularizer(weight.regularizer),
+        "constraint": weight.constraint,
+        "shared_with": weight.shared_with,
+        "penalty": _json(report.penalties.get(weight.path)),
+        "penalty_share": _json(report.share(weight)),
+        **{
+            name: measured(name)
+            for name in (
+                "l1_norm",
+                "l2_norm",
+                "max_abs",
+                "mean",
+                "std",
+                "nonfinite",
+                "zeros",
+                "sparsity",
+                "near_zeros",
+                "units",
+                "dead_units",
+            )
+        },
+    }
+
+
+def _layer(layer: Layer, report: Report) -> dict[str, Any]:
+    return {
+        "path": layer.path,
+        "name": layer.name,
+        "class_name": layer.class_name,
+        "trainable": layer.trainable,
+        "activity_regularizer": _regularizer(layer.activity_regularizer),
+        "unplaced_regularizers": {key: _regularizer(r) for key, r in layer.unplaced.items()},
+        "weights": [weight_record(weight, report) for weight in layer.weights],
+    }
+
+
+def _regularizer(regularizer: Regularizer | None) -> dict[str, Any] | None:
+    if regularizer is None:
+        return None
+    return {
+        "class_name": regularizer.class_name,
+        "l1": regularizer.l1,
+        "l2": regularizer.l2,
+        "config": _json(regularizer.config),
+        "status": str(regularizer.status),
+        "why": regularizer.why,
+    }
+
+
+def _optimizer(optimizer: Optimizer | None) -> dict[str, Any] | None:
+    if optimizer is None:
+        return None
+    settings = _json(optimizer.config)
+    return {**settings, "class_name": optimizer.class_name, "iterations": optimizer.iterations}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": str(finding.severity),
+        "path": finding.path,
+        "message": finding.message,
+        "observed": _json(finding.observed),
+        "evidence": list(finding.evidence),
+        "suggestion": _suggestion(finding.suggestion) if finding.suggestion else None,
+    }
+
+
+def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
+    return {
+        "weight": suggestion.weight,
+        "code": suggestion.code,
+        "edits": [
+            {"layer": edit.layer, "key": edit.key, "value": _json(edit.value)}
+            for edit in suggestion.edits
+        ],
+        "penalty": suggestion.penalty,
+        "reason": suggestion.reason,
+    }
+
+
+def _json(value: Any) -> Any:
+    """Return what JSON can hold: a NaN or an infinity becomes null, anything odd its text."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return str(value)

@@ -1,0 +1,74 @@
+"""CSV, for spreadsheets: one row a weight."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from regaudit import wording
+from regaudit.finding import Report
+from regaudit.record import weight_record
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+
+COLUMNS = (
+    "file",
+    "layer",
+    "class_name",
+    "path",
+    "role",
+    "shape",
+    "dtype",
+    "trainable",
+    "regularizer",
+    "status",
+    "l1",
+    "l2",
+    "penalty",
+    "penalty_share",
+    "l1_norm",
+    "l2_norm",
+    "max_abs",
+    "mean",
+    "std",
+    "nonfinite",
+    "zeros",
+    "sparsity",
+    "near_zeros",
+    "units",
+    "dead_units",
+)
+
+
+class Csv(Renderer):
+    name: ClassVar[str] = "csv"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for report in reports:
+            for layer, weight in view.weights(report):
+                regularizer = weight.regularizer
+                row = {
+                    **weight_record(weight, report),
+                    "file": report.file,
+                    "layer": layer.path,
+                    "class_name": layer.class_name,
+                    "shape": json.dumps(weight.shape),
+                    "regularizer": wording.regularizer(regularizer) if regularizer else None,
+                    "status": str(regularizer.status) if regularizer else None,
+                    "l1": regularizer.l1 if regularizer else None,
+                    "l2": regularizer.l2 if regularizer else None,
+                }
+                writer.writerow({key: _cell(value) for key, value in row.items()})
+        return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Keep text from being read as a formula by a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    text = wording.plain(value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

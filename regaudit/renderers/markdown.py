@@ -1,0 +1,95 @@
+"""Markdown, for pull requests and model cards."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from tabulate import tabulate
+
+from regaudit import wording
+from regaudit.finding import Finding, Report
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+
+HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
+
+
+class Markdown(Renderer):
+    name: ClassVar[str] = "markdown"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        return "\n\n".join("\n\n".join(_report(report, view)) for report in reports) + "\n"
+
+
+def _report(report: Report, view: View) -> Iterator[str]:
+    yield f"## {_text(report.file)}"
+    yield f"**{_text(wording.verdict(report))}**"
+    if report.model is None:
+        return
+    model = report.model
+    yield "\n".join(
+        (
+            f"- model: {_text(model.class_name)} {_text(model.name)}, {wording.parameters(model)}",
+            f"- optimizer: {_text(wording.optimizer(model.optimizer))}",
+            f"- penalty: {wording.total_penalty(report)}",
+            f"- coverage: {wording.coverage(report)}",
+        )
+    )
+    for group in wording.grouped(report.findings):
+        yield f"### {str(group[0].severity).capitalize()}: {group[0].code} {group[0].name}"
+        yield "\n".join(_findings(group, view))
+    if view.tables:
+        yield _table(report, view)
+    yield from _others(report)
+
+
+def _findings(group: Sequence[Finding], view: View) -> Iterator[str]:
+    shown = group if view.verbose else group[:10]
+    for finding in shown:
+        yield f"- {_text(finding.path)}: {_text(finding.message)}"
+        if finding.suggestion:
+            yield f"  - `{finding.suggestion.code}`: {_text(finding.suggestion.reason)}"
+    if len(group) > len(shown):
+        yield f"- and {len(group) - len(shown):,} more"
+
+
+def _table(report: Report, view: View) -> str:
+    rows = []
+    for _, weight in view.weights(report):
+        moments = report.moments.get(weight.stored_path)
+        regularizer = weight.regularizer
+        dead = f"{moments.dead_units}/{moments.units}" if moments and moments.units else "-"
+        rows.append(
+            (
+                _text(weight.path),
+                wording.shape(weight.shape),
+                _text(wording.regularizer(regularizer)),
+                str(regularizer.status) if regularizer else wording.MISSING,
+                wording.number(report.penalties.get(weight.path)) if regularizer else "-",
+                wording.number(moments.l1_norm if moments else None),
+                wording.number(moments.l2_norm if moments else None),
+                wording.percent(moments.sparsity if moments else None),
+                dead,
+            )
+        )
+    align = ["left"] * 4 + ["right"] * 5
+    return tabulate(rows, HEADERS, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def _others(report: Report) -> Iterator[str]:
+    """Regularizers that are on no weight, and what was not examined."""
+    lines = []
+    for layer in report.model.layers if report.model else ():
+        others = dict(layer.unplaced)
+        if layer.activity_regularizer:
+            others["activity_regularizer"] = layer.activity_regularizer
+        for key, regularizer in others.items():
+            spelled = _text(wording.regularizer(regularizer))
+            lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
+    lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
+    if lines:
+        yield "\n".join(lines)
+
+
+def _text(text: str) -> str:
+    """Escape what Markdown or the HTML inside it would act on."""
+    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in wording.plain(text))

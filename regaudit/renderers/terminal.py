@@ -1,0 +1,289 @@
+"""The terminal: tables fitted to its width, findings wrapped, colour where it is wanted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from textwrap import wrap
+from typing import ClassVar, NamedTuple
+
+from tabulate import tabulate
+
+from regaudit import wording
+from regaudit.finding import Finding, Report, Severity
+from regaudit.model import Layer, Model, Weight
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+
+SHOWN = 3
+"""Findings of one rule shown before `--verbose` is needed."""
+
+MIN_PATH = 16
+"""Narrowest column of paths."""
+
+COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
+"""ANSI colours; the letter beside them says the same."""
+
+
+GREEN = "32"
+
+
+class Column(NamedTuple):
+    """One column of the table of weights."""
+
+    title: str
+    cell: Callable[[Report, Layer, Weight], str]
+    rank: int
+    """Columns of the highest rank are left out first when the terminal is narrow."""
+    right: bool = False
+
+
+def _measured(name: str) -> Callable[[Report, Layer, Weight], str]:
+    def cell(report: Report, _layer: Layer, weight: Weight) -> str:
+        moments = report.moments.get(weight.stored_path)
+        return wording.number(getattr(moments, name)) if moments else wording.MISSING
+
+    return cell
+
+
+def _sparsity(report: Report, _layer: Layer, weight: Weight) -> str:
+    moments = report.moments.get(weight.stored_path)
+    return wording.percent(moments.sparsity) if moments else wording.MISSING
+
+
+def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
+    moments = report.moments.get(weight.stored_path)
+    if moments is None or moments.units is None:
+        return wording.MISSING
+    return f"{moments.dead_units}/{moments.units}"
+
+
+def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
+    if weight.regularizer is None:
+        return wording.MISSING
+    value = report.penalties.get(weight.path)
+    return "?" if value is None else wording.number(value)
+
+
+def _share(report: Report, _layer: Layer, weight: Weight) -> str:
+    return wording.percent(report.share(weight)) if weight.regularizer else wording.MISSING
+
+
+def _status(_report: Report, _layer: Layer, weight: Weight) -> str:
+    return str(weight.regularizer.status) if weight.regularizer else wording.MISSING
+
+
+def _place(_report: Report, layer: Layer, weight: Weight) -> str:
+    below = weight.path.removeprefix(layer.path).removesuffix(weight.role).strip("/")
+    return wording.plain("/".join(filter(None, (layer.path, below))) or "(model)")
+
+
+COLUMNS = (
+    Column("layer", _place, 0),
+    Column("class", lambda _r, layer, _w: wording.plain(layer.class_name or "?"), 6),
+    Column("role", lambda _r, _l, weight: wording.plain(weight.role), 0),
+    Column("shape", lambda _r, _l, weight: wording.shape(weight.shape), 5),
+    Column("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
+    Column("regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0),
+    Column("status", _status, 3),
+    Column("penalty", _penalty, 1, right=True),
+    Column("share", _share, 7, right=True),
+    Column("L1", _measured("l1_norm"), 8, right=True),
+    Column("L2", _measured("l2_norm"), 2, right=True),
+    Column("max", _measured("max_abs"), 9, right=True),
+    Column("sparsity", _sparsity, 5, right=True),
+    Column("dead", _dead, 4, right=True),
+)
+
+
+class Terminal(Renderer):
+    name: ClassVar[str] = "terminal"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        paragraphs = [
+            "\n".join(_inspection(report, view) if view.tables else _check(report, view))
+            for report in reports
+        ]
+        closing = _closing(reports)
+        return "\n\n".join([*paragraphs, *closing]) + "\n"
+
+
+def _inspection(report: Report, view: View) -> Iterator[str]:
+    """Everything about one model."""
+    if report.failure or report.model is None:
+        yield _headline(report, view)
+        return
+    yield from _header(report, report.model, view)
+    yield ""
+    yield _table(report, view)
+    yield from _activity(report.model, view)
+    yield from _unplaced(report.model, view)
+    yield ""
+    yield from _wrapped(f"{wording.summary(report)} {wording.coverage(report)}.", view)
+    yield from _skipped(report, view)
+    if report.findings:
+        yield ""
+        yield from _findings(report, view)
+
+
+def _check(report: Report, view: View) -> Iterator[str]:
+    """The verdict on one model."""
+    yield _headline(report, view)
+    yield from _findings(report, view)
+    if report.model:
+        yield from _wrapped(f"{wording.coverage(report)}.", view, "  ")
+
+
+def _headline(report: Report, view: View) -> str:
+    color = COLORS[Severity(report.worst)] if report.worst else GREEN
+    if report.failure:
+        color = COLORS[Severity.ERROR]
+    verdict = _paint(wording.verdict(report), color, view)
+    return f"{_paint(wording.plain(report.file), '1', view)}: {verdict}"
+
+
+def _header(report: Report, model: Model, view: View) -> Iterator[str]:
+    kind = " ".join(filter(None, (model.class_name, f'"{model.name}"' if model.name else "")))
+    kind = wording.plain(kind)
+    keras = f", Keras {wording.plain(model.keras_version)}" if model.keras_version else ""
+    facts = [
+        ("file", f"{wording.plain(report.file)}, {wording.file_size(report.size)}{keras}"),
+        (
+            "model",
+            f"{kind}, {wording.count(len(model.layers), 'layer')}, {wording.parameters(model)}",
+        ),
+        ("optimizer", wording.optimizer(model.optimizer)),
+        ("penalty", wording.total_penalty(report)),
+    ]
+    for title, text in facts:
+        lines = wrap(text, max(view.width - 11, 20)) or [""]
+        yield f"{_paint(f'{title:<9}', '1', view)}  {lines[0]}"
+        yield from (f"{'':<11}{line}" for line in lines[1:])
+
+
+def _table(report: Report, view: View) -> str:
+    """The table of weights, with the columns that say something and fit."""
+    weights = list(view.weights(report))
+    if not weights:
+        return "no weights to show"
+    cells = {column: [column.cell(report, *row) for row in weights] for column in COLUMNS}
+    if not view.wide:
+        cells = {
+            column: values
+            for column, values in cells.items()
+            if not column.rank or set(values) != {wording.MISSING}
+        }
+        _fit(cells, view.width)
+    return tabulate(
+        list(zip(*cells.values(), strict=True)),
+        headers=[column.title for column in cells],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["right" if column.right else "left" for column in cells],
+    )
+
+
+def _fit(cells: dict[Column, list[str]], width: int) -> None:
+    """Leave out columns, then shorten paths, until the table is no wider than `width`."""
+    paths, *_ = cells
+    needed = min(_width(paths, cells[paths]), max(MIN_PATH, width * 2 // 5))
+    while any(column.rank for column in cells):
+        others = sum(_width(c, values) + 2 for c, values in cells.items() if c is not paths)
+        if others + needed <= width:
+            break
+        del cells[max(cells, key=lambda column: column.rank)]
+    others = sum(_width(c, values) + 2 for c, values in cells.items() if c is not paths)
+    cells[paths] = [_shortened(path, max(width - others, MIN_PATH)) for path in cells[paths]]
+
+
+def _width(column: Column, values: list[str]) -> int:
+    """Width of a column; tabulate keeps two spaces beside a header."""
+    return max(len(column.title) + 2, *map(len, values))
+
+
+def _shortened(text: str, width: int) -> str:
+    """Cut the middle out of a long path: its ends tell most."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 3
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
+
+
+def _activity(model: Model, view: View) -> Iterator[str]:
+    """Regularizers of outputs, a line each."""
+    for layer in model.layers:
+        regularizer = layer.activity_regularizer
+        if regularizer is None or not view.shows(layer.path):
+            continue
+        why = f" ({regularizer.why})" if regularizer.why else ""
+        yield from _wrapped(
+            f"activity regularizer of {wording.plain(layer.path)}: "
+            f"{wording.regularizer(regularizer)}, {regularizer.status}{wording.plain(why)}",
+            view,
+        )
+
+
+def _unplaced(model: Model, view: View) -> Iterator[str]:
+    """Regularizers that no weight takes up, a line each."""
+    for layer in model.layers:
+        for key, regularizer in layer.unplaced.items():
+            if view.shows(layer.path):
+                yield from _wrapped(
+                    f"{wording.plain(key)} of {wording.plain(layer.path)}: "
+                    f"{wording.regularizer(regularizer)}, {regularizer.status} "
+                    f"({wording.plain(regularizer.why)})",
+                    view,
+                )
+
+
+def _skipped(report: Report, view: View) -> Iterator[str]:
+    skipped = report.skipped if view.verbose else report.skipped[: 2 * SHOWN]
+    for skip in skipped:
+        yield from _wrapped(f"- {wording.plain(skip.path)}: {wording.plain(skip.reason)}", view)
+    if len(report.skipped) > len(skipped):
+        yield f"- and {len(report.skipped) - len(skipped):,} more (--verbose)"
+
+
+def _findings(report: Report, view: View) -> Iterator[str]:
+    """Findings by rule, worst first."""
+    for group in wording.grouped(report.findings):
+        first = group[0]
+        letter = str(first.severity)[0].upper()
+        title = f"{letter} {first.code} {first.name}"
+        many = f" ({len(group):,} places)" if len(group) > 1 else ""
+        yield _paint(title, COLORS[first.severity], view) + many
+        shown = group if view.verbose else group[:SHOWN]
+        for finding in shown:
+            yield from _finding(finding, view)
+        if len(group) > len(shown):
+            yield f"    and {len(group) - len(shown):,} more (--verbose)"
+
+
+def _finding(finding: Finding, view: View) -> Iterator[str]:
+    path = wording.plain(finding.path) or "(model)"
+    yield from _wrapped(f"{path}: {wording.plain(finding.message)}", view, "    ")
+    suggestion = finding.suggestion
+    if suggestion:
+        yield f"      {suggestion.code}"
+        text = f"adds {wording.number(suggestion.penalty)} to the loss; {suggestion.reason}"
+        yield from _wrapped(wording.plain(text), view, "      ")
+
+
+def _closing(reports: Sequence[Report]) -> list[str]:
+    """What to do next."""
+    codes = {finding.code: None for report in reports for finding in report.findings}
+    failed = sum(report.failure is not None for report in reports)
+    lines = []
+    if len(reports) > 1:
+        bad = f", {failed:,} could not be audited" if failed else ""
+        lines.append(f"{wording.count(len(reports) - failed, 'model')} audited{bad}.")
+    if codes:
+        lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
+    return ["\n".join(lines)] if lines else []
+
+
+def _wrapped(text: str, view: View, indent: str = "") -> Iterator[str]:
+    hanging = indent + "  "
+    width = max(view.width, 40)
+    yield from wrap(text, width, initial_indent=indent, subsequent_indent=hanging) or [""]
+
+
+def _paint(text: str, color: str, view: View) -> str:
+    return f"\x1b[{color}m{text}\x1b[0m" if view.color else text

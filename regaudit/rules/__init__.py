@@ -1,0 +1,1 @@
+"""The rules, one a module; a new module is found by itself."""

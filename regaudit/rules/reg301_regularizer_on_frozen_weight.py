@@ -1,0 +1,49 @@
+"""REG301: a regularizer on a weight that training does not change."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.finding import Finding, Severity
+from regaudit.model import Status
+from regaudit.rule import About, Evidence, Rule
+
+
+@dataclass(frozen=True)
+class RegularizerOnFrozenWeight(Rule):
+    about: ClassVar[About] = About(
+        code="REG301",
+        name="regularizer-on-frozen-weight",
+        title="Regularizer on a frozen weight",
+        severity=Severity.NOTE,
+        confidence="high",
+        rationale=(
+            "A penalty acts through its gradient, and a frozen weight takes none. Keras 3 leaves "
+            "the penalty of a frozen weight out of the loss; Keras 2 adds it as a constant."
+        ),
+        source="keras/src/layers/layer.py: Layer._get_regularization_losses",
+        fix="Unfreeze the layer, or drop its regularizer until you do.",
+        false_positives="A backbone that is frozen for the first stage of training only.",
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4), trainable=False),
+    keras.layers.Dense(2),
+])
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.Dense(2),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Finding]:
+        for _, weight in evidence.model.weights():
+            regularizer = weight.regularizer
+            if weight.shared_with is None and regularizer and regularizer.status is Status.FROZEN:
+                yield self.finding(
+                    weight, f"{regularizer.class_name} does nothing: {regularizer.why}"
+                )

@@ -1,0 +1,50 @@
+"""REG401: NaN or infinity among the values of a weight."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.finding import Finding, Severity
+from regaudit.rule import About, Evidence, Rule
+
+
+@dataclass(frozen=True)
+class NonfiniteWeight(Rule):
+    about: ClassVar[About] = About(
+        code="REG401",
+        name="nonfinite-weight",
+        title="Weight with NaN or infinite values",
+        severity=Severity.ERROR,
+        confidence="high",
+        rationale=(
+            "One NaN or infinity spreads through every later layer and through the penalty: the "
+            "model predicts NaN, and training on goes nowhere."
+        ),
+        source="IEEE 754: arithmetic on NaN gives NaN",
+        fix=(
+            "Go back to the last checkpoint with finite weights and train on with a lower "
+            "learning rate or gradient clipping (clipnorm=1.0); keras.callbacks.TerminateOnNaN "
+            "stops before the damage is saved."
+        ),
+        false_positives="None known: an infinite weight meant as a mask belongs in a constant.",
+        bad="""
+model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
+kernel = model.layers[0].kernel.numpy()
+kernel[0, 0] = float("nan")
+model.layers[0].kernel.assign(kernel)
+""",
+        good="""
+model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Finding]:
+        for _, weight in evidence.model.weights():
+            measured = evidence.measured(weight)
+            if measured and measured.nonfinite:
+                yield self.finding(
+                    weight,
+                    f"{measured.nonfinite:,} of {measured.size:,} values are NaN or infinite",
+                    nonfinite=measured.nonfinite,
+                    size=measured.size,
+                )

@@ -1,0 +1,81 @@
+"""REG402: outputs of a layer into which every weight is near zero."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.finding import Finding, Severity, dead_parameters
+from regaudit.model import Status, Weight
+from regaudit.rule import About, Evidence, Rule
+
+
+@dataclass(frozen=True)
+class DeadUnits(Rule):
+    about: ClassVar[About] = About(
+        code="REG402",
+        name="dead-units",
+        title="Layer with dead units",
+        severity=Severity.WARNING,
+        confidence="high",
+        rationale=(
+            "A unit is dead when every weight into it is near zero (below a thousandth of the "
+            "weight's root mean square, or below 1e-5): its output no longer depends on its input. "
+            "Dead units cost memory and time and add nothing; many of them under a penalty say "
+            "that the penalty is too strong for the layer."
+        ),
+        source=(
+            "Wen et al. (2016), Learning Structured Sparsity in Deep Neural Networks, "
+            "arXiv:1608.03665"
+        ),
+        fix="Prune the dead units, or retrain with a weaker penalty on the layer.",
+        false_positives="Sparsity that was wanted: pruned or sparsity-trained models.",
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(0.01)),
+])
+kernel = model.layers[0].kernel.numpy()
+kernel[:, :8] = 0.0
+model.layers[0].kernel.assign(kernel)
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(1e-5)),
+])
+""",
+    )
+
+    min_share: float = 0.05
+    """Layers with a smaller share of dead units pass."""
+    min_units: int = 16
+    """Layers with fewer units pass."""
+
+    def check(self, evidence: Evidence) -> Iterator[Finding]:
+        for layer, weight in evidence.model.weights():
+            measured = evidence.measured(weight)
+            if measured is None or not measured.units or weight.shared_with is not None:
+                continue
+            dead, units = measured.dead_units or 0, measured.units
+            if units < self.min_units or dead < self.min_share * units:
+                continue
+            saved = dead_parameters(layer, weight, dead)
+            yield self.finding(
+                weight,
+                f"{dead:,} of {units:,} units are dead ({dead / units:.0%}), {saved:,} parameters "
+                f"with their biases; {_cause(weight)}",
+                dead_units=dead,
+                units=units,
+                parameters=saved,
+                threshold=measured.threshold,
+            )
+
+
+def _cause(weight: Weight) -> str:
+    """Whether a regularizer explains it."""
+    regularizer = weight.regularizer
+    if regularizer is None or regularizer.status is not Status.IN_FORCE:
+        return "no regularizer explains it"
+    if regularizer.l1 or regularizer.l2:
+        return f"its {regularizer.class_name} penalty may be too strong"
+    return f"its {regularizer.class_name} does not explain it"

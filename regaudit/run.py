@@ -1,0 +1,53 @@
+"""Many models: find them, audit them in order."""
+
+import os
+from collections.abc import Iterable, Iterator
+from glob import glob, has_magic
+from pathlib import Path
+
+from regaudit.auditing import audit
+from regaudit.config import Config
+from regaudit.finding import Failure, Report
+
+SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
+"""Files that count as models when a directory is searched."""
+
+
+def audit_files(targets: Iterable[str], config: Config | None = None) -> Iterator[Report]:
+    """Audit files, directories and globs, in the order given.
+
+    Yields:
+        One report per model. A target that leads to no model yields a report with a `failure`.
+    """
+    config = config or Config.default()
+    for target in targets:
+        files = list(find_models(target))
+        if not files:
+            where = "below" if Path(target).is_dir() else "by"
+            message = f"no saved model found {where} {target}"
+            yield Report(target, failure=Failure("UnreadableModelError", message))
+        for file in files:
+            yield audit(file, config)
+
+
+def find_models(target: str) -> Iterator[str]:
+    """Yield the models that a target means: itself, those below a directory, those of a glob."""
+    path = Path(target)
+    if path.is_dir():
+        yield from _below(path)
+    elif has_magic(target) and not path.exists():
+        for match in sorted(glob(target, recursive=True)):  # noqa: PTH207 - takes absolute patterns too
+            yield from find_models(match)
+    else:
+        yield target
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """Yield the models below a directory by name; hidden and installed folders are left out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "site-packages"
+        )
+        for name in sorted(files):
+            if Path(name).suffix in SUFFIXES and not name.startswith("."):
+                yield str(Path(place, name))

@@ -1,0 +1,123 @@
+"""Arrays that stay on disk and are read block by block."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from regaudit.errors import UnreadableModelError
+
+Array = npt.NDArray[Any]
+
+BLOCK = 32_768
+"""Values read at once: small enough that a block and its float64 copy stay in the L2 cache."""
+
+
+class UnitView(NamedTuple):
+    """A weight seen as (rows, units, inner) in C order; a unit is one output of the layer."""
+
+    rows: int
+    units: int
+    inner: int
+
+
+class Tensor(Protocol):
+    """An array of any origin whose values are handed out in C order."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Array]:
+        """Yield values `start` to `stop` as flat arrays of at most about `BLOCK` values.
+
+        A block is only valid until the next one is asked for.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TensorGroup:
+    """A folder of tensors in a weights file."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    groups: Mapping[str, "TensorGroup"] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Datasets that hold no numbers, with the reason."""
+    name: str | None = None
+    """The `name` attribute: Keras 3.6 and later note the layer's name there. Anybody's text."""
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, "TensorGroup"]]:
+        """Yield this group and all below it, each with its path; the root's is empty."""
+        yield path, self
+        for key, group in self.groups.items():
+            yield from group.walk(f"{path}/{key}" if path else key)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Values that lie in one piece in a file: plain data, so it can be sent to another process.
+
+    Blocks are read, not mapped: as fast, the pages never count as this process's memory, and a
+    file that is cut short is an error instead of a bus fault.
+    """
+
+    file: Path
+    offset: int
+    """Bytes from the start of `file`."""
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Array]:
+        """Yield the values in C order.
+
+        Raises:
+            UnreadableModelError: the file ends before the values do.
+        """
+        size = int(np.prod(self.shape, dtype=object))
+        stop = size if stop is None else min(stop, size)
+        buffer = np.empty(min(BLOCK, max(stop - start, 0)), self.dtype)
+        raw = memoryview(buffer.view(np.uint8).data)
+        with self.file.open("rb", buffering=0) as stream:
+            stream.seek(self.offset + start * self.dtype.itemsize)
+            while start < stop:
+                count = min(len(buffer), stop - start)
+                _read_fully(stream, raw[: count * self.dtype.itemsize])
+                yield buffer[:count]
+                start += count
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayTensor:
+    """Values already in memory."""
+
+    values: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Array]:
+        flat = self.values.reshape(-1)
+        stop = flat.size if stop is None else min(stop, flat.size)
+        for at in range(start, stop, BLOCK):
+            yield flat[at : min(at + BLOCK, stop)]
+
+
+def _read_fully(stream: Any, raw: memoryview) -> None:
+    """Fill `raw`; a single `readinto` may return less."""
+    got = 0
+    while got < len(raw):
+        count = stream.readinto(raw[got:])
+        if not count:
+            raise UnreadableModelError("the file ends in the middle of a weight: it is cut short")
+        got += count

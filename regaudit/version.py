@@ -1,0 +1,3 @@
+"""The version of regaudit."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,222 @@
+"""How numbers, regularizers, findings and hostile text are spelled, the same in every renderer."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import isclose
+
+from regaudit.finding import Finding, Report, Severity
+from regaudit.model import Model, Optimizer, Regularizer
+from regaudit.rule import About
+
+MISSING = "-"
+"""Stands where there is no number."""
+
+
+def plain(text: str) -> str:
+    r"""Escape whatever could move a cursor, hide text or break a line: `\x1b`, `\u202e`.
+
+    Names in a model file are anybody's text.
+    """
+    return "".join(
+        char
+        if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+        else char.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for char in text
+    )
+
+
+def strength(value: float) -> str:
+    """Spell a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
+    for digits in range(1, 17):
+        text = f"{value:.{digits}g}"
+        if isclose(float(text), value, rel_tol=1e-6):
+            return text
+    return repr(value)
+
+
+def regularizer(value: Regularizer | None) -> str:
+    """Spell a regularizer: `l2(0.01)`, `l1_l2(1e-05, 0.001)`, `orthogonal(0.01, rows)`."""
+    if value is None:
+        return MISSING
+    if value.class_name == "OrthogonalRegularizer" and "factor" in value.config:
+        return f"orthogonal({strength(value.config['factor'])}, {plain(str(value.config['mode']))})"
+    if value.l1 is None or value.l2 is None:
+        return plain(value.class_name or "?")
+    if value.class_name == "L1L2":
+        return f"l1_l2({strength(value.l1)}, {strength(value.l2)})"
+    return f"l1({strength(value.l1)})" if value.class_name == "L1" else f"l2({strength(value.l2)})"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Spell a measured number with a few significant digits."""
+    return MISSING if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """Spell a share."""
+    if value is None:
+        return MISSING
+    if value in {0.0, 1.0}:
+        return f"{value:.0%}"
+    return f"{value:.1%}" if value >= 0.001 else "<0.1%"
+
+
+def count(value: int, noun: str, nouns: str = "") -> str:
+    """Spell a count: `1 layer`, `1,204 layers`."""
+    return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
+
+
+def parameters(model: Model) -> str:
+    """Spell the size of a model: `7,114 parameters (640 trainable)`."""
+    return f"{count(model.parameters, 'parameter')} ({model.trainable_parameters:,} trainable)"
+
+
+def file_size(size: int | None) -> str:
+    """Spell a number of bytes."""
+    if size is None:
+        return MISSING
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:,.0f} B" if unit == "B" else f"{amount:,.1f} {unit}"
+        amount /= 1000
+    return MISSING
+
+
+def shape(dimensions: Sequence[int]) -> str:
+    """Spell a shape: `3x3x64`; a scalar is `()`."""
+    return "x".join(str(dimension) for dimension in dimensions) or "()"
+
+
+def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return the findings by rule and severity, worst first, largest weights first in each."""
+    ordered = sorted(findings, key=lambda finding: (-finding.severity, finding.code))
+    return [
+        sorted(group, key=lambda finding: -_parameters(finding))
+        for _, group in groupby(ordered, key=lambda finding: (finding.severity, finding.code))
+    ]
+
+
+def _parameters(finding: Finding) -> float:
+    value = finding.observed.get("parameters", 0)
+    return value if isinstance(value, int | float) else 0.0
+
+
+def verdict(report: Report) -> str:
+    """Say in one sentence how the audit came out."""
+    if report.failure or report.model is None:
+        why = report.failure.message if report.failure else "nothing was read"
+        return f"could not be audited: {plain(why)}"
+    parts = [
+        count(sum(finding.severity is level for finding in report.findings), str(level))
+        for level in reversed(Severity)
+        if any(finding.severity is level for finding in report.findings)
+    ]
+    return ", ".join(parts) if parts else "no findings"
+
+
+def coverage(report: Report) -> str:
+    """Say how much of the file was examined."""
+    covered = report.coverage
+    text = (
+        f"{covered.measured:,} of {count(covered.weights, 'stored weight')} measured "
+        f"in {count(covered.layers, 'layer')}"
+    )
+    return f"{text}; {count(len(covered.skipped), 'remark')}" if covered.skipped else text
+
+
+def summary(report: Report) -> str:
+    """Say in one sentence what regularizes the model."""
+    if report.model is None:
+        return ""
+    weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
+    trainable = [weight for weight in weights if weight.trainable]
+    active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
+    held = sum(weight.size for weight in active)
+    total = sum(weight.size for weight in trainable)
+    share = f", {percent(held / total)} of the trainable parameters" if active and total else ""
+    activity = sum(layer.activity_regularizer is not None for layer in report.model.layers)
+    extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
+    verb = "is" if len(active) == 1 else "are"
+    return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
+
+
+def optimizer(value: Optimizer | None) -> str:
+    """Describe the optimizer: `Adam, learning rate 0.001, no weight decay, 20 steps`."""
+    if value is None:
+        return "none: the model was not compiled"
+    rate = value.learning_rate
+    decay = value.weight_decay
+    parts = [
+        plain(value.class_name),
+        f"learning rate {rate:g}" if rate is not None else "a learning rate schedule",
+        f"weight decay {decay:g}" if decay else "no weight decay",
+    ]
+    if value.iterations is not None:
+        parts.append(count(value.iterations, "step"))
+    return ", ".join(parts)
+
+
+def total_penalty(report: Report) -> str:
+    """Describe what the weights add to the loss."""
+    model = report.model
+    weights = [weight for _, weight in model.weights()] if model else []
+    paying = sum(bool(report.penalties.get(weight.path)) for weight in weights)
+    if report.penalty_complete and not paying:
+        return "none: no weight adds to the loss"
+    text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
+    if not report.penalty_complete:
+        text += ", and more by regularizers whose strength the file does not tell"
+    return text
+
+
+def explanation(about: About, thresholds: Mapping[str, object]) -> str:
+    """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
+    settings = ""
+    if thresholds:
+        lines = "\n".join(f"{key} = {value}" for key, value in thresholds.items())
+        settings = f"\n## Thresholds\n\n```toml\n[tool.regaudit.rules.{about.code}]\n{lines}\n```\n"
+    return f"""# {about.code} {about.name}
+
+{about.title}. Severity: {about.severity}; confidence: {about.confidence}.
+
+## Why it matters
+
+{about.rationale}
+
+## What to do
+
+{about.fix}
+
+## Example
+
+Found in:
+
+```python
+{about.bad.strip()}
+```
+
+Not found in:
+
+```python
+{about.good.strip()}
+```
+
+## When it is wrong
+
+{about.false_positives}
+{settings}
+## How to accept it
+
+```toml
+[[tool.regaudit.ignore]]
+code = "{about.code}"
+layer = "encoder/*"
+reason = "why this is fine"
+```
+
+## Source
+
+{about.source}
+"""
