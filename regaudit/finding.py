@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from math import prod
 
 from regaudit.measures import Moments
@@ -84,7 +85,7 @@ class Coverage:
     skipped: tuple[Skip, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """The audit of one file."""
 
@@ -97,7 +98,7 @@ class Report:
     moments: Mapping[str, Moments] = field(default_factory=dict)
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = field(default_factory=dict)
-    """By `Weight.path`; None where the file does not tell."""
+    """By `Weight.stored_path`; None where the file does not tell."""
     findings: tuple[Finding, ...] = ()
     """Worst first."""
     skipped: tuple[Skip, ...] = ()
@@ -113,22 +114,22 @@ class Report:
         """Highest severity among the findings; 0 without findings."""
         return max((finding.severity for finding in self.findings), default=0)
 
-    @property
+    @cached_property
     def penalty(self) -> float:
         """What the weights add to the loss, as far as the file tells: `sum(model.losses)`."""
         return sum(value for value in self.penalties.values() if value is not None)
 
     @property
     def penalty_complete(self) -> bool:
-        """Whether every regularizer's strength could be read."""
+        """Whether the file tells everything that weights add to the loss.
+
+        It does not for custom regularizers, nor for custom layers with weights: their own code may
+        regularize these.
+        """
         if any(value is None for value in self.penalties.values()):
             return False
         layers = self.model.layers if self.model else ()
-        return not any(
-            regularizer.status == "unknown"
-            for layer in layers
-            for regularizer in layer.unplaced.values()
-        )
+        return all(layer.known or not layer.weights for layer in layers)
 
     @property
     def coverage(self) -> Coverage:
@@ -145,7 +146,7 @@ class Report:
 
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""
-        penalty = self.penalties.get(weight.path)
+        penalty = self.penalties.get(weight.stored_path)
         return penalty / self.penalty if penalty is not None and self.penalty else None
 
 

@@ -187,9 +187,11 @@ def _unmeasurable(dsid: h5py.h5d.DatasetID) -> str:
         itemsize = dsid.get_type().get_size()
         return "" if itemsize <= 8 else f"numbers of {itemsize} bytes are not supported"
     try:
-        return "" if _dtype(dsid).kind in "fiub" else "it does not hold numbers"
+        dtype = _dtype(dsid)
     except TypeError:
         return "it does not hold numbers"
+    known = dtype.kind in "fiub" or dtype == ml_dtypes.bfloat16
+    return "" if known else "it does not hold numbers"
 
 
 def _dtype(dsid: h5py.h5d.DatasetID) -> np.dtype[Any]:
@@ -201,13 +203,13 @@ def _dtype(dsid: h5py.h5d.DatasetID) -> np.dtype[Any]:
 def _name_attribute(gid: h5py.h5g.GroupID) -> str | None:
     if not h5py.h5a.exists(gid, b"name"):
         return None
-    try:
-        value = h5py.Group(gid).attrs["name"]
-    except (OSError, TypeError, ValueError, UnicodeDecodeError):
+    attribute = h5py.h5a.open(gid, b"name")
+    if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.STRING:
         return None
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str) else None
+    value = np.empty((), attribute.dtype)
+    attribute.read(value)
+    name: Any = value.item()
+    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
 
 
 def _one_line(error: BaseException) -> str:

@@ -230,6 +230,10 @@ LAYERS: Mapping[str, tuple[Slot, ...]] = {
     "GroupedQueryAttention": GROUPED_QUERY,
     "SpectralNormalization": (),  # its own two stored arrays: see keras_config
     "Discretization": (),
+    "STFTSpectrogram": (
+        Slot("real_kernel", when=lambda config: config.get("mode") != "imag"),
+        Slot("imag_kernel", when=lambda config: config.get("mode") != "real"),
+    ),
 }
 """Slots of every built-in layer that can own weights, by class name."""
 
@@ -279,6 +283,26 @@ KERNEL_ROLES = frozenset(
 """Roles that regularization is meant for, unlike biases, scales and statistics."""
 
 
+FLOAT8_ROLES = tuple(
+    f"{tensor}_{kind}"
+    for tensor in ("inputs", "kernel", "outputs_grad")
+    for kind in ("scale", "amax_history")
+)
+"""What a float8 layer stores besides its own weights."""
+
+THAWED_BY_LOADING = frozenset(
+    {
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "GroupedQueryAttention",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+    }
+)
+"""Layers that make their sublayers without handing on their own flag: loading thaws them."""
+
+
 def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slot, ...]:
     """The slots of a layer after `quantize(mode)`: scales and, for grouped int4, zero points.
 
@@ -286,16 +310,12 @@ def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slo
     and regularized. Measured on Keras 3.15; the order is the same for every layer that can be
     quantized.
     """
-    if mode == "float8":
-        extra = [
-            f"{tensor}_{kind}"
-            for tensor in ("inputs", "kernel", "outputs_grad")
-            for kind in ("scale", "amax_history")
-        ]
-        return (*slots, *(Slot(role) for role in extra))
     result: list[Slot] = []
     for at in dict.fromkeys(slot.at for slot in slots):
         own = [slot for slot in slots if slot.at == at]
+        if mode == "float8":
+            result += [*own, *(Slot(role, at=at, below=own[0].below) for role in FLOAT8_ROLES)]
+            continue
         embedding = any(slot.role.endswith("embeddings") for slot in own)
         scales: list[Slot] = []
         for slot in own:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from regaudit.keras_dialect import Dialect
 from regaudit.model import Regularizer, Status
 
 DEFAULT_STRENGTH = 0.01
@@ -23,11 +24,12 @@ _CLASSES = {
 }
 
 
-def parse_regularizer(value: Any) -> Regularizer | None:
+def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
     """Read one `*_regularizer` entry of a layer's configuration.
 
     Args:
         value: None, a name such as `"l2"`, or a serialized object.
+        dialect: of the Keras that saved the file.
 
     Returns:
         None for None; otherwise a regularizer whose status says how far it was understood:
@@ -36,7 +38,7 @@ def parse_regularizer(value: Any) -> Regularizer | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return _named(value)
+        return _named(value, dialect)
     if not isinstance(value, Mapping):
         return _refused("", {}, "not a regularizer: Keras refuses to load it")
     registered = value.get("registered_name")
@@ -57,10 +59,12 @@ def parse_regularizer(value: Any) -> Regularizer | None:
     return _built_in(class_name, config)
 
 
-def _named(name: str) -> Regularizer:
+def _named(name: str, dialect: Dialect) -> Regularizer:
     class_name = _CLASSES.get(name.lower())
     if class_name is None:
         return _opaque(name, None)
+    if class_name == "L1L2" and dialect.keras_2:
+        return _built_in(class_name, {"l1": DEFAULT_STRENGTH, "l2": DEFAULT_STRENGTH})
     if class_name == "L1L2":
         why = f'the string "{name}" means strengths of zero in Keras 3'
         return Regularizer("L1L2", 0.0, 0.0, {}, Status.INERT, why)

@@ -19,6 +19,9 @@ from regaudit.tensor import BLOCK, Array, Tensor, UnitView
 PART = 1 << 22
 """Values measured as one piece of work."""
 
+WORTH_THREADS = 16 * PART
+"""Fewer values than this are measured by one thread: sharing them out would cost more."""
+
 NEAR_ZERO = 1e-3
 """A value is near zero below this share of its weight's root mean square ..."""
 
@@ -85,7 +88,7 @@ def measure(tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1)
         for size in (prod(tensor.shape),)
         for start in range(0, size, PART)
     ]
-    parallel = threads > 1 and sum(stop - start for _, start, stop, _ in jobs) > PART
+    parallel = threads > 1 and sum(stop - start for _, start, stop, _ in jobs) > WORTH_THREADS
     with ThreadPoolExecutor(threads) if parallel else nullcontext() as pool:
         run = pool.map if pool else map
         parts = run(lambda job: _measure_part(*job), jobs)
@@ -134,10 +137,10 @@ def _measure_part(tensor: Tensor, start: int, stop: int, units: UnitView | None)
 
 def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> None:
     """Add a block to the sums; `values` is spent as work space."""
-    squares = float(values.dot(values))
+    squares = _sum_of_squares(values)
     bad = 0
     if not np.isfinite(squares) and (bad := _blank_nonfinite(values)):
-        squares = float(values.dot(values))
+        squares = _sum_of_squares(values)
     total = float(np.add.reduce(values))
     count = len(values) - bad
     mean = total / count if count else 0.0
@@ -167,6 +170,11 @@ def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> Non
     part.small += np.bincount(small.view(np.int64) >> 52, minlength=_BINADES)
     part.small[0] -= bad
     part.zeros += len(small) - int(np.count_nonzero(small)) - bad
+
+
+def _sum_of_squares(values: Floats) -> float:
+    """Not by BLAS: its threads cost more than they bring on blocks of this size."""
+    return float(np.einsum("i,i->", values, values))
 
 
 def _blank_nonfinite(values: Floats) -> int:

@@ -5,6 +5,7 @@ from math import isfinite
 
 import numpy as np
 
+from regaudit.keras_dialect import Dialect
 from regaudit.measures import Moments
 from regaudit.model import Model, Regularizer, Status, Weight
 from regaudit.tensor import Tensor
@@ -16,22 +17,26 @@ _ROWS = 512
 def penalties(
     model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]
 ) -> dict[str, float | None]:
-    """Return what each weight adds to `sum(model.losses)`, by path.
+    """Return what each weight adds to `sum(model.losses)`, by stored path.
 
     None where the file does not tell: a custom regularizer, or values that were not measured.
     A weight that shares its variable with another leaves the penalty to that one.
     """
     result: dict[str, float | None] = {}
+    paying = {Status.IN_FORCE}
+    if Dialect.of(model.keras_version).frozen_pay:
+        paying.add(Status.FROZEN)
     for _, weight in model.weights():
         regularizer = weight.regularizer
         shared = weight.shared_with is not None
-        if regularizer is None or shared or regularizer.status in {Status.FROZEN, Status.INERT}:
-            result[weight.path] = 0.0
-        elif regularizer.status is not Status.IN_FORCE or weight.stored_path not in moments:
-            result[weight.path] = None
+        free = {Status.FROZEN, Status.INERT} - paying
+        if regularizer is None or shared or regularizer.status in free:
+            result[weight.stored_path] = 0.0
+        elif regularizer.status not in paying or weight.stored_path not in moments:
+            result[weight.stored_path] = None
         else:
             value = _penalty(weight, regularizer, moments, tensors)
-            result[weight.path] = value if value is not None and isfinite(value) else None
+            result[weight.stored_path] = value if value is not None and isfinite(value) else None
     return result
 
 

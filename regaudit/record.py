@@ -69,7 +69,7 @@ def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
         "regularizer": _regularizer(weight.regularizer),
         "constraint": weight.constraint,
         "shared_with": weight.shared_with,
-        "penalty": _json(report.penalties.get(weight.path)),
+        "penalty": _json(report.penalties.get(weight.stored_path)),
         "penalty_share": _json(report.share(weight)),
         **{
             name: measured(name)

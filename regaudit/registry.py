@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from regaudit.format import Format
@@ -26,21 +27,27 @@ def formats() -> tuple[Format, ...]:
 
 
 @cache
-def renderers() -> dict[str, Renderer]:
-    """Return the output formats, by name."""
-    found: list[type[Renderer]] = _plugins("regaudit.renderers", Renderer)
-    return {plugin.name: plugin() for plugin in sorted(found, key=lambda plugin: plugin.name)}
+def renderer(name: str) -> Renderer:
+    """Return the output format of this name; its module is called the same.
+
+    Only that module is imported: a run needs one or two of them.
+    """
+    found: list[type[Renderer]] = _defined(import_module(f"regaudit.renderers.{name}"), Renderer)
+    return found[0]()
 
 
 def _plugins(package: str, kind: Any) -> list[Any]:
     """Return the classes of a kind that the modules of a package define."""
-    modules = [
-        import_module(module.name)
-        for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}.")
-    ]
+    names = pkgutil.iter_modules(import_module(package).__path__, f"{package}.")
+    return [found for name in names for found in _defined(import_module(name.name), kind)]
+
+
+def _defined(module: ModuleType, kind: Any) -> list[Any]:
+    """Return the classes of a kind that a module itself defines."""
     return [
         found
-        for module in modules
-        for _, found in inspect.getmembers(module, inspect.isclass)
-        if issubclass(found, kind) and found.__module__ == module.__name__
+        for found in vars(module).values()
+        if inspect.isclass(found)
+        and issubclass(found, kind)
+        and found.__module__ == module.__name__
     ]

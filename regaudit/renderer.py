@@ -53,7 +53,7 @@ def _sort_key(sort: str, report: Report, weight: Weight) -> tuple[float | str, .
     moments = report.moments.get(weight.stored_path)
     numbers = {
         "size": weight.size,
-        "penalty": report.penalties.get(weight.path),
+        "penalty": report.penalties.get(weight.stored_path),
         "l1": moments.l1_norm if moments else None,
         "l2": moments.l2_norm if moments else None,
         "sparsity": moments.sparsity if moments else None,

@@ -43,7 +43,7 @@ class Evidence:
     moments: Mapping[str, Moments] = field(default_factory=dict)
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = field(default_factory=dict)
-    """By `Weight.path`."""
+    """By `Weight.stored_path`."""
 
     def measured(self, weight: Weight) -> Moments | None:
         """Return the numbers of a weight; None when its values could not be read."""

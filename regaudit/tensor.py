@@ -12,7 +12,7 @@ from regaudit.errors import UnreadableModelError
 
 Array = npt.NDArray[Any]
 
-BLOCK = 32_768
+BLOCK = 65_536
 """Values read at once: small enough that a block and its float64 copy stay in the L2 cache."""
 
 

@@ -162,9 +162,12 @@ def total_penalty(report: Report) -> str:
     """Describe what the weights add to the loss."""
     model = report.model
     weights = [weight for _, weight in model.weights()] if model else []
-    paying = sum(bool(report.penalties.get(weight.path)) for weight in weights)
-    if report.penalty_complete and not paying:
-        return "none: no weight adds to the loss"
+    paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
+    if not paying:
+        known = report.penalty_complete
+        return f"{'none' if known else 'not known'}: no weight adds to the loss" + (
+            "" if known else " but by regularizers whose strength the file does not tell"
+        )
     text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
     if not report.penalty_complete:
         text += ", and more by regularizers whose strength the file does not tell"

@@ -3,7 +3,6 @@
 One module a command. Imports that cost time are made inside the commands: `--help` is quick.
 """
 
-import os
 import sys
 
 import click
@@ -27,8 +26,6 @@ def main() -> None:
     Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or settings, 3 something
     could not be audited.
     """
-    # A multithreaded BLAS would only fight with regaudit's own threads over such small blocks.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

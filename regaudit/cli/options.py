@@ -126,9 +126,9 @@ def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View
 
 def render(format_: str, reports: list["Report"], view: "View") -> str:
     """Return the reports in one of `FORMATS`."""
-    from regaudit.registry import renderers, rules
+    from regaudit.registry import renderer, rules
 
-    return renderers()[format_].render(reports, [rule.about for rule in rules()], view)
+    return renderer(format_).render(reports, [rule.about for rule in rules()], view)
 
 
 def _config(options: dict[str, Any]) -> "Config":

@@ -64,7 +64,7 @@ def _table(report: Report, view: View) -> str:
                 wording.shape(weight.shape),
                 _text(wording.regularizer(regularizer)),
                 str(regularizer.status) if regularizer else wording.MISSING,
-                wording.number(report.penalties.get(weight.path)) if regularizer else "-",
+                wording.number(report.penalties.get(weight.stored_path)) if regularizer else "-",
                 wording.number(moments.l1_norm if moments else None),
                 wording.number(moments.l2_norm if moments else None),
                 wording.percent(moments.sparsity if moments else None),

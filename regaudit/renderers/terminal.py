@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from regaudit import wording
 from regaudit.finding import Finding, Report, Severity
-from regaudit.model import Layer, Model, Weight
+from regaudit.model import Layer, Model, Status, Weight
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
 
@@ -58,7 +58,7 @@ def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
 def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
     if weight.regularizer is None:
         return wording.MISSING
-    value = report.penalties.get(weight.path)
+    value = report.penalties.get(weight.stored_path)
     return "?" if value is None else wording.number(value)
 
 
@@ -75,15 +75,20 @@ def _place(_report: Report, layer: Layer, weight: Weight) -> str:
     return wording.plain("/".join(filter(None, (layer.path, below))) or "(model)")
 
 
+LAYER = Column("layer", _place, 0)
+REGULARIZER = Column(
+    "regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0
+)
+STATUS = Column("status", _status, 3)
 COLUMNS = (
-    Column("layer", _place, 0),
+    LAYER,
     Column("class", lambda _r, layer, _w: wording.plain(layer.class_name or "?"), 6),
     Column("role", lambda _r, _l, weight: wording.plain(weight.role), 0),
     Column("shape", lambda _r, _l, weight: wording.shape(weight.shape), 5),
     Column("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
-    Column("regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0),
-    Column("status", _status, 3),
-    Column("penalty", _penalty, 1, right=True),
+    REGULARIZER,
+    STATUS,
+    Column("penalty", _penalty, 0, right=True),
     Column("share", _share, 7, right=True),
     Column("L1", _measured("l1_norm"), 8, right=True),
     Column("L2", _measured("l2_norm"), 2, right=True),
@@ -181,16 +186,26 @@ def _table(report: Report, view: View) -> str:
 
 
 def _fit(cells: dict[Column, list[str]], width: int) -> None:
-    """Leave out columns, then shorten paths, until the table is no wider than `width`."""
-    paths, *_ = cells
-    needed = min(_width(paths, cells[paths]), max(MIN_PATH, width * 2 // 5))
-    while any(column.rank for column in cells):
-        others = sum(_width(c, values) + 2 for c, values in cells.items() if c is not paths)
-        if others + needed <= width:
-            break
-        del cells[max(cells, key=lambda column: column.rank)]
-    others = sum(_width(c, values) + 2 for c, values in cells.items() if c is not paths)
-    cells[paths] = [_shortened(path, max(width - others, MIN_PATH)) for path in cells[paths]]
+    """Leave out columns, then shorten paths, until the table is no wider than `width`.
+
+    Where the column of statuses goes, a regularizer that is not in force says so itself.
+    """
+    needed = min(_width(LAYER, cells[LAYER]), max(MIN_PATH, width * 2 // 5))
+    while _others(cells) + needed > width and any(column.rank for column in cells):
+        column = max(cells, key=lambda column: column.rank)
+        values = cells.pop(column)
+        if column is STATUS:
+            cells[REGULARIZER] = [
+                text if status in {str(Status.IN_FORCE), wording.MISSING} else f"{text} {status}"
+                for text, status in zip(cells[REGULARIZER], values, strict=True)
+            ]
+    room = max(width - _others(cells), MIN_PATH)
+    cells[LAYER] = [_shortened(path, room) for path in cells[LAYER]]
+
+
+def _others(cells: dict[Column, list[str]]) -> int:
+    """Width of all columns but that of the paths."""
+    return sum(_width(c, values) + 2 for c, values in cells.items() if c is not LAYER)
 
 
 def _width(column: Column, values: list[str]) -> int:

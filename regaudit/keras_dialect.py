@@ -1,0 +1,52 @@
+"""What the version of Keras that saved a file makes of it; the versions differ."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+CURRENT = (3, 15, 1)
+"""Assumed for files of Keras 3 that do not name their version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The semantics of one version of Keras. All were measured by loading files with it."""
+
+    version: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, version: str | None, default: tuple[int, int, int] = CURRENT) -> Self:
+        """Return the dialect of a version such as `3.15.1` or `2.4.0-tf`."""
+        found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version or "")
+        if found is None:
+            return cls(default)
+        major, minor, patch = (int(part or 0) for part in found.groups())
+        return cls((major, minor, patch))
+
+    @property
+    def keras_2(self) -> bool:
+        """Whether it is Keras 1 or 2, tf.keras or tf-keras."""
+        return self.version < (3, 0, 0)
+
+    @property
+    def freezes(self) -> bool:
+        """Whether a load restores `trainable=False`."""
+        return self.keras_2 or self.version >= (3, 2, 0)
+
+    @property
+    def frozen_pay(self) -> bool:
+        """Whether the penalty of a frozen weight stays in the loss, as a constant."""
+        return self.keras_2
+
+    @property
+    def stores_activity(self) -> bool:
+        """Whether every layer's activity regularizer is in the file.
+
+        Keras 3.0 to 3.3 left it out of the layers that do not list it themselves.
+        """
+        return self.keras_2 or self.version >= (3, 4, 0)
+
+    @property
+    def divides_activity(self) -> bool:
+        """Whether an activity penalty is divided by the batch size."""
+        return self.keras_2 or self.version >= (3, 14, 0)

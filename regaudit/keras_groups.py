@@ -1,0 +1,58 @@
+"""How Keras names the groups of its weights files: by class and counter, variables by number."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from regaudit.keras_graph import name_of
+from regaudit.keras_layers import PYTHON_NAMES
+from regaudit.tensor import Tensor, TensorGroup
+
+
+def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
+    """Return the group of each layer of a container: snake-cased class and a counter.
+
+    Where the groups carry layer names and these contradict the count, the names decide.
+    """
+    counts: Counter[str] = Counter()
+    names: list[str] = []
+    for layer in layers:
+        class_name = str(layer.get("class_name"))
+        base = snake_case(PYTHON_NAMES.get(class_name, class_name))
+        names.append(base if not counts[base] else f"{base}_{counts[base]}")
+        counts[base] += 1
+    if container is None:
+        return names
+    names_in_file = {key: noted_name(group) for key, group in container.groups.items()}
+    by_name = {name: key for key, name in names_in_file.items() if name is not None}
+    for index, layer in enumerate(layers):
+        key = by_name.get(name_of(layer))
+        if names_in_file.get(names[index]) not in {None, name_of(layer)} and key is not None:
+            names[index] = key
+    return names
+
+
+def noted_name(group: TensorGroup) -> str | None:
+    """Return the name of the layer that a group notes; Keras 3.6 and later do."""
+    variables = group.groups.get("vars")
+    return variables.name if variables else None
+
+
+def snake_case(name: str) -> str:
+    """Spell a class name as Keras spells its group: `Conv2DTranspose` -> `conv2d_transpose`."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def variables_of(group: TensorGroup | None) -> list[tuple[str, Tensor]]:
+    """Return the variables of a layer's group in stored order."""
+    variables = group.groups.get("vars") if group else None
+    if variables is None:
+        return []
+    return sorted(variables.tensors.items(), key=lambda item: number_first(item[0]))
+
+
+def number_first(key: str) -> tuple[int, str]:
+    """Order keys by number, `9` before `10`, whatever is no number last."""
+    return (int(key) if key.isascii() and key.isdigit() else 1 << 62, key)

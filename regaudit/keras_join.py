@@ -1,0 +1,363 @@
+"""The join of a Keras 3 configuration with the tensors of its weights file, by Keras's path rule.
+
+Below `layers`, a layer's group is named by its class and a counter, not by its name; elsewhere it
+is the attribute that holds it. Groups that carry a layer's name (Keras 3.6 on) confirm it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from regaudit.errors import UnsafeFileError
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_groups import group_names, noted_name, number_first, variables_of
+from regaudit.keras_layers import (
+    FLOAT8_ROLES,
+    LAYERS,
+    MODELS,
+    THAWED_BY_LOADING,
+    WRAPPED,
+    Slot,
+    quantized,
+)
+from regaudit.keras_weights import activity_unknown, is_custom, make_layer, make_weight, own_flag
+from regaudit.limits import LAYER_DEPTH
+from regaudit.model import Layer, Skip, Weight
+from regaudit.tensor import Tensor, TensorGroup
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the model and in the weights file a layer stands."""
+
+    prefix: str = ""
+    """Path of the layer around it, with a slash; empty below the model."""
+    stored: TensorGroup | None = None
+    stored_path: str = ""
+    node: str = ""
+    """The graph node the layer belongs to, if that is not the layer itself."""
+    root: bool = False
+    depth: int = 0
+
+    def below(self, path: str, key: str, node: str = "") -> "_Place":
+        """Return the place of what the layer at `path` holds in attribute `key`."""
+        group = self.stored.groups.get(key) if self.stored else None
+        stored_path = f"{self.stored_path}/{key}" if self.stored_path else key
+        prefix = f"{path}/" if path else ""
+        return _Place(prefix, group, stored_path, node, depth=self.depth + 1)
+
+    def below_container(self, key: str) -> "_Place":
+        """Return the place of one member of a list of layers: its path skips the list."""
+        group = self.stored.groups.get(key) if self.stored else None
+        stored_path = f"{self.stored_path}/{key}"
+        return _Place(self.prefix, group, stored_path, self.node, depth=self.depth)
+
+
+@dataclass(slots=True)
+class Join:
+    """One walk through a configuration beside the tree of tensors."""
+
+    dialect: Dialect
+    root_frozen: bool
+    layers: list[Layer] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    skipped: list[Skip] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    """Stored path of a group -> path of the layer it belongs to."""
+    activity_unknown: list[str] = field(default_factory=list)
+    """Paths of the layers whose activity regularizer the file does not keep."""
+
+    def walk(self, model: Serialized, stored: TensorGroup) -> None:
+        """Take in a whole model and every variable of its weights file."""
+        self.visit(model, _Place(stored=stored, root=True))
+        self.sweep(stored)
+        if self.activity_unknown:
+            count = len(self.activity_unknown)
+            reason = (
+                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
+                "store them; save the model again with Keras 3.4 or later"
+            )
+            self.skipped.append(Skip("(model)", reason))
+
+    def visit(self, serialized: Serialized, place: _Place) -> None:
+        """Take in a layer, a wrapper or a model, with all that is inside it."""
+        if place.depth > LAYER_DEPTH:
+            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        path = "" if place.root else place.prefix + name_of(serialized)
+        self.owners.setdefault(place.stored_path, path)
+        class_name = str(serialized.get("class_name"))
+        if layers_of(serialized) or (class_name in MODELS and not is_custom(serialized)):
+            self._model(serialized, path, place)
+        elif is_custom(serialized):
+            self._unknown(serialized, path, place)
+        elif class_name in WRAPPED:
+            self._wrapper(serialized, path, place)
+        elif class_name in LAYERS:
+            self._built_in(serialized, path, place)
+        else:
+            self._unknown(serialized, path, place, known=not variables_of(place.stored))
+
+    def sweep(self, stored: TensorGroup) -> None:
+        """Take in every stored variable that no layer has claimed, optimizer and all apart."""
+        for group_path, group in stored.walk():
+            if group_path.split("/", 1)[0] == "optimizer":
+                continue
+            for key, reason in group.unreadable.items():
+                self.skipped.append(Skip(f"{group_path}/{key}", reason))
+            free = [key for key in group.tensors if f"{group_path}/{key}" not in self.tensors]
+            if free:
+                path = self._noted_path(stored, group_path)
+                self._unattributed(path, group_path, group, sorted(free, key=number_first))
+
+    def _model(self, serialized: Serialized, path: str, place: _Place) -> None:
+        """A nested model: its layers lie in the container `layers`, named by class and count."""
+        known = not is_custom(serialized)
+        weights = self._variables(path, place, known=known)
+        if not place.root or weights:
+            self._add(serialized, path, place, weights, known=known)
+        container = place.below(path, "layers", place.node)
+        inner = [layer for layer in layers_of(serialized) if _is_stored(layer, serialized)]
+        for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
+            self.visit(layer, container.below_container(key))
+
+    def _wrapper(self, serialized: Serialized, path: str, place: _Place) -> None:
+        class_name = str(serialized["class_name"])
+        config = config_of(serialized)
+        weights: tuple[Weight, ...] = ()
+        if class_name == "SpectralNormalization":
+            weights = self._spectral(config, path, place)
+        self._add(serialized, path, place, weights)
+        node = place.node or path
+        for attribute, key in WRAPPED[class_name].items():
+            inner = config.get(key)
+            below = place.below(path, attribute, node)
+            if isinstance(inner, list):
+                cells = [cell for cell in inner if isinstance(cell, Mapping)]
+                for cell, group in zip(cells, group_names(cells, below.stored), strict=True):
+                    self.visit(cell, below.below_container(group))
+            elif isinstance(inner, Mapping):
+                self.visit(inner, below)
+
+    def _spectral(self, config: Serialized, path: str, place: _Place) -> tuple[Weight, ...]:
+        """SpectralNormalization stores the inner layer's kernel a second time, then a vector."""
+        inner = config.get("layer")
+        inner = inner if isinstance(inner, Mapping) else {}
+        slots = LAYERS.get(str(inner.get("class_name")), ())
+        slot = slots[0] if slots else Slot("kernel")
+        shared = f"{path}/{name_of(inner)}/{slot.role}"
+        own = (slot, Slot("vector_u", trainable=False))
+        weights = self._fill(own, inner, path, place, own_flag(inner))
+        return tuple(
+            replace(weight, shared_with=shared) if weight.role == slot.role else weight
+            for weight in weights
+        )
+
+    def _built_in(self, serialized: Serialized, path: str, place: _Place) -> None:
+        """A layer of the table: slots that its options call for, in stored order."""
+        class_name, config = str(serialized["class_name"]), config_of(serialized)
+        slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
+        mode = _quantization(config, slots, place)
+        if mode:
+            slots = quantized(slots, mode, grouped=_has_zero_points(slots, place))
+        trainable = own_flag(serialized) or class_name in THAWED_BY_LOADING
+        weights = self._fill(slots, serialized, path, place, trainable)
+        self._add(serialized, path, place, weights, slots=slots)
+
+    def _unknown(
+        self, serialized: Serialized, path: str, place: _Place, *, known: bool = False
+    ) -> None:
+        """A custom layer: its variables by number, the layers its configuration holds by name."""
+        self._add(serialized, path, place, self._variables(path, place, known=known), known=known)
+        node = place.node or path
+        for attribute, group in (place.stored.groups if place.stored else {}).items():
+            held = config_of(serialized).get(attribute)
+            below = place.below(path, attribute, node)
+            if isinstance(held, Mapping) and _is_serialized(held):
+                self.visit(held, below)
+            elif isinstance(held, list) and held and all(map(_is_serialized, held)):
+                for layer, key in zip(held, group_names(held, group), strict=True):
+                    self.visit(layer, below.below_container(key))
+
+    def _variables(self, path: str, place: _Place, *, known: bool) -> tuple[Weight, ...]:
+        """Weights of unknown roles that lie in the layer's own group."""
+        if place.stored is None or "vars" not in place.stored.groups:
+            return ()
+        flag = not self.root_frozen
+        stored = f"{place.stored_path}/vars".lstrip("/")
+        weights = [
+            self._weight(Slot(f"variable_{key}"), tensor, path, f"{stored}/{key}", trainable=flag)
+            for key, tensor in variables_of(place.stored)
+        ]
+        if weights and not known:
+            reason = "custom layer: measured, but the roles of its weights are not known"
+            self.skipped.append(Skip(path or "(model)", reason))
+        return tuple(weights)
+
+    def _fill(
+        self,
+        slots: tuple[Slot, ...],
+        serialized: Serialized,
+        path: str,
+        place: _Place,
+        trainable: bool,
+    ) -> tuple[Weight, ...]:
+        """Pair the slots with what is stored, sublayer by sublayer, in order."""
+        weights: list[Weight] = []
+        config = config_of(serialized)
+        for at in dict.fromkeys((slot.at for slot in slots), None) or {"": None}:
+            own = [slot for slot in slots if slot.at == at]
+            group, stored = place.stored, place.stored_path
+            for key in filter(None, (at,)):
+                group = group.groups.get(key) if group else None
+                stored = f"{stored}/{key}"
+            variables = variables_of(group)
+            below = own[0].below if own else ""
+            for index, (key, tensor) in enumerate(variables):
+                slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
+                stored_path = f"{stored}/vars/{key}".lstrip("/")
+                weights.append(
+                    self._weight(slot, tensor, path, stored_path, config, trainable=trainable)
+                )
+            for slot in own[len(variables) :]:
+                where = "/".join(filter(None, (path, slot.below, slot.role)))
+                reason = "not stored in this file (the layer was not built, or shares its weights)"
+                self.skipped.append(Skip(where, reason))
+        return tuple(weights)
+
+    def _weight(
+        self,
+        slot: Slot,
+        tensor: Tensor,
+        path: str,
+        stored_path: str,
+        config: Serialized | None = None,
+        *,
+        trainable: bool,
+    ) -> Weight:
+        """Make a weight and note where its values lie."""
+        self.tensors[stored_path] = tensor
+        return make_weight(
+            slot,
+            tensor,
+            path,
+            stored_path,
+            config or {},
+            trainable=(trainable or not self.dialect.freezes) and not self.root_frozen,
+            dialect=self.dialect,
+        )
+
+    def _add(
+        self,
+        serialized: Serialized,
+        path: str,
+        place: _Place,
+        weights: tuple[Weight, ...],
+        *,
+        known: bool = True,
+        slots: tuple[Slot, ...] = (),
+    ) -> None:
+        """Add a layer, and say what the file cannot tell of it."""
+        self.layers.append(
+            make_layer(
+                serialized,
+                path,
+                weights,
+                dialect=self.dialect,
+                slots=slots,
+                known=known,
+                node=place.node or path,
+            )
+        )
+        if activity_unknown(serialized, self.dialect):
+            self.activity_unknown.append(path)
+
+    def _noted_path(self, stored: TensorGroup, group_path: str) -> str:
+        """Path of a layer that only the weights file knows: by noted names below a known layer."""
+        path, walked, group = "", "", stored
+        for key in group_path.split("/"):
+            if key == "vars":
+                break
+            walked = f"{walked}/{key}".lstrip("/")
+            group = group.groups[key]
+            if walked in self.owners:
+                path = self.owners[walked]
+            elif "vars" in group.groups or not group.groups:  # a list of layers has no variables
+                path = "/".join(filter(None, (path, noted_name(group) or key)))
+        return path
+
+    def _unattributed(
+        self, path: str, group_path: str, group: TensorGroup, keys: list[str]
+    ) -> None:
+        """Variables in a group that the configuration says nothing about."""
+        name = path.rpartition("/")[2]
+        weights = []
+        for key in keys:
+            slot = Slot(f"variable_{key}")
+            stored_path = f"{group_path}/{key}".lstrip("/")
+            weights.append(
+                self._weight(
+                    slot, group.tensors[key], path, stored_path, trainable=not self.root_frozen
+                )
+            )
+        self.layers.append(
+            Layer(path, name, "", {}, trainable=True, known=False, weights=tuple(weights))
+        )
+        reason = "no layer of the configuration claims it: measured, roles not known"
+        self.skipped.append(Skip(path or "(model)", reason))
+
+
+def _is_stored(layer: Serialized, model: Serialized) -> bool:
+    """Whether an entry of a model's list has a group: not operations, nor Sequential's input."""
+    if ".ops" in str(layer.get("module")):
+        return False
+    functional = "input_layers" in config_of(model)
+    return functional or layer.get("class_name") != "InputLayer"
+
+
+def _is_serialized(value: Any) -> bool:
+    """Whether a configuration value is a layer written out."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), Mapping)
+    )
+
+
+def _quantization(config: Serialized, slots: tuple[Slot, ...], place: _Place) -> str:
+    """The mode a layer was quantized in: by its dtype policy, else by what is stored."""
+    policy = config.get("dtype")
+    name = policy if isinstance(policy, str) else ""
+    if isinstance(policy, Mapping):
+        inner = config_of(policy)
+        name = str(inner.get("mode") or inner.get("name") or "")
+        if policy.get("class_name") == "QuantizedFloat8DTypePolicy":
+            name = "float8"
+    for mode in ("int8", "int4", "float8"):
+        if name.startswith(mode):
+            return mode
+    own, stored = _first_sublayer(slots, place)
+    if stored and stored[0][1].dtype.name == "int8":
+        return "int8"
+    return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""
+
+
+def _has_zero_points(slots: tuple[Slot, ...], place: _Place) -> bool:
+    """Whether int4 was quantized in groups: then zero points follow the scales."""
+    own, stored = _first_sublayer(slots, place)
+    matrices = sum(slot.role in {"kernel", "embeddings", "reverse_embeddings"} for slot in own)
+    return len(stored) > len(own) + matrices
+
+
+def _first_sublayer(
+    slots: tuple[Slot, ...], place: _Place
+) -> tuple[list[Slot], list[tuple[str, Tensor]]]:
+    """Return the slots of the first sublayer, and what is stored for it.
+
+    The sublayers of attention are quantized alike, and their policies are not in the file.
+    """
+    at = slots[0].at if slots else ""
+    group = place.stored
+    if at:
+        group = group.groups.get(at) if group else None
+    return [slot for slot in slots if slot.at == at], variables_of(group)

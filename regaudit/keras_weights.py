@@ -1,0 +1,193 @@
+"""One stored tensor, its slot and its layer's configuration made into a weight; likewise layers."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, name_of
+from regaudit.keras_layers import Slot
+from regaudit.keras_regularizers import parse_regularizer
+from regaudit.model import Layer, Regularizer, Status, Weight
+from regaudit.tensor import Tensor
+
+
+def make_weight(
+    slot: Slot,
+    tensor: Tensor,
+    path: str,
+    stored_path: str,
+    config: Serialized,
+    *,
+    trainable: bool,
+    dialect: Dialect,
+) -> Weight:
+    """Make the weight that fills a slot.
+
+    Args:
+        slot: the place it fills.
+        tensor: its values.
+        path: of the layer.
+        stored_path: where the values lie.
+        config: of the layer; empty where it is not known.
+        trainable: whether a load leaves the layer trainable.
+        dialect: of the Keras that saved the file.
+    """
+    lora = bool(config.get("lora_rank")) and slot.role in {"kernel", "embeddings"}
+    trainable = trainable and slot.trainable and not lora
+    key = slot.regularizer_key
+    regularizer = parse_regularizer(config.get(key), dialect) if key else None
+    if regularizer:
+        regularizer = _in_effect(regularizer, slot, trainable, lora, dialect)
+    return Weight(
+        path="/".join(filter(None, (path, slot.below, slot.role))),
+        stored_path=stored_path,
+        role=slot.role,
+        shape=tensor.shape,
+        dtype=str(tensor.dtype),
+        trainable=trainable,
+        regularizer=regularizer,
+        regularizer_key=key,
+        constraint=_constraint(config, slot),
+        units=slot.units(tensor.shape, config),
+    )
+
+
+def make_layer(
+    serialized: Serialized,
+    path: str,
+    weights: tuple[Weight, ...],
+    *,
+    dialect: Dialect,
+    slots: tuple[Slot, ...] = (),
+    known: bool = True,
+    node: str = "",
+) -> Layer:
+    """Make a layer out of its serialized form and its weights.
+
+    Args:
+        serialized: as it stands in the configuration.
+        path: names of the layers from below the model down to it.
+        weights: in stored order.
+        dialect: of the Keras that saved the file.
+        slots: those that its options call for.
+        known: whether it is a built-in layer.
+        node: path of the graph node that calls it, if that is not the layer itself.
+    """
+    config = config_of(serialized)
+    used = {slot.regularizer_key for slot in slots}
+    return Layer(
+        path=path,
+        name=name_of(serialized),
+        class_name=class_name_of(serialized),
+        config=config,
+        trainable=own_flag(serialized),
+        known=known,
+        weights=weights,
+        activity_regularizer=_activity(serialized, dialect),
+        unplaced=dict(_unplaced(config, used, dialect, known=known)),
+        node=node or path,
+    )
+
+
+def is_custom(serialized: Serialized) -> bool:
+    """Whether the class is not Keras's own, whatever it is called."""
+    registered = serialized.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
+        return not registered.startswith("keras>")
+    module = serialized.get("module")
+    return isinstance(module, str) and module.split(".")[0] not in {
+        "keras",
+        "tf_keras",
+        "tensorflow",
+        "builtins",
+    }
+
+
+def class_name_of(serialized: Serialized) -> str:
+    """Return the class as reports name it: a custom one with its package."""
+    registered = serialized.get("registered_name")
+    if is_custom(serialized) and isinstance(registered, str):
+        return registered
+    return str(serialized.get("class_name", ""))
+
+
+def own_flag(serialized: Serialized) -> bool:
+    """Return the layer's own `trainable`."""
+    return bool(config_of(serialized).get("trainable", True))
+
+
+def _in_effect(
+    regularizer: Regularizer, slot: Slot, trainable: bool, lora: bool, dialect: Dialect
+) -> Regularizer:
+    """Lower the status of a regularizer that its weight keeps from acting."""
+    if regularizer.status not in {Status.IN_FORCE, Status.OPAQUE}:
+        return regularizer
+    if not slot.trainable:
+        why = "the weight is quantized: Keras drops its regularizer"
+        return replace(regularizer, status=Status.INERT, why=why)
+    if lora:
+        why = "LoRA: after loading the merged kernel is frozen and pays no penalty"
+        return replace(regularizer, status=Status.FROZEN, why=why)
+    if not trainable and dialect.frozen_pay:
+        why = "the weight is frozen: in Keras 2 its penalty is a constant without a gradient"
+        opaque = regularizer.status is Status.OPAQUE
+        return regularizer if opaque else replace(regularizer, status=Status.FROZEN, why=why)
+    if not trainable:
+        why = "the weight is frozen: Keras 3 adds no penalty for it"
+        return replace(regularizer, status=Status.FROZEN, why=why)
+    return regularizer
+
+
+_LISTS_ACTIVITY = re.compile(
+    r"Conv|^(LSTM|GRU|RNN|Embedding|EinsumDense|MultiHeadAttention)$|Bidirectional"
+)
+"""Classes whose own configuration always has the key, whatever the version."""
+
+
+def _activity(serialized: Serialized, dialect: Dialect) -> Regularizer | None:
+    """The regularizer of the layer's output."""
+    config = config_of(serialized)
+    class_name = str(serialized.get("class_name"))
+    if class_name == "ActivityRegularization" and not is_custom(serialized):
+        strengths = {key: config.get(key, 0.0) for key in ("l1", "l2")}
+        found = parse_regularizer({"class_name": "L1L2", "config": strengths}, dialect)
+    else:
+        found = parse_regularizer(config.get("activity_regularizer"), dialect)
+    if found and found.status is Status.IN_FORCE:
+        divided = "divided" if dialect.divides_activity else "not divided"
+        why = f"on each call; {divided} by the batch size in the Keras that saved the file"
+        found = replace(found, why=why)
+    return found
+
+
+def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
+    """Whether the file cannot tell if the layer has an activity regularizer."""
+    if dialect.stores_activity or "activity_regularizer" in config_of(serialized):
+        return False
+    class_name = str(serialized.get("class_name"))
+    return not _LISTS_ACTIVITY.search(class_name)
+
+
+def _unplaced(
+    config: Serialized, used: set[str | None], dialect: Dialect, *, known: bool
+) -> Iterator[tuple[str, Regularizer]]:
+    """Yield the regularizers that no stored weight takes up."""
+    for key, value in config.items():
+        if not key.endswith("_regularizer") or key in used or key == "activity_regularizer":
+            continue
+        regularizer = parse_regularizer(value, dialect)
+        if regularizer is None:
+            continue
+        if known:
+            why = "the layer has no weight for it"
+            yield key, replace(regularizer, status=Status.INERT, why=why)
+        else:
+            why = "custom layer: the file does not say which weight it governs"
+            yield key, replace(regularizer, status=Status.UNKNOWN, why=why)
+
+
+def _constraint(config: Serialized, slot: Slot) -> str | None:
+    value = config.get(slot.constraint_key) if slot.constraint_key else None
+    name = value.get("class_name") if isinstance(value, Mapping) else value
+    return name if isinstance(name, str) else None
