@@ -1,0 +1,490 @@
+"""The HTML page: what its readers rely on, with and without scripts, styles and a network."""
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from regaudit.finding import Edit, Failure, Finding, Report, Severity, Suggestion
+from regaudit.measures import measure
+from regaudit.model import Layer, Model, Optimizer, Regularizer, Skip, Status, Weight
+from regaudit.record import document
+from regaudit.renderer import View
+from regaudit.renderers import html
+from regaudit.rule import About
+from regaudit.tensor import ArrayTensor, UnitView
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202egpj.\x1b[2J'
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+def rule(code="REG101", **changes):
+    texts = {
+        "title": f"title of {code}",
+        "confidence": "high",
+        "rationale": "because it & that",
+        "source": "Somebody (2016)",
+        "fix": "do this",
+        "false_positives": "seldom",
+        "bad": "",
+        "good": "",
+    }
+    return About(code, f"name-{code.lower()}", severity=Severity.ERROR, **{**texts, **changes})
+
+
+def finding(path, code="REG101", severity=Severity.ERROR, **changes):
+    message = changes.pop("message", "far too large")
+    return Finding(code, f"name-{code.lower()}", severity, path, message, **changes)
+
+
+def dense(name, l2=0.01, values=None, status=Status.IN_FORCE, **changes):
+    """Return a layer with one kernel, and the values of it."""
+    values = np.full((2, 3), 0.5) if values is None else np.asarray(values)
+    regularizer = None
+    if l2 is not None:
+        why = "" if status is Status.IN_FORCE else f"it is {status}"
+        regularizer = Regularizer("L2", 0.0, l2, {"l2": l2}, status, why)
+    weight = Weight(
+        path=f"{name}/kernel",
+        stored_path=f"layers/{name}/vars/0",
+        role="kernel",
+        shape=values.shape,
+        dtype="float64",
+        trainable=True,
+        regularizer=regularizer,
+        regularizer_key="kernel_regularizer",
+        units=UnitView(values.shape[0], values.shape[1], 1),
+    )
+    return Layer(name, name, "Dense", {}, trainable=True, weights=(weight,), **changes), values
+
+
+def audited(*layers, file="model.keras", findings=(), **changes):
+    """Return the report of a model with these layers."""
+    weights = [(layer.weights[0], values) for layer, values in layers]
+    measured = measure([(ArrayTensor(values), weight.units) for weight, values in weights])
+    penalties = {
+        weight.stored_path: weight.regularizer.l2 * float(np.square(values).sum())
+        if weight.regularizer and weight.regularizer.status is Status.IN_FORCE
+        else 0.0
+        for weight, values in weights
+    }
+    optimizer = Optimizer("AdamW", {"learning_rate": 0.001, "weight_decay": 0.004}, 1234)
+    return Report(
+        file=file,
+        format="keras",
+        size=2_500_000,
+        model=Model(
+            name="small",
+            class_name="Functional",
+            layers=tuple(layer for layer, _ in layers),
+            keras_version="3.15.1",
+            saved_at="2026-01-02@03:04:05",
+            optimizer=optimizer,
+        ),
+        moments={weight.stored_path: m for (weight, _), m in zip(weights, measured, strict=True)},
+        penalties={**penalties, **changes.pop("penalties", {})},
+        findings=tuple(findings),
+        **changes,
+    )
+
+
+def render(*reports, rules=(), view=None):
+    return html.Html().render(reports, rules, view or View())
+
+
+class Page(HTMLParser):
+    """A parsed page; complains about tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.ids, self.text = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs)
+        self.ids += [value for key, value in attrs if key == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"script", "style"}:
+            self.text.append(data)
+
+    def attributes(self, *names):
+        return [tag[name] for _, tag in self.tags for name in names if name in tag]
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def table(text, name="sortable weights"):
+    """Return the cells of a table's body, as text."""
+    body = re.search(rf'<table class="{name}">.*?<tbody>(.*?)</tbody>', text, re.DOTALL).group(1)
+    rows = ET.fromstring(f"<t>{body}</t>")
+    return [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows]
+
+
+def charts(text):
+    """Return (path and value, label, value, percent) of each bar, for each chart."""
+    found = []
+    for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        space = "{http://www.w3.org/2000/svg}"
+        tree = ET.fromstring(svg)
+        assert tree.get("role") == "img"
+        assert tree.find(f"{space}title").text
+        assert tree.find(f"{space}desc").text
+        bars = []
+        for group in tree.iter(f"{space}g"):
+            label, value = (part.text for part in group.iter(f"{space}text"))
+            width = [part.get("width") for part in group.iter(f"{space}rect")][-1]
+            bars.append((group.find(f"{space}title").text, label, value, float(width[:-1])))
+        found.append(bars)
+    return found
+
+
+@pytest.fixture
+def report():
+    suggestion = Suggestion(
+        "bare/kernel",
+        "kernel_regularizer=keras.regularizers.L2(0.0002)",
+        (Edit("bare", "kernel_regularizer", None),),
+        0.00125,
+        "where a sweep starts",
+    )
+    return audited(
+        dense("first", 0.01),
+        dense("second", 0.03),
+        dense("bare", None, np.arange(12.0).reshape(3, 4)),
+        dense("still", 0.5, status=Status.FROZEN),
+        findings=[
+            finding("second/kernel", "REG402", Severity.NOTE, message="somewhat <dead>"),
+            finding(
+                "bare/kernel",
+                observed={"parameters": 1_000_000, "share": 0.123456, "by": "us"},
+                evidence=("dropout beside it",),
+                suggestion=suggestion,
+            ),
+        ],
+        skipped=(Skip("extra/kernel", "not in the file"),),
+    )
+
+
+@pytest.fixture
+def rules():
+    return [rule("REG101"), rule("REG201"), rule("REG402")]
+
+
+def test_says_what_there_is_in_order(report, rules):
+    words = Page(render(report, rules=rules)).words
+    for text in (
+        "model.keras",
+        "1 error, 1 note",
+        "2 weights of 4 are regularized",
+        "4 of 4 stored weights measured in 4 layers",
+        "extra/kernel : not in the file",
+        "Format keras",
+        "2.5 MB",
+        "3.15.1",
+        "2026-01-02@03:04:05",
+        "small (Functional)",
+        "4 layers, 30 parameters (30 trainable)",
+        "AdamW, learning rate 0.001, weight decay 0.004, 1,234 steps",
+        "0.06 added to the loss by 2 weights (complete)",
+    ):
+        assert text in words
+    parts = ["1 error, 1 note", "Findings", "REG101", "REG402", "1 rule passed", "Weights"]
+    places = [words.index(part, 100 if part == "Weights" else 0) for part in parts]
+    assert places == sorted(places)
+    assert words.index(" Charts ") < words.index(" Settings ")
+
+
+def test_shows_findings_with_their_reasons(report, rules):
+    text = render(report, rules=rules)
+    words = Page(text).words
+    for part in (
+        "E error REG101 title of REG101",
+        "bare/kernel : far too large",
+        "In its favour: dropout beside it.",
+        "parameters 1,000,000 · share 0.1235 · by us",
+        "Suggested for bare/kernel : kernel_regularizer=keras.regularizers.L2(0.0002)",
+        "Adds 0.00125 to the loss at today's weights: where a sweep starts.",
+        "Fix: do this",
+        "because it & that",
+        "seldom",
+        "Somebody (2016)",
+        "N note REG402",
+        "somewhat <dead>",
+        "REG201 title of REG201",
+    ):
+        assert part in words
+    anchor = re.search(r'<a href="#(\w+)"><code>bare/kernel', text).group(1)
+    assert re.search(rf'<tr id="{anchor}"><th scope="row">bare<', text)
+
+
+def test_folds_places_but_drops_none(rules):
+    paths = [f"layer_{number}/kernel" for number in range(30)]
+    text = render(audited(findings=[finding(path) for path in paths]), rules=rules)
+    assert "22 more places" in text
+    assert all(text.count(f"<code>{path}</code>: far") == 1 for path in paths)
+
+
+def test_finding_of_a_rule_that_is_not_listed_is_shown(report):
+    words = Page(render(report)).words
+    assert "E error REG101 name-reg101" in words
+    assert "No rules were checked." in words
+
+
+def test_one_row_for_each_weight(report):
+    rows = table(render(report))
+    assert rows[0][:7] == ["first", "Dense", "kernel", "2x3", "6", "l2(0.01)", "in force"]
+    assert rows[0][7:] == ["0.015", "25.0%", "3", "1.225", "0.5", "0%", "0 of 3"]
+    assert rows[2][5:9] == ["-", "-", "-", "-"]
+    assert rows[2][9:] == ["66", "22.49", "11", "8.3%", "0 of 4"]
+    assert rows[3][6:9] == ["frozen it is frozen", "0", "0%"]
+    assert [row[0] for row in rows] == ["first", "second", "bare", "still"]
+
+
+def test_says_what_is_not_known():
+    values = np.ones((2, 2))
+    values[0, 0] = np.nan
+    known, unread, opaque = dense("nan", None, values), dense("unread"), dense("own")
+    report = audited(known, unread, opaque, penalties={"layers/own/vars/0": None})
+    moments = {path: m for path, m in report.moments.items() if "unread" not in path}
+    report = Report("m.keras", model=report.model, moments=moments, penalties=report.penalties)
+    rows = table(render(report))
+    assert rows[0][6:] == ["1 value not finite"] + ["-"] * 5 + ["0%", "0 of 2"]
+    assert "not measured" in rows[1][6]
+    assert rows[1][9:] == ["-"] * 5
+    assert rows[2][7:9] == ["unknown", "unknown"]
+    assert "(complete)" not in render(report)
+
+
+def test_charts_agree_with_the_table(report):
+    text = render(report)
+    rows = {f"{row[0]}/{row[2]}": row for row in table(text)}
+    shares, norms = charts(text)
+    assert [bar[1] for bar in shares] == ["second/kernel", "first/kernel"]
+    assert [bar[3] for bar in shares] == [100.0, pytest.approx(100 / 3, abs=0.01)]
+    assert [bar[1] for bar in norms] == [
+        "bare/kernel",
+        "first/kernel",
+        "second/kernel",
+        "still/kernel",
+    ]
+    for column, bars in ((8, shares), (10, norms)):
+        for title, path, value, _ in bars:
+            assert rows[path][column] == value
+            assert title == f"{path}: {value}"
+
+
+def test_charts_show_the_longest_bars_and_count_the_rest():
+    long = "block/" * 20
+    layers = [dense(f"{long}{n}", 0.01, np.full((2, 2), n + 1.0)) for n in range(45)]
+    text = render(audited(*layers))
+    shares, norms = charts(text)
+    assert len(shares) == len(norms) == html.BARS
+    assert text.count("5 more weights with shorter bars are in the table") == 2
+    assert len(table(text)) == 45
+    assert all(len(label) == 38 and "…" in label for _, label, _, _ in shares)
+    assert shares[0][1].endswith("44/kernel")
+    assert norms[0][0].startswith(f"{long}44/kernel: ")
+
+
+def test_a_model_without_penalties_or_weights_is_no_special_case():
+    text = render(audited(dense("bare", None)))
+    assert "No weight shown adds to the loss." in text
+    assert len(charts(text)) == 1
+    assert "No rule found anything in what was examined." in text
+    text = render(audited())
+    assert "The model has no weights." in text
+    assert not charts(text)
+
+
+def test_regularizers_of_no_weight_have_a_table():
+    activity = Regularizer("L1", 0.1, 0.0, {}, Status.IN_FORCE)
+    lost = Regularizer("Mine", None, None, {}, Status.UNKNOWN, "no such weight")
+    layer = dense("a", activity_regularizer=activity, unplaced={"odd_regularizer": lost})
+    assert table(render(audited(layer)), "sortable") == [
+        ["a", "Dense", "activity_regularizer", "l1(0.1)", "in force"],
+        ["a", "Dense", "odd_regularizer", "Mine", "unknown no such weight"],
+    ]
+
+
+def test_view_chooses_what_is_shown(report):
+    assert "<table" not in render(report, view=View(tables=False))
+    text = render(report, view=View(layer="s*", sort="penalty"))
+    assert [row[0] for row in table(text)] == ["second", "still"]
+    assert "2 weights of 4, those of layers named s*, ordered by penalty" in text
+    assert "is of a layer named none" in render(report, view=View(layer="none"))
+
+
+def test_failure_is_shown_plainly(rules):
+    failed = Report("bad.keras", size=12, failure=Failure("UnsafeFileError", "a <bomb>"))
+    words = Page(render(failed, rules=rules)).words
+    assert "could not be audited: a <bomb>" in words
+    assert "UnsafeFileError" in words
+    assert "passed" not in words
+    assert "No rule found" not in words
+    assert "Findings" not in words
+
+
+def test_several_reports_have_an_index(report):
+    failed = Report("bad.keras", failure=Failure("UnreadableModelError", "no such file"))
+    clean = audited(dense("first"), file="clean.keras")
+    text = render(report, failed, clean)
+    page = Page(text)
+    assert "2 of 3 models audited" in page.words
+    rows = table(text, "sortable index")
+    assert [row[0] for row in rows] == ["model.keras", "bad.keras", "clean.keras"]
+    assert rows[0][1] == "E error 1 error, 1 note"
+    assert rows[1][1] == "! failed could not be audited: no such file"
+    assert rows[2][1] == "✓ clean no findings"
+    for name in ("model.keras", "bad.keras", "clean.keras"):
+        anchor = re.search(rf'<a href="#(\w+)">{name}<', text).group(1)
+        assert f'<h2 id="{anchor}">{name}</h2>' in text
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+
+
+def test_no_reports_is_said():
+    assert "There was nothing to audit" in Page(render()).words
+
+
+def test_page_is_well_formed(report, rules):
+    for reports in ((), (report,), (report, report)):
+        page = Page(render(*reports, rules=rules))
+        assert len(page.ids) == len(set(page.ids))
+        targets = [value[1:] for value in page.attributes("href") if value.startswith("#")]
+        labels = [name for value in page.attributes("aria-labelledby") for name in value.split()]
+        assert set(targets + labels) <= set(page.ids)
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("table") == tags.count("caption")
+        assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+        levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
+        assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_page_needs_nothing_else(report, rules):
+    text = render(report, rules=rules)
+    page = Page(text)
+    assert not page.attributes("src", "srcset", "action", "background", "style")
+    assert all(value.startswith(("#", "data:,")) for value in page.attributes("href"))
+    assert set(re.findall(r"https?://[^\s\"]*", text)) == {"http://www.w3.org/2000/svg"}
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL).group(1)
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_only_its_own_script_may_run(report):
+    text = render(report)
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+
+
+def test_hostile_names_are_text():
+    layer = dense(HOSTILE, unplaced={HOSTILE: Regularizer(HOSTILE, None, None, {}, Status.OPAQUE)})
+    found = finding(
+        f"{HOSTILE}/kernel",
+        message=HOSTILE,
+        observed={HOSTILE: HOSTILE},
+        evidence=(HOSTILE,),
+        suggestion=Suggestion(HOSTILE, f"{HOSTILE}\nsecond", (), 0.0, HOSTILE),
+    )
+    hostile = audited(layer, file=HOSTILE, findings=[found], skipped=(Skip(HOSTILE, HOSTILE),))
+    failed = Report(HOSTILE, failure=Failure(HOSTILE, HOSTILE))
+    for reports in ((hostile,), (failed,), (hostile, failed)):
+        text = render(*reports, view=View(layer="*\u202e*"))
+        page = Page(text)
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("script") == 2
+        assert "img" not in tags
+        assert not [name for _, names in page.tags for name in names if name.startswith("on")]
+        assert not {"\u202e", "\x1b"} & set(text)
+        assert "\\u202egpj.\\x1b[2J" in page.words
+
+
+def test_embedded_json_is_the_record(report):
+    hostile = audited(dense(HOSTILE), file="</script><!-- & -->")
+    text = render(report, hostile)
+    data = re.search(r'<script type="application/json" id="regaudit-json">(.*?)</script>', text)
+    assert json.loads(data.group(1)) == json.loads(json.dumps(document([report, hostile])))
+    assert not set("<>&") & set(data.group(1))
+
+
+def test_size_stays_small(rules):
+    random = np.random.default_rng(0)
+    layers = [
+        dense(f"encoder/block_{n}/dense_{n}", 0.0001, random.normal(size=(8, 8)))
+        for n in range(200)
+    ]
+    paths = [layer.weights[0].path for layer, _ in layers]
+    small = len(render(audited(*layers[:1]), rules=rules).encode())
+    full = len(render(audited(*layers), rules=rules).encode())
+    found = render(audited(*layers, findings=[finding(path) for path in paths]), rules=rules)
+    assert full < 300_000
+    assert (full - small) / 199 < 1_500
+    assert (len(found.encode()) - full) / 200 < 1_000
+
+
+def test_same_reports_give_the_same_bytes(report, rules):
+    text = render(report, rules=rules)
+    assert text == render(report, rules=rules)
+    assert text.endswith("</html>\n")
+    assert text.startswith("<!DOCTYPE html>")
+
+
+def test_templates_are_found_in_a_bare_checkout(report, monkeypatch):
+    expected = render(report)
+    monkeypatch.setitem(sys.modules, "regaudit.templates", None)
+    html._environment.cache_clear()
+    assert render(report) == expected
+    html._environment.cache_clear()
+
+
+def test_colours_have_enough_contrast():
+    style = re.search(r"<style>(.*?)</style>", render(), re.DOTALL).group(1)
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+        for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    )
+    for colours in (light, dark):
+        for ink in ("ink", "soft", "link", "error", "warning", "note", "clean"):
+            for back in ("page", "card"):
+                assert contrast(colours[ink], colours[back]) >= 4.5
+        for tone in ("error", "warning", "note", "clean"):
+            assert contrast(colours[tone], colours[f"{tone}-back"]) >= 4.5
+        assert contrast("#3f83cf", colours["card"]) >= 3
+        assert contrast(colours["ink"], colours["note-back"]) >= 4.5
+        assert contrast(colours["soft"], colours["note-back"]) >= 4.5
+
+
+def contrast(one, other):
+    """Return the contrast ratio of two colours, by WCAG 2."""
+
+    def luminance(colour):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
