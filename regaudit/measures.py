@@ -253,7 +253,7 @@ def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Mome
         zeros=sum(part.zeros for part in parts),
         near_zeros=_count_below(threshold, tensor, parts),
         threshold=threshold,
-        l1_norm=_finite(sum(part.absolute for part in parts)) if finite else None,
+        l1_norm=_finite(float(sum(part.absolute for part in parts))) if finite else None,
         l2_norm=_finite(sqrt(squares)) if finite else None,
         max_abs=max((part.largest for part in parts), default=0.0) if finite else None,
         mean=_finite(mean) if exact else None,

@@ -16,7 +16,7 @@ from regaudit.version import VERSION
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, package_name="regaudit")
+@click.version_option(VERSION, prog_name="regaudit")
 def main() -> None:
     """Audit the regularizers in saved Keras models, without running anything in them.
 

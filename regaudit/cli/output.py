@@ -23,7 +23,7 @@ def emit(text: str, output: Path | None) -> None:
         click.UsageError: the file cannot be written; what was there is untouched.
     """
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(text, nl=False, color=True)  # whether there is colour was decided before
         return
     try:
         with _replacing(output) as file:

@@ -28,7 +28,8 @@ class KerasArchive(Format):
         if not file.is_file():
             return False
         with file.open("rb") as stream:
-            return stream.read(4) == b"PK\x03\x04"
+            # An archive may have something before it; one that is cut short has no end.
+            return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
     def read(self, file: Path) -> Iterator[Artifact]:

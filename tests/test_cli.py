@@ -1,0 +1,275 @@
+"""The command line as its users meet it: exit codes, first lines, files written."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from regaudit.cli import main
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MODELS = FIXTURES / "models"
+GOOD = str(MODELS / "regularized-cnn.keras")
+OVERFIT = str(MODELS / "digits-cnn.keras")
+FROZEN = str(MODELS / "everything.keras")
+
+
+def run(*arguments):
+    """Run a command without settings from this repository."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Run below an empty folder, so that no settings file is found."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "first"),
+    [
+        (["--version"], 0, "regaudit, version "),
+        (["--help"], 0, "Usage: "),
+        (["inspect", GOOD], 0, "file       "),
+        (["inspect", OVERFIT], 0, "file       "),
+        (["inspect", "missing.keras"], 3, "missing.keras: could not be audited: no such file"),
+        (["inspect", GOOD, "--sort", "sideways"], 2, "Usage: "),
+        (["check", GOOD], 0, f"{GOOD}: no findings"),
+        (["check", OVERFIT], 1, f"{OVERFIT}: 1 error"),
+        (["check", OVERFIT, "--fail-on", "never"], 0, f"{OVERFIT}: 1 error"),
+        (["check", OVERFIT, "--ignore", "REG101"], 0, f"{OVERFIT}: no findings"),
+        (["check", OVERFIT, "--select", "REG4"], 0, f"{OVERFIT}: no findings"),
+        (["check", OVERFIT, "--select", "large-layer-unregularized"], 1, f"{OVERFIT}: 1 error"),
+        (["check", FROZEN], 0, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--fail-on", "note"], 1, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--fail-on", "warning"], 0, f"{FROZEN}: 1 note"),
+        (["check", OVERFIT, "missing.keras"], 3, f"{OVERFIT}: 1 error"),
+        (["check", GOOD, "--select", "NOPE"], 2, "Usage: "),
+        (["check", "--nonsense"], 2, "Usage: "),
+        (["report", GOOD], 2, "Usage: "),
+        (["explain", "REG101"], 0, "# REG101 large-layer-unregularized"),
+        (["explain", "dead-units"], 0, "# REG402 dead-units"),
+        (["explain", "REG999"], 2, "Usage: "),
+        (["explain"], 2, "Usage: "),
+        (["rules"], 0, "code "),
+        (["check"], 3, ".: could not be audited: no saved model found below ."),
+    ],
+)
+def test_exit_codes_and_first_lines(arguments, code, first):
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.output.startswith(first), result.output
+
+
+def test_a_wrong_rule_gets_a_hint():
+    assert "did you mean 'REG101'?" in run("check", GOOD, "--select", "REG110").output
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "activity"),
+    [
+        ("tutorial-l2", "l2(0.01)", None),
+        ("tutorial-l1", "l1(0.01)", None),
+        ("tutorial-activity-l1", "-", "activity regularizer of dense: l1(0.01), in force"),
+    ],
+)
+def test_inspect_shows_the_tutorials_regularizers(name, strength, activity):
+    output = run("inspect", MODELS / f"{name}.keras", "--wide").output
+    rows = [line.split() for line in output.splitlines() if line.startswith("dense")]
+    assert [(row[0], row[2], row[5]) for row in rows] == [
+        ("dense", "kernel", strength),
+        ("dense", "bias", "-"),
+        ("dense_1", "kernel", "-"),
+        ("dense_1", "bias", "-"),
+    ]
+    assert (activity in output) if activity else ("activity" not in output)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in MODELS.glob("*.keras")))
+def test_tables_fit_eighty_columns(name):
+    output = run("inspect", MODELS / f"{name}.keras").output
+    assert max(map(len, output.splitlines())) <= 80, output
+
+
+def test_layer_and_sort_choose_and_order_the_rows():
+    output = run("inspect", FROZEN, "--layer", "block/*", "--sort", "penalty").output
+    rows = [line for line in output.splitlines() if line.startswith("block/")]
+    assert len(rows) == 7
+    assert "pointwise_kernel" in rows[0]
+
+
+def test_every_format_names_the_finding():
+    for format_ in ("terminal", "json", "markdown", "html"):
+        assert "REG101" in run("check", OVERFIT, "--format", format_).output
+
+
+def test_json_has_the_suggestion_with_its_numbers():
+    report = json.loads(run("check", OVERFIT, "--format", "json").output)["reports"][0]
+    (suggestion,) = report["suggestions"]
+    weights = {w["path"]: w for layer in report["layers"] for w in layer["weights"]}
+    kernel = weights["hidden/kernel"]
+    (edit,) = suggestion["edits"]
+    assert suggestion["weight"] == "hidden/kernel"
+    strength = edit["value"]["config"]["l2"]
+    assert suggestion["code"] == f"kernel_regularizer=keras.regularizers.L2({strength:g})"
+    assert suggestion["penalty"] == pytest.approx(strength * kernel["l2_norm"] ** 2)
+
+
+def test_csv_has_a_row_for_each_weight():
+    lines = run("inspect", OVERFIT, "--format", "csv").output.splitlines()
+    assert len(lines) == 7
+    assert lines[0].startswith("file,layer,class_name,path,role,shape")
+
+
+def test_colour_is_for_terminals_and_for_those_who_ask(monkeypatch):
+    assert "\x1b[" not in run("check", OVERFIT).output
+    assert "\x1b[31m" in run("check", OVERFIT, "--color", "always").output
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[31m" in run("check", OVERFIT).output
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in run("check", OVERFIT).output
+
+
+def test_report_finds_the_models_below_by_itself(tmp_path):
+    (tmp_path / "deep").mkdir()
+    shutil.copy(GOOD, tmp_path / "deep" / "one.keras")
+    shutil.copy(OVERFIT, tmp_path / "two.keras")
+    result = run("report", "--html", "out.html", "--json", "out.json", "--markdown", "out.md")
+    assert result.exit_code == 0, result.output
+    files = [report["file"] for report in json.loads(Path("out.json").read_text())["reports"]]
+    assert files == ["two.keras", str(Path("deep", "one.keras"))]
+    assert "REG101" in Path("out.html").read_text()
+    assert Path("out.md").read_text().startswith("## two.keras")
+
+
+def test_output_goes_to_a_file_as_a_whole():
+    assert run("check", OVERFIT, "--format", "json", "-o", "out.json").output == ""
+    assert json.loads(Path("out.json").read_text())["schema"] == "regaudit/1"
+    assert [file.name for file in Path().iterdir()] == ["out.json"]
+
+
+def test_a_model_is_never_overwritten():
+    shutil.copy(GOOD, "model.keras")
+    before = Path("model.keras").read_bytes()
+    result = run("report", "model.keras", "--html", "model.keras")
+    assert result.exit_code == 2
+    assert "is a model to audit" in result.output
+    assert Path("model.keras").read_bytes() == before
+
+
+def test_an_output_that_cannot_be_written_is_said_so():
+    result = run("report", GOOD, "--html", "no/such/folder/out.html")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+
+
+def _files(folder):
+    """Make one file of each kind of bad input; return what is said of each."""
+    whole = Path(GOOD).read_bytes()
+
+    def archive(name, leave_out):
+        with zipfile.ZipFile(GOOD) as old, zipfile.ZipFile(folder / name, "w") as new:
+            for member in old.namelist():
+                if member != leave_out:
+                    new.writestr(member, old.read(member))
+
+    (folder / "empty.keras").write_bytes(b"")
+    (folder / "text.keras").write_text("hello\n")
+    (folder / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    (folder / "pointer.keras").write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+    (folder / "noise.keras").write_bytes(bytes(range(256)))
+    archive("no-config.keras", "config.json")
+    archive("no-weights.keras", "model.weights.h5")
+    return {
+        "empty.keras": "an empty file",
+        "text.keras": "a text file, not a saved Keras model",
+        "cut.keras": "damaged or cut short",
+        "pointer.keras": "run `git lfs pull`",
+        "noise.keras": "of no known format",
+        "no-config.keras": "holds no config.json",
+        "no-weights.keras": "holds no model.weights.h5",
+    }
+
+
+def test_bad_files_get_one_clear_line_each_and_the_others_are_reported(tmp_path):
+    said = _files(tmp_path)
+    result = run("check", *said, GOOD)
+    assert result.exit_code == 3
+    lines = result.output.splitlines()
+    for name, why in said.items():
+        (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert "could not be audited" in line
+        assert why in line
+    assert f"{GOOD}: no findings" in lines
+    assert "Traceback" not in result.output
+
+
+def test_a_file_without_permission_is_said_so(monkeypatch):
+    shutil.copy(GOOD, "model.keras")
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    result = run("inspect", "model.keras")
+    assert result.exit_code == 3
+    assert result.output.startswith("model.keras: could not be audited: cannot be read: Permission")
+
+
+def test_settings_come_from_the_nearest_file():
+    Path("pyproject.toml").write_text('[tool.regaudit]\nfail-on = "note"\n')
+    assert run("check", FROZEN).exit_code == 1
+    assert run("check", FROZEN, "--isolated").exit_code == 0
+    assert run("check", FROZEN, "--fail-on", "error").exit_code == 0
+    Path("regaudit.toml").write_text("[rules.REG101]\nmin_parameters = 200_000\n")
+    assert run("check", OVERFIT).exit_code == 0
+    Path("other.toml").write_text('select = ["REG4"]\n')
+    assert run("check", OVERFIT, "--config", "other.toml").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('failon = "note"', "unknown setting 'failon'; did you mean 'fail-on'?"),
+        ('fail-on = "fatal"', "fail-on is one of note, warning, error, never"),
+        ("[rules.REG1]\nx = 1", "unknown rule 'REG1'; did you mean"),
+        ("[rules.REG101]\nmin_parameter = 1", "did you mean 'min_parameters'?"),
+        ('[rules.REG101]\nmin_parameters = "many"', "is a number, not 'many'"),
+        ('[[ignore]]\ncode = "REG101"', "an ignore needs a reason"),
+        ('[[ignore]]\ncode = "REG1O1"\nreason = "x"', "unknown rule 'REG1O1' in ignore"),
+        ("x = ", "not valid TOML"),
+    ],
+)
+def test_wrong_settings_are_usage_errors_with_a_hint(settings, said):
+    Path("regaudit.toml").write_text(settings)
+    result = run("check", GOOD)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_an_ignore_accepts_a_finding_until_it_expires():
+    entry = '[[ignore]]\ncode = "REG101"\nlayer = "hidden"\nreason = "a demonstration"\n'
+    Path("regaudit.toml").write_text(entry)
+    assert run("check", OVERFIT).exit_code == 0
+    Path("regaudit.toml").write_text(entry + "expires = 2020-01-01\n")
+    assert run("check", OVERFIT).exit_code == 1
+    Path("regaudit.toml").write_text(entry.replace("hidden", "other"))
+    assert run("check", OVERFIT).exit_code == 1
+
+
+def test_python_m_regaudit_is_the_same_command():
+    result = subprocess.run(
+        [sys.executable, "-m", "regaudit", "check", GOOD],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{GOOD}: no findings")

@@ -1,0 +1,124 @@
+"""Measures agree with NumPy on whole arrays, whatever the blocks, parts, threads and dtypes."""
+
+from math import log2
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from regaudit import measures, tensor
+from regaudit.measures import measure, near_zero_threshold
+from regaudit.tensor import ArrayTensor, StoredTensor, UnitView
+
+
+def one(values, units=None, threads=1):
+    return measure([(ArrayTensor(np.asarray(values)), units)], threads)[0]
+
+
+def same(found, values, units=None):
+    """Hold the moments against NumPy."""
+    exact = np.asarray(values, np.float64)
+    assert found.size == exact.size
+    assert found.zeros == np.count_nonzero(exact == 0)
+    assert found.near_zeros == np.count_nonzero(np.abs(exact) < found.threshold)
+    assert found.l1_norm == pytest.approx(np.abs(exact).sum(), rel=1e-12)
+    assert found.l2_norm == pytest.approx(np.sqrt(np.square(exact).sum()), rel=1e-12)
+    assert found.max_abs == np.abs(exact).max(initial=0.0)
+    if exact.size:
+        assert found.mean == pytest.approx(exact.mean(), rel=1e-9, abs=1e-12 * found.max_abs)
+        assert found.std == pytest.approx(exact.std(), rel=1e-7, abs=1e-12 * found.max_abs)
+    if units and exact.size:
+        largest = np.abs(exact.reshape(units)).max(axis=(0, 2), initial=0.0)
+        assert found.dead_units == np.count_nonzero(largest < found.threshold)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", ">f4", "bool"])
+@pytest.mark.parametrize("shape", [(0, 3), (1,), (7, 13), (300, 1000), (3, 3, 64, 130)])
+def test_agrees_with_numpy(dtype, shape):
+    generator = np.random.default_rng(0)
+    values = (generator.normal(0.1, 2, shape) * (generator.random(shape) > 0.2)).astype(dtype)
+    values[..., :1] = 0
+    units = UnitView(int(np.prod(shape[:-1])), shape[-1], 1) if len(shape) > 1 else None
+    same(one(values, units), values, units)
+
+
+def test_bfloat16_is_read_as_numbers():
+    values = np.arange(-5, 5, 0.25).astype(ml_dtypes.bfloat16)
+    same(one(values), values.astype(np.float64))
+
+
+@pytest.mark.parametrize("block", [1, 7, 100, 5_000])
+@pytest.mark.parametrize("part", [1_000, 4_096, 1 << 22])
+def test_blocks_and_parts_do_not_matter(block, part, monkeypatch):
+    values = np.random.default_rng(1).normal(size=(50, 60)).astype(np.float32)
+    values[:, 5] = 1e-9
+    units = UnitView(50, 60, 1)
+    whole = one(values, units)
+    monkeypatch.setattr(tensor, "BLOCK", block)
+    monkeypatch.setattr(measures, "BLOCK", block)
+    monkeypatch.setattr(measures, "PART", part)
+    found = one(values, units)
+    same(found, values, units)
+    assert found.dead_units == whole.dead_units == 1
+
+
+def test_threads_give_the_same_to_the_last_bit(monkeypatch):
+    monkeypatch.setattr(measures, "PART", 10_000)
+    monkeypatch.setattr(measures, "WORTH_THREADS", 0)
+    values = np.random.default_rng(2).normal(size=(700, 300)).astype(np.float32)
+    assert one(values, UnitView(700, 300, 1), 1) == one(values, UnitView(700, 300, 1), 4)
+
+
+@pytest.mark.parametrize("view", [(1, 12, 5), (12, 5, 1), (3, 4, 5), (1, 60, 1), (60, 1, 1)])
+def test_units_may_lie_anywhere(view):
+    values = np.random.default_rng(3).normal(size=60)
+    values.reshape(view)[:, 0, :] = 0
+    same(one(values, UnitView(*view)), values, UnitView(*view))
+
+
+def test_values_that_grow_later_are_still_counted_by_the_final_threshold(monkeypatch):
+    monkeypatch.setattr(tensor, "BLOCK", 100)
+    values = np.r_[np.full(100, 1e-4), np.full(100, 1e4)]
+    found = one(values)
+    assert found.near_zeros == 100
+
+
+def test_not_a_number_is_counted_and_leaves_the_rest_alone():
+    found = one([1.0, np.nan, -np.inf, 0.0, 2.0], None)
+    assert (found.nonfinite, found.zeros) == (2, 1)
+    assert found.l1_norm is found.l2_norm is found.max_abs is found.mean is found.std is None
+
+
+def test_the_threshold_is_a_power_of_two_near_a_thousandth():
+    for rms in (1e-9, 0.02, 1.0, 1e6, float("inf")):
+        threshold = near_zero_threshold(rms)
+        assert log2(threshold).is_integer()
+        bound = max(min(rms, 1e150) / 1000, 1e-5)
+        assert bound / 2 < threshold <= bound
+
+
+def test_a_constant_has_no_deviation():
+    assert one(np.full(100_000, 0.1)).std == pytest.approx(0, abs=1e-12)
+
+
+def test_values_are_read_from_their_place_in_a_file(tmp_path):
+    values = np.random.default_rng(4).normal(size=(400, 500)).astype(np.float32)
+    file = tmp_path / "weights"
+    file.write_bytes(b"x" * 13 + values.tobytes())
+    stored = StoredTensor(file, 13, values.shape, values.dtype)
+    assert measure([(stored, UnitView(400, 500, 1))]) == [one(values, UnitView(400, 500, 1))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(
+        np.float32,
+        arrays.array_shapes(max_dims=3, max_side=9),
+        elements=st.floats(-(2.0**60), 2.0**60, width=32),
+    )
+)
+def test_any_array_agrees_with_numpy(values):
+    same(one(values), values)

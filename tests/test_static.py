@@ -1,0 +1,44 @@
+"""Nothing of a model is run, and no framework is needed to look at it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+MODEL = Path(__file__).parents[1] / "fixtures" / "models" / "everything.keras"
+
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax", "dask"}
+
+
+def modules_after(*arguments):
+    """Return the modules that a child process has imported after a command."""
+    program = f"""
+import json, sys
+sys.argv = ["regaudit", *{list(arguments)!r}]
+from regaudit.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_no_framework_is_imported_to_inspect_check_or_report(tmp_path):
+    for arguments in (
+        ["inspect", str(MODEL)],
+        ["check", str(MODEL)],
+        ["report", str(MODEL), "--html", str(tmp_path / "out.html")],
+    ):
+        modules = modules_after(*arguments)
+        assert "h5py" in modules
+        assert not modules & FRAMEWORKS
+
+
+def test_help_and_version_import_nothing_that_costs_time():
+    for argument in ("--help", "--version"):
+        assert not modules_after(argument) & {"numpy", "h5py", "jinja2", "tabulate"}
