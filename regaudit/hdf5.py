@@ -17,10 +17,19 @@ import ml_dtypes
 import numpy as np
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import CHUNK_BYTES, GROUP_DEPTH, INFLATION, OBJECTS, UNSTORED_BYTES
+from regaudit.limits import (
+    CHUNK_BYTES,
+    GROUP_DEPTH,
+    INFLATION,
+    JSON_BYTES,
+    OBJECTS,
+    UNSTORED_BYTES,
+)
 from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCK = 512
+"""Smallest block of foreign bytes that may precede the HDF5 content; larger ones are doubled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,107 @@ def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
     return _Tree(file, offset).group(hdf5.id, "", 0)
 
 
+def is_hdf5(file: Path) -> bool:
+    """Whether the HDF5 signature stands at the start or behind a user block."""
+    if not file.is_file():
+        return False
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        at = 0
+        while at + len(SIGNATURE) <= size:
+            stream.seek(at)
+            if stream.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            at = at * 2 or _USER_BLOCK
+    return False
+
+
+def root_attributes(file: Path) -> frozenset[str] | None:
+    """Return the names of the root group's attributes; None if HDF5 cannot open the file."""
+    try:
+        with h5py.File(file, "r") as hdf5:
+            root = h5py.h5g.open(hdf5.id, b"/")
+            count = min(h5py.h5a.get_num_attrs(root), OBJECTS)
+            names = (h5py.h5a.open(root, index=index).name for index in range(count))
+            return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
+    except (OSError, RuntimeError, KeyError, ValueError):
+        return None
+
+
+def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
+    """Return the texts in an attribute, or in its parts `key0`, `key1`, ... if it was split.
+
+    Args:
+        hdf5: the opened file.
+        path: of a group that `read_tree` has found, empty for the root.
+        key: name of the attribute.
+
+    Returns:
+        None where there is no such attribute. A single text is a list of one.
+
+    Raises:
+        UnreadableModelError: it holds something else than texts.
+        UnsafeFileError: it holds more of them than any model needs.
+    """
+    gid = _group_id(hdf5, path)
+    if h5py.h5a.exists(gid, key.encode()):
+        return _texts(gid, key)
+    if not h5py.h5a.exists(gid, f"{key}0".encode()):
+        return None
+    texts: list[str] = []
+    part = 0
+    while h5py.h5a.exists(gid, f"{key}{part}".encode()):
+        texts.extend(_texts(gid, f"{key}{part}"))
+        part += 1
+        if len(texts) > OBJECTS:
+            raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
+    return texts
+
+
+def read_integer(hdf5: h5py.File, path: str, key: str) -> int | None:
+    """Return the number in an attribute of a group; None where there is none."""
+    gid = _group_id(hdf5, path)
+    if not h5py.h5a.exists(gid, key.encode()):
+        return None
+    attribute = h5py.h5a.open(gid, key.encode())
+    if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.INTEGER:
+        return None
+    value = np.empty((), attribute.dtype)
+    attribute.read(value)
+    return int(value)
+
+
+def _group_id(hdf5: h5py.File, path: str) -> h5py.h5g.GroupID:
+    try:
+        return h5py.h5g.open(hdf5.id, path.encode() or b"/")
+    except ValueError as error:  # such as a name that is no UTF-8
+        raise UnreadableModelError(f"HDF5 group {path!r} cannot be opened") from error
+
+
+def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
+    attribute = h5py.h5a.open(gid, key.encode())
+    count = prod(attribute.shape or ())
+    if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
+        return []  # Keras writes an empty list as an array of no floats
+    if count > OBJECTS or attribute.get_storage_size() > JSON_BYTES:
+        raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
+    if attribute.get_type().get_class() != h5py.h5t.STRING:
+        raise UnreadableModelError(f"HDF5 attribute {key!r} holds no text")
+    try:
+        values = np.empty(attribute.shape, attribute.dtype)
+        attribute.read(values)
+    except (TypeError, ValueError) as error:  # such as an encoding that does not exist
+        message = f"HDF5 attribute {key!r} is damaged ({_one_line(error)})"
+        raise UnreadableModelError(message) from error
+    return [_text(value) for value in values.reshape(-1).tolist()]
+
+
+def _text(value: Any) -> str:
+    """Decode a name or JSON just as the names of groups are decoded."""
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "backslashreplace")
+
+
 @dataclass(slots=True)
 class _Tree:
     """One reading of a file: what was visited and where the bytes lie."""
@@ -185,10 +295,11 @@ def _unmeasurable(dsid: h5py.h5d.DatasetID) -> str:
     kind = dsid.get_type().get_class()
     if kind in {h5py.h5t.INTEGER, h5py.h5t.FLOAT}:
         itemsize = dsid.get_type().get_size()
-        return "" if itemsize <= 8 else f"numbers of {itemsize} bytes are not supported"
+        if itemsize > 8:
+            return f"numbers of {itemsize} bytes are not supported"
     try:
         dtype = _dtype(dsid)
-    except TypeError:
+    except (TypeError, ValueError):
         return "it does not hold numbers"
     known = dtype.kind in "fiub" or dtype == ml_dtypes.bfloat16
     return "" if known else "it does not hold numbers"

@@ -1,6 +1,7 @@
 """Keras's JSON: a configuration and the tensors of its weights file described as a model."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_groups import variables_of
-from regaudit.keras_join import Join
+from regaudit.keras_join import UNCLAIMED, Join
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import JSON_BYTES
 from regaudit.model import Model, Optimizer, Skip
@@ -61,7 +62,8 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     if not isinstance(config.get("class_name"), str):
         raise UnreadableModelError("config.json holds no Keras model: it names no class")
     version = _text(metadata.get("keras_version"))
-    join = Join(Dialect.of(version), root_frozen=_freezes_all(config))
+    dialect = Dialect.of(version)
+    join = Join(dialect, root_frozen=_freezes_all(config) and not dialect.keras_2)
     join.walk(config, stored)
     compiled = config.get("compile_config")
     compiled = compiled if isinstance(compiled, Mapping) else {}
@@ -78,6 +80,35 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
         outputs=outputs,
     )
     return Description(model, join.tensors, tuple(join.skipped))
+
+
+def shards_of(index: Serialized) -> list[str]:
+    """Return the file names in a list of shards.
+
+    Raises:
+        UnsafeFileError: a name that leads out of the folder.
+        UnreadableModelError: it lists none.
+    """
+    entries = index.get("weight_map")
+    names: dict[str, None] = {}
+    for entry in entries.values() if isinstance(entries, Mapping) else ():
+        for name in entry if isinstance(entry, list) else [entry]:
+            if not isinstance(name, str) or not re.fullmatch(r"[^/\\\0]+\.weights\.h5", name):
+                raise UnsafeFileError(f"{name!r} is no name of a shard beside the list")
+            names[name] = None
+    if not names:
+        raise UnreadableModelError("the list of shards names no file")
+    return list(names)
+
+
+def describe_weights(stored: TensorGroup) -> Description:
+    """Describe a weights file that comes without a configuration: every layer is unknown."""
+    join = Join(Dialect.of(None), root_frozen=False)
+    join.sweep(stored)
+    unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
+    reason = "regularizers are unknown: this file holds no configuration"
+    model = Model(name="", class_name="", layers=tuple(join.layers))
+    return Description(model, join.tensors, (Skip("(model)", reason), *unreadable))
 
 
 def _optimizer(serialized: Any, stored: TensorGroup) -> Optimizer | None:

@@ -24,6 +24,11 @@ class Dialect:
         return cls((major, minor, patch))
 
     @property
+    def keras_1(self) -> bool:
+        """Whether it is Keras before 2.0, with weights and options of other names."""
+        return self.version < (2, 0, 0)
+
+    @property
     def keras_2(self) -> bool:
         """Whether it is Keras 1 or 2, tf.keras or tf-keras."""
         return self.version < (3, 0, 0)

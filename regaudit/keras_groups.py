@@ -16,13 +16,13 @@ def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
     """
     counts: Counter[str] = Counter()
     names: list[str] = []
-    for layer in layers:
-        class_name = str(layer.get("class_name"))
-        base = snake_case(PYTHON_NAMES.get(class_name, class_name))
+    bases = [snake_case(PYTHON_NAMES.get(name, name)) for name in map(_class_name, layers)]
+    for base in bases:
         names.append(base if not counts[base] else f"{base}_{counts[base]}")
         counts[base] += 1
     if container is None:
         return names
+    names = _as_stored(names, bases, container)
     names_in_file = {key: noted_name(group) for key, group in container.groups.items()}
     by_name = {name: key for key, name in names_in_file.items() if name is not None}
     for index, layer in enumerate(layers):
@@ -30,6 +30,32 @@ def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
         if names_in_file.get(names[index]) not in {None, name_of(layer)} and key is not None:
             names[index] = key
     return names
+
+
+def _class_name(layer: Any) -> str:
+    return str(layer.get("class_name"))
+
+
+def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> list[str]:
+    """Follow the numbers in the file where they have gaps: Keras 2.12 counts layers twice.
+
+    As many groups of a class as there are layers of it are these layers, in order of the numbers.
+    """
+    result = list(names)
+    for base in set(bases):
+        places = [index for index, other in enumerate(bases) if other == base]
+        pattern = re.compile(rf"{re.escape(base)}(?:_(\d+))?")
+        found = {
+            int(match[1] or 0): key
+            for key in container.groups
+            if (match := pattern.fullmatch(key)) and (match[1] or "").isascii()
+        }
+        if len(found) == len(places) and not all(
+            names[place] in found.values() for place in places
+        ):
+            for place, number in zip(places, sorted(found), strict=True):
+                result[place] = found[number]
+    return result
 
 
 def noted_name(group: TensorGroup) -> str | None:

@@ -13,18 +13,20 @@ from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_groups import group_names, noted_name, number_first, variables_of
 from regaudit.keras_layers import (
-    FLOAT8_ROLES,
     LAYERS,
     MODELS,
     THAWED_BY_LOADING,
     WRAPPED,
     Slot,
-    quantized,
+    slots_of,
 )
+from regaudit.keras_quantization import has_zero_points, quantization, quantized, scaled_back
 from regaudit.keras_weights import activity_unknown, is_custom, make_layer, make_weight, own_flag
 from regaudit.limits import LAYER_DEPTH
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
+
+UNCLAIMED = "no layer of the configuration claims it: measured, roles not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,22 @@ class _Place:
     """The graph node the layer belongs to, if that is not the layer itself."""
     root: bool = False
     depth: int = 0
+    thawed: bool = True
+    """Whether all layers around it are trainable."""
 
-    def below(self, path: str, key: str, node: str = "") -> "_Place":
+    def below(self, path: str, key: str, node: str = "", *, thawed: bool = True) -> "_Place":
         """Return the place of what the layer at `path` holds in attribute `key`."""
         group = self.stored.groups.get(key) if self.stored else None
         stored_path = f"{self.stored_path}/{key}" if self.stored_path else key
         prefix = f"{path}/" if path else ""
-        return _Place(prefix, group, stored_path, node, depth=self.depth + 1)
+        thawed = thawed and self.thawed
+        return _Place(prefix, group, stored_path, node, depth=self.depth + 1, thawed=thawed)
 
     def below_container(self, key: str) -> "_Place":
         """Return the place of one member of a list of layers: its path skips the list."""
         group = self.stored.groups.get(key) if self.stored else None
         stored_path = f"{self.stored_path}/{key}"
-        return _Place(self.prefix, group, stored_path, self.node, depth=self.depth)
+        return replace(self, stored=group, stored_path=stored_path)
 
 
 @dataclass(slots=True)
@@ -116,7 +121,7 @@ class Join:
         weights = self._variables(path, place, known=known)
         if not place.root or weights:
             self._add(serialized, path, place, weights, known=known)
-        container = place.below(path, "layers", place.node)
+        container = place.below(path, _container(place.stored), place.node)
         inner = [layer for layer in layers_of(serialized) if _is_stored(layer, serialized)]
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
@@ -131,7 +136,9 @@ class Join:
         node = place.node or path
         for attribute, key in WRAPPED[class_name].items():
             inner = config.get(key)
-            below = place.below(path, attribute, node)
+            below = place.below(path, attribute, node, thawed=own_flag(serialized))
+            if class_name == "Bidirectional" and self.dialect.keras_2:
+                inner = _one_way(config, attribute.partition("_")[0])
             if isinstance(inner, list):
                 cells = [cell for cell in inner if isinstance(cell, Mapping)]
                 for cell, group in zip(cells, group_names(cells, below.stored), strict=True):
@@ -147,7 +154,7 @@ class Join:
         slot = slots[0] if slots else Slot("kernel")
         shared = f"{path}/{name_of(inner)}/{slot.role}"
         own = (slot, Slot("vector_u", trainable=False))
-        weights = self._fill(own, inner, path, place, own_flag(inner))
+        weights = self._fill(own, inner, path, place, self._trainable(inner, place))
         return tuple(
             replace(weight, shared_with=shared) if weight.role == slot.role else weight
             for weight in weights
@@ -156,12 +163,16 @@ class Join:
     def _built_in(self, serialized: Serialized, path: str, place: _Place) -> None:
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
-        slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
-        mode = _quantization(config, slots, place)
+        slots = slots_of(class_name, config, self.dialect)
+        mode = quantization(config, slots, place.stored)
         if mode:
-            slots = quantized(slots, mode, grouped=_has_zero_points(slots, place))
-        trainable = own_flag(serialized) or class_name in THAWED_BY_LOADING
+            slots = quantized(slots, mode, grouped=has_zero_points(slots, place.stored))
+        trainable = self._trainable(serialized, place)
+        trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
         weights = self._fill(slots, serialized, path, place, trainable)
+        if mode in {"int8", "int4"}:
+            weights, skipped = scaled_back(weights, slots, config, mode, self.tensors)
+            self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
 
     def _unknown(
@@ -172,18 +183,22 @@ class Join:
         node = place.node or path
         for attribute, group in (place.stored.groups if place.stored else {}).items():
             held = config_of(serialized).get(attribute)
-            below = place.below(path, attribute, node)
+            below = place.below(path, attribute, node, thawed=own_flag(serialized))
             if isinstance(held, Mapping) and _is_serialized(held):
                 self.visit(held, below)
             elif isinstance(held, list) and held and all(map(_is_serialized, held)):
                 for layer, key in zip(held, group_names(held, group), strict=True):
                     self.visit(layer, below.below_container(key))
 
+    def _trainable(self, serialized: Serialized, place: _Place) -> bool:
+        """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
+        return own_flag(serialized) and (place.thawed or not self.dialect.keras_2)
+
     def _variables(self, path: str, place: _Place, *, known: bool) -> tuple[Weight, ...]:
         """Weights of unknown roles that lie in the layer's own group."""
         if place.stored is None or "vars" not in place.stored.groups:
             return ()
-        flag = not self.root_frozen
+        flag = place.thawed or not self.dialect.keras_2
         stored = f"{place.stored_path}/vars".lstrip("/")
         weights = [
             self._weight(Slot(f"variable_{key}"), tensor, path, f"{stored}/{key}", trainable=flag)
@@ -208,7 +223,8 @@ class Join:
         for at in dict.fromkeys((slot.at for slot in slots), None) or {"": None}:
             own = [slot for slot in slots if slot.at == at]
             group, stored = place.stored, place.stored_path
-            for key in filter(None, (at,)):
+            if at:
+                key = at if group is None or at in group.groups else f"_{at}"  # Keras 2's attention
                 group = group.groups.get(key) if group else None
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
@@ -303,8 +319,24 @@ class Join:
         self.layers.append(
             Layer(path, name, "", {}, trainable=True, known=False, weights=tuple(weights))
         )
-        reason = "no layer of the configuration claims it: measured, roles not known"
-        self.skipped.append(Skip(path or "(model)", reason))
+        self.skipped.append(Skip(path or "(model)", UNCLAIMED))
+
+
+def _container(group: TensorGroup | None) -> str:
+    """Return the group of a model's layers; tf.keras 2.12 to 2.14 called it otherwise."""
+    old = "_layer_checkpoint_dependencies"
+    return old if group and old in group.groups and "layers" not in group.groups else "layers"
+
+
+def _one_way(config: Serialized, direction: str) -> Any:
+    """Return one of the two layers that Keras 2 makes of a Bidirectional's configuration."""
+    inner = config.get("layer")
+    if direction == "backward":
+        inner = config.get("backward_layer") or inner
+    if not isinstance(inner, Mapping):
+        return None
+    name = f"{direction}_{name_of(inner)}"
+    return {**inner, "config": {**config_of(inner), "name": name}}
 
 
 def _is_stored(layer: Serialized, model: Serialized) -> bool:
@@ -322,42 +354,3 @@ def _is_serialized(value: Any) -> bool:
         and isinstance(value.get("class_name"), str)
         and isinstance(value.get("config"), Mapping)
     )
-
-
-def _quantization(config: Serialized, slots: tuple[Slot, ...], place: _Place) -> str:
-    """The mode a layer was quantized in: by its dtype policy, else by what is stored."""
-    policy = config.get("dtype")
-    name = policy if isinstance(policy, str) else ""
-    if isinstance(policy, Mapping):
-        inner = config_of(policy)
-        name = str(inner.get("mode") or inner.get("name") or "")
-        if policy.get("class_name") == "QuantizedFloat8DTypePolicy":
-            name = "float8"
-    for mode in ("int8", "int4", "float8"):
-        if name.startswith(mode):
-            return mode
-    own, stored = _first_sublayer(slots, place)
-    if stored and stored[0][1].dtype.name == "int8":
-        return "int8"
-    return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""
-
-
-def _has_zero_points(slots: tuple[Slot, ...], place: _Place) -> bool:
-    """Whether int4 was quantized in groups: then zero points follow the scales."""
-    own, stored = _first_sublayer(slots, place)
-    matrices = sum(slot.role in {"kernel", "embeddings", "reverse_embeddings"} for slot in own)
-    return len(stored) > len(own) + matrices
-
-
-def _first_sublayer(
-    slots: tuple[Slot, ...], place: _Place
-) -> tuple[list[Slot], list[tuple[str, Tensor]]]:
-    """Return the slots of the first sublayer, and what is stored for it.
-
-    The sublayers of attention are quantized alike, and their policies are not in the file.
-    """
-    at = slots[0].at if slots else ""
-    group = place.stored
-    if at:
-        group = group.groups.get(at) if group else None
-    return [slot for slot in slots if slot.at == at], variables_of(group)

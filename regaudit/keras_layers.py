@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+from regaudit.keras_dialect import Dialect
 from regaudit.tensor import UnitView
 
 Config = Mapping[str, Any]
@@ -237,6 +238,44 @@ LAYERS: Mapping[str, tuple[Slot, ...]] = {
 }
 """Slots of every built-in layer that can own weights, by class name."""
 
+_DEPTHWISE_2 = (replace(DEPTHWISE[0], role="depthwise_kernel"), BIAS)
+_CARRY = (Slot("kernel_carry", units=last_axis), Slot("bias_carry"))
+
+LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
+    "DepthwiseConv1D": _DEPTHWISE_2,
+    "DepthwiseConv2D": _DEPTHWISE_2,
+    "LocallyConnected1D": DENSE,
+    "LocallyConnected2D": DENSE,
+    "CuDNNLSTM": _cell(4),
+    "CuDNNGRU": _cell(3),
+    "ConvLSTM2DCell": _cell(4),
+    "SyncBatchNormalization": LAYERS["BatchNormalization"],
+    "Convolution1D": DENSE,
+    "Convolution2D": DENSE,
+    "Convolution3D": DENSE,
+    "AtrousConvolution1D": DENSE,
+    "AtrousConvolution2D": DENSE,
+    "Deconvolution2D": TRANSPOSED,
+    "SeparableConvolution2D": SEPARABLE,
+    "TimeDistributedDense": DENSE,
+    "MaxoutDense": DENSE,
+    "Highway": (*DENSE, *_CARRY),
+}
+"""Layers that only Keras 1 and 2 have, or that had other roles there."""
+
+
+def all_slots(class_name: str, *, keras_2: bool) -> tuple[Slot, ...] | None:
+    """Return what a built-in layer may own; None for a class without weights, or a custom one.
+
+    Args:
+        class_name: as the configuration names it.
+        keras_2: whether Keras 1 or 2 saved it.
+    """
+    if keras_2 and class_name in LAYERS_OF_KERAS_2:
+        return LAYERS_OF_KERAS_2[class_name]
+    return LAYERS.get(class_name)
+
+
 WRAPPED: Mapping[str, Mapping[str, str]] = {
     "TimeDistributed": {"layer": "layer"},
     "SpectralNormalization": {"layer": "layer"},
@@ -246,6 +285,14 @@ WRAPPED: Mapping[str, Mapping[str, str]] = {
     "StackedRNNCells": {"cells": "cells"},
 }
 """Layers around layers: stored attribute -> key of the configuration that holds the inner one."""
+
+WRAPPED_OF_KERAS_2: Mapping[str, Mapping[str, str]] = {
+    **WRAPPED,
+    "QuantizeWrapper": {"layer": "layer"},
+    "QuantizeWrapperV2": {"layer": "layer"},
+    "PruneLowMagnitude": {"layer": "layer"},
+}
+"""Also those of TensorFlow's model optimization toolkit, which knows Keras 2 only."""
 
 MODELS = frozenset({"Functional", "Sequential", "Model"})
 """Built-in classes whose configuration lists layers."""
@@ -283,12 +330,13 @@ KERNEL_ROLES = frozenset(
 """Roles that regularization is meant for, unlike biases, scales and statistics."""
 
 
-FLOAT8_ROLES = tuple(
-    f"{tensor}_{kind}"
-    for tensor in ("inputs", "kernel", "outputs_grad")
-    for kind in ("scale", "amax_history")
-)
-"""What a float8 layer stores besides its own weights."""
+def slots_of(class_name: str, config: Config, dialect: Dialect) -> tuple[Slot, ...]:
+    """Return the slots of a built-in layer that its options call for."""
+    slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
+    if dialect.keras_2 and class_name.startswith("DepthwiseConv"):
+        return (replace(slots[0], role="depthwise_kernel"), *slots[1:])
+    return slots
+
 
 THAWED_BY_LOADING = frozenset(
     {
@@ -301,34 +349,3 @@ THAWED_BY_LOADING = frozenset(
     }
 )
 """Layers that make their sublayers without handing on their own flag: loading thaws them."""
-
-
-def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slot, ...]:
-    """The slots of a layer after `quantize(mode)`: scales and, for grouped int4, zero points.
-
-    Int8 and int4 kernels are constants that no regularizer governs; a float8 kernel stays float32
-    and regularized. Measured on Keras 3.15; the order is the same for every layer that can be
-    quantized.
-    """
-    result: list[Slot] = []
-    for at in dict.fromkeys(slot.at for slot in slots):
-        own = [slot for slot in slots if slot.at == at]
-        if mode == "float8":
-            result += [*own, *(Slot(role, at=at, below=own[0].below) for role in FLOAT8_ROLES)]
-            continue
-        embedding = any(slot.role.endswith("embeddings") for slot in own)
-        scales: list[Slot] = []
-        for slot in own:
-            if slot.role not in {"kernel", "embeddings", "reverse_embeddings"}:
-                result.append(slot)
-                continue
-            result.append(replace(slot, trainable=False))
-            names = [f"{slot.role}_scale"]
-            if grouped:
-                names.append(f"{slot.role}_zero")
-                if slot.role != "reverse_embeddings":
-                    names.append("g_idx")
-            made = [Slot(name, at=at, below=slot.below, trainable=False) for name in names]
-            (result if embedding else scales).extend(made)
-        result.extend(scales)
-    return tuple(result)

@@ -23,6 +23,9 @@ _CLASSES = {
     "orthogonal_regularizer": "OrthogonalRegularizer",
 }
 
+_KERAS_1 = {"L1L2Regularizer", "WeightRegularizer", "ActivityRegularizer"}
+"""Names under which Keras 1 kept two strengths beside each other, not in a configuration."""
+
 
 def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
     """Read one `*_regularizer` entry of a layer's configuration.
@@ -41,6 +44,8 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
         return _named(value, dialect)
     if not isinstance(value, Mapping):
         return _refused("", {}, "not a regularizer: Keras refuses to load it")
+    if dialect.keras_1 and value.get("name") in _KERAS_1:
+        return _built_in("L1L2", value)
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         return _opaque(registered, value.get("config"))

@@ -20,3 +20,15 @@ CHUNK_BYTES = 256 << 20
 
 LAYER_DEPTH = 100
 """Deepest nesting of models and wrappers."""
+
+GRAPH_BYTES = 1 << 30
+"""Largest `saved_model.pb`."""
+
+INDEX_BYTES = 64 << 20
+"""Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
+
+KEY_BYTES = 4096
+"""Longest key in the index of a TensorFlow checkpoint."""
+
+CHECKED_BYTES = 4 << 20
+"""How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""

@@ -19,7 +19,7 @@ from regaudit.tensor import BLOCK, Array, Tensor, UnitView
 PART = 1 << 22
 """Values measured as one piece of work."""
 
-WORTH_THREADS = 16 * PART
+WORTH_THREADS = 4 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
 
 NEAR_ZERO = 1e-3
@@ -122,7 +122,7 @@ class _Part:
 def _measure_part(tensor: Tensor, start: int, stop: int, units: UnitView | None) -> _Part:
     part = _Part(0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, np.zeros(_BINADES, np.int64), 0.0, None)
     maxima = _UnitMaxima(units, start) if units else None
-    values = np.empty(BLOCK)
+    values = np.empty(min(BLOCK, stop - start))
     with np.errstate(all="ignore"):
         for block in tensor.blocks(start, stop):
             if len(block) > len(values):

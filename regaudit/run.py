@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from glob import glob, has_magic
 from pathlib import Path
 
-from regaudit.auditing import audit
+from regaudit.auditing import audit, is_model
 from regaudit.config import Config
 from regaudit.finding import Failure, Report
 
@@ -33,7 +33,7 @@ def audit_files(targets: Iterable[str], config: Config | None = None) -> Iterato
 def find_models(target: str) -> Iterator[str]:
     """Yield the models that a target means: itself, those below a directory, those of a glob."""
     path = Path(target)
-    if path.is_dir():
+    if path.is_dir() and not is_model(path):
         yield from _below(path)
     elif has_magic(target) and not path.exists():
         for match in sorted(glob(target, recursive=True)):  # noqa: PTH207 - takes absolute patterns too
@@ -48,6 +48,9 @@ def _below(folder: Path) -> Iterator[str]:
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name != "site-packages"
         )
+        models = [name for name in folders if is_model(Path(place, name))]
+        folders[:] = [name for name in folders if name not in models]
+        yield from (str(Path(place, name)) for name in models)
         for name in sorted(files):
             if Path(name).suffix in SUFFIXES and not name.startswith("."):
                 yield str(Path(place, name))

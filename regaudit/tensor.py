@@ -1,6 +1,6 @@
 """Arrays that stay on disk and are read block by block."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -12,8 +12,9 @@ from regaudit.errors import UnreadableModelError
 
 Array = npt.NDArray[Any]
 
-BLOCK = 65_536
-"""Values read at once: small enough that a block and its float64 copy stay in the L2 cache."""
+BLOCK = 1 << 18
+"""Values read at once: a block and its float64 copy fill about an L2 cache, and the work on one is
+long enough that threads seldom wait for each other."""
 
 
 class UnitView(NamedTuple):
@@ -57,6 +58,23 @@ class TensorGroup:
         yield path, self
         for key, group in self.groups.items():
             yield from group.walk(f"{path}/{key}" if path else key)
+
+
+def merged(trees: Iterable[TensorGroup]) -> TensorGroup:
+    """Return one folder with what is in any of them: the shards of one weights file."""
+    tensors: dict[str, Tensor] = {}
+    unreadable: dict[str, str] = {}
+    groups: dict[str, list[TensorGroup]] = {}
+    name = None
+    for tree in trees:
+        tensors.update(tree.tensors)
+        unreadable.update(tree.unreadable)
+        name = name or tree.name
+        for key, group in tree.groups.items():
+            groups.setdefault(key, []).append(group)
+    return TensorGroup(
+        tensors, {key: merged(parts) for key, parts in groups.items()}, unreadable, name
+    )
 
 
 @dataclass(frozen=True, slots=True)

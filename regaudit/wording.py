@@ -36,16 +36,18 @@ def strength(value: float) -> str:
 
 
 def regularizer(value: Regularizer | None) -> str:
-    """Spell a regularizer: `l2(0.01)`, `l1_l2(1e-05, 0.001)`, `orthogonal(0.01, rows)`."""
+    """Spell a regularizer by what it does: `l2(0.01)`, also for `L1L2(0, 0.01)`."""
     if value is None:
         return MISSING
     if value.class_name == "OrthogonalRegularizer" and "factor" in value.config:
         return f"orthogonal({strength(value.config['factor'])}, {plain(str(value.config['mode']))})"
     if value.l1 is None or value.l2 is None:
         return plain(value.class_name or "?")
-    if value.class_name == "L1L2":
+    if value.l1 and value.l2:
         return f"l1_l2({strength(value.l1)}, {strength(value.l2)})"
-    return f"l1({strength(value.l1)})" if value.class_name == "L1" else f"l2({strength(value.l2)})"
+    if value.l1 or value.class_name == "L1":
+        return f"l1({strength(value.l1)})"
+    return f"l2({strength(value.l2)})"
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -130,6 +132,8 @@ def summary(report: Report) -> str:
     """Say in one sentence what regularizes the model."""
     if report.model is None:
         return ""
+    if not report.model.class_name:
+        return "Which weights are regularized is not in this file."
     weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
     trainable = [weight for weight in weights if weight.trainable]
     active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
@@ -142,10 +146,16 @@ def summary(report: Report) -> str:
     return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
 
 
+def kind(model: Model) -> str:
+    """Name the class of a model, and the model: `Sequential "classifier"`."""
+    named = f'"{model.name}"' if model.name else ""
+    return plain(" ".join(filter(None, (model.class_name, named)))) or "weights only"
+
+
 def optimizer(value: Optimizer | None) -> str:
     """Describe the optimizer: `Adam, learning rate 0.001, no weight decay, 20 steps`."""
     if value is None:
-        return "none: the model was not compiled"
+        return "not in the file: the model was not compiled"
     rate = value.learning_rate
     decay = value.weight_decay
     parts = [
@@ -163,6 +173,8 @@ def total_penalty(report: Report) -> str:
     model = report.model
     weights = [weight for _, weight in model.weights()] if model else []
     paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
+    if model and not model.class_name:
+        return "not known: the file holds no configuration"
     if not paying:
         known = report.penalty_complete
         return f"{'none' if known else 'not known'}: no weight adds to the loss" + (

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import regaudit
 from regaudit.model import Status
@@ -973,3 +975,79 @@ def test_an_adapted_normalization(tmp_path):
 def test_a_large_weight_read_in_many_parts(tmp_path):
     model = keras.Sequential([keras.Input((700,)), dense(7000, 1e-5)])
     agree(fill(model), tmp_path)
+
+
+# Any architecture --------------------------------------------------------------------------------
+
+
+def drawn_regularizer(draw: Any) -> Any:
+    kind = draw(st.sampled_from(["none", "none", "l1", "l2", "l1_l2", "string", "zero"]))
+    strength = draw(st.sampled_from([1e-5, 3e-4, 0.01, 0.5]))
+    return {
+        "none": None,
+        "l1": R.L1(strength),
+        "l2": R.L2(strength),
+        "l1_l2": R.L1L2(strength, strength / 2),
+        "string": "l2",
+        "zero": R.L2(0.0),
+    }[kind]
+
+
+def drawn_layer(draw: Any, depth: int) -> Any:
+    """Return a layer, wrapper or nested model that keeps the shape (6, 4)."""
+    reg = lambda: drawn_regularizer(draw)  # noqa: E731
+    trainable = draw(st.sampled_from([True, True, True, False]))
+    size = draw(st.integers(1, 3))
+    makers = {
+        "dense": lambda: L.Dense(4, kernel_regularizer=reg(), bias_regularizer=reg()),
+        "conv": lambda: L.Conv1D(4, size, padding="same", kernel_regularizer=reg()),
+        "depthwise": lambda: L.DepthwiseConv1D(size, padding="same", depthwise_regularizer=reg()),
+        "separable": lambda: L.SeparableConv1D(
+            4, size, padding="same", depthwise_regularizer=reg(), pointwise_regularizer=reg()
+        ),
+        "lstm": lambda: L.LSTM(
+            4, return_sequences=True, kernel_regularizer=reg(), recurrent_regularizer=reg()
+        ),
+        "gru": lambda: L.GRU(4, return_sequences=True, recurrent_regularizer=reg(), use_bias=False),
+        "cells": lambda: L.RNN([L.LSTMCell(2), L.GRUCell(4)], return_sequences=True),
+        "both": lambda: L.Bidirectional(
+            L.SimpleRNN(2, return_sequences=True, kernel_regularizer=reg())
+        ),
+        "each": lambda: L.TimeDistributed(L.Dense(4, kernel_regularizer=reg())),
+        "batch": lambda: L.BatchNormalization(gamma_regularizer=reg(), center=size > 1),
+        "norm": lambda: L.LayerNormalization(beta_regularizer=reg()),
+        "spectral": lambda: L.SpectralNormalization(L.Dense(4, kernel_regularizer=reg())),
+        "prelu": lambda: L.PReLU(alpha_regularizer=reg()),
+        "dropout": lambda: L.Dropout(0.1),
+    }
+    if depth:
+        makers["nested"] = lambda: drawn_model(draw, depth - 1)
+    layer = makers[draw(st.sampled_from(sorted(makers)))]()
+    layer.trainable = trainable
+    return layer
+
+
+def drawn_model(draw: Any, depth: int) -> Any:
+    layers = [drawn_layer(draw, depth) for _ in range(draw(st.integers(1, 4)))]
+    if draw(st.booleans()):
+        return keras.Sequential([keras.Input((6, 4)), *layers])
+    tensor = inputs = keras.Input((6, 4))
+    for layer in layers:
+        output = layer(tensor)
+        if draw(st.booleans()):
+            output = L.Add()([output, tensor])
+        tensor = output
+    return keras.Model(inputs, tensor)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.data())
+def test_any_architecture_with_any_regularizers(data, tmp_path_factory):
+    keras.utils.clear_session(free_memory=False)
+    model = drawn_model(data.draw, 2)
+    agree(fill(model), tmp_path_factory.mktemp("drawn"))

@@ -150,7 +150,7 @@ def test_an_audit_gives_each_stored_array_its_role_and_regularizer(class_name, v
     weights = {w.stored_path: w for layer in found.model.layers for w in layer.weights}
     python_name = ROLES["layers"][class_name]["python_name"]
     below = f"layers/{snake_case(python_name)}/"
-    assert found.skipped == ()
+    assert all("codes are measured" in skip.reason for skip in found.skipped)
     assert weights.keys() == {below + row["path"] for row in variant["variables"]}
     for row in variant["variables"]:
         weight = weights[below + row["path"]]

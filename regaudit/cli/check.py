@@ -25,7 +25,7 @@ def check(format_: str, output: Path | None, fail_on: str | None, **options: Any
     not be audited; 3 wins over 1, and the findings are printed all the same.
     """
     reports, config = run_audit(options, (output,), fail_on)
-    text = render(format_, reports, view(options, output, tables=format_ != "terminal"))
-    emit(text, output)
+    shown = view(options, output, tables=format_ != "terminal")
+    emit(render(format_, reports, config, shown), output)
     failed = any(report.worst >= config.fail_on for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))

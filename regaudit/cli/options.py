@@ -124,11 +124,11 @@ def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View
     )
 
 
-def render(format_: str, reports: list["Report"], view: "View") -> str:
-    """Return the reports in one of `FORMATS`."""
-    from regaudit.registry import renderer, rules
+def render(format_: str, reports: list["Report"], config: "Config", view: "View") -> str:
+    """Return the reports in one of `FORMATS`, with what was checked."""
+    from regaudit.registry import renderer
 
-    return renderer(format_).render(reports, [rule.about for rule in rules()], view)
+    return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
 
 
 def _config(options: dict[str, Any]) -> "Config":

@@ -33,9 +33,9 @@ def report(html: Path | None, markdown: Path | None, json: Path | None, **option
     if not wanted:
         message = "say what to write: --html FILE, --markdown FILE or --json FILE"
         raise click.UsageError(message)
-    reports, _ = run_audit(options, wanted.values())
+    reports, config = run_audit(options, wanted.values())
     for format_, file in wanted.items():
-        emit(render(format_, reports, view(options, file)), file)
+        emit(render(format_, reports, config, view(options, file)), file)
     _say(reports, wanted)
     sys.exit(unreadable(reports))
 

@@ -3,18 +3,20 @@
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
-from regaudit.keras_config import describe, parse_json
+from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import INFLATION, JSON_BYTES
+from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
+SHARDS = "model.weights.json"
 _LOCAL_HEADER = 30
 _COPY = 1 << 20
 
@@ -41,15 +43,10 @@ class KerasArchive(Format):
                 if "metadata.json" in members:
                     raw = _text(archive, members, "metadata.json")
                     metadata = parse_json(raw, "metadata.json")
-                if WEIGHTS not in members:
-                    raise UnreadableModelError(
-                        f"the archive holds no {WEIGHTS}: {_instead(members)}"
-                    )
-                with (
-                    _located(archive, members[WEIGHTS], file) as (place, offset),
-                    opened(place, offset, members[WEIGHTS].file_size) as hdf5,
-                ):
-                    yield Artifact.of(describe(config, metadata, read_tree(hdf5, place, offset)))
+                with ExitStack() as stack:
+                    names = _weights(archive, members)
+                    trees = [_tree(archive, members[name], file, stack) for name in names]
+                    yield Artifact.of(describe(config, metadata, merged(trees)))
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
             raise UnreadableModelError(message) from error
@@ -91,12 +88,32 @@ def _refuse_bomb(info: zipfile.ZipInfo) -> None:
         raise UnsafeFileError(message)
 
 
+def _weights(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> list[str]:
+    """Return the members that hold the weights: one, or several shards."""
+    if WEIGHTS in members:
+        return [WEIGHTS]
+    if SHARDS in members:
+        names = shards_of(parse_json(_text(archive, members, SHARDS), SHARDS))
+        missing = [name for name in names if name not in members]
+        if missing:
+            raise UnreadableModelError(f"the archive lacks {missing[0]}, a shard of its weights")
+        return names
+    raise UnreadableModelError(f"the archive holds no {WEIGHTS}: {_instead(members)}")
+
+
+def _tree(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, stack: ExitStack
+) -> TensorGroup:
+    """Return what is in an HDF5 member, which stays open as long as `stack`."""
+    place, offset = stack.enter_context(_located(archive, info, file))
+    hdf5 = stack.enter_context(opened(place, offset, info.file_size))
+    return read_tree(hdf5, place, offset)
+
+
 def _instead(members: dict[str, zipfile.ZipInfo]) -> str:
     """Say what the archive has in place of the weights."""
     if "model.weights.npz" in members:
         return "its weights are a pickled NPZ, which is never opened; save the model again"
-    if "model.weights.json" in members:
-        return "its weights are sharded; load the model and save it whole"
     return "there is nothing to audit"
 
 

@@ -28,7 +28,7 @@ def _report(report: Report, view: View) -> Iterator[str]:
     model = report.model
     yield "\n".join(
         (
-            f"- model: {_text(model.class_name)} {_text(model.name)}, {wording.parameters(model)}",
+            f"- model: {_text(wording.kind(model))}, {wording.parameters(model)}",
             f"- optimizer: {_text(wording.optimizer(model.optimizer))}",
             f"- penalty: {wording.total_penalty(report)}",
             f"- coverage: {wording.coverage(report)}",

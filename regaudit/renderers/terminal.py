@@ -145,15 +145,11 @@ def _headline(report: Report, view: View) -> str:
 
 
 def _header(report: Report, model: Model, view: View) -> Iterator[str]:
-    kind = " ".join(filter(None, (model.class_name, f'"{model.name}"' if model.name else "")))
-    kind = wording.plain(kind)
     keras = f", Keras {wording.plain(model.keras_version)}" if model.keras_version else ""
+    layers = wording.count(len(model.layers), "layer")
     facts = [
         ("file", f"{wording.plain(report.file)}, {wording.file_size(report.size)}{keras}"),
-        (
-            "model",
-            f"{kind}, {wording.count(len(model.layers), 'layer')}, {wording.parameters(model)}",
-        ),
+        ("model", f"{wording.kind(model)}, {layers}, {wording.parameters(model)}"),
         ("optimizer", wording.optimizer(model.optimizer)),
         ("penalty", wording.total_penalty(report)),
     ]
@@ -265,19 +261,24 @@ def _findings(report: Report, view: View) -> Iterator[str]:
         many = f" ({len(group):,} places)" if len(group) > 1 else ""
         yield _paint(title, COLORS[first.severity], view) + many
         shown = group if view.verbose else group[:SHOWN]
+        reason = None
         for finding in shown:
-            yield from _finding(finding, view)
+            yield from _finding(finding, reason, view)
+            reason = finding.suggestion.reason if finding.suggestion else reason
         if len(group) > len(shown):
             yield f"    and {len(group) - len(shown):,} more (--verbose)"
 
 
-def _finding(finding: Finding, view: View) -> Iterator[str]:
+def _finding(finding: Finding, said: str | None, view: View) -> Iterator[str]:
+    """One finding; the reason of its suggestion only if it was not said just before."""
     path = wording.plain(finding.path) or "(model)"
     yield from _wrapped(f"{path}: {wording.plain(finding.message)}", view, "    ")
     suggestion = finding.suggestion
     if suggestion:
         yield f"      {suggestion.code}"
-        text = f"adds {wording.number(suggestion.penalty)} to the loss; {suggestion.reason}"
+        text = f"adds {wording.number(suggestion.penalty)} to the loss"
+        if suggestion.reason != said:
+            text += f"; {suggestion.reason}"
         yield from _wrapped(wording.plain(text), view, "      ")
 
 

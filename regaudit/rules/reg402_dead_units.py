@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.finding import Finding, Severity, dead_parameters
-from regaudit.model import Status, Weight
+from regaudit.model import Layer, Status, Weight
 from regaudit.rule import About, Evidence, Rule
 
 
@@ -63,7 +63,7 @@ model = keras.Sequential([
             yield self.finding(
                 weight,
                 f"{dead:,} of {units:,} units are dead ({dead / units:.0%}), {saved:,} parameters "
-                f"with their biases; {_cause(weight)}",
+                f"with their biases; {_cause(layer, weight)}",
                 dead_units=dead,
                 units=units,
                 parameters=saved,
@@ -71,9 +71,11 @@ model = keras.Sequential([
             )
 
 
-def _cause(weight: Weight) -> str:
+def _cause(layer: Layer, weight: Weight) -> str:
     """Whether a regularizer explains it."""
     regularizer = weight.regularizer
+    if regularizer is None and not layer.known:
+        return "the file does not tell whether a regularizer explains it"
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return "no regularizer explains it"
     if regularizer.l1 or regularizer.l2:

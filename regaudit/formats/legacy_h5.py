@@ -1,0 +1,226 @@
+"""The HDF5 files of Keras 1 and 2, which Keras 3 still writes: a group of weights per layer.
+
+Whole models carry their configuration in the root attribute `model_config`; files of weights alone
+have none and are measured by the names in them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from regaudit.errors import UnreadableModelError
+from regaudit.format import Artifact, Format
+from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
+from regaudit.keras_1 import has_options_of_keras_1
+from regaudit.keras_config import parse_json
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, graph, name_of
+from regaudit.keras_legacy import LegacyJoin, Stored
+from regaudit.keras_weights import class_name_of, own_flag
+from regaudit.limits import OBJECTS
+from regaudit.model import Model, Optimizer, Skip
+from regaudit.tensor import Tensor, TensorGroup
+
+_MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
+_COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
+_TOP = "top_level_model_weights"
+_NO_CONFIGURATION = "regularizers are unknown: this file holds no configuration"
+
+
+class LegacyH5(Format):
+    """Weights are found by name, never by their place in the group."""
+
+    name: ClassVar[str] = "h5"
+
+    def sniff(self, file: Path) -> bool:
+        if not is_hdf5(file):
+            return False
+        attributes = root_attributes(file)
+        return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
+
+    @contextmanager
+    def read(self, file: Path) -> Iterator[Artifact]:
+        with opened(file) as hdf5:
+            tree = read_tree(hdf5, file)
+            config = _json(hdf5, "model_config")
+            if config is None:
+                yield _weights_alone(_Reader(hdf5, tree, ""))
+            else:
+                yield _whole(_Reader(hdf5, tree, "model_weights"), config)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The groups of weights of one file, and what in them no list of names mentions."""
+
+    hdf5: Any
+    tree: TensorGroup
+    root: str
+    """Path of the group that holds them; empty for the file itself."""
+    skipped: list[Skip] = field(default_factory=list)
+    claimed: set[str] = field(default_factory=set)
+
+    def groups(self) -> dict[str, Stored]:
+        """Return the weights of each layer in stored order, those of the model under `""`.
+
+        A list of names is anybody's text: what it names must lie inside the group it belongs to.
+        """
+        stored = _within(self.tree, self.root)
+        if stored is None:
+            raise UnreadableModelError(f"the file holds no {self.root}: its weights are missing")
+        names = read_texts(self.hdf5, self.root, "layer_names")
+        if names is None and (count := read_integer(self.hdf5, self.root, "nb_layers")):
+            names = [f"layer_{index}" for index in range(min(count, OBJECTS))]  # Keras 0
+        result: dict[str, Stored] = {}
+        for name in dict.fromkeys(names if names is not None else stored.groups):
+            group = _within(stored, name) if name else None
+            if group is None:
+                self.skipped.append(Skip(name, "listed, but there is no such group in the file"))
+            elif name != _TOP:
+                result[name] = self._group(name, group)
+        if _TOP in stored.groups:
+            result[""] = self._group(_TOP, stored.groups[_TOP])
+        return {name: weights for name, weights in result.items() if weights or name}
+
+    def _group(self, layer: str, group: TensorGroup) -> Stored:
+        """Return the weights that one group lists."""
+        path = _joined(self.root, layer)
+        names = read_texts(self.hdf5, path, "weight_names")
+        if names is None:
+            names = [_joined(inner, key) for inner, found in group.walk() for key in found.tensors]
+        weights: dict[str, tuple[str, Tensor]] = {}
+        for name in names:
+            inner, _, key = name.rpartition("/")
+            holder = _within(group, inner) if inner or "/" not in name else None
+            if holder is None or key not in holder.tensors:
+                if holder is None or key not in holder.unreadable:
+                    reason = "listed as a weight, but not stored inside the group of its layer"
+                    self.skipped.append(Skip(f"{layer}/{name}", reason))
+                continue
+            stored_path = _joined(path, name)
+            self.claimed.add(stored_path)
+            weights[name] = (stored_path, holder.tensors[key])
+        return weights
+
+    def unlisted(self) -> Iterator[tuple[str, Stored]]:
+        """Yield by group the tensors that no list of names mentions; note what holds no numbers."""
+        for path, group in (_within(self.tree, self.root) or TensorGroup()).walk():
+            full = _joined(self.root, path)
+            if full.split("/", 1)[0] == "optimizer_weights":
+                continue
+            for key, reason in group.unreadable.items():
+                self.skipped.append(Skip(_joined(path, key), reason))
+            free = {
+                key: (_joined(full, key), tensor)
+                for key, tensor in group.tensors.items()
+                if _joined(full, key) not in self.claimed
+            }
+            if free:
+                yield path, free
+
+
+def _whole(reader: _Reader, config: Serialized) -> Artifact:
+    """Read a file that holds a model with its configuration."""
+    if not isinstance(config.get("class_name"), str):
+        raise UnreadableModelError("model_config holds no Keras model: it names no class")
+    version = _version(reader, config)
+    dialect = Dialect.of(version)
+    frozen = not dialect.keras_2 and "input_layers" in config_of(config) and not own_flag(config)
+    join = LegacyJoin(dialect, root_frozen=frozen)
+    join.walk(config, reader.groups())
+    _sweep(join, reader)
+    training = _json(reader.hdf5, "training_config") or {}
+    nodes, outputs = graph(config)
+    model = Model(
+        name=name_of(config),
+        class_name=class_name_of(config),
+        layers=tuple(join.layers),
+        keras_version=version,
+        optimizer=_optimizer(training.get("optimizer_config"), reader.tree),
+        loss=training.get("loss"),
+        nodes=nodes,
+        outputs=outputs,
+    )
+    return Artifact(model, join.tensors, (*join.skipped, *reader.skipped))
+
+
+def _weights_alone(reader: _Reader) -> Artifact:
+    """Read a file of weights: layers are named by their groups, roles by the names of weights."""
+    version = _text_of(reader, "keras_version")
+    join = LegacyJoin(Dialect.of(version, default=(1, 0, 0)))
+    for name, stored in reader.groups().items():
+        join.unattributed(name, stored, _NO_CONFIGURATION)
+    _sweep(join, reader)
+    skipped = [skip for skip in join.skipped if skip.reason != _NO_CONFIGURATION]
+    model = Model("", "", tuple(join.layers), keras_version=version)
+    whole = Skip("(model)", _NO_CONFIGURATION)
+    return Artifact(model, join.tensors, (whole, *skipped, *reader.skipped))
+
+
+def _sweep(join: LegacyJoin, reader: _Reader) -> None:
+    """Take in what no list of names mentions: Keras does not load it, but it is in the file."""
+    for path, stored in reader.unlisted():
+        join.unattributed(path, stored, "in the file, but no layer lists it: Keras ignores it")
+
+
+def _version(reader: _Reader, config: Serialized) -> str:
+    """Return the version of Keras that saved the file; the oldest ones did not note it."""
+    version = _text_of(reader, "keras_version")
+    if version:
+        return version
+    return "1.2 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
+
+
+def _text_of(reader: _Reader, key: str) -> str | None:
+    for path in ("", reader.root):
+        if path and _within(reader.tree, path) is None:
+            continue
+        if texts := read_texts(reader.hdf5, path, key):
+            return texts[0]
+    return None
+
+
+def _json(hdf5: Any, key: str) -> Serialized | None:
+    """Return the JSON object in a root attribute; None where there is none."""
+    texts = read_texts(hdf5, "", key)
+    return parse_json("".join(texts).encode("utf-8", "replace"), key) if texts else None
+
+
+def _optimizer(serialized: Any, tree: TensorGroup) -> Optimizer | None:
+    if not isinstance(serialized, Mapping):
+        return None
+    config = config_of(serialized)
+    inner = config.get("inner_optimizer")
+    if isinstance(inner, Mapping):  # LossScaleOptimizer only wraps the one that trains
+        serialized, config = inner, config_of(inner)
+    if "lr" in config and "learning_rate" not in config:
+        config = {**config, "learning_rate": config["lr"]}
+    name = str(serialized.get("class_name", "")).removeprefix("Custom>")
+    return Optimizer(name, config, _iterations(tree.groups.get("optimizer_weights")))
+
+
+def _iterations(group: TensorGroup | None) -> int | None:
+    """Return the steps taken, from the counter that every version names a little differently."""
+    for _, found in group.walk() if group else ():
+        for key, tensor in found.tensors.items():
+            if _COUNTER.fullmatch(key) and tensor.shape == () and tensor.dtype.kind in "iuf":
+                steps = float(next(iter(tensor.blocks()))[0])  # a float up to Keras 2.0
+                return int(steps) if steps.is_integer() else None
+    return None
+
+
+def _within(group: TensorGroup, path: str) -> TensorGroup | None:
+    """Return the group at a path below this one; `..` and absolute paths lead nowhere."""
+    for key in path.split("/") if path else ():
+        below = group.groups.get(key)
+        if below is None:
+            return None
+        group = below
+    return group
+
+
+def _joined(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

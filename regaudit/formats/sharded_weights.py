@@ -1,0 +1,41 @@
+"""Weights that Keras 3.10 and later cut into shards: `X.weights.json` and the files it lists."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.format import Artifact, Format
+from regaudit.hdf5 import opened, read_tree
+from regaudit.keras_config import describe_weights, parse_json, shards_of
+from regaudit.limits import JSON_BYTES
+from regaudit.tensor import merged
+
+
+class ShardedWeights(Format):
+    """Every shard lies beside the list; one layer's weights may be in two of them."""
+
+    name: ClassVar[str] = "sharded-weights"
+
+    def sniff(self, file: Path) -> bool:
+        if not file.is_file():
+            return False
+        with file.open("rb") as stream:
+            head = stream.read(4096)
+        return head.lstrip()[:1] == b"{" and b'"weight_map"' in head
+
+    @contextmanager
+    def read(self, file: Path) -> Iterator[Artifact]:
+        if file.stat().st_size > JSON_BYTES:
+            raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
+        with ExitStack() as stack:
+            trees = []
+            for name in shards_of(parse_json(file.read_bytes(), file.name)):
+                shard = file.parent / name
+                if shard.is_symlink():
+                    raise UnsafeFileError(f"shard {name} is a link: it is not followed")
+                if not shard.is_file():
+                    raise UnreadableModelError(f"shard {name} is missing beside it")
+                trees.append(read_tree(stack.enter_context(opened(shard)), shard))
+            yield Artifact.of(describe_weights(merged(trees)))

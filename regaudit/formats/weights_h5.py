@@ -1,0 +1,37 @@
+"""Weights without a configuration, in the layout of Keras 3: `model.weights.h5` by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from regaudit.errors import UnknownFormatError
+from regaudit.format import Artifact, Format
+from regaudit.hdf5 import is_hdf5, opened, read_tree, root_attributes
+from regaudit.keras_config import describe_weights
+
+ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
+"""One of them is at the root of every file of this layout."""
+
+OTHER_LAYOUT = frozenset(
+    {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
+)
+"""Attributes at the root of the HDF5 files of Keras 1 and 2."""
+
+
+class WeightsH5(Format):
+    """Every weight is measured; which regularizers the model has is not in the file."""
+
+    name: ClassVar[str] = "weights-h5"
+
+    def sniff(self, file: Path) -> bool:
+        attributes = root_attributes(file) if is_hdf5(file) else None
+        return attributes is not None and not attributes & OTHER_LAYOUT
+
+    @contextmanager
+    def read(self, file: Path) -> Iterator[Artifact]:
+        with opened(file) as hdf5:
+            tree = read_tree(hdf5, file)
+            if not tree.groups.keys() & ROOT_GROUPS:
+                raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
+            yield Artifact.of(describe_weights(tree))

@@ -1,0 +1,82 @@
+"""Keras 1 in the words of Keras 2: options, classes and weight names that were renamed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from regaudit.keras_graph import Serialized, config_of
+from regaudit.keras_layers import Slot, last_axis
+from regaudit.tensor import UnitView
+
+_LETTERS = {"W": "kernel", "U": "recurrent", "b": "bias"}
+_ROLES = {
+    "W": "kernel",
+    "U": "recurrent_kernel",
+    "b": "bias",
+    "W_carry": "kernel_carry",
+    "b_carry": "bias_carry",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",  # of variances, in spite of its name
+    "alphas": "alpha",
+}
+_NAME = re.compile(
+    r"(?P<owner>.+?)_(?:(?P<role>[WUb]_carry|running_mean|running_std|gamma|beta|alphas"
+    r"|depthwise_kernel|pointwise_kernel)|(?P<letter>[WUb])(?:_(?P<gate>[a-z]))?)"
+)
+
+
+def has_options_of_keras_1(value: Any, depth: int = 0) -> bool:
+    """Whether a configuration speaks the language of Keras 1, for files that name no version."""
+    if isinstance(value, Mapping):
+        if {"W_regularizer", "b_regularizer", "output_dim"} & value.keys():
+            return "units" not in value and "embeddings_regularizer" not in value
+        value = list(value.values())
+    if not isinstance(value, list) or depth > 100:
+        return False
+    return any(has_options_of_keras_1(item, depth + 1) for item in value)
+
+
+def modernized(layer: Serialized) -> Serialized:
+    """Return a layer with the options of Keras 1 under their later names."""
+    config = config_of(layer)
+    table = layer.get("class_name") == "Embedding"
+    renamed: dict[str, Any] = {}
+    for key, value in config.items():
+        letter, _, option = key.partition("_")
+        if letter in _LETTERS and option in {"regularizer", "constraint"}:
+            stem = "embeddings" if table and letter == "W" else _LETTERS[letter]
+            renamed[f"{stem}_{option}"] = value
+        elif key == "bias":
+            renamed["use_bias"] = value
+        else:
+            renamed[key] = value
+    return {**layer, "config": renamed} if config else layer
+
+
+def parse_name(name: str) -> tuple[str, str, str] | None:
+    """Split `lstm_1_W_i` into the layer, the role and the gate; None for a later Keras's name."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    key = found["role"] or found["letter"]
+    return found["owner"], _ROLES.get(key, key), found["gate"] or ""
+
+
+def gate_slot(slot: Slot, gate: str) -> Slot:
+    """Return the slot of one gate: Keras 1 kept the gates of a recurrent layer apart."""
+    return replace(slot, at="", below=gate, units=last_axis)
+
+
+def outputs_first(slot: Slot) -> Slot:
+    """Return the slot of a kernel in Theano's order, where outputs come first."""
+    return replace(slot, units=_first_axis)
+
+
+def _first_axis(shape: tuple[int, ...], _config: Mapping[str, Any]) -> UnitView | None:
+    if len(shape) < 2:
+        return None
+    inner = 1
+    for dimension in shape[1:]:
+        inner *= dimension
+    return UnitView(1, shape[0], inner)

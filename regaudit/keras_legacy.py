@@ -1,0 +1,288 @@
+"""The join of a configuration with the groups of a legacy HDF5 file, by the names of weights.
+
+One group per layer of the outermost model holds all weights below that layer. Their order is that
+of training (trainable first) when the file was saved, so names decide; see `keras_names`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from regaudit import keras_1
+from regaudit.dequantized import MATRICES, dequantized
+from regaudit.errors import UnsafeFileError
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_layers import Slot, last_axis
+from regaudit.keras_names import StoredName, Wanted, match, relative_path
+from regaudit.keras_plan import Place, Planned, Planner, members
+from regaudit.keras_quantization import quantized
+from regaudit.keras_weights import activity_unknown, make_layer, make_weight
+from regaudit.limits import LAYER_DEPTH
+from regaudit.model import Layer, Skip, Weight
+from regaudit.tensor import Tensor
+
+Stored = Mapping[str, tuple[str, Tensor]]
+"""Of one group: the names of its weights, with stored path and values, in stored order."""
+
+_Named = list[tuple[Slot, StoredName]]
+_UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
+_STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
+_STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
+
+
+@dataclass(slots=True)
+class LegacyJoin:
+    """One walk through a configuration beside the groups of a legacy file."""
+
+    dialect: Dialect
+    root_frozen: bool = False
+    layers: list[Layer] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    skipped: list[Skip] = field(default_factory=list)
+    activity_unknown: list[str] = field(default_factory=list)
+    by_name: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    """Of layers that no configuration describes: name -> first path and values under it."""
+    shared: dict[str, str] = field(default_factory=dict)
+    """Stored path of a weight -> path of the weight that is the same variable."""
+
+    def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
+        """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
+        left = dict(groups)
+        self._walk(model, left, Place())
+        for name, stored in left.items():
+            self.unattributed(name, stored, _UNCLAIMED)
+        if self.activity_unknown:
+            count = len(self.activity_unknown)
+            reason = (
+                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
+                "store them; save the model again with Keras 3.4 or later"
+            )
+            self.skipped.append(Skip("(model)", reason))
+
+    def _walk(self, model: Serialized, left: dict[str, Stored], place: Place) -> None:
+        """Give each layer of a model the group of its name."""
+        if place.depth > LAYER_DEPTH:
+            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        planner = Planner(self.dialect, self.root_frozen)
+        layers = members(model)
+        for layer, name in zip(
+            layers, _names(layers, [name for name in left if name]), strict=True
+        ):
+            named = {**layer, "name": name} if name != name_of(layer) else layer
+            if name not in left and layers_of(layer):  # Keras 1 stored nested models flat
+                path = place.prefix + name
+                self._add(Planned(named, path, path))
+                self._walk(named, left, place.below(name, named, model=True, certain=True))
+            else:
+                self._emit(list(planner.plan(named, place)), left.pop(name, {}))
+
+    def _emit(self, plan: list[Planned], stored: Stored) -> None:
+        """Fill the places of a group's layers and add these."""
+        names = [StoredName.of(name, keras_1_names=self.dialect.keras_1) for name in stored]
+        for planned in plan:
+            _quantize(planned, stored)
+        found = match(names, [place for planned in plan for place in self._places(planned)])
+        filled: dict[int, _Named] = {}
+        for index, place in found.items():
+            planned, at = place.target
+            planned.missing.discard(at)
+            gate, slot = names[index].gate, planned.slots[at]
+            slot = keras_1.gate_slot(slot, gate) if gate else slot
+            filled.setdefault(id(planned), []).append((slot, names[index]))
+        own, others = _spare(plan, [name for at, name in enumerate(names) if at not in found])
+        for planned in plan:
+            in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
+            for slot, name in [*in_order, *own.get(id(planned), ())]:
+                planned.weights.append(self._weight(planned, slot, *stored[name.name]))
+            self._add(planned)
+        for path, named in others.items():
+            weights = [(slot, *stored[name.name]) for slot, name in named]
+            reason = f"inside {plan[0].path}: measured, but what regularizes it is not known"
+            self._add_unknown(path, weights, reason, trainable=plan[0].trainable)
+
+    def _places(self, planned: Planned) -> Iterator[Wanted]:
+        """Yield the places for weights in a layer."""
+        table = self.dialect.keras_1 and planned.serialized.get("class_name") == "Embedding"
+        for index, slot in enumerate(planned.slots):
+            planned.missing.add(index)
+            below = tuple((*chain, slot.below) for chain in planned.chains) if slot.below else ()
+            several = slot.at not in {"", "cell"}  # attention: the name must say which sublayer
+            chains = below if several else (*below, *planned.chains)
+            role = "kernel" if table else slot.role
+            yield Wanted(role, chains, (planned, index), planned.certain and not several)
+
+    def _weight(self, planned: Planned, slot: Slot, stored_path: str, tensor: Tensor) -> Weight:
+        self.tensors[stored_path] = tensor
+        return make_weight(
+            slot,
+            tensor,
+            planned.path,
+            stored_path,
+            config_of(planned.serialized) if planned.known else {},
+            trainable=planned.trainable,
+            dialect=self.dialect,
+        )
+
+    def _scaled_back(self, planned: Planned, weight: Weight) -> Weight:
+        """Measure a quantized weight as the numbers it stands for."""
+        if weight.role not in MATRICES:
+            return weight
+        config, sublayer = config_of(planned.serialized), weight.path.rpartition("/")[0]
+        siblings = {
+            other.role: self.tensors[other.stored_path]
+            for other in planned.weights
+            if other.path.rpartition("/")[0] == sublayer
+        }
+        tensor = dequantized(weight.role, siblings, planned.mode, config)
+        if tensor is None:
+            reason = (
+                f"{planned.mode} in a layout that cannot be scaled back: the codes are measured"
+            )
+            self.skipped.append(Skip(weight.path, reason))
+            return weight
+        self.tensors[weight.stored_path] = tensor
+        slot = next(slot for slot in planned.slots if slot.role == weight.role)
+        return replace(weight, units=slot.units(tensor.shape, config))
+
+    def _add(self, planned: Planned) -> None:
+        """Add a planned layer, and say what the file cannot tell of it."""
+        if not planned.certain and not planned.weights:
+            return
+        known = planned.known or not planned.weights
+        if planned.mode:
+            planned.weights = [self._scaled_back(planned, weight) for weight in planned.weights]
+        layer = make_layer(
+            planned.serialized,
+            planned.path,
+            tuple(planned.weights),
+            dialect=self.dialect,
+            slots=planned.slots,
+            known=known,
+            node=planned.node,
+        )
+        self.layers.append(layer)
+        if not known:
+            reason = "custom layer: measured, but what regularizes its weights is not known"
+            self.skipped.append(Skip(planned.path, reason))
+        for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):
+            where = "/".join(filter(None, (planned.path, slot.below, slot.role)))
+            reason = "not stored in this file (the layer was not built, or shares its weights)"
+            self.skipped.append(Skip(where, reason))
+        if activity_unknown(planned.serialized, self.dialect):
+            self.activity_unknown.append(planned.path)
+
+    def unattributed(self, group: str, stored: Stored, reason: str) -> None:
+        """Take in a group that no layer of the configuration claims: by its names alone."""
+        found: dict[str, list[tuple[Slot, str, Tensor]]] = {}
+        for text, (stored_path, tensor) in stored.items():
+            name = StoredName.of(text, keras_1_names=self.dialect.keras_1)
+            path = relative_path(group, name.owner)
+            first, same = self.by_name.setdefault(text, (f"{path}/{name.role}", tensor))
+            if same is not tensor and not self.dialect.keras_2 and _equal(same, tensor):
+                path = group  # Keras 3 names a variable by its path, wherever it is stored
+                self.shared[stored_path] = first
+            found.setdefault(path, []).append((_extra_slot(name), stored_path, tensor))
+        for path, weights in found.items():
+            self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
+
+    def _add_unknown(
+        self,
+        path: str,
+        found: list[tuple[Slot, str, Tensor]],
+        reason: str,
+        *,
+        trainable: bool,
+    ) -> None:
+        """Add a layer that only the weights know."""
+        planned = Planned({}, path, path, trainable=trainable, known=False)
+        weights = tuple(
+            replace(weight, shared_with=self.shared.get(weight.stored_path))
+            for weight in (self._weight(planned, *member) for member in found)
+        )
+        name = path.rpartition("/")[2]
+        self.layers.append(
+            Layer(path, name, "", {}, trainable=True, known=False, weights=weights, node=path)
+        )
+        self.skipped.append(Skip(path or "(model)", reason))
+
+
+def _names(layers: list[Serialized], groups: list[str]) -> list[str]:
+    """Return the names of layers; in an old list nested models have none but their group's."""
+    names = [name_of(layer) for layer in layers]
+    if len(groups) != len(layers):
+        return names
+    unnamed = [isinstance(layer.get("config"), list) and "name" not in layer for layer in layers]
+    return [groups[at] if unnamed[at] else name for at, name in enumerate(names)]
+
+
+def _quantize(planned: Planned, stored: Stored) -> None:
+    """Give a quantized layer the slots of its scales."""
+    if not planned.slots or not any(tensor.dtype.name == "int8" for _, tensor in stored.values()):
+        return
+    policy = config_of(planned.serialized).get("dtype")
+    inner = config_of(policy) if isinstance(policy, Mapping) else {}
+    name = str(inner.get("mode") or inner.get("name") or policy)
+    planned.mode = next((mode for mode in ("int8", "int4") if name.startswith(mode)), "")
+    if planned.mode:
+        grouped = any(name.endswith(("_zero", "_zero:0")) for name in stored)
+        planned.slots = quantized(planned.slots, planned.mode, grouped=grouped)
+
+
+def _rank(planned: Planned, slot: Slot) -> int:
+    """Where a slot stands in the layer; gates, each with a slot of its own, stay as stored."""
+    return planned.slots.index(slot) if slot in planned.slots else 0
+
+
+def _spare(
+    plan: list[Planned], spare: list[StoredName]
+) -> tuple[dict[int, _Named], dict[str, _Named]]:
+    """Find the layers of weights that no slot is for.
+
+    Returns:
+        Those that name a layer of the plan, by its identity; the others by path.
+    """
+    by_name = {
+        chain[-1]: planned for planned in reversed(plan) for chain in planned.chains if chain
+    }
+    outermost = plan[0]
+    own: dict[int, _Named] = {}
+    others: dict[str, _Named] = {}
+    for name in spare:
+        owner = by_name.get(name.owner[-1]) if name.owner else outermost
+        if owner is None and len(plan) == 1 and outermost.known:
+            owner = outermost
+        pair = (_extra_slot(name), name)
+        if owner is not None:
+            own.setdefault(id(owner), []).append(pair)
+        else:
+            others.setdefault(relative_path(outermost.path, name.owner), []).append(pair)
+    return own, others
+
+
+def _extra_slot(name: StoredName) -> Slot:
+    """Return the slot of a weight that only its name describes."""
+    statistic = name.role in _STATISTICS or name.role.endswith(_STATISTIC_ENDINGS)
+    slot = Slot(name.role, trainable=not statistic)
+    return keras_1.gate_slot(slot, name.gate) if name.gate else slot
+
+
+def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:
+    """See the outputs of a kernel beside a bias of as many values; of recurrent ones, gates too."""
+    shapes = {slot.role: tensor.shape for slot, _, tensor in found}
+    kernel, bias = shapes.get("kernel", ()), shapes.get("bias")
+    if "recurrent_kernel" in shapes or len(kernel) < 2 or bias != kernel[-1:]:
+        return found
+    return [
+        (replace(slot, units=last_axis) if slot.role == "kernel" else slot, stored_path, tensor)
+        for slot, stored_path, tensor in found
+    ]
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same values."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return all(
+        bool((left == right).all())
+        for left, right in zip(one.blocks(), other.blocks(), strict=True)
+    )

@@ -1,0 +1,190 @@
+"""The layers that a load of a configuration makes, with the weights each of them waits for.
+
+A load of a legacy file knows weights by the names of layers alone, so for every layer the plan says
+which names may stand before the role: Keras 2 leaves out those of wrapped layers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+from regaudit import keras_1
+from regaudit.errors import UnsafeFileError
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_layers import MODELS, THAWED_BY_LOADING, WRAPPED_OF_KERAS_2, Slot, all_slots
+from regaudit.keras_weights import is_custom, own_flag
+from regaudit.limits import LAYER_DEPTH
+from regaudit.model import Weight
+
+Chains = tuple[tuple[str, ...], ...]
+
+
+@dataclass(slots=True)
+class Planned:
+    """A layer of the configuration that waits for its weights."""
+
+    serialized: Serialized
+    path: str
+    node: str
+    chains: Chains = ()
+    """Names of layers that may stand before the role in the names of its weights."""
+    slots: tuple[Slot, ...] = ()
+    trainable: bool = True
+    known: bool = True
+    certain: bool = True
+    """Whether a load is sure to make this layer; not what a custom one holds."""
+    mode: str = ""
+    """How it was quantized: `int8`, `int4`; empty if it was not."""
+    weights: list[Weight] = field(default_factory=list)
+    missing: set[int] = field(default_factory=set)
+    """Indices of the slots that nothing stored has filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the model a layer stands."""
+
+    prefix: str = ""
+    """Path of the layer around it, with a slash; empty below the model."""
+    chains: Chains = ((),)
+    node: str = ""
+    """The graph node the layer belongs to, if that is not the layer itself."""
+    trainable: bool = True
+    """Whether every layer around it is; models do not get their flag back from a load."""
+    certain: bool = True
+    depth: int = 0
+
+    def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Place":
+        """Return the place of what is inside a layer."""
+        path = self.prefix + name
+        inside = tuple((*chain, *name.split("/")) for chain in self.chains)
+        dropped = self.chains if self.node and not model else ()  # as Keras 2 does in wrappers
+        return Place(
+            f"{path}/",
+            tuple(dict.fromkeys((*inside, *dropped))),
+            self.node or ("" if model else path),
+            self.trainable and (model or own_flag(serialized)),
+            self.certain and certain,
+            self.depth + 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Makes plans by the rules of one Keras."""
+
+    dialect: Dialect
+    root_frozen: bool = False
+
+    def plan(self, serialized: Serialized, place: Place) -> Iterator[Planned]:
+        """Yield a layer and all layers inside it.
+
+        Raises:
+            UnsafeFileError: they are nested too deeply.
+        """
+        if place.depth > LAYER_DEPTH:
+            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        if self.dialect.keras_1:
+            serialized = keras_1.modernized(serialized)
+        class_name, name = str(serialized.get("class_name")), name_of(serialized)
+        custom = is_custom(serialized)
+        nested = bool(layers_of(serialized)) or (class_name in MODELS and not custom)
+        wrapper = class_name in WRAPPED_OF_KERAS_2 and not custom
+        slots = None if custom else all_slots(class_name, keras_2=self.dialect.keras_2)
+        known = slots is not None or wrapper or (nested and not custom)
+        below = place.below(name, serialized, model=nested, certain=known or nested)
+        yield Planned(
+            serialized,
+            place.prefix + name,
+            place.node or place.prefix + name,
+            below.chains,
+            self._slots(class_name, slots or (), config_of(serialized)),
+            self._trainable(serialized, below),
+            known,
+            place.certain,
+        )
+        held = members(serialized) if nested else self._held(class_name, serialized, known)
+        for inner in held:
+            yield from self.plan(inner, below)
+
+    def _slots(
+        self, class_name: str, slots: tuple[Slot, ...], config: Mapping[str, Any]
+    ) -> tuple[Slot, ...]:
+        """Return the slots that the layer's options call for."""
+        if class_name == "SpectralNormalization":  # the kernel is stored with the layer inside
+            return (Slot("vector_u", trainable=False),)
+        kept = tuple(slot for slot in slots if slot.when(config))
+        if self.dialect.keras_1 and config.get("dim_ordering") == "th":
+            return tuple(
+                keras_1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
+            )
+        return kept
+
+    def _trainable(self, serialized: Serialized, below: Place) -> bool:
+        """Whether a load leaves the weights of a layer trainable."""
+        if self.root_frozen:
+            return False
+        if self.dialect.keras_2:
+            return below.trainable  # every layer on the path must be
+        thawed = serialized.get("class_name") in THAWED_BY_LOADING
+        return own_flag(serialized) or thawed or not self.dialect.freezes
+
+    def _held(self, class_name: str, serialized: Serialized, known: bool) -> Iterator[Serialized]:
+        """Yield the layers that a wrapper or a custom layer holds in its configuration."""
+        config = config_of(serialized)
+        wrapped = WRAPPED_OF_KERAS_2.get(class_name, {})
+        if class_name == "Bidirectional" and known:
+            yield from _both_ways(config, keras_2=self.dialect.keras_2)
+            return
+        for key in wrapped.values() if known else config:
+            held = config.get(key)
+            for inner in held if isinstance(held, list) else [held]:
+                if _is_layer(inner) and (known or self._owns_weights(inner)):
+                    yield inner
+
+    def _owns_weights(self, layer: Serialized) -> bool:
+        class_name = str(layer.get("class_name"))
+        slots = all_slots(class_name, keras_2=self.dialect.keras_2)
+        return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
+
+
+def members(model: Serialized) -> list[Serialized]:
+    """Return a model's layers, without operations and the input that a Sequential hides."""
+    functional = "input_layers" in config_of(model)
+    return [
+        layer
+        for layer in layers_of(model)
+        if ".ops" not in str(layer.get("module"))
+        and (functional or layer.get("class_name") != "InputLayer")
+    ]
+
+
+def _both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
+    """Yield the two layers of a Bidirectional under the names that a load gives them."""
+    forward = config.get("layer")
+    if not _is_layer(forward):
+        return
+    backward = config.get("backward_layer")
+    backward = backward if _is_layer(backward) else forward
+    name = name_of(forward)
+    if keras_2:
+        yield _renamed(forward, f"forward_{name}")
+        yield _renamed(backward, f"backward_{name_of(backward)}")
+        return
+    yield forward
+    own = backward is not forward
+    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
+
+
+def _renamed(layer: Serialized, name: str) -> Serialized:
+    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
+
+
+def _is_layer(value: Any) -> TypeGuard[Serialized]:
+    """Whether a configuration value is a layer written out."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), Mapping | list)
+    )
