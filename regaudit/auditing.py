@@ -1,13 +1,16 @@
 """One file in, one report out: read, measure, check, advise."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from regaudit.config import Config
 from regaudit.errors import RegauditError, UnknownFormatError, UnreadableModelError
 from regaudit.finding import Failure, Finding, Report
 from regaudit.format import Artifact, Format
+from regaudit.live import is_live, saved, unsaved
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
@@ -15,18 +18,31 @@ from regaudit.registry import formats
 from regaudit.rule import Evidence
 
 
-def audit(model: str | os.PathLike[str], config: Config | None = None) -> Report:
-    """Audit one saved model.
+def audit(model: Any, config: Config | None = None) -> Report:
+    """Audit one model.
 
     Args:
-        model: path of the file.
+        model: path of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
         config: rules and thresholds; all rules with their own by default.
 
     Returns:
         The report. A file that cannot be read makes a report with a `failure`, never an error.
+        That of a model in memory is about what a save makes of it; where the two differ, its
+        `skipped` says so.
+
+    Raises:
+        RegauditError: a model in memory is not built, or Keras cannot save it.
     """
-    file = Path(model)
-    name = str(model)
+    if not is_live(model):
+        return _audit_file(Path(model), str(model), config)
+    with saved(model) as file:
+        report = _audit_file(file, f"{model.name} (in memory)", config)
+    remarks = unsaved(model, report.model) if report.model else ()
+    return replace(report, format="live", size=None, skipped=(*report.skipped, *remarks))
+
+
+def _audit_file(file: Path, name: str, config: Config | None) -> Report:
+    """Audit a file that reports call by a name."""
     size = None
     try:
         size = _size(file)
@@ -56,9 +72,16 @@ def recognize(file: Path) -> Format:
     raise UnknownFormatError(_what_it_is(file))
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a directory is a saved model in itself."""
+    return any(plugin.sniff(folder) for plugin in formats())
+
+
 def _size(file: Path) -> int:
     if not file.exists():
         raise UnreadableModelError("no such file")
+    if file.is_dir():
+        return sum(part.stat().st_size for part in file.rglob("*") if part.is_file())
     return file.stat().st_size
 
 
@@ -72,8 +95,6 @@ def _what_it_is(file: Path) -> str:
         return "an empty file"
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the model itself: run `git lfs pull`"
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "an HDF5 file: this version reads `.keras` archives; save the model as `.keras`"
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
     return "not a saved Keras model: its content is of no known format"

@@ -61,7 +61,7 @@ def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
 
     return {
         "path": weight.path,
-        "stored_path": weight.stored_path,
+        "stored_path": None if report.format == "live" else weight.stored_path,
         "role": weight.role,
         "shape": list(weight.shape),
         "dtype": weight.dtype,

@@ -12,6 +12,7 @@ from regaudit.cli.explain import explain
 from regaudit.cli.inspect import inspect
 from regaudit.cli.report import report
 from regaudit.cli.rules import rules
+from regaudit.cli.verify import verify
 from regaudit.version import VERSION
 
 
@@ -31,5 +32,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (inspect, report, check, explain, rules):
+for _command in (inspect, report, check, explain, rules, verify):
     main.add_command(_command)

@@ -1,0 +1,101 @@
+"""`regaudit verify`: the audit held against real Keras."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE
+
+if TYPE_CHECKING:
+    from regaudit.verifying import Verification
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="NPZ file to run the model on: x (or x_0, x_1, ..., or the inputs' names), perhaps y.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Samples run at once.",
+)
+def verify(model: str, data: Path | None, batch_size: int) -> None:
+    """Load MODEL with real Keras and hold the audit against it.
+
+    Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs the
+    extra: pip install 'regaudit[tensorflow]'. Keras loads the file in safe mode and in a process of
+    its own; all the same, do this only to models whose origin you know.
+
+    With --data, the model is run, and its measured activity penalties and the share of exact
+    zeros in each layer's output are shown.
+
+    Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
+    """
+    from regaudit.auditing import audit
+    from regaudit.errors import UnreadableModelError, UsageError
+    from regaudit.verifying import verify as hold
+    from regaudit.wording import plain
+
+    try:
+        result = hold(audit(model), data, batch_size)
+    except UsageError as error:
+        raise click.UsageError(plain(str(error))) from error
+    except UnreadableModelError as error:
+        click.echo(f"{plain(model)}: could not be verified: {plain(str(error))}", err=True)
+        sys.exit(UNREADABLE)
+    click.echo("\n".join([*_verdict(model, result), *_activity(result)]))
+    sys.exit(FINDINGS if result.differences else OK)
+
+
+def _verdict(model: str, result: "Verification") -> list[str]:
+    from regaudit.wording import count, number, plain
+
+    held = f"{count(result.weights, 'weight')}, sum(model.losses) {number(result.losses, 10)}"
+    differences = result.differences
+    said = count(len(differences), "difference") + " from" if differences else "agrees with"
+    return [
+        f"{plain(model)}: {said} Keras {result.keras} ({held})",
+        *(
+            f"  {plain(path)}: {what}: the audit says {audit}, Keras {keras}"
+            for path, what, audit, keras in differences
+        ),
+        *(f"  note: {plain(remark)}" for remark in result.remarks),
+    ]
+
+
+def _activity(result: "Verification") -> list[str]:
+    """Describe what the layers put out on data."""
+    from tabulate import tabulate
+
+    from regaudit.wording import MISSING, count, number, percent, plain
+
+    data = result.data
+    if data is None:
+        return []
+    batches = f"{count(data['batches'], 'batch', 'batches')} of {data['batch_size']}"
+    loss = "" if data["loss"] is None else f", loss {number(data['loss'], 6)} without penalties"
+    rows = [
+        [
+            plain(layer["path"]),
+            plain(layer["class_name"]),
+            MISSING if layer["penalty"] is None else number(layer["penalty"], 6),
+            percent(layer["sparsity"]),
+        ]
+        for layer in data["layers"]
+    ]
+    unseen = sum(layer["sparsity"] is None for layer in data["layers"])
+    headers = ["layer", "class", "activity penalty", "zeros in output"]
+    lines = ["", f"On {count(data['samples'], 'sample')} in {batches}{loss}:", ""]
+    lines += tabulate(rows, headers, tablefmt="plain", disable_numparse=True).splitlines()
+    if unseen:
+        what = "gave no values to measure: not called, or inside a compiled loop"
+        lines += ["", f"{count(unseen, 'layer')} {what}"]
+    return [line.rstrip() for line in lines]

@@ -1,0 +1,185 @@
+"""An audit held against a model that Keras has loaded: where the two differ."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose, isnan
+from typing import Any, NamedTuple
+
+from regaudit.finding import Report
+from regaudit.loaded import Pair, Variable, matched
+from regaudit.model import Regularizer, Status, Weight
+from regaudit.wording import count, number, regularizer, shape
+
+EXACT = 1e-6
+"""How far sums in float64 and strengths may be apart, relatively."""
+
+ROUNDED = {"float64": 1e-6, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
+"""How far Keras's own sums, which it takes in the dtype of the variable, may be off."""
+
+
+class Difference(NamedTuple):
+    """One thing that the audit and Keras do not agree on."""
+
+    path: str
+    """Of the weight or layer; `(model)` for the whole."""
+    what: str
+    audit: str
+    keras: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What Keras made of the file."""
+
+    keras: str
+    """Version of the Keras that loaded it."""
+    variables: Sequence[Variable]
+    losses: float | None
+    """`sum(model.losses)` without a call; None if Keras fails to compute it."""
+    activity_regularizers: Mapping[str, Regularizer]
+    """By path of the layer."""
+
+
+def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[str]]:
+    """Compare every weight, every activity regularizer and the total.
+
+    Returns:
+        The differences, and remarks on what the file does not tell and Keras does.
+    """
+    if report.model is None:
+        return [], []
+    told, losses = report.penalty_complete, loaded.losses
+
+    def same_values(weight: Weight, variable: Variable) -> bool:
+        return not list(_numbers(report, weight, variable))
+
+    pairs, left = matched(report.model, loaded.variables, same_values)
+    found = [difference for pair in pairs for difference in _weight(report, pair)]
+    for variable in left:
+        name = next(iter(variable.names), "?")
+        found.append(Difference(name, "weight", "none", shape(variable.shape)))
+    found += _activity(report, loaded)
+    found += _total(report, loaded)
+    remarks = [remark for pair in pairs for remark in _untold(report, pair)]
+    quantized = sum(_is_quantized(pair.variable) for pair in pairs)
+    if quantized:
+        weights = count(quantized, "quantized weight")
+        remarks.append(f"norms of {weights} not compared: Keras holds codes, the audit dequantizes")
+    if not told and losses is not None and not isnan(losses):
+        part, real = number(report.penalty, 6), number(losses, 6)
+        remarks.append(f"the file tells {part} of the {real} that sum(model.losses) is in Keras")
+    return found, remarks
+
+
+def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
+    layer, weight, variable = pair
+    if variable is None:
+        yield Difference(weight.path, "weight", shape(weight.shape), "none")
+        return
+    states = {True: "trainable", False: "frozen"}
+    if layer.known and weight.trainable != variable.trainable:
+        audit, keras = states[weight.trainable], states[variable.trainable]
+        yield Difference(weight.path, "trainability", audit, keras)
+    if _told(pair) and not _same_regularizer(weight.regularizer, variable.regularizer):
+        audit, keras = _spelled(weight.regularizer), _spelled(variable.regularizer)
+        yield Difference(weight.path, "regularizer", audit, keras)
+    yield from _numbers(report, weight, variable)
+    ours, theirs = report.penalties.get(weight.stored_path), variable.penalty
+    tolerance = ROUNDED.get(variable.dtype, EXACT)
+    if not _told(pair) or weight.shared_with is not None or ours is None or theirs is None:
+        return
+    if not _near(ours, theirs, tolerance):
+        yield Difference(weight.path, "penalty", _exact(ours), _exact(theirs))
+
+
+def _told(pair: Pair) -> bool:
+    """Whether the file says what regularizes the weight."""
+    return pair.layer.known or pair.weight.regularizer is not None
+
+
+def _untold(report: Report, pair: Pair) -> Iterator[str]:
+    """Say what Keras knows of a weight and the file does not."""
+    _, weight, variable = pair
+    if variable is None or variable.regularizer is None or not variable.penalty:
+        return
+    if isnan(variable.penalty):
+        yield f"{weight.path}: its penalty is nan in Keras; the audit leaves it out of the sum"
+    elif not _told(pair) or report.penalties.get(weight.stored_path, 0.0) is None:
+        adds = f"adds {number(variable.penalty, 6)}"
+        yield f"{weight.path}: {_spelled(variable.regularizer)} {adds}; the file does not tell"
+
+
+def _same_regularizer(audit: Regularizer | None, keras: Regularizer | None) -> bool:
+    if audit is not None and audit.status is Status.INERT:
+        return keras is None or not (keras.l1 or keras.l2 or keras.config.get("factor"))
+    if audit is None or keras is None:
+        return audit is keras
+    if keras.status is Status.OPAQUE:
+        return audit.l1 is audit.l2 is None
+    if audit.class_name != keras.class_name:
+        return False
+    keys = ("factor", "l1", "l2")
+    ours = [getattr(audit, key, None) or audit.config.get(key, 0.0) for key in keys]
+    theirs = [getattr(keras, key, None) or keras.config.get(key, 0.0) for key in keys]
+    if audit.config.get("mode") != keras.config.get("mode"):
+        return False
+    return all(_near(left, right, EXACT) for left, right in zip(ours, theirs, strict=True))
+
+
+def _numbers(report: Report, weight: Weight, variable: Variable) -> Iterator[Difference]:
+    """Compare the values of a weight by their sums."""
+    moments, real = report.moments.get(weight.stored_path), variable.numbers
+    if moments is None or real is None or _is_quantized(variable):
+        return
+    for name, theirs in real.items():
+        ours = getattr(moments, name)
+        unknown = ours is None and bool(moments.nonfinite)  # then Keras's is a NaN or an infinity
+        if unknown or (moments.nonfinite and name == "max_abs"):
+            continue
+        if ours is None or not _near(float(ours), theirs, EXACT):
+            yield Difference(weight.path, name, _exact(ours), _exact(theirs))
+
+
+def _activity(report: Report, loaded: Loaded) -> Iterator[Difference]:
+    for layer in report.model.layers if report.model else ():
+        audit = layer.activity_regularizer
+        if audit is None:
+            continue
+        keras = loaded.activity_regularizers.get(layer.path)
+        below = [  # MultiHeadAttention hands its regularizer on to its sublayers
+            regularizer
+            for path, regularizer in loaded.activity_regularizers.items()
+            if path.startswith(f"{layer.path}/")
+        ]
+        keras = keras or next(iter(below), None)
+        if not _same_regularizer(audit, keras):
+            yield Difference(layer.path, "activity regularizer", _spelled(audit), _spelled(keras))
+
+
+def _total(report: Report, loaded: Loaded) -> Iterator[Difference]:
+    if loaded.losses is None or not report.penalty_complete:
+        return
+    dtypes = {variable.dtype for variable in loaded.variables if variable.regularizer}
+    tolerance = max((ROUNDED.get(dtype, EXACT) for dtype in dtypes), default=EXACT)
+    if not _near(report.penalty, loaded.losses, tolerance):
+        ours, theirs = _exact(report.penalty), _exact(loaded.losses)
+        yield Difference("(model)", "sum(model.losses)", ours, theirs)
+
+
+def _is_quantized(variable: Variable | None) -> bool:
+    """Whether the values are codes of 4 or 8 bits, which its scale turns into weights."""
+    return variable is not None and variable.dtype in {"int8", "uint8"}
+
+
+def _near(ours: float, theirs: float, tolerance: float) -> bool:
+    if isnan(ours) or isnan(theirs):
+        return isnan(ours) and isnan(theirs)
+    return isclose(ours, theirs, rel_tol=tolerance, abs_tol=1e-9)
+
+
+def _spelled(value: Regularizer | None) -> str:
+    return regularizer(value) if value else "no regularizer"
+
+
+def _exact(value: Any) -> str:
+    return number(value, 10)

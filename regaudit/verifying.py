@@ -1,0 +1,168 @@
+"""One report held against real Keras, which loads the file in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from regaudit.comparison import Difference, Loaded, differences
+from regaudit.errors import UnreadableModelError, UsageError
+from regaudit.finding import Report
+from regaudit.keras_dialect import Dialect
+from regaudit.loaded import Variable, regularizer_of_record
+from regaudit.model import Model, Status
+from regaudit.wording import plain
+
+MISSING = "Keras with TensorFlow is not installed: pip install 'regaudit[tensorflow]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How the audit of one file and Keras agree."""
+
+    keras: str
+    """Version of the Keras that loaded the file."""
+    weights: int
+    losses: float | None
+    """`sum(model.losses)`; None if Keras fails to compute it."""
+    differences: tuple[Difference, ...]
+    remarks: tuple[str, ...]
+    data: Mapping[str, Any] | None = None
+    """What the layers put out on data, as `measure_activity` returns it."""
+
+
+def verify(report: Report, data: Path | None = None, batch_size: int = 32) -> Verification:
+    """Load the file of a report with real Keras, in safe mode, and compare.
+
+    Args:
+        report: of a file on this machine.
+        data: NPZ file to run the model on.
+        batch_size: samples run at once.
+
+    Raises:
+        UnreadableModelError: there is no Keras here, or it cannot load the file.
+        UsageError: the data do not fit the model.
+    """
+    if report.model is None:
+        raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    package = _package(report.model)
+    _refuse(report.format, report.model)
+    request = {
+        "file": str(Path(report.file).absolute()),
+        "package": package,
+        "data": str(data.absolute()) if data else None,
+        "batch_size": batch_size,
+        "loss": report.model.loss,
+    }
+    reply = _ask(request)
+    if "usage" in reply:
+        raise UsageError(reply["usage"])
+    if "failure" in reply:
+        raise UnreadableModelError(_why(reply["failure"], report.model, package))
+    loaded = _loaded(reply)
+    found, remarks = differences(report, loaded)
+    if "losses_failure" in reply:
+        remarks.insert(0, f"Keras cannot compute model.losses: {reply['losses_failure']}")
+    remarks[:0] = _versions(report.model, loaded.keras, package)
+    return Verification(
+        keras=loaded.keras,
+        weights=len(loaded.variables),
+        losses=loaded.losses,
+        differences=tuple(found),
+        remarks=tuple(remarks),
+        data=reply.get("data"),
+    )
+
+
+def _package(model: Model) -> str:
+    """Choose the Keras that fits the file, of those that are installed."""
+    if Dialect.of(model.keras_version).keras_2 and find_spec("tf_keras"):
+        return "tf_keras"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if not find_spec("keras") or (backend == "tensorflow" and not find_spec("tensorflow")):
+        raise UnreadableModelError(MISSING)
+    return "keras"
+
+
+def _loaded(reply: Mapping[str, Any]) -> Loaded:
+    """Read the answer of the child process."""
+    return Loaded(
+        keras=reply["keras"],
+        variables=[Variable.of_record(record) for record in reply["variables"]],
+        losses=reply["losses"],
+        activity_regularizers={
+            path: regularizer
+            for path, record in reply["activity_regularizers"].items()
+            if (regularizer := regularizer_of_record(record))
+        },
+    )
+
+
+def _refuse(format_: str | None, model: Model) -> None:
+    """Refuse what Keras cannot load at all, or only by running code of the file.
+
+    Raises:
+        UnreadableModelError: with the reason.
+    """
+    if not model.class_name:
+        raise UnreadableModelError("the file holds weights only: there is no model to load")
+    if format_ != "keras" and any(layer.class_name == "Lambda" for layer in model.layers):
+        message = "a Lambda layer, whose code Keras may run when it loads a file of this format"
+        raise UnreadableModelError(f"not loaded: it holds {message}")
+
+
+def _ask(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a child process answer a request."""
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **os.environ}
+    with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
+        question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        question.write_text(json.dumps(request), encoding="utf-8")
+        child = subprocess.run(  # noqa: S603 - this interpreter and this package
+            [sys.executable, "-P", "-m", "regaudit.live", str(question), str(answer)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if answer.exists():
+            reply: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            return reply
+    last = next(iter(child.stderr.strip().splitlines()[-1:]), "no message")
+    return {"failure": f"its process ended with code {child.returncode} ({plain(last[:300])})"}
+
+
+def _why(failure: str, model: Model, package: str) -> str:
+    """Say why Keras cannot load the file, and which custom classes it would need."""
+    custom = {layer.class_name for layer in model.layers if not layer.known}
+    for layer in model.layers:
+        regularizers = [weight.regularizer for weight in layer.weights]
+        regularizers += [layer.activity_regularizer, *layer.unplaced.values()]
+        custom |= {r.class_name for r in regularizers if r and r.status is Status.OPAQUE}
+    custom |= {model.class_name} if ">" in model.class_name else set()
+    names = ", ".join(plain(name) for name in sorted(filter(None, custom)))
+    missing = f"custom objects are missing: {names}; " if names else ""
+    if Dialect.of(model.keras_version).keras_2 and package == "keras":
+        missing += (
+            f"it was saved by Keras {plain(str(model.keras_version))}: pip install tf-keras; "
+        )
+    return f"{missing}Keras says: {failure}"
+
+
+def _versions(model: Model, keras: str, package: str) -> list[str]:
+    """Say it if the Keras that loaded the file is not of the version that saved it."""
+    version = model.keras_version
+    there, here = Dialect.of(version), Dialect.of(keras)
+    if version is None or there.version[:2] == here.version[:2]:
+        return []
+    text = f"the audit says what Keras {plain(version)}, which saved the file, makes of it; "
+    text += f"this is Keras {keras}, which may read it differently"
+    if there.keras_2 and package == "keras":
+        text += ": pip install tf-keras"
+    return [text]
