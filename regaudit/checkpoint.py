@@ -1,0 +1,278 @@
+"""TensorFlow checkpoints without TensorFlow: an index of tensors, and where their bytes lie.
+
+`X.index` is a table of LevelDB: blocks of sorted keys, each key sharing a prefix with the one
+before. Its values say where in `X.data-00000-of-0000N` a tensor lies, raw and in one piece.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.limits import CHECKED_BYTES, INDEX_BYTES, JSON_BYTES, KEY_BYTES, OBJECTS
+from regaudit.protobuf import Message, varint
+from regaudit.tensor import StoredTensor
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""Key of the object graph, which says whose variable each key is."""
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""How the key of a variable ends."""
+
+_MAGIC = bytes.fromhex("57fb808b247547db")
+_FOOTER = 48
+_TRAILER = 5
+"""Bytes behind a block: its compression and its checksum."""
+_STRING = 7
+
+_DTYPES: Mapping[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    2: np.dtype("<f8"),
+    3: np.dtype("<i4"),
+    4: np.dtype("u1"),
+    5: np.dtype("<i2"),
+    6: np.dtype("i1"),
+    9: np.dtype("<i8"),
+    10: np.dtype("?"),
+    14: np.dtype(ml_dtypes.bfloat16),
+    17: np.dtype("<u2"),
+    19: np.dtype("<f2"),
+    22: np.dtype("<u4"),
+    23: np.dtype("<u8"),
+}
+"""TensorFlow's numbers of the types that a weight can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index says about one tensor."""
+
+    dtype: int
+    """TensorFlow's number."""
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    """Bytes."""
+    checksum: int
+    """Of the bytes: equal sizes and checksums mean equal values."""
+    sliced: bool
+    """Whether it is partitioned over several entries, as TensorFlow 1 could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An index that has been read."""
+
+    prefix: Path
+    """Path of its files up to `.index` and `.data-...`."""
+    shards: int
+    entries: Mapping[str, Entry]
+
+    def tensor(self, key: str) -> StoredTensor:
+        """Return the values under a key that `unfit` finds nothing against."""
+        entry = self.entries[key]
+        dtype = _DTYPES[entry.dtype]
+        return StoredTensor(self.shard(entry.shard), entry.offset, entry.shape, dtype)
+
+    def unfit(self, key: str) -> str | None:
+        """Say why the values under a key cannot be measured; None if they can."""
+        entry = self.entries[key]
+        if entry.sliced:
+            return "partitioned over several tensors, as TensorFlow 1 did: not measured"
+        if entry.dtype not in _DTYPES:
+            return f"holds no plain numbers (TensorFlow's type {entry.dtype}): not measured"
+        if prod(entry.shape) * _DTYPES[entry.dtype].itemsize != entry.size:
+            return "its size does not match its shape: the checkpoint's index is damaged"
+        return None
+
+    def shard(self, number: int) -> Path:
+        """Return the file of a shard: its name is derived, never read."""
+        name = f"{self.prefix.name}.data-{number:05d}-of-{self.shards:05d}"
+        return self.prefix.with_name(name)
+
+    def variables(self) -> dict[int, str]:
+        """Return the key of each variable by its node in the object graph; empty without one.
+
+        Raises:
+            UnreadableModelError: the object graph is damaged.
+        """
+        if OBJECT_GRAPH not in self.entries:
+            return {}
+        keys: dict[int, str] = {}
+        for number, node in enumerate(Message.of(self._text(OBJECT_GRAPH)).messages(1)):
+            for attribute in node.messages(2):
+                key = attribute.text(3)
+                if attribute.text(1) == "VARIABLE_VALUE" and key in self.entries:
+                    keys[number] = key
+        return keys
+
+    def _text(self, key: str) -> bytes:
+        """Read a tensor that is one string: its length, a checksum, its bytes."""
+        entry = self.entries[key]
+        if entry.dtype != _STRING or entry.shape != ():
+            raise UnreadableModelError(f"{key} in the checkpoint is not a string")
+        if entry.size > JSON_BYTES:
+            raise UnsafeFileError(f"{key} is larger than {JSON_BYTES:,} bytes")
+        with self.shard(entry.shard).open("rb") as stream:
+            stream.seek(entry.offset)
+            raw = stream.read(entry.size)
+        size, at = varint(raw, 0)
+        if size + at + 4 != len(raw):
+            raise UnreadableModelError(f"{key} in the checkpoint is cut short")
+        return raw[at + 4 :]
+
+
+def read_checkpoint(prefix: Path) -> Checkpoint:
+    """Read the index of a checkpoint.
+
+    Args:
+        prefix: path of its files up to `.index` and `.data-...`.
+
+    Raises:
+        UnreadableModelError: the index or one of its shards is missing or damaged.
+        UnsafeFileError: the index is larger than any.
+    """
+    index = prefix.with_name(f"{prefix.name}.index")
+    if not index.is_file():
+        raise UnreadableModelError(f"there is no {index.name}: the weights are missing")
+    if index.stat().st_size > INDEX_BYTES:
+        raise UnsafeFileError(f"{index.name} is larger than {INDEX_BYTES:,} bytes")
+    pairs = list(table(index.read_bytes()))
+    if not pairs or pairs[0][0] != b"":
+        raise UnreadableModelError("the checkpoint's index has no header")
+    header = Message.of(pairs[0][1])
+    shards = header.integer(1)
+    if header.integer(2) != 0:
+        raise UnreadableModelError("the checkpoint is big-endian: load it and save it again")
+    if not 0 < shards < 100_000:
+        raise UnreadableModelError(f"the checkpoint claims to have {shards:,} shards")
+    entries = {
+        str(key, "utf-8", "replace"): _entry(value, shards)
+        for key, value in pairs[1:]
+        if not key.startswith(b"\0")  # a slice of a partitioned tensor, which is unfit anyway
+    }
+    checkpoint = Checkpoint(prefix, shards, entries)
+    for number in sorted({entry.shard for entry in entries.values()}):
+        if not checkpoint.shard(number).is_file():
+            raise UnreadableModelError(f"there is no {checkpoint.shard(number).name}")
+    return checkpoint
+
+
+def _entry(raw: memoryview, shards: int) -> Entry:
+    """Parse a BundleEntryProto."""
+    message = Message.of(raw)
+    shape = next(message.messages(2), Message())
+    entry = Entry(
+        dtype=message.integer(1),
+        shape=tuple(dimension.integer(1) for dimension in shape.messages(2)),
+        shard=message.integer(3),
+        offset=message.integer(4),
+        size=message.integer(5),
+        checksum=message.integer(6),
+        sliced=7 in message.values,
+    )
+    negative = min(entry.offset, entry.size, entry.shard, *entry.shape) < 0
+    if negative or entry.shard >= shards or len(entry.shape) > 32:
+        raise UnreadableModelError("the checkpoint's index places a tensor outside its files")
+    return entry
+
+
+def table(raw: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the keys and values of a table of LevelDB, in order.
+
+    Raises:
+        UnreadableModelError: it is damaged, or compressed.
+        UnsafeFileError: it unfolds into far more than it holds.
+    """
+    if len(raw) < _FOOTER or not raw.endswith(_MAGIC):
+        raise UnreadableModelError("the checkpoint's index is damaged or cut short (no footer)")
+    view = memoryview(raw)
+    footer = view[-_FOOTER:]
+    _, at = _handle(footer, 0)  # of the meta index, which is empty
+    (start, size), _ = _handle(footer, at)
+    body = view[:-_FOOTER]
+    previous, last, unfolded, count = 0, None, 0, 0
+    for _, value in _entries(_block(body, start, size)):
+        (start, size), _ = _handle(value, 0)
+        if start < previous:  # else a small file could name one block a million times
+            raise UnreadableModelError("blocks of the checkpoint's index overlap")
+        previous = start + size + _TRAILER
+        for key, found in _entries(_block(body, start, size)):
+            count += 1
+            unfolded += len(key)
+            if count > OBJECTS or unfolded > INDEX_BYTES:
+                raise UnsafeFileError("the checkpoint's index unfolds into too many keys")
+            if last is not None and key <= last:
+                raise UnreadableModelError("keys of the checkpoint's index are out of order")
+            last = key
+            yield key, found
+
+
+def _handle(raw: memoryview, at: int) -> tuple[tuple[int, int], int]:
+    """Read the offset and the size of a block."""
+    offset, at = varint(raw, at)
+    size, at = varint(raw, at)
+    return (offset, size), at
+
+
+def _block(body: memoryview, start: int, size: int) -> memoryview:
+    """Return the content of a block after a look at its compression and its checksum."""
+    end = start + size
+    if end + _TRAILER > len(body):
+        raise UnreadableModelError("a block of the checkpoint's index lies outside the file")
+    if body[end] != 0:
+        kind = "Snappy" if body[end] == 1 else f"kind {body[end]}"
+        message = f"the checkpoint's index is compressed ({kind}); TensorFlow never does that"
+        raise UnreadableModelError(message)
+    stored = int.from_bytes(body[end + 1 : end + _TRAILER], "little")
+    if end < CHECKED_BYTES and masked_crc32c(body[start : end + 1]) != stored:
+        raise UnreadableModelError("the checkpoint's index is damaged (a checksum is wrong)")
+    return body[start:end]
+
+
+def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the keys and values of one block."""
+    restarts = int.from_bytes(block[-4:], "little") if len(block) >= 4 else len(block)
+    end = len(block) - 4 * (restarts + 1)
+    if end < 0:
+        raise UnreadableModelError("a block of the checkpoint's index is cut short")
+    at, key = 0, b""
+    while at < end:
+        shared, at = varint(block, at)
+        unshared, at = varint(block, at)
+        length, at = varint(block, at)
+        if shared > len(key) or unshared + length > end - at:
+            raise UnreadableModelError("an entry of the checkpoint's index is cut short")
+        if shared + unshared > KEY_BYTES:
+            raise UnsafeFileError(f"the checkpoint has a key longer than {KEY_BYTES:,} bytes")
+        key = key[:shared] + bytes(block[at : at + unshared])
+        at += unshared
+        yield key, block[at : at + length]
+        at += length
+
+
+def _crc_table() -> tuple[int, ...]:
+    rows = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        rows.append(crc)
+    return tuple(rows)
+
+
+_CRC = _crc_table()
+
+
+def masked_crc32c(raw: memoryview | bytes) -> int:
+    """Return the checksum that LevelDB and TensorFlow write: CRC-32C, rotated and shifted."""
+    crc = 0xFFFFFFFF
+    for byte in raw:
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
