@@ -149,7 +149,7 @@ def conditions(runs: int, loaded: str) -> str:
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
         f"load {os.getloadavg()[0]:.1f} at the start; "
         f"Python {platform.python_version()}, {versions}.\n"
-        f"Whole processes in turn, {runs} runs of each after one that is not counted, files in "
+        f"Whole processes in turn, {runs} runs of each after two that are not counted, files in "
         f"the page cache, code compiled; `{loaded}`.\n"
         f"Ratios are of medians, in brackets the range over pairs of neighbouring runs. Peaks are "
         f"the largest of all runs.\nUSS is memory no other process shares ({how}; a peak between "

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -150,19 +150,22 @@ def family(pid: int) -> list[int]:
 def alternate(
     sides: Mapping[str, Sequence[str]], environment: Mapping[str, str], runs: int
 ) -> dict[str, list[Run]]:
-    """Run several commands in turn, A B A B, after one run of each that is not counted.
+    """Run several commands in turn, A B A B, after two runs of each whose time is not counted.
 
-    Taking turns lets whatever else the machine does fall on all sides alike.
+    Taking turns lets whatever else the machine does fall on all sides alike. Private memory is
+    that of the second uncounted run: sampling it holds a process up.
 
     Raises:
         ProcessFailedError: one of them failed.
     """
     for command in sides.values():
         run(command, environment, sample=False)
+    sampled = {name: run(command, environment) for name, command in sides.items()}
     measured: dict[str, list[Run]] = {name: [] for name in sides}
     for _ in range(runs):
         for name, command in sides.items():
-            measured[name].append(run(command, environment))
+            timed = run(command, environment, sample=False)
+            measured[name].append(replace(timed, peak_private=sampled[name].peak_private))
     return measured
 
 
