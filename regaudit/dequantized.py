@@ -97,15 +97,30 @@ def dequantized(
     if zero is not None:
         if groups is None or len(codes.shape) != 2:
             return None
-        index = _values(groups).astype(np.int64)
-        return DequantizedTensor(codes, columns, packed, scale, _values(zero), index, embeddings)
+        index, zeros = _values(groups), _values(zero)
+        if not _grouped(codes.shape[0], columns, scale, zeros, index, by_column=embeddings):
+            return None
+        at = index.astype(np.int64)
+        return DequantizedTensor(codes, columns, packed, scale, zeros, at, embeddings)
     rows = prod(codes.shape[:-1])
     if embeddings:
         fits = scale.size == rows
         return DequantizedTensor(codes, columns, packed, scale.reshape(-1, 1)) if fits else None
-    if scale.size % columns or rows % (scale.size // columns or 1) or not scale.size:
+    if not columns or scale.size % columns or rows % (scale.size // columns or 1) or not scale.size:
         return None
     return DequantizedTensor(codes, columns, packed, scale.reshape(-1, columns))
+
+
+def _grouped(
+    rows: int, columns: int, scale: Array, zero: Array, groups: Array, *, by_column: bool
+) -> bool:
+    """Whether scales, zero points and groups fit the codes: a file may hold anything."""
+    if scale.ndim != 2 or scale.shape != zero.shape or groups.ndim != 1:
+        return False
+    count = scale.shape[1] if by_column else scale.shape[0]
+    sizes = (rows, columns) if by_column else (columns, rows)
+    fits = (scale.shape[0] if by_column else scale.shape[1], len(groups)) == sizes
+    return fits and bool(np.all((groups >= 0) & (groups < count)))
 
 
 def _columns(scale: Array, groups: Tensor | None, config: Mapping[str, Any], along: bool) -> int:

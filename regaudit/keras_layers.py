@@ -52,7 +52,9 @@ def last_axis(shape: Shape, _config: Config) -> UnitView | None:
 
 def _last_two_axes(shape: Shape, _config: Config) -> UnitView | None:
     """Outputs are channel times multiplier: depthwise kernels; heads times size: attention."""
-    return _view(shape, len(shape) - 2, len(shape) - 1) if len(shape) > 1 else None
+    if len(shape) < 3:
+        return last_axis(shape, _config)
+    return _view(shape, len(shape) - 2, len(shape) - 1)
 
 
 def _next_to_last_axis(shape: Shape, _config: Config) -> UnitView | None:

@@ -32,7 +32,8 @@ def quantization(config: Serialized, slots: tuple[Slot, ...], group: TensorGroup
             return mode
     own, stored = _first_sublayer(slots, group)
     if stored and stored[0][1].dtype.name == "int8":
-        return "int8"
+        # Attention's projections have three axes, but two once they are packed.
+        return "int4" if slots[0].at and len(stored[0][1].shape) == 2 else "int8"
     return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""
 
 

@@ -59,6 +59,8 @@ _BOOKKEEPING = frozenset(
     }
 )
 """Children that lead to variables of a layer by other ways, or to what is no weight."""
+_NETWORKS = frozenset({"_tf_keras_sequential", "_tf_keras_network"})
+"""Kinds whose layers are loaded one by one, each with its own flag."""
 _NO_WEIGHT = re.compile(
     r"(^|/)(optimizer|save_counter|keras_api/metrics|_random_generator|\.OPTIMIZER_SLOT)/"
 )
@@ -147,8 +149,6 @@ class _Walk:
     claimed: set[int] = field(default_factory=set)
     skipped: list[Skip] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    thawed: dict[int, Serialized] = field(default_factory=dict)
-    """Descriptions of wrapped layers as the wrapper's configuration has them."""
     opened: set[int] = field(default_factory=set)
     """Objects whose children have been looked at."""
     names: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -199,27 +199,49 @@ class _Walk:
         model = Model(name="", class_name="", layers=tuple(self._unattributed("")))
         return Artifact(model, self.tensors, tuple(self.skipped))
 
-    def visit(self, number: int, prefix: str, caller: str, *, trainable: bool, depth: int) -> None:
-        """Take in a layer, a wrapper or a model, with all that is inside it."""
+    def visit(
+        self,
+        number: int,
+        prefix: str,
+        caller: str,
+        *,
+        trainable: bool,
+        depth: int,
+        flag: bool | None = None,
+    ) -> None:
+        """Take in a layer, a wrapper or a model, with all that is inside it.
+
+        Args:
+            number: its node.
+            prefix: path of what is around it, with a slash.
+            caller: the graph node that calls it, if that is not the layer itself.
+            trainable: whether everything around it is.
+            depth: how many layers are around it.
+            flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
+                layer is made anew from its configuration, and its flag then set on all inside.
+        """
         if number in self.visited:
             return
         if depth > LAYER_DEPTH:
             raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
         self.visited.add(number)
-        serialized = self.thawed.get(number, self.described[number])
+        serialized = self.described[number]
+        if flag is not None:
+            serialized = {**serialized, "config": {**config_of(serialized), "trainable": flag}}
         path = f"{prefix}{name_of(serialized)}" if depth else ""
         class_name = str(serialized.get("class_name"))
         class_name = _ALIASES.get(class_name, class_name)
         trainable = trainable and own_flag(serialized)
         found = _Found(number, serialized, path, caller or path, trainable, known=True)
         self.found.append(found)
+        if self.nodes[number].identifier not in _NETWORKS and serialized["configured"]:
+            flag = own_flag(serialized)
         if not layers_of(serialized) and depth:  # else the graph has its layers as nodes
             caller = caller or path
         children = self.nodes[number].children
         attributes = _in_order(children)
         if class_name in WRAPPED and not is_custom(serialized):
             attributes = [name for name in WRAPPED[class_name] if name in children]
-            self._thaw(serialized, WRAPPED[class_name], children)
         elif class_name in LAYERS and not is_custom(serialized):
             config = config_of(serialized)
             found.slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
@@ -229,23 +251,7 @@ class _Walk:
         reached = [to for name in attributes for to in self._reach(children[name])]
         for layer in dict.fromkeys(to for to in reached if to in self.described):
             below = f"{path}/" if path else ""
-            self.visit(layer, below, caller, trainable=trainable, depth=depth + 1)
-
-    def _thaw(
-        self, wrapper: Serialized, attributes: Mapping[str, str], children: Mapping[str, int]
-    ) -> None:
-        """Take the flags of wrapped layers from the wrapper: loading makes them out of that.
-
-        A Bidirectional notes the layer it was given, not the two copies that it trains.
-        """
-        config = config_of(wrapper)
-        for attribute, key in attributes.items():
-            number = children.get(attribute, -1)
-            inner = config.get(key, config.get("layer"))
-            if number in self.described and isinstance(inner, Mapping):
-                own = self.described[number]
-                flagged = {**config_of(own), "trainable": own_flag(inner)}
-                self.thawed[number] = {**own, "config": flagged}
+            self.visit(layer, below, caller, trainable=trainable, depth=depth + 1, flag=flag)
 
     def _reach(self, start: int, beyond: frozenset[int] = frozenset()) -> Iterator[int]:
         """Yield the layers and variables from an object on, not going through layers.
@@ -482,7 +488,8 @@ def _serialized(metadata: Serialized) -> Serialized:
     config.setdefault("name", metadata.get("name"))
     config["trainable"] = bool(metadata.get("trainable", config.get("trainable", True)))
     registered = {"registered_name": class_name} if ">" in class_name else {}
-    return {"class_name": class_name, "config": config, **registered}
+    configured = bool(config_of(metadata))  # a subclassed model need not have a configuration
+    return {"class_name": class_name, "config": config, "configured": configured, **registered}
 
 
 def _by_number(item: tuple[str, object]) -> tuple[bool, list[tuple[int, str]]]:
