@@ -126,15 +126,15 @@ def _losses(model: Any) -> list[Any]:
     """`model.losses` without a call: Keras 2 keeps symbolic ones of those that built a model."""
     if not hasattr(model, "_trainable_weights"):
         return list(model.losses)
-    layers = model._flatten_layers()  # noqa: SLF001
+    layers = model._flatten_layers()  # noqa: SLF001 - nothing public lists them
     return [loss() for layer in layers for loss in layer._callable_losses]  # noqa: SLF001
 
 
 def _keras(package: str) -> Any:
     if package == "tf_keras":
-        import tf_keras as keras  # noqa: PLC0415
+        import tf_keras as keras  # noqa: PLC0415 - only in the child
     else:
-        import keras  # noqa: PLC0415
+        import keras  # noqa: PLC0415 - only in the child
     return keras
 
 
