@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import h5py
-import ml_dtypes
 import numpy as np
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
@@ -112,7 +111,7 @@ def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
         UnsafeFileError: a link, external or virtual storage, or a size beyond the limits.
         UnreadableModelError: the file is damaged or cut short.
     """
-    return _Tree(file, offset).group(hdf5.id, "", 0)
+    return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
 
 
 def is_hdf5(file: Path) -> bool:
@@ -224,13 +223,14 @@ class _Tree:
     offset: int
     end: int = field(init=False)
     visited: set[int] = field(default_factory=set)
+    """Addresses of groups."""
     objects: int = 0
+    dtypes: list[tuple[h5py.h5t.TypeID, np.dtype[Any] | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.end = self.file.stat().st_size
 
-    def group(self, gid: h5py.h5g.GroupID, path: str, depth: int) -> TensorGroup:
-        address = h5py.h5o.get_info(gid).addr
+    def group(self, gid: h5py.h5g.GroupID, address: int, path: str, depth: int) -> TensorGroup:
         if address in self.visited:
             raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
         self.visited.add(address)
@@ -239,76 +239,109 @@ class _Tree:
         tensors: dict[str, Tensor] = {}
         groups: dict[str, TensorGroup] = {}
         unreadable: dict[str, str] = {}
-        for raw in gid:
+        for raw, kind, child_address in _links(gid):
             self.objects += 1
             if self.objects > OBJECTS:
                 raise UnsafeFileError(f"more than {OBJECTS} HDF5 objects")
             key = raw.decode("utf-8", "backslashreplace")
             below = f"{path}/{key}"
-            if gid.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+            if kind != h5py.h5l.TYPE_HARD:
                 raise UnsafeFileError(
                     f"HDF5 link {below!r} leads elsewhere: links are not followed"
                 )
             child = h5py.h5o.open(gid, raw)
             if isinstance(child, h5py.h5g.GroupID):
-                groups[key] = self.group(child, below, depth + 1)
+                groups[key] = self.group(child, child_address, below, depth + 1)
             elif isinstance(child, h5py.h5d.DatasetID):
-                fault = _unmeasurable(child)
-                if fault:
-                    unreadable[key] = fault
+                found = self.dataset(child, below)
+                if isinstance(found, str):
+                    unreadable[key] = found
                 else:
-                    tensors[key] = self.tensor(child, below)
+                    tensors[key] = found
         return TensorGroup(tensors, groups, unreadable, _name_attribute(gid))
 
-    def tensor(self, dsid: h5py.h5d.DatasetID, path: str) -> Tensor:
-        plist = dsid.get_create_plist()
-        layout = plist.get_layout()
-        if layout == h5py.h5d.VIRTUAL:
-            raise UnsafeFileError(f"dataset {path!r} is virtual: its values lie in other files")
-        if plist.get_external_count():
-            raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
-        shape, dtype = tuple(dsid.shape), _dtype(dsid)
+    def dataset(self, dsid: h5py.h5d.DatasetID, path: str) -> Tensor | str:
+        """Return where the values lie, or why the dataset holds no array of numbers."""
+        space = dsid.get_space()
+        if space.get_simple_extent_type() == h5py.h5s.NULL:
+            return "it holds no values"
+        dtype = self.dtype(dsid.get_type())
+        if isinstance(dtype, str):
+            return dtype
+        shape = tuple(space.get_simple_extent_dims())
         declared = prod(shape) * dtype.itemsize
         stored = dsid.get_storage_size()
-        if declared > max(INFLATION * stored, UNSTORED_BYTES):
-            message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}"
-            raise UnsafeFileError(message)
-        offset = dsid.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
+        offset = dsid.get_offset()  # None unless the values lie in one piece in this file
         if offset is not None and stored >= declared:
             if self.offset + offset + declared > self.end:
                 raise UnreadableModelError(
                     f"it ends before the values of {path!r}: it is cut short"
                 )
             return StoredTensor(self.file, self.offset + offset, shape, dtype)
-        dataset = h5py.Dataset(dsid)
-        if declared <= UNSTORED_BYTES and layout != h5py.h5d.CHUNKED:
-            return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
-        if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > CHUNK_BYTES:
-            raise UnsafeFileError(f"dataset {path!r} has chunks of over {CHUNK_BYTES:,} bytes")
-        return DatasetTensor(dataset, dtype)
+        return _scattered(dsid, path, shape, dtype)
+
+    def dtype(self, kind: h5py.h5t.TypeID) -> np.dtype[Any] | str:
+        """Return NumPy's dtype, or why there is none; few types occur in one file."""
+        for known, dtype in self.dtypes:
+            if known == kind:
+                return dtype
+        dtype = _dtype(kind)
+        self.dtypes.append((kind, dtype))
+        return dtype
 
 
-def _unmeasurable(dsid: h5py.h5d.DatasetID) -> str:
-    """Why the dataset holds no array of numbers; empty when it does."""
-    if dsid.get_space().get_simple_extent_type() == h5py.h5s.NULL:
-        return "it holds no values"
-    kind = dsid.get_type().get_class()
-    if kind in {h5py.h5t.INTEGER, h5py.h5t.FLOAT}:
-        itemsize = dsid.get_type().get_size()
-        if itemsize > 8:
-            return f"numbers of {itemsize} bytes are not supported"
+def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
+    """Return name, kind and, of a hard link, address of all members of a group, by name."""
+    links: list[tuple[bytes, int, int]] = []
+
+    def note(name: bytes, link: h5py.h5l.LinkInfo) -> None:
+        links.append((name, link.type, link.u))
+
+    gid.links.iterate(note, info=True)
+    return links
+
+
+def _scattered(
+    dsid: h5py.h5d.DatasetID, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Tensor:
+    """Return a tensor whose values do not lie in one piece, if they lie in this file at all."""
+    plist = dsid.get_create_plist()
+    layout = plist.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
+        raise UnsafeFileError(f"dataset {path!r} is virtual: its values lie in other files")
+    if plist.get_external_count():
+        raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
+    declared, stored = prod(shape) * dtype.itemsize, dsid.get_storage_size()
+    if declared > max(INFLATION * stored, UNSTORED_BYTES):
+        message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}"
+        raise UnsafeFileError(message)
+    dataset = h5py.Dataset(dsid)
+    if declared <= UNSTORED_BYTES and layout != h5py.h5d.CHUNKED:
+        return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
+    if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > CHUNK_BYTES:
+        raise UnsafeFileError(f"dataset {path!r} has chunks of over {CHUNK_BYTES:,} bytes")
+    return DatasetTensor(dataset, dtype)
+
+
+def _dtype(kind: h5py.h5t.TypeID) -> np.dtype[Any] | str:
+    """Return NumPy's dtype, or why there is none.
+
+    Two opaque bytes are Keras's way to store bfloat16.
+    """
+    number = kind.get_class() in {h5py.h5t.INTEGER, h5py.h5t.FLOAT}
+    if number and (size := kind.get_size()) > 8:
+        return f"numbers of {size} bytes are not supported"
     try:
-        dtype = _dtype(dsid)
+        dtype: np.dtype[Any] = kind.dtype
     except (TypeError, ValueError):
         return "it does not hold numbers"
-    known = dtype.kind in "fiub" or dtype == ml_dtypes.bfloat16
-    return "" if known else "it does not hold numbers"
+    if dtype == np.dtype("V2"):
+        import ml_dtypes  # noqa: PLC0415 - takes 25 ms, and few files need it
 
-
-def _dtype(dsid: h5py.h5d.DatasetID) -> np.dtype[Any]:
-    """NumPy's dtype; two opaque bytes are Keras's way to store bfloat16."""
-    dtype: np.dtype[Any] = dsid.dtype
-    return np.dtype(ml_dtypes.bfloat16) if dtype == np.dtype("V2") else dtype
+        dtype = np.dtype(ml_dtypes.bfloat16)
+    elif dtype.kind not in "fiub":
+        return "it does not hold numbers"
+    return dtype
 
 
 def _name_attribute(gid: h5py.h5g.GroupID) -> str | None:
