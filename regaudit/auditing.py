@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from regaudit.config import Config
 from regaudit.errors import RegauditError, UnknownFormatError, UnreadableModelError
 from regaudit.finding import Failure, Finding, Report
 from regaudit.format import Artifact, Format
-from regaudit.live import is_live, saved, unsaved
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
@@ -31,10 +31,16 @@ def audit(model: Any, config: Config | None = None) -> Report:
         `skipped` says so.
 
     Raises:
-        RegauditError: a model in memory is not built, or Keras cannot save it.
+        TypeError: it is neither a path nor a model.
+        UsageError: a model in memory is not built.
+        UnreadableModelError: Keras cannot save a model in memory.
     """
-    if not is_live(model):
+    if isinstance(model, str | PathLike):
         return _audit_file(Path(model), str(model), config)
+    from regaudit.live import is_live, saved, unsaved  # noqa: PLC0415 - files need none of it
+
+    if not is_live(model):
+        raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
     with saved(model) as file:
         report = _audit_file(file, f"{model.name} (in memory)", config)
     remarks = unsaved(model, report.model) if report.model else ()

@@ -1,10 +1,8 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -108,6 +106,8 @@ def read_config(file: Path) -> Config:
 
 
 def _load(file: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - most runs have no settings
+
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
@@ -208,5 +208,7 @@ def _strings(value: Any, key: str) -> list[str]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint at the closest known word; empty if none is close."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
     close = get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

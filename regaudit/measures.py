@@ -4,9 +4,7 @@ A tensor is cut into parts of a fixed size, each part is read block by block, an
 merged in order: the result does not depend on the number of threads, and memory is constant.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import floor, isfinite, log2, prod, sqrt
@@ -19,7 +17,7 @@ from regaudit.tensor import BLOCK, Array, Tensor, UnitView
 PART = 1 << 22
 """Values measured as one piece of work."""
 
-WORTH_THREADS = 4 * PART
+WORTH_THREADS = 16 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
 
 NEAR_ZERO = 1e-3
@@ -89,13 +87,22 @@ def measure(tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1)
         for start in range(0, size, PART)
     ]
     parallel = threads > 1 and sum(stop - start for _, start, stop, _ in jobs) > WORTH_THREADS
-    with ThreadPoolExecutor(threads) if parallel else nullcontext() as pool:
-        run = pool.map if pool else map
-        parts = run(lambda job: _measure_part(*job), jobs)
-        return [
-            _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))))
-            for tensor, units in tensors
-        ]
+    if not parallel:
+        return _merged(tensors, (_measure_part(*job) for job in jobs))
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
+
+    with ThreadPoolExecutor(threads) as pool:
+        return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs))
+
+
+def _merged(
+    tensors: Sequence[tuple[Tensor, UnitView | None]], parts: Iterator["_Part"]
+) -> list[Moments]:
+    """Merge the parts of each tensor; they come in order."""
+    return [
+        _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))))
+        for tensor, units in tensors
+    ]
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -15,15 +16,20 @@ from regaudit.rule import Rule
 @cache
 def rules() -> tuple[type[Rule], ...]:
     """Return the rules, by code."""
-    found: list[type[Rule]] = _plugins("regaudit.rules", Rule)
+    found: list[type[Rule]] = [
+        rule for module in _modules("regaudit.rules") for rule in _defined(module, Rule)
+    ]
     return tuple(sorted(found, key=lambda rule: rule.about.code))
 
 
-@cache
-def formats() -> tuple[Format, ...]:
-    """Return the file formats, by name."""
-    found: list[type[Format]] = _plugins("regaudit.formats", Format)
-    return tuple(plugin() for plugin in sorted(found, key=lambda plugin: plugin.name))
+def formats() -> Iterator[Format]:
+    """Yield the file formats, by module.
+
+    Each is imported when it is its turn: most files are of the first.
+    """
+    for module in _modules("regaudit.formats"):
+        found: list[type[Format]] = _defined(module, Format)
+        yield from (plugin() for plugin in found)
 
 
 @cache
@@ -36,10 +42,10 @@ def renderer(name: str) -> Renderer:
     return found[0]()
 
 
-def _plugins(package: str, kind: Any) -> list[Any]:
-    """Return the classes of a kind that the modules of a package define."""
-    names = pkgutil.iter_modules(import_module(package).__path__, f"{package}.")
-    return [found for name in names for found in _defined(import_module(name.name), kind)]
+def _modules(package: str) -> Iterator[ModuleType]:
+    """Import the modules of a package one by one, by name."""
+    for found in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        yield import_module(found.name)
 
 
 def _defined(module: ModuleType, kind: Any) -> list[Any]:

@@ -4,19 +4,30 @@ One module a command. Imports that cost time are made inside the commands: `--he
 """
 
 import sys
+from importlib import import_module
 
 import click
 
-from regaudit.cli.check import check
-from regaudit.cli.explain import explain
-from regaudit.cli.inspect import inspect
-from regaudit.cli.report import report
-from regaudit.cli.rules import rules
-from regaudit.cli.verify import verify
 from regaudit.version import VERSION
 
+COMMANDS = ("inspect", "report", "check", "explain", "rules", "verify")
+"""In the order of `--help`; each is the module and the function of its name."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Commands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"regaudit.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="regaudit")
 def main() -> None:
     """Audit the regularizers in saved Keras models, without running anything in them.
@@ -30,7 +41,3 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-for _command in (inspect, report, check, explain, rules, verify):
-    main.add_command(_command)

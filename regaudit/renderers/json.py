@@ -22,4 +22,4 @@ class Json(Renderer):
                     for layer in report["layers"]
                     if view.shows(layer["path"], *(weight["path"] for weight in layer["weights"]))
                 ]
-        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+        return json.dumps(content, allow_nan=False) + "\n"
