@@ -53,8 +53,9 @@ def _audit_file(file: Path, name: str, config: Config | None) -> Report:
     try:
         size = _size(file)
         plugin = recognize(file)
-        with plugin.read(file) as artifact:
-            return _report(name, size, plugin, artifact, config or Config.default())
+        config = config or Config.default()
+        with plugin.read(file, config.architecture) as artifact:
+            return _report(name, size, plugin, artifact, config)
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:

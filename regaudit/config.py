@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from regaudit.errors import UsageError
+from regaudit.errors import RegauditError, UsageError
 from regaudit.finding import Finding, Severity
+from regaudit.keras_config import parse_architecture
+from regaudit.keras_graph import Serialized
 from regaudit.registry import rules
 from regaudit.rule import Rule
 
@@ -57,6 +59,8 @@ class Config:
     models: tuple[str, ...] = ()
     """What to audit when no model is named."""
     ignores: tuple[Ignore, ...] = ()
+    architecture: Serialized | None = None
+    """Configuration of the model, for files that hold weights alone."""
     file: Path | None = None
     """Where the settings come from."""
 
@@ -103,6 +107,20 @@ def read_config(file: Path) -> Config:
         return replace(_checked(content), file=file)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
+
+
+def read_architecture(file: Path) -> Serialized:
+    """Read the configuration of a model: what `model.to_json()` returns.
+
+    Raises:
+        UsageError: it cannot be read, or is no such thing.
+    """
+    try:
+        return parse_architecture(file.read_bytes(), str(file))
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+    except RegauditError as error:
+        raise UsageError(str(error)) from error
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from regaudit.keras_config import Description
+from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
 from regaudit.tensor import Tensor
 
@@ -39,8 +40,14 @@ class Format(ABC):
         """Whether the content is of this format; the suffix does not count."""
 
     @abstractmethod
-    def read(self, file: Path) -> AbstractContextManager[Artifact]:
+    def read(
+        self, file: Path, architecture: Serialized | None = None
+    ) -> AbstractContextManager[Artifact]:
         """Read the description and leave the weights on disk; tensors live inside the `with`.
+
+        Args:
+            file: the file, or the directory that is the model.
+            architecture: the configuration of the model, for files that hold weights alone.
 
         Raises:
             UnreadableModelError: the file is damaged.

@@ -16,6 +16,11 @@ from regaudit.limits import JSON_BYTES
 from regaudit.model import Model, Optimizer, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
+NO_CONFIGURATION = (
+    "regularizers are unknown: this file holds no configuration; "
+    "give that of the model, its to_json(), by --config model.json"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -45,6 +50,23 @@ def parse_json(raw: bytes, member: str) -> Serialized:
     if not isinstance(value, dict):
         raise UnreadableModelError(f"{member} is not a JSON object")
     return value
+
+
+def parse_architecture(raw: bytes, name: str) -> Serialized:
+    """Parse what `model.to_json()` returns, also where that text was dumped as JSON once more.
+
+    Raises:
+        UnreadableModelError: it is not the configuration of a model.
+        UnsafeFileError: see `parse_json`.
+    """
+    try:
+        again = json.loads(raw) if len(raw) <= JSON_BYTES and raw.lstrip()[:1] == b'"' else None
+    except ValueError as error:
+        raise UnreadableModelError(f"{name} is not valid JSON ({error})") from error
+    config = parse_json(again.encode() if isinstance(again, str) else raw, name)
+    if not isinstance(config.get("class_name"), str) or "config" not in config:
+        raise UnreadableModelError(f"{name} is not the configuration of a Keras model")
+    return config
 
 
 def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> Description:
@@ -101,14 +123,19 @@ def shards_of(index: Serialized) -> list[str]:
     return list(names)
 
 
-def describe_weights(stored: TensorGroup) -> Description:
-    """Describe a weights file that comes without a configuration: every layer is unknown."""
+def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> Description:
+    """Describe a file of weights alone; without the model's architecture no layer is known.
+
+    Raises:
+        UnsafeFileError: models are nested too deeply.
+    """
+    if architecture is not None:
+        return describe(architecture, architecture, stored)
     join = Join(Dialect.of(None), root_frozen=False)
     join.sweep(stored)
     unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
-    reason = "regularizers are unknown: this file holds no configuration"
     model = Model(name="", class_name="", layers=tuple(join.layers))
-    return Description(model, join.tensors, (Skip("(model)", reason), *unreadable))
+    return Description(model, join.tensors, (Skip("(model)", NO_CONFIGURATION), *unreadable))
 
 
 def _optimizer(serialized: Any, stored: TensorGroup) -> Optimizer | None:

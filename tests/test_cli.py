@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from regaudit.cli import main
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+CORPUS = FIXTURES / "corpus"
 MODELS = FIXTURES / "models"
 GOOD = str(MODELS / "regularized-cnn.keras")
 OVERFIT = str(MODELS / "digits-cnn.keras")
@@ -273,3 +274,41 @@ def test_python_m_regaudit_is_the_same_command():
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"{GOOD}: no findings")
+
+
+WEIGHTS = CORPUS / "keras-3.15.1/names.weights.h5"
+ARCHITECTURE = CORPUS / "keras-3.15.1/names.json"
+
+
+def test_an_architecture_completes_weights_however_often_it_was_encoded(tmp_path):
+    alone = run("inspect", WEIGHTS)
+    assert "--config model.json" in " ".join(alone.stdout.split())
+    complete = run("inspect", WEIGHTS, "--config", ARCHITECTURE)
+    assert "l1_l2(0.05, 0.06)" in complete.stdout
+    twice = tmp_path / "twice.json"
+    twice.write_text(json.dumps(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
+    assert run("inspect", WEIGHTS, "--config", twice).stdout == complete.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not valid JSON"),
+        ('"{', "is not valid JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"a": 1}', "is not the configuration of a Keras model"),
+    ],
+)
+def test_what_is_no_architecture_is_wrong_usage(tmp_path, content, said):
+    file = tmp_path / "model.json"
+    file.write_text(content, encoding="utf-8")
+    result = run("inspect", WEIGHTS, "--config", file)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert str(file) in result.stderr
+
+
+def test_one_architecture_is_enough():
+    result = run("inspect", WEIGHTS, "--config", ARCHITECTURE, "--config", ARCHITECTURE)
+    assert result.exit_code == 2
+    assert "no more" in result.stderr

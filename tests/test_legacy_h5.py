@@ -13,6 +13,7 @@ import pytest
 
 import regaudit
 from regaudit.formats.legacy_h5 import LegacyH5
+from regaudit.keras_config import NO_CONFIGURATION
 from regaudit.model import Status
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
@@ -184,7 +185,7 @@ def test_weights_alone_are_measured_by_name(file):
     audited = weights_of(report)
     assert report.skipped[0] == (
         "(model)",
-        "regularizers are unknown: this file holds no configuration",
+        NO_CONFIGURATION,
     )
     assert not report.penalty_complete
     assert not any(layer.known for layer in report.model.layers)

@@ -5,6 +5,7 @@ import pkgutil
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,10 +30,13 @@ def auditing(command: _Command) -> _Command:
         click.option("--isolated", is_flag=True, help="Read no settings file."),
         click.option(
             "--config",
-            "config_file",
+            "config_files",
+            multiple=True,
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Settings from FILE, not from the nearest regaudit.toml or pyproject.toml.",
+            help="Settings from FILE.toml, not from the nearest regaudit.toml or pyproject.toml; "
+            "or the architecture from FILE.json, what model.to_json() returns, for models "
+            "of weights alone. May be given twice, once for each.",
         ),
         click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
         click.option(
@@ -132,12 +136,20 @@ def render(format_: str, reports: list["Report"], config: "Config", view: "View"
 
 
 def _config(options: dict[str, Any]) -> "Config":
-    from regaudit.config import Config, find_config, read_config
+    from regaudit.config import Config, find_config, read_architecture, read_config
+    from regaudit.errors import UsageError
 
-    if options["isolated"]:
-        return Config.default()
-    file = options["config_file"] or find_config(Path.cwd())
-    return read_config(file) if file else Config.default()
+    architectures = [file for file in options["config_files"] if file.suffix == ".json"]
+    settings = [file for file in options["config_files"] if file.suffix != ".json"]
+    if len(architectures) > 1 or len(settings) > 1:
+        raise UsageError("--config takes one file of settings and one architecture, no more")
+    file = next(iter(settings), None)
+    if file is None and not options["isolated"]:
+        file = find_config(Path.cwd())
+    config = read_config(file) if file and not options["isolated"] else Config.default()
+    return (
+        replace(config, architecture=read_architecture(*architectures)) if architectures else config
+    )
 
 
 def _same(output: Path, model: Path) -> bool:

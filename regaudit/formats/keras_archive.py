@@ -34,7 +34,11 @@ class KerasArchive(Format):
             return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(
+        self,
+        file: Path,
+        architecture: Serialized | None = None,
+    ) -> Iterator[Artifact]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = _members(archive)

@@ -24,7 +24,11 @@ class KerasDirectory(Format):
         return file.is_dir() and (file / "config.json").is_file()
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(
+        self,
+        file: Path,
+        architecture: Serialized | None = None,
+    ) -> Iterator[Artifact]:
         config = _json(file / "config.json")
         metadata = _json(file / "metadata.json") if (file / "metadata.json").exists() else {}
         weights = file / WEIGHTS

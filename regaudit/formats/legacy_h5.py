@@ -15,7 +15,7 @@ from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
 from regaudit.keras_1 import has_options_of_keras_1
-from regaudit.keras_config import parse_json
+from regaudit.keras_config import NO_CONFIGURATION, parse_json
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_legacy import LegacyJoin, Stored
@@ -27,7 +27,6 @@ from regaudit.tensor import Tensor, TensorGroup
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
 _TOP = "top_level_model_weights"
-_NO_CONFIGURATION = "regularizers are unknown: this file holds no configuration"
 
 
 class LegacyH5(Format):
@@ -42,14 +41,16 @@ class LegacyH5(Format):
         return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             config = _json(hdf5, "model_config")
-            if config is None:
-                yield _weights_alone(_Reader(hdf5, tree, ""))
-            else:
+            if config is not None:
                 yield _whole(_Reader(hdf5, tree, "model_weights"), config)
+            elif architecture is not None:
+                yield _whole(_Reader(hdf5, tree, ""), architecture)
+            else:
+                yield _weights_alone(_Reader(hdf5, tree, ""))
 
 
 @dataclass(slots=True)
@@ -152,11 +153,11 @@ def _weights_alone(reader: _Reader) -> Artifact:
     version = _text_of(reader, "keras_version")
     join = LegacyJoin(Dialect.of(version, default=(1, 0, 0)))
     for name, stored in reader.groups().items():
-        join.unattributed(name, stored, _NO_CONFIGURATION)
+        join.unattributed(name, stored, NO_CONFIGURATION)
     _sweep(join, reader)
-    skipped = [skip for skip in join.skipped if skip.reason != _NO_CONFIGURATION]
+    skipped = [skip for skip in join.skipped if skip.reason != NO_CONFIGURATION]
     model = Model("", "", tuple(join.layers), keras_version=version)
-    whole = Skip("(model)", _NO_CONFIGURATION)
+    whole = Skip("(model)", NO_CONFIGURATION)
     return Artifact(model, join.tensors, (whole, *skipped, *reader.skipped))
 
 
@@ -169,7 +170,7 @@ def _sweep(join: LegacyJoin, reader: _Reader) -> None:
 def _version(reader: _Reader, config: Serialized) -> str:
     """Return the version of Keras that saved the file; the oldest ones did not note it."""
     version = _text_of(reader, "keras_version")
-    if version:
+    if version or isinstance(version := config.get("keras_version"), str):
         return version
     return "1.2 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
 

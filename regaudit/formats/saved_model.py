@@ -76,7 +76,11 @@ class SavedModel(Format):
         return (file.is_dir() or file.name == GRAPH) and (_folder(file) / GRAPH).is_file()
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(
+        self,
+        file: Path,
+        architecture: Serialized | None = None,
+    ) -> Iterator[Artifact]:
         folder = _folder(file)
         saved = Message.of(_content(folder / GRAPH, GRAPH_BYTES))
         nodes, tensorflow = _graph(saved)

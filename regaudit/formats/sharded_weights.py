@@ -9,6 +9,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
+from regaudit.keras_graph import Serialized
 from regaudit.limits import JSON_BYTES
 from regaudit.tensor import merged
 
@@ -26,7 +27,7 @@ class ShardedWeights(Format):
         return head.lstrip()[:1] == b"{" and b'"weight_map"' in head
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
         if file.stat().st_size > JSON_BYTES:
             raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
         with ExitStack() as stack:
@@ -38,4 +39,4 @@ class ShardedWeights(Format):
                 if not shard.is_file():
                     raise UnreadableModelError(f"shard {name} is missing beside it")
                 trees.append(read_tree(stack.enter_context(opened(shard)), shard))
-            yield Artifact.of(describe_weights(merged(trees)))
+            yield Artifact.of(describe_weights(merged(trees), architecture))

@@ -9,6 +9,7 @@ from regaudit.errors import UnknownFormatError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_tree, root_attributes
 from regaudit.keras_config import describe_weights
+from regaudit.keras_graph import Serialized
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
@@ -20,7 +21,7 @@ OTHER_LAYOUT = frozenset(
 
 
 class WeightsH5(Format):
-    """Every weight is measured; which regularizers the model has is not in the file."""
+    """Every weight is measured; which regularizers the model has, only its configuration tells."""
 
     name: ClassVar[str] = "weights-h5"
 
@@ -29,9 +30,9 @@ class WeightsH5(Format):
         return attributes is not None and not attributes & OTHER_LAYOUT
 
     @contextmanager
-    def read(self, file: Path) -> Iterator[Artifact]:
+    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             if not tree.groups.keys() & ROOT_GROUPS:
                 raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
-            yield Artifact.of(describe_weights(tree))
+            yield Artifact.of(describe_weights(tree, architecture))
