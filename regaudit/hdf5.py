@@ -16,14 +16,7 @@ import h5py
 import numpy as np
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import (
-    CHUNK_BYTES,
-    GROUP_DEPTH,
-    INFLATION,
-    JSON_BYTES,
-    OBJECTS,
-    UNSTORED_BYTES,
-)
+from regaudit.limits import allowed, hold
 from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -134,7 +127,7 @@ def root_attributes(file: Path) -> frozenset[str] | None:
     try:
         with h5py.File(file, "r") as hdf5:
             root = h5py.h5g.open(hdf5.id, b"/")
-            count = min(h5py.h5a.get_num_attrs(root), OBJECTS)
+            count = min(h5py.h5a.get_num_attrs(root), allowed().objects)
             names = (h5py.h5a.open(root, index=index).name for index in range(count))
             return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
     except (OSError, RuntimeError, KeyError, ValueError):
@@ -166,8 +159,7 @@ def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
     while h5py.h5a.exists(gid, f"{key}{part}".encode()):
         texts.extend(_texts(gid, f"{key}{part}"))
         part += 1
-        if len(texts) > OBJECTS:
-            raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
+        hold("objects", len(texts), f"HDF5 attribute {key!r} holds more than", "texts")
     return texts
 
 
@@ -196,8 +188,9 @@ def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
     count = prod(attribute.shape or ())
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
         return []  # Keras writes an empty list as an array of no floats
-    if count > OBJECTS or attribute.get_storage_size() > JSON_BYTES:
-        raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
+    hold("objects", count, f"HDF5 attribute {key!r} holds more than", "texts")
+    stored = attribute.get_storage_size()
+    hold("json_bytes", stored, f"HDF5 attribute {key!r} is larger than", "bytes")
     if attribute.get_type().get_class() != h5py.h5t.STRING:
         raise UnreadableModelError(f"HDF5 attribute {key!r} holds no text")
     try:
@@ -234,15 +227,13 @@ class _Tree:
         if address in self.visited:
             raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
         self.visited.add(address)
-        if depth > GROUP_DEPTH:
-            raise UnsafeFileError(f"HDF5 groups are nested more than {GROUP_DEPTH} deep")
+        hold("group_depth", depth, "HDF5 groups are nested more than", "deep")
         tensors: dict[str, Tensor] = {}
         groups: dict[str, TensorGroup] = {}
         unreadable: dict[str, str] = {}
         for raw, kind, child_address in _links(gid):
             self.objects += 1
-            if self.objects > OBJECTS:
-                raise UnsafeFileError(f"more than {OBJECTS} HDF5 objects")
+            hold("objects", self.objects, "the file holds more than", "HDF5 objects")
             key = raw.decode("utf-8", "backslashreplace")
             below = f"{path}/{key}"
             if kind != h5py.h5l.TYPE_HARD:
@@ -312,14 +303,15 @@ def _scattered(
     if plist.get_external_count():
         raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
     declared, stored = prod(shape) * dtype.itemsize, dsid.get_storage_size()
-    if declared > max(INFLATION * stored, UNSTORED_BYTES):
+    if declared > max(allowed().inflation * stored, allowed().unstored_bytes):
         message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}"
         raise UnsafeFileError(message)
     dataset = h5py.Dataset(dsid)
-    if declared <= UNSTORED_BYTES and layout != h5py.h5d.CHUNKED:
+    if declared <= allowed().unstored_bytes and layout != h5py.h5d.CHUNKED:
         return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
-    if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > CHUNK_BYTES:
-        raise UnsafeFileError(f"dataset {path!r} has chunks of over {CHUNK_BYTES:,} bytes")
+    if dataset.chunks:
+        chunk = prod(dataset.chunks) * dtype.itemsize
+        hold("chunk_bytes", chunk, f"dataset {path!r} has chunks of more than", "bytes")
     return DatasetTensor(dataset, dtype)
 
 

@@ -12,7 +12,7 @@ from regaudit.keras_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_groups import variables_of
 from regaudit.keras_join import UNCLAIMED, Join
 from regaudit.keras_weights import class_name_of, own_flag
-from regaudit.limits import JSON_BYTES
+from regaudit.limits import hold
 from regaudit.model import Model, Optimizer, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
@@ -34,8 +34,7 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         UnreadableModelError: it is not a JSON object.
         UnsafeFileError: it is larger or nested deeper than any model.
     """
-    if len(raw) > JSON_BYTES:
-        raise UnsafeFileError(f"{member} is larger than {JSON_BYTES:,} bytes")
+    hold("json_bytes", len(raw), f"{member} is larger than", "bytes")
     try:
         value = json.loads(raw)
     except RecursionError as error:

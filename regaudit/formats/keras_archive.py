@@ -12,7 +12,7 @@ from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
-from regaudit.limits import INFLATION, JSON_BYTES
+from regaudit.limits import allowed, hold
 from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
@@ -73,14 +73,13 @@ def _text(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
     if name not in members:
         raise UnreadableModelError(f"the archive holds no {name}: it was not saved by Keras 3")
     info = members[name]
-    if info.file_size > JSON_BYTES:
-        raise UnsafeFileError(f"{name} is larger than {JSON_BYTES:,} bytes")
+    hold("json_bytes", info.file_size, f"{name} is larger than", "bytes")
     _refuse_bomb(info)
     return archive.read(info)
 
 
 def _refuse_bomb(info: zipfile.ZipInfo) -> None:
-    if info.file_size > INFLATION * max(info.compress_size, 1):
+    if info.file_size > allowed().inflation * max(info.compress_size, 1):
         message = (
             f"archive member {info.filename!r} inflates from {info.compress_size:,} "
             f"to {info.file_size:,} bytes"

@@ -10,7 +10,7 @@ from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
-from regaudit.limits import JSON_BYTES
+from regaudit.limits import hold
 
 WEIGHTS = "model.weights.h5"
 
@@ -39,8 +39,7 @@ class KerasDirectory(Format):
 
 def _json(file: Path) -> Serialized:
     _refuse_link(file)
-    if file.stat().st_size > JSON_BYTES:
-        raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
+    hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
     return parse_json(file.read_bytes(), file.name)
 
 

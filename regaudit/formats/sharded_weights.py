@@ -9,7 +9,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
-from regaudit.limits import JSON_BYTES
+from regaudit.limits import hold
 from regaudit.tensor import merged
 
 
@@ -27,8 +27,7 @@ class ShardedWeights(Format):
 
     @contextmanager
     def read(self, file: Path) -> Iterator[Artifact]:
-        if file.stat().st_size > JSON_BYTES:
-            raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
+        hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
         with ExitStack() as stack:
             trees = []
             for name in shards_of(parse_json(file.read_bytes(), file.name)):
