@@ -16,6 +16,9 @@ from regaudit.limits import hold
 from regaudit.model import Model, Optimizer, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Perhaps lone: one half of a pair looks the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -35,15 +38,35 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         UnsafeFileError: it is larger or nested deeper than any model.
     """
     hold("json_bytes", len(raw), f"{member} is larger than", "bytes")
+    most = sum(map(raw.count, (b",", b"[", b"{")))
+    hold("json_values", most, f"{member} holds more than", "values")
     try:
         value = json.loads(raw)
+        if _LONE_SURROGATE.search(raw):  # no file and no terminal can be given one
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
         raise UnsafeFileError(f"{member} is nested too deeply") from error
     except ValueError as error:
         raise UnreadableModelError(f"{member} is not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise UnreadableModelError(f"{member} is not a JSON object")
+    _hold_depth(value, member)
     return value
+
+
+def _hold_depth(value: Serialized, member: str) -> None:
+    """Refuse what is nested deeper than any model, level by level."""
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        hold("json_depth", depth, f"{member} is nested more than", "deep")
+        level = [
+            below
+            for above in level
+            for below in (above.values() if isinstance(above, dict) else above)
+            if isinstance(below, dict | list)
+        ]
 
 
 def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> Description:

@@ -272,6 +272,7 @@ class Join:
         slots: tuple[Slot, ...] = (),
     ) -> None:
         """Add a layer, and say what the file cannot tell of it."""
+        hold("layers", len(self.layers) + 1, "the model has more than", "layers")
         self.layers.append(
             make_layer(
                 serialized,

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.beside import beside
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
@@ -31,10 +31,6 @@ class ShardedWeights(Format):
         with ExitStack() as stack:
             trees = []
             for name in shards_of(parse_json(file.read_bytes(), file.name)):
-                shard = file.parent / name
-                if shard.is_symlink():
-                    raise UnsafeFileError(f"shard {name} is a link: it is not followed")
-                if not shard.is_file():
-                    raise UnreadableModelError(f"shard {name} is missing beside it")
+                shard = beside(file.parent, name)
                 trees.append(read_tree(stack.enter_context(opened(shard)), shard))
             yield Artifact.of(describe_weights(merged(trees)))
