@@ -5,12 +5,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from regaudit.config import Config
-from regaudit.errors import RegauditError, UnknownFormatError, UnreadableModelError
+from regaudit.errors import (
+    RegauditError,
+    UnknownFormatError,
+    UnreadableModelError,
+    UnsafeFileError,
+)
 from regaudit.finding import Failure, Finding, Report
 from regaudit.format import Artifact, Format
+from regaudit.limits import allowing, hold
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
@@ -50,20 +57,23 @@ def audit(model: Any, config: Config | None = None) -> Report:
 def _audit_file(file: Path, name: str, config: Config | None) -> Report:
     """Audit a file that reports call by a name."""
     size = None
+    config = config or Config.default()
     try:
-        size = _size(file)
-        plugin = recognize(file)
-        config = config or Config.default()
-        with plugin.read(file, config.architecture) as artifact:
-            return _report(name, size, plugin, artifact, config)
+        with allowing(config.limits):
+            size = _size(file)
+            plugin = recognize(file)
+            with plugin.read(file, config.architecture) as artifact:
+                return _report(name, size, plugin, artifact, config)
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         return Report(name, size=size, failure=Failure("UnreadableModelError", message))
     except MemoryError:
-        message = "reading it takes more memory than this machine has"
+        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
         return Report(name, size=size, failure=Failure("UnsafeFileError", message))
+    except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
+        return Report(name, size=size, failure=_bug(error))
 
 
 def recognize(file: Path) -> Format:
@@ -84,12 +94,40 @@ def is_model(folder: Path) -> bool:
     return any(plugin.sniff(folder) for plugin in formats())
 
 
+def size_of(name: str) -> int:
+    """Return the bytes of a file, or of all files below a directory; 0 where there is none."""
+    try:
+        return _size(Path(name))
+    except (RegauditError, OSError, ValueError):
+        return 0
+
+
 def _size(file: Path) -> int:
-    if not file.exists():
-        raise UnreadableModelError("no such file")
-    if file.is_dir():
-        return sum(part.stat().st_size for part in file.rglob("*") if part.is_file())
-    return file.stat().st_size
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError as error:
+        raise UnreadableModelError("no such file") from error
+    if S_ISREG(mode):
+        return file.stat().st_size
+    if not S_ISDIR(mode):
+        raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
+    size = 0
+    for count, part in enumerate(file.rglob("*")):
+        hold("objects", count, "the directory holds more than", "files")
+        status = part.lstat()
+        size += status.st_size if S_ISREG(status.st_mode) else 0
+    return size
+
+
+def _bug(error: Exception) -> Failure:
+    """Describe an error that nobody foresaw, in one line: where, and what."""
+    import traceback  # noqa: PLC0415 - a rare case
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:200]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    message = f"regaudit failed on it, which is a bug ({type(error).__name__} in {where}: {text})"
+    return Failure("InternalError", message)
 
 
 def _what_it_is(file: Path) -> str:

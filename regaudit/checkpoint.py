@@ -13,8 +13,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import CHECKED_BYTES, INDEX_BYTES, JSON_BYTES, KEY_BYTES, OBJECTS
+from regaudit.errors import UnreadableModelError
+from regaudit.limits import allowed, hold
 from regaudit.protobuf import Message, varint
 from regaudit.tensor import StoredTensor
 
@@ -116,8 +116,7 @@ class Checkpoint:
         entry = self.entries[key]
         if entry.dtype != _STRING or entry.shape != ():
             raise UnreadableModelError(f"{key} in the checkpoint is not a string")
-        if entry.size > JSON_BYTES:
-            raise UnsafeFileError(f"{key} is larger than {JSON_BYTES:,} bytes")
+        hold("json_bytes", entry.size, f"{key} is larger than", "bytes")
         with self.shard(entry.shard).open("rb") as stream:
             stream.seek(entry.offset)
             raw = stream.read(entry.size)
@@ -140,8 +139,7 @@ def read_checkpoint(prefix: Path) -> Checkpoint:
     index = prefix.with_name(f"{prefix.name}.index")
     if not index.is_file():
         raise UnreadableModelError(f"there is no {index.name}: the weights are missing")
-    if index.stat().st_size > INDEX_BYTES:
-        raise UnsafeFileError(f"{index.name} is larger than {INDEX_BYTES:,} bytes")
+    hold("index_bytes", index.stat().st_size, f"{index.name} is larger than", "bytes")
     pairs = list(table(index.read_bytes()))
     if not pairs or pairs[0][0] != b"":
         raise UnreadableModelError("the checkpoint's index has no header")
@@ -205,8 +203,8 @@ def table(raw: bytes) -> Iterator[tuple[bytes, memoryview]]:
         for key, found in _entries(_block(body, start, size)):
             count += 1
             unfolded += len(key)
-            if count > OBJECTS or unfolded > INDEX_BYTES:
-                raise UnsafeFileError("the checkpoint's index unfolds into too many keys")
+            hold("objects", count, "the checkpoint's index holds more than", "keys")
+            hold("index_bytes", unfolded, "the checkpoint's index unfolds to more than", "bytes")
             if last is not None and key <= last:
                 raise UnreadableModelError("keys of the checkpoint's index are out of order")
             last = key
@@ -230,7 +228,7 @@ def _block(body: memoryview, start: int, size: int) -> memoryview:
         message = f"the checkpoint's index is compressed ({kind}); TensorFlow never does that"
         raise UnreadableModelError(message)
     stored = int.from_bytes(body[end + 1 : end + _TRAILER], "little")
-    if end < CHECKED_BYTES and masked_crc32c(body[start : end + 1]) != stored:
+    if end < allowed().checked_bytes and masked_crc32c(body[start : end + 1]) != stored:
         raise UnreadableModelError("the checkpoint's index is damaged (a checksum is wrong)")
     return body[start:end]
 
@@ -248,8 +246,7 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         length, at = varint(block, at)
         if shared > len(key) or unshared + length > end - at:
             raise UnreadableModelError("an entry of the checkpoint's index is cut short")
-        if shared + unshared > KEY_BYTES:
-            raise UnsafeFileError(f"the checkpoint has a key longer than {KEY_BYTES:,} bytes")
+        hold("key_bytes", shared + unshared, "the checkpoint has a key longer than", "bytes")
         key = key[:shared] + bytes(block[at : at + unshared])
         at += unshared
         yield key, block[at : at + length]

@@ -1,7 +1,8 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +12,7 @@ from regaudit.errors import RegauditError, UsageError
 from regaudit.finding import Finding, Severity
 from regaudit.keras_config import parse_architecture
 from regaudit.keras_graph import Serialized
+from regaudit.limits import Limits
 from regaudit.registry import rules
 from regaudit.rule import Rule
 
@@ -61,6 +63,8 @@ class Config:
     ignores: tuple[Ignore, ...] = ()
     architecture: Serialized | None = None
     """Configuration of the model, for files that hold weights alone."""
+    limits: Limits = field(default_factory=Limits)
+    """What one file may cost."""
     file: Path | None = None
     """Where the settings come from."""
 
@@ -68,6 +72,15 @@ class Config:
     def default(cls) -> "Config":
         """All rules with their own thresholds."""
         return cls(tuple(rule() for rule in rules()))
+
+    def allowing(self, settings: Iterable[str]) -> "Config":
+        """Return these settings with limits such as `json_bytes=50_000_000` laid over them.
+
+        Raises:
+            UsageError: a limit that does not exist, or a value that is no whole number.
+        """
+        pairs = (setting.partition("=")[::2] for setting in settings)
+        return replace(self, limits=_limits(dict(pairs), self.limits))
 
     def narrowed(
         self, select: Iterable[str] = (), ignore: Iterable[str] = (), fail_on: str | None = None
@@ -135,7 +148,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _checked(content: Mapping[str, Any]) -> Config:
-    known = ("models", "select", "fail-on", "ignore", "rules")
+    known = ("models", "select", "fail-on", "ignore", "limits", "rules")
     for key in content:
         if key.replace("_", "-") not in known:
             raise UsageError(f"unknown setting {key!r}{did_you_mean(key, known)}")
@@ -181,6 +194,25 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
             raise UsageError(f"rules.{code}.{key} is a number, not {value!r}")
         result[name] = value
     return result
+
+
+def _limits(given: Any, limits: Limits) -> Limits:
+    """Return the limits with those given by name, as numbers or as text, in their places."""
+    if not isinstance(given, Mapping):
+        raise UsageError("limits is a table: [tool.regaudit.limits]")
+    known = [field.name for field in fields(Limits)]
+    changes = {}
+    for key, value in given.items():
+        name = key.replace("-", "_").lower()
+        if name not in known:
+            raise UsageError(f"unknown limit {key!r}{did_you_mean(name, known)}")
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,30}", value):
+            number = int(value.replace("_", ""))
+        if number is None or not 0 < number < 1 << 62:
+            raise UsageError(f"limit {key} is a whole number above 0, not {value!r}")
+        changes[name] = number
+    return replace(limits, **changes)
 
 
 def _ignores(entries: Any) -> Iterable[Ignore]:

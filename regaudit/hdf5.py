@@ -6,7 +6,7 @@ place, external and virtual storage and sizes far beyond what is stored are refu
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -16,16 +16,12 @@ import h5py
 import numpy as np
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import (
-    CHUNK_BYTES,
-    GROUP_DEPTH,
-    INFLATION,
-    JSON_BYTES,
-    OBJECTS,
-    UNSTORED_BYTES,
-)
+from regaudit.limits import allowed, hold
 from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
+_MORE = "; --limit inflation=N allows more"
+_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
+"""Numbers of the filters that HDF5 and h5py bring along; for others HDF5 looks for a library."""
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512
 """Smallest block of foreign bytes that may precede the HDF5 content; larger ones are doubled."""
@@ -89,14 +85,30 @@ def opened(file: Path, offset: int = 0, size: int | None = None) -> Iterator[h5p
     """
     stream: Any = file if offset == 0 and size is None else _Window(file, offset, size or 0)
     try:
-        with h5py.File(stream, "r") as hdf5:
+        with _damage():
+            hdf5 = h5py.File(stream, "r")
+        try:
             yield hdf5
-    except (OSError, RuntimeError, KeyError) as error:
-        message = f"its HDF5 content is damaged or cut short ({_one_line(error)})"
-        raise UnreadableModelError(message) from error
+        finally:
+            with suppress(OSError, RuntimeError):
+                hdf5.close()
     finally:
         if isinstance(stream, _Window):
             stream.close()
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Say of what HDF5 raises that the file is damaged.
+
+    Raises:
+        UnreadableModelError: HDF5 raised something.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        message = f"its HDF5 content is damaged or cut short ({_one_line(error)})"
+        raise UnreadableModelError(message) from error
 
 
 def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
@@ -111,7 +123,8 @@ def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
         UnsafeFileError: a link, external or virtual storage, or a size beyond the limits.
         UnreadableModelError: the file is damaged or cut short.
     """
-    return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
+    with _damage():
+        return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
 
 
 def is_hdf5(file: Path) -> bool:
@@ -134,7 +147,7 @@ def root_attributes(file: Path) -> frozenset[str] | None:
     try:
         with h5py.File(file, "r") as hdf5:
             root = h5py.h5g.open(hdf5.id, b"/")
-            count = min(h5py.h5a.get_num_attrs(root), OBJECTS)
+            count = min(h5py.h5a.get_num_attrs(root), allowed().objects)
             names = (h5py.h5a.open(root, index=index).name for index in range(count))
             return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
     except (OSError, RuntimeError, KeyError, ValueError):
@@ -156,39 +169,37 @@ def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
         UnreadableModelError: it holds something else than texts.
         UnsafeFileError: it holds more of them than any model needs.
     """
-    gid = _group_id(hdf5, path)
-    if h5py.h5a.exists(gid, key.encode()):
-        return _texts(gid, key)
-    if not h5py.h5a.exists(gid, f"{key}0".encode()):
-        return None
-    texts: list[str] = []
-    part = 0
-    while h5py.h5a.exists(gid, f"{key}{part}".encode()):
-        texts.extend(_texts(gid, f"{key}{part}"))
-        part += 1
-        if len(texts) > OBJECTS:
-            raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
-    return texts
+    with _damage():
+        gid = _group_id(hdf5, path)
+        if h5py.h5a.exists(gid, key.encode()):
+            return _texts(gid, key)
+        if not h5py.h5a.exists(gid, f"{key}0".encode()):
+            return None
+        texts: list[str] = []
+        part = 0
+        while h5py.h5a.exists(gid, f"{key}{part}".encode()):
+            texts.extend(_texts(gid, f"{key}{part}"))
+            part += 1
+            hold("objects", len(texts), f"HDF5 attribute {key!r} holds more than", "texts")
+        return texts
 
 
 def read_integer(hdf5: h5py.File, path: str, key: str) -> int | None:
     """Return the number in an attribute of a group; None where there is none."""
-    gid = _group_id(hdf5, path)
-    if not h5py.h5a.exists(gid, key.encode()):
-        return None
-    attribute = h5py.h5a.open(gid, key.encode())
-    if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.INTEGER:
-        return None
-    value = np.empty((), attribute.dtype)
-    attribute.read(value)
-    return int(value)
+    with _damage():
+        gid = _group_id(hdf5, path)
+        if not h5py.h5a.exists(gid, key.encode()):
+            return None
+        attribute = h5py.h5a.open(gid, key.encode())
+        if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.INTEGER:
+            return None
+        value = np.empty((), attribute.dtype)
+        attribute.read(value)
+        return int(value)
 
 
 def _group_id(hdf5: h5py.File, path: str) -> h5py.h5g.GroupID:
-    try:
-        return h5py.h5g.open(hdf5.id, path.encode() or b"/")
-    except ValueError as error:  # such as a name that is no UTF-8
-        raise UnreadableModelError(f"HDF5 group {path!r} cannot be opened") from error
+    return h5py.h5g.open(hdf5.id, path.encode() or b"/")
 
 
 def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
@@ -196,16 +207,13 @@ def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
     count = prod(attribute.shape or ())
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
         return []  # Keras writes an empty list as an array of no floats
-    if count > OBJECTS or attribute.get_storage_size() > JSON_BYTES:
-        raise UnsafeFileError(f"HDF5 attribute {key!r} holds more than {OBJECTS} texts")
+    hold("objects", count, f"HDF5 attribute {key!r} holds more than", "texts")
+    stored = attribute.get_storage_size()
+    hold("json_bytes", stored, f"HDF5 attribute {key!r} is larger than", "bytes")
     if attribute.get_type().get_class() != h5py.h5t.STRING:
         raise UnreadableModelError(f"HDF5 attribute {key!r} holds no text")
-    try:
-        values = np.empty(attribute.shape, attribute.dtype)
-        attribute.read(values)
-    except (TypeError, ValueError) as error:  # such as an encoding that does not exist
-        message = f"HDF5 attribute {key!r} is damaged ({_one_line(error)})"
-        raise UnreadableModelError(message) from error
+    values = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(values)
     return [_text(value) for value in values.reshape(-1).tolist()]
 
 
@@ -225,6 +233,10 @@ class _Tree:
     visited: set[int] = field(default_factory=set)
     """Addresses of groups."""
     objects: int = 0
+    declared: int = 0
+    """Bytes of all datasets by their shapes ..."""
+    stored: int = 0
+    """... and as they are stored, compressed perhaps."""
     dtypes: list[tuple[h5py.h5t.TypeID, np.dtype[Any] | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -234,21 +246,22 @@ class _Tree:
         if address in self.visited:
             raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
         self.visited.add(address)
-        if depth > GROUP_DEPTH:
-            raise UnsafeFileError(f"HDF5 groups are nested more than {GROUP_DEPTH} deep")
+        hold("group_depth", depth, "HDF5 groups are nested more than", "deep")
         tensors: dict[str, Tensor] = {}
         groups: dict[str, TensorGroup] = {}
         unreadable: dict[str, str] = {}
         for raw, kind, child_address in _links(gid):
             self.objects += 1
-            if self.objects > OBJECTS:
-                raise UnsafeFileError(f"more than {OBJECTS} HDF5 objects")
+            hold("objects", self.objects, "the file holds more than", "HDF5 objects")
             key = raw.decode("utf-8", "backslashreplace")
             below = f"{path}/{key}"
             if kind != h5py.h5l.TYPE_HARD:
                 raise UnsafeFileError(
                     f"HDF5 link {below!r} leads elsewhere: links are not followed"
                 )
+            if b"/" in raw or raw in {b".", b".."} or key in groups or key in tensors:
+                raise UnsafeFileError(f"HDF5 name {below!r} is twice in its group, or is a path")
+            hold("key_bytes", len(raw), "the file has an HDF5 name longer than", "bytes")
             child = h5py.h5o.open(gid, raw)
             if isinstance(child, h5py.h5g.GroupID):
                 groups[key] = self.group(child, child_address, below, depth + 1)
@@ -271,6 +284,7 @@ class _Tree:
         shape = tuple(space.get_simple_extent_dims())
         declared = prod(shape) * dtype.itemsize
         stored = dsid.get_storage_size()
+        self._account(declared, stored)
         offset = dsid.get_offset()  # None unless the values lie in one piece in this file
         if offset is not None and stored >= declared:
             if self.offset + offset + declared > self.end:
@@ -279,6 +293,18 @@ class _Tree:
                 )
             return StoredTensor(self.file, self.offset + offset, shape, dtype)
         return _scattered(dsid, path, shape, dtype)
+
+    def _account(self, declared: int, stored: int) -> None:
+        """Hold all datasets together against the size of the file."""
+        self.declared += declared
+        self.stored += stored
+        if self.stored > self.end:
+            message = f"datasets share their bytes: they claim {self.stored:,} of {self.end:,}"
+            raise UnsafeFileError(message)
+        if self.declared > max(allowed().inflation * self.stored, 2 * allowed().unstored_bytes):
+            raise UnsafeFileError(
+                f"datasets declare {self.declared:,} bytes but store {self.stored:,}{_MORE}"
+            )
 
     def dtype(self, kind: h5py.h5t.TypeID) -> np.dtype[Any] | str:
         """Return NumPy's dtype, or why there is none; few types occur in one file."""
@@ -294,8 +320,12 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
     """Return name, kind and, of a hard link, address of all members of a group, by name."""
     links: list[tuple[bytes, int, int]] = []
 
+    most = allowed().objects
+
     def note(name: bytes, link: h5py.h5l.LinkInfo) -> None:
         links.append((name, link.type, link.u))
+        if len(links) > most:
+            hold("objects", len(links), "a group holds more than", "HDF5 objects")
 
     gid.links.iterate(note, info=True)
     return links
@@ -303,7 +333,7 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
 
 def _scattered(
     dsid: h5py.h5d.DatasetID, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Tensor:
+) -> Tensor | str:
     """Return a tensor whose values do not lie in one piece, if they lie in this file at all."""
     plist = dsid.get_create_plist()
     layout = plist.get_layout()
@@ -312,14 +342,19 @@ def _scattered(
     if plist.get_external_count():
         raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
     declared, stored = prod(shape) * dtype.itemsize, dsid.get_storage_size()
-    if declared > max(INFLATION * stored, UNSTORED_BYTES):
-        message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}"
+    if declared > max(allowed().inflation * stored, allowed().unstored_bytes):
+        message = f"dataset {path!r} declares {declared:,} bytes but stores {stored:,}{_MORE}"
         raise UnsafeFileError(message)
+    filters = [plist.get_filter(index)[0] for index in range(plist.get_nfilters())]
+    for number in filters:
+        if number not in _FILTERS:
+            return f"compressed by filter {number}, whose plug-in is not loaded: not measured"
     dataset = h5py.Dataset(dsid)
-    if declared <= UNSTORED_BYTES and layout != h5py.h5d.CHUNKED:
+    if declared <= allowed().unstored_bytes and layout != h5py.h5d.CHUNKED:
         return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
-    if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > CHUNK_BYTES:
-        raise UnsafeFileError(f"dataset {path!r} has chunks of over {CHUNK_BYTES:,} bytes")
+    if dataset.chunks:
+        chunk = prod(dataset.chunks) * dtype.itemsize
+        hold("chunk_bytes", chunk, f"dataset {path!r} has chunks of more than", "bytes")
     return DatasetTensor(dataset, dtype)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_groups import group_names, noted_name, number_first, variables_of
@@ -22,7 +21,7 @@ from regaudit.keras_layers import (
 )
 from regaudit.keras_quantization import has_zero_points, quantization, quantized, scaled_back
 from regaudit.keras_weights import activity_unknown, is_custom, make_layer, make_weight, own_flag
-from regaudit.limits import LAYER_DEPTH
+from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
 
@@ -87,8 +86,7 @@ class Join:
 
     def visit(self, serialized: Serialized, place: _Place) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
-        if place.depth > LAYER_DEPTH:
-            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        hold("layer_depth", place.depth, "layers are nested more than", "deep")
         path = "" if place.root else place.prefix + name_of(serialized)
         self.owners.setdefault(place.stored_path, path)
         class_name = str(serialized.get("class_name"))
@@ -274,6 +272,7 @@ class Join:
         slots: tuple[Slot, ...] = (),
     ) -> None:
         """Add a layer, and say what the file cannot tell of it."""
+        hold("layers", len(self.layers) + 1, "the model has more than", "layers")
         self.layers.append(
             make_layer(
                 serialized,

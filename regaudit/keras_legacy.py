@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from regaudit import keras_1
 from regaudit.dequantized import MATRICES, dequantized
-from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_layers import Slot, last_axis
@@ -17,7 +16,7 @@ from regaudit.keras_names import StoredName, Wanted, match, relative_path
 from regaudit.keras_plan import Place, Planned, Planner, members
 from regaudit.keras_quantization import quantized
 from regaudit.keras_weights import activity_unknown, make_layer, make_weight
-from regaudit.limits import LAYER_DEPTH
+from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor
 
@@ -61,8 +60,7 @@ class LegacyJoin:
 
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Place) -> None:
         """Give each layer of a model the group of its name."""
-        if place.depth > LAYER_DEPTH:
-            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        hold("layer_depth", place.depth, "layers are nested more than", "deep")
         planner = Planner(self.dialect, self.root_frozen)
         layers = members(model)
         for layer, name in zip(

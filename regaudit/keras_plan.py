@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from regaudit import keras_1
-from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_layers import MODELS, THAWED_BY_LOADING, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.keras_weights import is_custom, own_flag
-from regaudit.limits import LAYER_DEPTH
+from regaudit.limits import hold
 from regaudit.model import Weight
 
 Chains = tuple[tuple[str, ...], ...]
@@ -83,8 +82,7 @@ class Planner:
         Raises:
             UnsafeFileError: they are nested too deeply.
         """
-        if place.depth > LAYER_DEPTH:
-            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        hold("layer_depth", place.depth, "layers are nested more than", "deep")
         if self.dialect.keras_1:
             serialized = keras_1.modernized(serialized)
         class_name, name = str(serialized.get("class_name")), name_of(serialized)

@@ -1,34 +1,93 @@
-"""What regaudit allows a file to cost before it refuses to read on."""
+"""What regaudit allows one file to cost before it refuses to read on."""
 
-JSON_BYTES = 256 << 20
-"""Largest `config.json`."""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-GROUP_DEPTH = 64
-"""Deepest nesting of HDF5 groups."""
+from regaudit.errors import UnsafeFileError
 
-OBJECTS = 1_000_000
-"""Most HDF5 groups and datasets in one file."""
 
-INFLATION = 1_000
-"""Largest ratio of declared to stored bytes, of a dataset or of an archive member."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budgets of one file, far above what Keras writes.
 
-UNSTORED_BYTES = 1 << 20
-"""Largest dataset that may consist of fill values alone."""
+    `--limit NAME=VALUE` and `[tool.regaudit.limits]` set them by these names. A refusal names the
+    limit that it is for.
+    """
 
-CHUNK_BYTES = 256 << 20
-"""Largest chunk of a chunked dataset: the least that has to be held in memory."""
+    cpu_seconds: int = 3
+    """Processor time in a guarded or a worker process, apart from that for the size."""
+    wall_seconds: int = 60
+    """Time in a guarded or a worker process, apart from that for the size."""
+    bytes_per_second: int = 5 << 20
+    """A file of this size gets another second, of both kinds."""
+    memory_bytes: int = 1 << 30
+    """What a guarded or a worker process may allocate (Linux)."""
+    json_bytes: int = 32 << 20
+    """Largest JSON: `config.json`, `model_config`, a list of shards."""
+    json_values: int = 1_000_000
+    """Most values in one JSON."""
+    json_depth: int = 200
+    """Deepest nesting of objects and lists in JSON; a nested model takes four of them."""
+    layers: int = 20_000
+    """Most layers of one model."""
+    layer_depth: int = 100
+    """Deepest nesting of models and wrappers."""
+    group_depth: int = 64
+    """Deepest nesting of HDF5 groups."""
+    objects: int = 200_000
+    """Most HDF5 groups and datasets, archive members, fields of a protobuf message, or files."""
+    inflation: int = 200
+    """Largest ratio of declared to stored bytes: of an archive member, a dataset, a whole file."""
+    unstored_bytes: int = 4 << 20
+    """What may be declared without being stored: a file's fill values, and what deflates well."""
+    chunk_bytes: int = 64 << 20
+    """Largest chunk of a chunked dataset: the least that has to be held in memory."""
+    graph_bytes: int = 1 << 30
+    """Largest `saved_model.pb`."""
+    index_bytes: int = 64 << 20
+    """Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
+    key_bytes: int = 4096
+    """Longest key in the index of a TensorFlow checkpoint."""
+    checked_bytes: int = 4 << 20
+    """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 
-LAYER_DEPTH = 100
-"""Deepest nesting of models and wrappers."""
+    def seconds_for(self, size: int) -> int:
+        """Return what a file of this many bytes gets on top of its seconds."""
+        return size // self.bytes_per_second
 
-GRAPH_BYTES = 1 << 30
-"""Largest `saved_model.pb`."""
 
-INDEX_BYTES = 64 << 20
-"""Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
+_IN_FORCE: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039 - it is frozen
 
-KEY_BYTES = 4096
-"""Longest key in the index of a TensorFlow checkpoint."""
 
-CHECKED_BYTES = 4 << 20
-"""How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
+def allowed() -> Limits:
+    """Return the limits that hold where this is called."""
+    return _IN_FORCE.get()
+
+
+def hold(name: str, amount: int, fault: str, unit: str) -> None:
+    """Refuse what goes beyond a limit.
+
+    Args:
+        name: of the limit.
+        amount: what is to be held against it.
+        fault: the refusal up to the number, such as "config.json is larger than".
+        unit: the rest of it.
+
+    Raises:
+        UnsafeFileError: the amount is larger than the limit.
+    """
+    limit: int = getattr(allowed(), name)
+    if amount > limit:
+        raise UnsafeFileError(f"{fault} {limit:,} {unit}; --limit {name}=N allows more")
+
+
+@contextmanager
+def allowing(limits: Limits) -> Iterator[None]:
+    """Let other limits hold inside the `with`, in this thread."""
+    token = _IN_FORCE.set(limits)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)

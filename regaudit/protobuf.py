@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import OBJECTS
+from regaudit.errors import UnreadableModelError
+from regaudit.limits import allowed, hold
 
 Value = int | memoryview
 
@@ -44,10 +44,11 @@ def fields(raw: memoryview) -> Iterator[tuple[int, Value]]:
         UnsafeFileError: there are more than any model needs.
     """
     at = count = 0
+    most = allowed().objects
     while at < len(raw):
         count += 1
-        if count > OBJECTS:
-            raise UnsafeFileError(f"a protobuf message has more than {OBJECTS:,} fields")
+        if count > most:
+            hold("objects", count, "a protobuf message has more than", "fields")
         tag, at = varint(raw, at)
         kind = tag & 7
         if kind == _VARINT:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from glob import glob, has_magic
+from itertools import islice
 from pathlib import Path
 
 from regaudit.auditing import audit, is_model
@@ -13,21 +14,40 @@ SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
 """Files that count as models when a directory is searched."""
 
 
-def audit_files(targets: Iterable[str], config: Config | None = None) -> Iterator[Report]:
+def audit_files(
+    targets: Iterable[str],
+    config: Config | None = None,
+    *,
+    isolate: bool | None = None,
+    jobs: int = 1,
+) -> Iterator[Report]:
     """Audit files, directories and globs, in the order given.
+
+    Args:
+        targets: paths and patterns.
+        config: rules, thresholds and limits; all rules with their own by default.
+        isolate: audit in worker processes, with limits on time and memory: what crashes or hangs
+            one is that file's failure. By default, where there is more than one file.
+        jobs: how many files are audited at once, in as many workers.
 
     Yields:
         One report per model. A target that leads to no model yields a report with a `failure`.
     """
     config = config or Config.default()
-    for target in targets:
-        files = list(find_models(target))
-        if not files:
+    found = [(target, list(find_models(target))) for target in targets]
+    files = [file for _, matches in found for file in matches]
+    if len(files) > 1 if isolate is None else isolate:
+        from regaudit.workers import audit_apart  # noqa: PLC0415 - one file needs none
+
+        reports = audit_apart(files, config, jobs)
+    else:
+        reports = (audit(file, config) for file in files)
+    for target, matches in found:
+        if not matches:
             where = "below" if Path(target).is_dir() else "by"
             message = f"no saved model found {where} {target}"
             yield Report(target, failure=Failure("UnreadableModelError", message))
-        for file in files:
-            yield audit(file, config)
+        yield from islice(reports, len(matches))
 
 
 def find_models(target: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from regaudit import checkpoint, protobuf
 from regaudit.checkpoint import masked_crc32c, read_checkpoint, table
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.saved_model import NO_KERAS, SavedModel
+from regaudit.limits import Limits, allowing
 from regaudit.model import Status
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
@@ -449,13 +450,13 @@ def test_every_flipped_byte_is_refused_or_harmless(prefix):
         assert read_or_refused(prefix, flipped) in (None, whole)
 
 
-def test_every_flipped_byte_without_checksums(prefix, monkeypatch):
+def test_every_flipped_byte_without_checksums(prefix):
     """What a forger can do: the bytes make no sense, and nothing but an error comes of it."""
-    monkeypatch.setattr(checkpoint, "CHECKED_BYTES", 0)
     raw = prefix.with_name("ckpt.index").read_bytes()
-    for at in range(len(raw)):
-        for mask in (0x01, 0x7F, 0x80, 0xFF):
-            read_or_refused(prefix, raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
+    with allowing(Limits(checked_bytes=0)):
+        for at in range(len(raw)):
+            for mask in (0x01, 0x7F, 0x80, 0xFF):
+                read_or_refused(prefix, raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
 
 
 def test_a_real_index_survives_truncation(tmp_path):
@@ -514,10 +515,9 @@ def test_a_forged_table_is_refused(raw, error, message):
         list(table(raw))
 
 
-def test_keys_that_unfold_are_refused(monkeypatch):
-    monkeypatch.setattr(checkpoint, "INDEX_BYTES", 100)
+def test_keys_that_unfold_are_refused():
     pairs = [(b"x" * 40 + bytes([number]), b"") for number in range(65, 70)]
-    with pytest.raises(UnsafeFileError, match="unfolds"):
+    with allowing(Limits(index_bytes=100)), pytest.raises(UnsafeFileError, match="unfolds"):
         list(table(table_of(pairs)))
 
 
@@ -596,7 +596,6 @@ def test_nonsense_is_refused(raw):
         protobuf.Message.of(raw)
 
 
-def test_too_many_fields_are_refused(monkeypatch):
-    monkeypatch.setattr(protobuf, "OBJECTS", 10)
-    with pytest.raises(UnsafeFileError):
+def test_too_many_fields_are_refused():
+    with allowing(Limits(objects=10)), pytest.raises(UnsafeFileError):
         protobuf.Message.of(wire(1, 1) * 11)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import regaudit.renderers
+from regaudit.cli.guard import Killed, guarding
 
 if TYPE_CHECKING:
     from regaudit.config import Config
@@ -27,6 +28,25 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def auditing(command: _Command) -> _Command:
     """Add what every command takes that audits: models, rules and settings."""
     for option in (
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Files audited at once, in as many worker processes.",
+        ),
+        click.option(
+            "--isolate/--no-isolate",
+            default=None,
+            help="Audit in worker processes, which a file may crash.  [default: for several files]",
+        ),
+        click.option(
+            "--limit",
+            "limits",
+            multiple=True,
+            metavar="NAME=N",
+            help="Allow a file to cost more than usual, by the limit that its refusal names.",
+        ),
         click.option("--isolated", is_flag=True, help="Read no settings file."),
         click.option(
             "--config",
@@ -100,18 +120,37 @@ def run_audit(
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
     from regaudit.errors import UsageError
-    from regaudit.run import audit_files, find_models
+    from regaudit.run import find_models
 
     try:
-        config = _config(options).narrowed(options["select"], options["ignore"], fail_on)
+        config = _config(options).allowing(options["limits"])
+        config = config.narrowed(options["select"], options["ignore"], fail_on)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     targets = options["models"] or config.models or (".",)
+    files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, outputs):
-        for target in targets:
-            if any(_same(output, Path(file)) for file in find_models(target)):
-                raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    return list(audit_files(targets, config)), config
+        if any(_same(output, Path(file)) for file in files):
+            raise click.UsageError(f"{output} is a model to audit: write somewhere else")
+    return list(_audited(files, config, options)), config
+
+
+def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Iterable["Report"]:
+    """Audit one file in this process, more of them apart, unless options say otherwise."""
+    from regaudit.confinement import death
+    from regaudit.finding import Failure, Report
+    from regaudit.run import audit_files
+
+    killed: Killed | None = click.get_current_context().obj
+    if killed:
+        return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
+    isolate, jobs = options["isolate"], options["jobs"]
+    if isolate is None:
+        isolate = len(files) > 1 or jobs > 1 or os.name == "nt"
+    if isolate or len(files) > 1:
+        return audit_files(files, config, isolate=isolate, jobs=jobs)
+    with guarding(files[0], config.limits):
+        return list(audit_files(files, config, isolate=False))
 
 
 def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View":

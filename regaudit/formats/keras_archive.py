@@ -1,7 +1,13 @@
 """The `.keras` archive of Keras 3: a zip of `config.json`, `metadata.json`, `model.weights.h5`."""
 
+import lzma
+import re
+import stat
+import struct
 import tempfile
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,13 +18,23 @@ from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
-from regaudit.limits import INFLATION, JSON_BYTES
+from regaudit.limits import allowed, hold
 from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
 SHARDS = "model.weights.json"
 _LOCAL_HEADER = 30
+_ENCRYPTED, _SIZES_FOLLOW, _UTF_8 = 0x1, 0x8, 0x800
+"""Flags of a member."""
+_ZIP64 = 0xFFFFFFFF
+"""Stands for a size that did not fit and is written elsewhere."""
 _COPY = 1 << 20
+_MORE = "; --limit inflation=N allows more"
+_DAMAGED = (
+    *(zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError),
+    *(zlib.error, lzma.LZMAError, struct.error),
+)
+"""What the standard library raises on archives that are no archives."""
 
 
 class KerasArchive(Format):
@@ -34,60 +50,85 @@ class KerasArchive(Format):
             return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
-    def read(
-        self,
-        file: Path,
-        architecture: Serialized | None = None,
-    ) -> Iterator[Artifact]:
-        try:
-            with zipfile.ZipFile(file) as archive:
+    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+        with ExitStack() as stack:
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(file))
                 members = _members(archive)
-                config = parse_json(_text(archive, members, "config.json"), "config.json")
+                config = _json(archive, members, "config.json")
                 metadata: Serialized = {}
                 if "metadata.json" in members:
-                    raw = _text(archive, members, "metadata.json")
-                    metadata = parse_json(raw, "metadata.json")
-                with ExitStack() as stack:
-                    names = _weights(archive, members)
-                    trees = [_tree(archive, members[name], file, stack) for name in names]
-                    yield Artifact.of(describe(config, metadata, merged(trees)))
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
-            raise UnreadableModelError(message) from error
+                    metadata = _json(archive, members, "metadata.json")
+                names = _weights(archive, members)
+                trees = [_tree(archive, members[name], file, stack) for name in names]
+            except _DAMAGED as error:
+                message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
+                raise UnreadableModelError(message) from error
+            yield Artifact.of(describe(config, metadata, merged(trees)))
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Return the members by exact name.
 
     Raises:
-        UnsafeFileError: two members share a name, so that readers may disagree on which counts.
+        UnsafeFileError: readers may disagree on what a name means or where its bytes lie, or the
+            archive is not one that may be unpacked anywhere.
     """
+    infos = archive.infolist()
+    hold("objects", len(infos), "the archive holds more than", "members")
+    stored = archive.start_dir
+    declared = sum(info.file_size for info in infos)
+    if declared > max(allowed().inflation * stored, allowed().unstored_bytes):
+        raise UnsafeFileError(f"the archive inflates from {stored:,} to {declared:,} bytes{_MORE}")
     members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        if info.filename in members:
+    names: set[str] = set()
+    for info in infos:
+        fault = _fault(info)
+        if fault:
+            raise UnsafeFileError(f"archive member {info.filename!r} {fault}")
+        name = unicodedata.normalize("NFC", info.filename).casefold()
+        if name in names:
             raise UnsafeFileError(f"the archive holds {info.filename!r} twice")
-        if info.flag_bits & 0x1:
-            raise UnsafeFileError(f"archive member {info.filename!r} is encrypted")
+        names.add(name)
         members[info.filename] = info
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise UnsafeFileError(f"archive member {info.filename!r} overlaps the one before it")
+        end = info.header_offset + _LOCAL_HEADER + len(info.filename) + info.compress_size
+    if end > stored:
+        raise UnreadableModelError("the archive's list of members overlaps its members")
     return members
 
 
-def _text(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> bytes:
-    """Return the bytes of a JSON member."""
+def _fault(info: zipfile.ZipInfo) -> str:
+    """Say why a member is not one that Keras writes; empty if it may be."""
+    if info.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a link that may lead anywhere: it is not followed"
+    parts = re.split(r"[/\\]", info.orig_filename)
+    if ".." in parts or not parts[0] or ":" in parts[0] or "\0" in info.orig_filename:
+        return "leads out of the archive"
+    return ""
+
+
+def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> Serialized:
+    """Return the content of a JSON member."""
     if name not in members:
         raise UnreadableModelError(f"the archive holds no {name}: it was not saved by Keras 3")
     info = members[name]
-    if info.file_size > JSON_BYTES:
-        raise UnsafeFileError(f"{name} is larger than {JSON_BYTES:,} bytes")
+    hold("json_bytes", info.file_size, f"{name} is larger than", "bytes")
     _refuse_bomb(info)
-    return archive.read(info)
+    return parse_json(archive.read(info), name)
 
 
 def _refuse_bomb(info: zipfile.ZipInfo) -> None:
-    if info.file_size > INFLATION * max(info.compress_size, 1):
+    most = max(allowed().inflation * info.compress_size, allowed().unstored_bytes)
+    if info.file_size > most:
         message = (
             f"archive member {info.filename!r} inflates from {info.compress_size:,} "
-            f"to {info.file_size:,} bytes"
+            f"to {info.file_size:,} bytes{_MORE}"
         )
         raise UnsafeFileError(message)
 
@@ -97,7 +138,7 @@ def _weights(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> l
     if WEIGHTS in members:
         return [WEIGHTS]
     if SHARDS in members:
-        names = shards_of(parse_json(_text(archive, members, SHARDS), SHARDS))
+        names = shards_of(_json(archive, members, SHARDS))
         missing = [name for name in names if name not in members]
         if missing:
             raise UnreadableModelError(f"the archive lacks {missing[0]}, a shard of its weights")
@@ -127,21 +168,41 @@ def _located(
 ) -> Iterator[tuple[Path, int]]:
     """Yield where the member's bytes lie: in the archive, or inflated into a temporary file."""
     if info.compress_type == zipfile.ZIP_STORED:
-        with file.open("rb") as stream:
-            stream.seek(info.header_offset)
-            header = stream.read(_LOCAL_HEADER)
-        if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
-            raise zipfile.BadZipFile(f"no local header for {info.filename}")
-        lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        offset = info.header_offset + _LOCAL_HEADER + lengths
-        if info.compress_size != info.file_size or offset + info.file_size > file.stat().st_size:
-            raise UnreadableModelError(f"the archive ends in the middle of {info.filename}")
-        yield file, offset
+        yield file, _start(info, file)
         return
     _refuse_bomb(info)
-    with tempfile.NamedTemporaryFile(prefix="regaudit-", suffix=".h5") as inflated:
+    # A file without a name is gone with the process, whatever ends it.
+    unnamed = Path("/proc/self/fd").is_dir()
+    make = tempfile.TemporaryFile if unnamed else tempfile.NamedTemporaryFile
+    with make(prefix="regaudit-", suffix=".h5") as inflated:
         with archive.open(info) as member:
             while piece := member.read(_COPY):
                 inflated.write(piece)
         inflated.flush()
-        yield Path(inflated.name), 0
+        yield Path(f"/proc/self/fd/{inflated.fileno()}" if unnamed else inflated.name), 0
+
+
+def _start(info: zipfile.ZipInfo, file: Path) -> int:
+    """Return where the bytes of an uncompressed member start.
+
+    Raises:
+        UnsafeFileError: the header before them tells another story than the list of members.
+    """
+    with file.open("rb") as stream:
+        stream.seek(info.header_offset)
+        header = stream.read(_LOCAL_HEADER)
+        if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+            raise zipfile.BadZipFile(f"no local header for {info.filename}")
+        flags, method = struct.unpack_from("<HH", header, 6)
+        packed, size, length, extra = struct.unpack_from("<IIHH", header, 18)
+        name = stream.read(length)
+    known = not flags & _SIZES_FOLLOW and _ZIP64 not in {packed, size}
+    wrong = known and (packed, size) != (info.compress_size, info.file_size)
+    encoding = "utf-8" if flags & _UTF_8 else "cp437"
+    if wrong or method or name.decode(encoding, "replace") != info.orig_filename:
+        message = f"the archive says two things about {info.filename!r}: readers may disagree"
+        raise UnsafeFileError(message)
+    start: int = info.header_offset + _LOCAL_HEADER + length + extra
+    if info.compress_size != info.file_size or start + info.file_size > file.stat().st_size:
+        raise UnreadableModelError(f"the archive ends in the middle of {info.filename}")
+    return start

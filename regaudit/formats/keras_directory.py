@@ -1,16 +1,17 @@
 """The unzipped form of a `.keras` archive: a directory with its members as files (Keras 3.4 on)."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.beside import beside
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
-from regaudit.limits import JSON_BYTES
+from regaudit.limits import hold
 
 WEIGHTS = "model.weights.h5"
 
@@ -24,30 +25,16 @@ class KerasDirectory(Format):
         return file.is_dir() and (file / "config.json").is_file()
 
     @contextmanager
-    def read(
-        self,
-        file: Path,
-        architecture: Serialized | None = None,
-    ) -> Iterator[Artifact]:
-        config = _json(file / "config.json")
-        metadata = _json(file / "metadata.json") if (file / "metadata.json").exists() else {}
-        weights = file / WEIGHTS
-        if not weights.exists():
-            raise UnreadableModelError(
-                f"the directory holds no {WEIGHTS}: there is nothing to audit"
-            )
-        _refuse_link(weights)
+    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+        config = _json(beside(file, "config.json"))
+        metadata: Serialized = {}
+        if os.path.lexists(file / "metadata.json"):
+            metadata = _json(beside(file, "metadata.json"))
+        weights = beside(file, WEIGHTS)
         with opened(weights) as hdf5:
             yield Artifact.of(describe(config, metadata, read_tree(hdf5, weights)))
 
 
 def _json(file: Path) -> Serialized:
-    _refuse_link(file)
-    if file.stat().st_size > JSON_BYTES:
-        raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
+    hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
     return parse_json(file.read_bytes(), file.name)
-
-
-def _refuse_link(file: Path) -> None:
-    if file.is_symlink():
-        raise UnsafeFileError(f"{file.name} is a link that may lead anywhere: it is not followed")

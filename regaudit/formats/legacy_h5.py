@@ -20,7 +20,7 @@ from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_legacy import LegacyJoin, Stored
 from regaudit.keras_weights import class_name_of, own_flag
-from regaudit.limits import OBJECTS
+from regaudit.limits import allowed
 from regaudit.model import Model, Optimizer, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
@@ -74,7 +74,7 @@ class _Reader:
             raise UnreadableModelError(f"the file holds no {self.root}: its weights are missing")
         names = read_texts(self.hdf5, self.root, "layer_names")
         if names is None and (count := read_integer(self.hdf5, self.root, "nb_layers")):
-            names = [f"layer_{index}" for index in range(min(count, OBJECTS))]  # Keras 0
+            names = [f"layer_{index}" for index in range(min(count, allowed().objects))]  # Keras 0
         result: dict[str, Stored] = {}
         for name in dict.fromkeys(names if names is not None else stored.groups):
             group = _within(stored, name) if name else None

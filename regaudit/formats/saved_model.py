@@ -20,7 +20,7 @@ from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, layers_of, name_of
 from regaudit.keras_layers import LAYERS, MODELS, WRAPPED, Slot
 from regaudit.keras_weights import class_name_of, is_custom, make_layer, make_weight, own_flag
-from regaudit.limits import GRAPH_BYTES, JSON_BYTES, LAYER_DEPTH, OBJECTS
+from regaudit.limits import hold
 from regaudit.model import Layer, Model, Optimizer, Skip, Weight
 from regaudit.protobuf import Message
 from regaudit.tensor import Tensor
@@ -82,11 +82,11 @@ class SavedModel(Format):
         architecture: Serialized | None = None,
     ) -> Iterator[Artifact]:
         folder = _folder(file)
-        saved = Message.of(_content(folder / GRAPH, GRAPH_BYTES))
+        saved = Message.of(_content(folder / GRAPH, "graph_bytes"))
         nodes, tensorflow = _graph(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
         if (folder / METADATA).is_file():
-            metadata = _metadata(_content(folder / METADATA, JSON_BYTES))
+            metadata = _metadata(_content(folder / METADATA, "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
             for number, raw in metadata.items()
@@ -184,7 +184,7 @@ class _Walk:
         try:
             nodes, outputs = graph(serialized)
         except RecursionError as error:
-            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep") from error
+            raise UnsafeFileError("layers are nested too deeply") from error
         model = Model(
             name=name_of(serialized),
             class_name=class_name_of(serialized),
@@ -226,8 +226,7 @@ class _Walk:
         """
         if number in self.visited:
             return
-        if depth > LAYER_DEPTH:
-            raise UnsafeFileError(f"layers are nested more than {LAYER_DEPTH} deep")
+        hold("layer_depth", depth, "layers are nested more than", "deep")
         self.visited.add(number)
         serialized = self.described[number]
         if flag is not None:
@@ -448,9 +447,8 @@ def _folder(file: Path) -> Path:
     return file if file.is_dir() else file.parent
 
 
-def _content(file: Path, limit: int) -> bytes:
-    if file.stat().st_size > limit:
-        raise UnsafeFileError(f"{file.name} is larger than {limit:,} bytes")
+def _content(file: Path, limit: str) -> bytes:
+    hold(limit, file.stat().st_size, f"{file.name} is larger than", "bytes")
     return file.read_bytes()
 
 
@@ -467,8 +465,7 @@ def _graph(saved: Message) -> tuple[dict[int, _Node], str]:
         for child in message.messages(1):
             node.children[child.text(2)] = child.integer(1)
         children += len(node.children)
-        if children > OBJECTS:
-            raise UnsafeFileError(f"the object graph has more than {OBJECTS:,} edges")
+        hold("objects", children, "the object graph has more than", "edges")
         for user in message.messages(4):
             node.identifier, node.metadata = user.text(1), bytes(user.raw(3))
         for variable in message.messages(7):

@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.beside import beside
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
 from regaudit.keras_graph import Serialized
-from regaudit.limits import JSON_BYTES
+from regaudit.limits import hold
 from regaudit.tensor import merged
 
 
@@ -28,15 +28,10 @@ class ShardedWeights(Format):
 
     @contextmanager
     def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
-        if file.stat().st_size > JSON_BYTES:
-            raise UnsafeFileError(f"{file.name} is larger than {JSON_BYTES:,} bytes")
+        hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
         with ExitStack() as stack:
             trees = []
             for name in shards_of(parse_json(file.read_bytes(), file.name)):
-                shard = file.parent / name
-                if shard.is_symlink():
-                    raise UnsafeFileError(f"shard {name} is a link: it is not followed")
-                if not shard.is_file():
-                    raise UnreadableModelError(f"shard {name} is missing beside it")
+                shard = beside(file.parent, name)
                 trees.append(read_tree(stack.enter_context(opened(shard)), shard))
             yield Artifact.of(describe_weights(merged(trees), architecture))

@@ -1,0 +1,97 @@
+"""One file is audited in the process that prints, for speed; this guards that process.
+
+The command forks before it imports anything: the child does all the work, under the kernel's
+limits on time and memory, and the parent only waits. If the child is killed, the parent knows which
+file did it and says so, in the format that was asked for.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regaudit.limits import Limits
+
+_RELAYED = ("SIGTERM", "SIGHUP")
+"""What ends the parent must end the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """The end of a guarded process."""
+
+    file: str
+    """The file that it audited."""
+    signal: int
+
+
+class _Guarded:
+    """Whether this process is one, and where it notes what it audits."""
+
+    note: int | None = None
+
+
+def fork() -> Killed | None:
+    """Return None in the child, which does the work; the parent exits as the child does.
+
+    Returns:
+        In the parent, if the child was killed while it audited a file, what happened.
+    """
+    if not hasattr(os, "fork"):
+        return None
+    readable, writable = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(readable)
+        _Guarded.note = writable
+        return None
+    os.close(writable)
+    code = _wait(child)
+    file = os.read(readable, 1 << 16)
+    os.close(readable)
+    if code >= 0:
+        sys.exit(code)
+    if not file:
+        _die_alike(-code)
+    return Killed(os.fsdecode(file), -code)
+
+
+def is_guarded() -> bool:
+    """Whether a parent waits for this process."""
+    return _Guarded.note is not None
+
+
+@contextmanager
+def guarding(file: str, limits: "Limits") -> Iterator[None]:
+    """Hold the audit of one file in this process to the limits, if a parent waits for it."""
+    if _Guarded.note is None:
+        yield
+        return
+    from regaudit.auditing import size_of
+    from regaudit.confinement import confine_memory, timed
+
+    os.write(_Guarded.note, os.fsencode(file))
+    confine_memory(limits)
+    with timed(limits, size_of(file)):
+        yield
+
+
+def _wait(child: int) -> int:
+    """Wait for the child, and return its exit code, or minus the signal that killed it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child as well
+    for name in _RELAYED:
+        signal.signal(getattr(signal, name), lambda number, _frame: os.kill(child, number))
+    _, status = os.waitpid(child, 0)
+    for name in ("SIGINT", *_RELAYED):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _die_alike(number: int) -> None:
+    """Die as the child did, if it was not a file's doing."""
+    os.kill(os.getpid(), number)
+    sys.exit(128 + number)

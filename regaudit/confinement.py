@@ -1,0 +1,73 @@
+"""What keeps an audit from taking a machine with it: time and memory, enforced by the kernel.
+
+libhdf5 is C, and holds Python's lock while it runs: no thread of this process could stop it. Timers
+whose signal nobody catches can, and so can a limit on memory. Both need a process of its own.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regaudit.limits import Limits
+
+PER_CPU = 24 << 20
+"""Bytes of memory that every processor adds: stacks and buffers of the threads that measure."""
+
+TIMED = hasattr(signal, "setitimer")
+"""Whether this system has such timers: Windows has not."""
+
+
+@contextmanager
+def timed(limits: Limits, size: int) -> Iterator[None]:
+    """Let the kernel kill this process if what is inside the `with` takes too long.
+
+    Args:
+        limits: of the file that is audited.
+        size: of the file, in bytes.
+    """
+    if not TIMED:
+        yield
+        return
+    more = limits.seconds_for(size)
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds + more)
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + more)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def confine_memory(limits: Limits) -> None:
+    """Let this process allocate so much and no more; where the system cannot do it, nothing."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+
+        pages = Path("/proc/self/statm").read_text("ascii").split()[5]
+    except (ImportError, OSError):  # macOS does not enforce it
+        return
+    most = int(pages) * resource.getpagesize() + limits.memory_bytes
+    most += PER_CPU * (os.cpu_count() or 1)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def death(number: int, limits: Limits) -> tuple[str, str]:
+    """Say what it means that a process died of a signal while it audited a file.
+
+    Returns:
+        The kind of failure, and the message.
+    """
+    if TIMED and number == signal.SIGPROF:
+        what = f"reading it takes more than {limits.cpu_seconds} s of processor time"
+        return "UnsafeFileError", f"{what}; --limit cpu_seconds=N allows more"
+    if TIMED and number == signal.SIGALRM:
+        what = f"reading it takes more than {limits.wall_seconds} s"
+        return "UnsafeFileError", f"{what}; --limit wall_seconds=N allows more"
+    if TIMED and number == signal.SIGKILL:
+        what = "the process that read it was killed, perhaps because memory ran out"
+        return "UnreadableModelError", f"{what} (signal {number})"
+    return "UnsafeFileError", f"the HDF5 library crashed while reading it (signal {number})"

@@ -1,0 +1,179 @@
+"""Worker processes: a file that crashes or hangs the one that reads it takes no other with it.
+
+A worker is `python -c` with this module; it reads requests from its standard input and writes
+reports to its standard output. It is used again until it dies.
+"""
+
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Timer
+from typing import IO, Any, Self
+
+from regaudit.auditing import audit, size_of
+from regaudit.config import Config
+from regaudit.confinement import confine_memory, death, timed
+from regaudit.errors import RegauditError
+from regaudit.finding import Failure, Report
+
+_PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
+_GRACE = 5
+"""Seconds after which a worker whose own timer should have ended it is killed."""
+_HEADER = 8
+"""Bytes in front of a message, with its length."""
+_DATA = {
+    "regaudit.finding": {"Report", "Finding", "Suggestion", "Edit", "Failure", "Severity"},
+    "regaudit.model": {
+        *("Model", "Layer", "Weight", "Regularizer", "Status", "Skip", "Node", "Optimizer"),
+    },
+    "regaudit.measures": {"Moments"},
+    "regaudit.tensor": {"UnitView"},
+}
+"""All that reports are made of, apart from Python's own numbers, texts and containers."""
+
+
+def audit_apart(files: Iterable[str], config: Config, jobs: int = 1) -> Iterator[Report]:
+    """Audit files in worker processes.
+
+    Args:
+        files: their paths.
+        config: rules, thresholds and limits.
+        jobs: how many files are audited at once.
+
+    Yields:
+        A report for each file, in the order given.
+    """
+    threads = ThreadPoolExecutor(jobs)
+    with _Workers(config) as workers:
+        try:
+            yield from threads.map(workers.audit, files)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class _Workers:
+    """The workers of one run; as many are started as are asked at once."""
+
+    config: Config
+    idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
+    started: list["_Worker"] = field(default_factory=list)
+
+    def audit(self, file: str) -> Report:
+        """Audit a file in an idle worker."""
+        try:
+            worker = self.idle.get_nowait()
+        except Empty:
+            worker = _Worker(self.config)
+            self.started.append(worker)
+        report = worker.audit(file)
+        if worker.process.poll() is None:
+            self.idle.put(worker)
+        return report
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.started:
+            worker.kill()
+
+
+class _Worker:
+    """One child process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.process = subprocess.Popen(  # noqa: S603 - this very Python
+            [sys.executable, "-P", "-c", _PROGRAM.format(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._send(config)
+
+    def audit(self, file: str) -> Report:
+        """Audit a file; what kills the worker is that file's failure."""
+        limits = self.config.limits
+        patience = limits.wall_seconds + limits.seconds_for(size_of(file)) + _GRACE
+        timer = Timer(patience, self.process.kill)
+        timer.start()
+        try:
+            self._send(file)
+            report = _Reports(io.BytesIO(_receive(self.process.stdout))).load()
+        except (OSError, EOFError):
+            return Report(file, failure=self._death())
+        finally:
+            timer.cancel()
+        if not isinstance(report, Report) or report.file != file:
+            raise RegauditError("a worker process answered something else than it was asked")
+        return report
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
+
+    def _send(self, message: Any) -> None:
+        _write(self.process.stdin, pickle.dumps(message))
+
+    def _death(self) -> Failure:
+        """Say what the process died of."""
+        code = self.process.wait()
+        if code < 0:
+            return Failure(*death(-code, self.config.limits))
+        message = f"the process that read it ended unexpectedly (exit code {code})"
+        return Failure("UnsafeFileError", message)
+
+
+class _Reports(pickle.Unpickler):
+    """Makes nothing but reports: whoever took over a worker gets no further by its answers."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name not in _DATA.get(module, ()):
+            raise pickle.UnpicklingError(f"{module}.{name} is not part of a report")
+        return super().find_class(module, name)
+
+
+def _write(pipe: IO[bytes] | None, message: bytes) -> None:
+    if pipe is None:
+        raise EOFError
+    pipe.write(len(message).to_bytes(_HEADER, "little") + message)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes] | None) -> bytes:
+    header = pipe.read(_HEADER) if pipe else b""
+    size = int.from_bytes(header, "little")
+    message = pipe.read(size) if pipe and len(header) == _HEADER else b""
+    if not message or len(message) < size:
+        raise EOFError
+    return message
+
+
+def main() -> None:
+    """Be a worker: read a configuration, then answer each file name with a report."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
+    try:
+        config: Config = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
+        confine_memory(config.limits)
+        while True:
+            file: str = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
+            with timed(config.limits, size_of(file)):
+                report = audit(file, config)
+                answer = pickle.dumps(report)
+            _write(answers, answer)
+    except (EOFError, OSError):
+        return
