@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+FACTS = (
+    ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
+    ("batch-size", False, "Samples in a training step."),
+    ("val-size", False, "Samples in the validation set."),
+    ("train-size", False, "Samples in the training set."),
+    ("val-loss", True, "Validation loss by model.evaluate, without the penalty."),
+    ("train-loss", True, "Training loss by model.evaluate, without the penalty."),
+)
+"""What the user knows of the training and some rules need: name, whether real, help."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -40,6 +50,15 @@ def auditing(command: _Command) -> _Command:
             multiple=True,
             metavar="RULE",
             help="Only these rules: a code, a name, or a prefix such as REG1.",
+        ),
+        click.option(
+            "--preset",
+            metavar="NAME",
+            help="default, strict (names all that is not regularized) or finetune.",
+        ),
+        *(
+            click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
+            for name, real, text in FACTS
         ),
         click.argument("models", nargs=-1, metavar="[MODEL]..."),
     ):
@@ -99,7 +118,7 @@ def run_audit(
     from regaudit.run import audit_files, find_models
 
     try:
-        config = _config(options).narrowed(options["select"], options["ignore"], fail_on)
+        config = _config(options, fail_on).without(options["ignore"])
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     targets = options["models"] or config.models or (".",)
@@ -131,13 +150,13 @@ def render(format_: str, reports: list["Report"], config: "Config", view: "View"
     return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
 
 
-def _config(options: dict[str, Any]) -> "Config":
-    from regaudit.config import Config, find_config, read_config
+def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
+    from regaudit.config import find_config, read_config
 
-    if options["isolated"]:
-        return Config.default()
-    file = options["config_file"] or find_config(Path.cwd())
-    return read_config(file) if file else Config.default()
+    file = None if options["isolated"] else options["config_file"] or find_config(Path.cwd())
+    facts = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
+    select = list(options["select"])
+    return read_config(file, preset=options["preset"], select=select, fail_on=fail_on, **facts)
 
 
 def _same(output: Path, model: Path) -> bool:
