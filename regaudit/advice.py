@@ -20,11 +20,19 @@ class Advice:
     reason: str
 
 
-def suggest(evidence: Evidence, layer: Layer, weight: Weight) -> Suggestion | None:
+def suggest(
+    evidence: Evidence, layer: Layer, weight: Weight, *, peers: bool = True
+) -> Suggestion | None:
     """Suggest an L2 penalty for a weight that has none, or one of the wrong strength.
 
     By the gap between the losses where the user gave both, else by what the model's own layers of
     the kind use, else by the budget rule. None where nothing supports a number.
+
+    Args:
+        evidence: of the whole model.
+        layer: the weight's.
+        weight: a kernel.
+        peers: whether the strengths of other layers are to be trusted.
     """
     measured = evidence.measured(weight)
     if measured is None or not measured.l2_norm or weight.regularizer_key is None:
@@ -33,7 +41,7 @@ def suggest(evidence: Evidence, layer: Layer, weight: Weight) -> Suggestion | No
     if gap is not None:
         advice = _by_gap(evidence, gap, measured.l2_norm)
     else:
-        advice = _by_peers(evidence, layer, weight)
+        advice = _by_peers(evidence, layer, weight) if peers else None
         # A normalized kernel's scale is free: a penalty would set the effective learning rate.
         if advice is None and not evidence.next_normalization(layer):
             advice = _by_budget(evidence)

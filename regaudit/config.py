@@ -146,10 +146,10 @@ def _checked(content: Mapping[str, Any]) -> Config:
         if key not in _KNOWN:
             raise UsageError(f"unknown setting {key!r}{did_you_mean(key, _KNOWN)}")
     fail_on = content.get("fail-on", str(Severity.ERROR))
-    if fail_on not in FAIL_ON:
+    if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
         raise UsageError(f"fail-on is one of {', '.join(FAIL_ON)}, not {fail_on!r}")
     name = content.get("preset", "default")
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"preset is one of {', '.join(PRESETS)}, not {name!r}")
     settings = content.get("rules", {})
     if not isinstance(settings, Mapping):
@@ -178,7 +178,7 @@ def _severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Severity]]:
     for code, thresholds in settings.items():
         if "severity" in thresholds:
             level = thresholds["severity"]
-            if level not in levels:
+            if not isinstance(level, str) or level not in levels:
                 message = f"rules.{code}.severity is one of {', '.join(levels)}, not {level!r}"
                 raise UsageError(message)
             yield code, levels[level]

@@ -16,6 +16,9 @@ from regaudit.training import Training
 CHANCE_LOSS = "chance_loss"
 """A need of rules that weigh penalties: the loss of a model that has learned nothing."""
 
+TOTAL_PENALTY = "total_penalty"
+"""A need of rules that compare losses with penalties: that the file tells all of these."""
+
 EFFECTIVE_DECAY = 0.02
 """Rate x weight decay x steps above which decay has had effect.
 
@@ -107,10 +110,16 @@ class Evidence:
         """Say what is missing of something a rule needs; None when it is there.
 
         Args:
-            need: a field of `Facts`, or `CHANCE_LOSS`.
+            need: a field of `Facts`, `CHANCE_LOSS` or `TOTAL_PENALTY`.
         """
         if need == CHANCE_LOSS:
             return None if self.chance is not None else total_chance(self.heads)[1]
+        if need == TOTAL_PENALTY:
+            unknown = None in self.penalties.values()
+            unknown |= any(layer.weights and not layer.known for layer in self.model.layers)
+            return (
+                "built-in layers and regularizers, whose penalty can be read" if unknown else None
+            )
         return option(need) if getattr(self.facts, need) is None else None
 
     def weigh(self, layer: Layer, weight: Weight) -> tuple[Reason, ...]:

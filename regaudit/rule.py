@@ -49,7 +49,7 @@ class Rule(ABC):
 
     about: ClassVar[About]
     needs: ClassVar[tuple[str, ...]] = ()
-    """Without these it cannot run: fields of `Facts`, or `CHANCE_LOSS`."""
+    """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
 
@@ -59,11 +59,13 @@ class Rule(ABC):
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what keeps the rule from running, or from checking all it could."""
-        for needs, partly in ((self.needs, False), (self.wants, True)):
-            lacking = [why for need in needs if (why := evidence.lacks(need)) is not None]
+        for wanted, partly in ((self.needs, False), (self.wants, True)):
+            lacking = [why for need in wanted if (why := evidence.lacks(need)) is not None]
             if lacking:
                 code, name = self.about.code, self.about.name
-                return NotRun(code, name, " and ".join(dict.fromkeys(lacking)), partly)
+                *others, last = dict.fromkeys(lacking)
+                needs = f"{', '.join(others)} and {last}" if others else last
+                return NotRun(code, name, needs, partly)
         return None
 
     def item(

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from math import isclose
 
-from regaudit.evidence import CHANCE_LOSS
+from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.facts import option
 from regaudit.finding import NotRun, Report, Severity
 from regaudit.model import Model, Optimizer, Regularizer
 from regaudit.rule import Rule
 
-_NEEDED = {CHANCE_LOSS: "a loss whose chance level is known"}
+_NEEDED = {
+    CHANCE_LOSS: "a loss whose chance level is known",
+    TOTAL_PENALTY: "penalties that can be read",
+}
 
 MISSING = "-"
 """Stands where there is no number."""

@@ -288,13 +288,10 @@ def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
 
 
 def _not_run(report: Report, view: View) -> Iterator[str]:
-    """Rules that lacked a fact: each when asked for everything, else their number."""
+    """Rules that lacked a fact, for who asked for everything."""
     if view.verbose or view.wide:
         for rule in report.not_run:
             yield from _wrapped(wording.not_run(rule), view, "  ")
-    elif report.not_run:
-        count = wording.count(len(report.not_run), "rule")
-        yield f"  {count} not run or only in part for want of facts (--verbose)."
 
 
 def _closing(reports: Sequence[Report]) -> list[str]:

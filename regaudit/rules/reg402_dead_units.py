@@ -36,7 +36,7 @@ class DeadUnits(Rule):
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
-    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(0.01)),
+    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(0.005)),
 ])
 kernel = model.layers[0].kernel.numpy()
 kernel[:, :8] = 0.0
