@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from regaudit.keras_layers import KERNEL_ROLES, NORMALIZATIONS, RANDOM_REGULARIZERS, WRAPPED
+from regaudit.keras_layers import (
+    KERNEL_ROLES,
+    LAYERS,
+    LAYERS_OF_KERAS_2,
+    NORMALIZATIONS,
+    RANDOM_REGULARIZERS,
+    WRAPPED,
+)
 from regaudit.model import Layer, Model, Node
 
 MERGES = frozenset(
@@ -80,6 +87,14 @@ AUGMENTATIONS = frozenset(
 )
 """Layers that vary what they are fed while training."""
 
+_WITH_KERNELS = frozenset(
+    name
+    for layers in (LAYERS, LAYERS_OF_KERAS_2)
+    for name, slots in layers.items()
+    if any(slot.role in KERNEL_ROLES for slot in slots)
+)
+"""Built-in classes that transform what feeds them by weights."""
+
 _ONE_BY_ONE = frozenset(
     {*POOLING, *RESHAPING, *ACTIVATIONS, *RANDOM_REGULARIZERS, "ActivityRegularization"}
 )
@@ -133,11 +148,13 @@ class Graph:
         return frozenset(inside or {node.class_name})
 
     def has_kernels(self, node: Node) -> bool:
-        """Whether a node transforms by weights: kernels, or a custom layer's unknown ones."""
+        """Whether a node transforms by weights: kernels, or a custom layer's unknown ones.
+
+        A layer that shares its kernel with another may have none stored: its class tells.
+        """
         return any(
-            weight.role in KERNEL_ROLES or not layer.known
+            layer.class_name in _WITH_KERNELS or (layer.weights and not layer.known)
             for layer in self.layers(node)
-            for weight in layer.weights
         )
 
     def is_noise(self, node: Node) -> bool:
@@ -238,7 +255,7 @@ class Graph:
             for node in nodes
             if self.has_kernels(node)
             for layer in self.layers(node)
-            if layer.weights
+            if layer.class_name in _WITH_KERNELS or (layer.weights and not layer.known)
         }
         return tuple(found.values())
 
