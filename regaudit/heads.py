@@ -35,7 +35,7 @@ class Head:
     """Values per prediction; None where the file does not tell."""
     chance: ChanceLoss | None
     why: str = ""
-    """Why the chance loss is not known."""
+    """What would have to be there for a chance loss; empty when it is known."""
     weight: float = 1.0
     """Factor of this loss in the total."""
 
@@ -63,7 +63,7 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
     """Return the chance loss of all outputs together; None and why where one is not known."""
     counted = [head for head in heads if head.loss or head.chance or len(heads) == 1]
     if not counted:
-        return None, "the file holds no output with a loss"
+        return None, "an output with a loss"
     unknown = next((head for head in counted if head.chance is None), None)
     if unknown is not None:
         return None, unknown.why
@@ -84,23 +84,23 @@ def _by_loss(
     """Return the chance loss by the loss of an output, or why there is none."""
     loss = spelled.lower().replace("_", "")
     if not spelled:
-        return None, "the output has no loss"
+        return None, "a loss for every output"
     if config.get("reduction") == "sum":
-        return None, f"{spelled} sums over the batch, whose size varies"
+        return None, f"a loss that is a mean: {spelled} is a sum over the batch"
     if config.get("axis", -1) != -1:
-        return None, f"the classes of {spelled} are not on the last axis"
+        return None, f"classes on the last axis, unlike those of {spelled}"
     if loss in _BINARY:
         return ChanceLoss(log(2), "ln 2, a binary cross-entropy"), ""
     if loss in _CATEGORICAL and classes and classes > 1:
         return ChanceLoss(log(classes), f"ln {classes}, a cross-entropy over {classes} classes"), ""
     if loss in _CATEGORICAL:
-        return None, "the number of classes cannot be read off the output"
+        return None, "an output whose number of classes can be read"
     if loss in _SQUARED and facts.target_variance is not None:
         basis = f"{facts.target_variance:g}, the variance of the targets"
         return ChanceLoss(facts.target_variance, basis), ""
     if loss in _SQUARED:
         return None, "--target-variance"
-    return None, f"no chance level is known for the loss {spelled}"
+    return None, f"a loss whose chance level is known, unlike {spelled}"
 
 
 def _by_activation(activation: str, classes: int | None) -> tuple[ChanceLoss | None, str]:
