@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from regaudit.auditing import audit
     from regaudit.config import Config
     from regaudit.errors import RegauditError, UnreadableModelError, UsageError
-    from regaudit.finding import Finding, Report, Severity, Suggestion
+    from regaudit.facts import Facts
+    from regaudit.finding import Finding, Item, Report, Severity, Suggestion
     from regaudit.run import audit_files
 
 __version__ = VERSION
@@ -24,7 +25,9 @@ _HOMES = {
     "audit": "auditing",
     "audit_files": "run",
     "Config": "config",
+    "Facts": "facts",
     "Finding": "finding",
+    "Item": "finding",
     "RegauditError": "errors",
     "Report": "finding",
     "Severity": "finding",
@@ -35,7 +38,9 @@ _HOMES = {
 
 __all__ = [
     "Config",
+    "Facts",
     "Finding",
+    "Item",
     "RegauditError",
     "Report",
     "Severity",

@@ -15,14 +15,15 @@ from regaudit.errors import (
     UnreadableModelError,
     UnsafeFileError,
 )
-from regaudit.finding import Failure, Finding, Report
+from regaudit.evidence import Evidence
+from regaudit.finding import Failure, Finding, NotRun, Report
 from regaudit.format import Artifact, Format
 from regaudit.limits import allowing, hold
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
+from regaudit.presets import capped
 from regaudit.registry import formats
-from regaudit.rule import Evidence
 
 
 def audit(model: Any, config: Config | None = None) -> Report:
@@ -148,14 +149,8 @@ def _what_it_is(file: Path) -> str:
 def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
     moments, unread = _measure(artifact)
     model = artifact.model
-    evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors))
-    today = datetime.now(UTC).date()
-    findings = [
-        finding
-        for rule in config.rules
-        for finding in rule.check(evidence)
-        if not any(ignore.covers(finding, name, today) for ignore in config.ignores)
-    ]
+    evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
+    findings, not_run = _judge(evidence, name, config)
     return Report(
         file=name,
         format=plugin.name,
@@ -163,13 +158,39 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
         model=model,
         moments=moments,
         penalties=evidence.penalties,
-        findings=tuple(sorted(findings, key=_worst_first)),
+        findings=findings,
+        not_run=not_run,
         skipped=(*artifact.skipped, *unread),
     )
 
 
-def _worst_first(finding: Finding) -> tuple[int, str]:
-    return (-finding.severity, finding.code)
+def _judge(
+    evidence: Evidence, name: str, config: Config
+) -> tuple[tuple[Finding, ...], tuple[NotRun, ...]]:
+    """Ask every rule; leave out what is accepted, group the rest by rule, worst first."""
+    today = datetime.now(UTC).date()
+    findings, not_run = [], []
+    for rule in config.rules:
+        about = rule.about
+        lacking = rule.not_run(evidence)
+        if lacking is not None:
+            not_run.append(lacking)
+        if lacking is not None and not lacking.partly:
+            continue
+        highest = config.severities.get(about.code, about.severity)
+        found = Finding.of(
+            about.code,
+            about.name,
+            (
+                replace(item, severity=capped(item.severity, about.severity, highest))
+                for item in rule.check(evidence)
+                if not any(ignore.covers(about, item, name, today) for ignore in config.ignores)
+            ),
+        )
+        if found is not None:
+            findings.append(found)
+    findings.sort(key=lambda finding: (-finding.severity, finding.code))
+    return tuple(findings), tuple(not_run)
 
 
 def _measure(artifact: Artifact) -> tuple[dict[str, Moments], tuple[Skip, ...]]:

@@ -1,7 +1,7 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from regaudit.errors import RegauditError, UsageError
-from regaudit.finding import Finding, Severity
+from regaudit.facts import Facts
+from regaudit.finding import Item, Severity
 from regaudit.keras_config import parse_architecture
 from regaudit.keras_graph import Serialized
 from regaudit.limits import Limits
+from regaudit.presets import PRESETS, Preset
 from regaudit.registry import rules
-from regaudit.rule import Rule
+from regaudit.rule import About, Rule
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""
@@ -37,15 +39,12 @@ class Ignore:
     expires: date | None = None
     """Last day on which it holds."""
 
-    def covers(self, finding: Finding, file: str, today: date) -> bool:
-        """Whether the finding is accepted today."""
+    def covers(self, rule: About, item: Item, file: str, today: date) -> bool:
+        """Whether what a rule found in one place is accepted today."""
         return (
-            self.code in {finding.code, finding.name}
+            self.code in {rule.code, rule.name}
             and fnmatchcase(file, self.model)
-            and (
-                fnmatchcase(finding.path, self.layer)
-                or fnmatchcase(finding.path, f"{self.layer}/*")
-            )
+            and (fnmatchcase(item.path, self.layer) or fnmatchcase(item.path, f"{self.layer}/*"))
             and (self.expires is None or today <= self.expires)
         )
 
@@ -65,13 +64,18 @@ class Config:
     """Configuration of the model, for files that hold weights alone."""
     limits: Limits = field(default_factory=Limits)
     """What one file may cost."""
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    """The highest severity of rules by code, where it is not their own."""
+    facts: Facts = field(default_factory=Facts)
+    """What the user knows of the training."""
+    preset: str = "default"
     file: Path | None = None
     """Where the settings come from."""
 
     @classmethod
     def default(cls) -> "Config":
-        """All rules with their own thresholds."""
-        return cls(tuple(rule() for rule in rules()))
+        """The default preset: all rules with their own thresholds."""
+        return _checked({})
 
     def allowing(self, settings: Iterable[str]) -> "Config":
         """Return these settings with limits such as `json_bytes=50_000_000` laid over them.
@@ -82,17 +86,15 @@ class Config:
         pairs = (setting.partition("=")[::2] for setting in settings)
         return replace(self, limits=_limits(dict(pairs), self.limits))
 
-    def narrowed(
-        self, select: Iterable[str] = (), ignore: Iterable[str] = (), fail_on: str | None = None
-    ) -> "Config":
-        """Return these settings with command-line choices laid over them.
+    def without(self, ignore: Iterable[str]) -> "Config":
+        """Return these settings without some rules.
 
         Raises:
             UsageError: a code, name or prefix that no rule has.
         """
-        chosen = _matching(select, self.rules, default=True) - _matching(ignore, self.rules)
-        kept = tuple(rule for rule in self.rules if rule.about.code in chosen)
-        return replace(self, rules=kept, fail_on=FAIL_ON[fail_on] if fail_on else self.fail_on)
+        left_out = _matching(ignore, self.rules)
+        kept = tuple(rule for rule in self.rules if rule.about.code not in left_out)
+        return replace(self, rules=kept)
 
 
 def find_config(start: Path) -> Path | None:
@@ -107,17 +109,28 @@ def find_config(start: Path) -> Path | None:
     return None
 
 
-def read_config(file: Path) -> Config:
+def read_config(file: Path | None, **flags: Any) -> Config:
     """Read settings from a file.
+
+    Args:
+        file: regaudit.toml or pyproject.toml; None for no settings.
+        flags: choices of the command line that win over the file's, None where there is none:
+            `preset`, `select`, `fail_on`, and the fields of `Facts`.
 
     Raises:
         UsageError: it is not TOML, or has an unknown key or a value of the wrong kind.
     """
+    given = {key.replace("_", "-"): value for key, value in flags.items() if value}
+    given |= {key.replace("_", "-"): flags[key] for key in _FACTS if flags.get(key) is not None}
+    config = _checked(given)  # so that a wrong flag is not blamed on the file
+    if file is None:
+        return config
     content = _load(file)
     if file.name == "pyproject.toml":
         content = content.get("tool", {}).get("regaudit", {})
+    content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
-        return replace(_checked(content), file=file)
+        return replace(_checked({**content, **given}), file=file)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
 
@@ -147,29 +160,65 @@ def _load(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: not valid TOML ({error})") from error
 
 
+_FACTS = tuple(field.name for field in fields(Facts))
+_KNOWN = (
+    "models",
+    "select",
+    "fail-on",
+    "ignore",
+    "limits",
+    "rules",
+    "preset",
+    *(name.replace("_", "-") for name in _FACTS),
+)
+
+
 def _checked(content: Mapping[str, Any]) -> Config:
-    known = ("models", "select", "fail-on", "ignore", "limits", "rules")
     for key in content:
-        if key.replace("_", "-") not in known:
-            raise UsageError(f"unknown setting {key!r}{did_you_mean(key, known)}")
-    content = {key.replace("_", "-"): value for key, value in content.items()}
+        if key not in _KNOWN:
+            raise UsageError(f"unknown setting {key!r}{did_you_mean(key, _KNOWN)}")
     fail_on = content.get("fail-on", str(Severity.ERROR))
-    if fail_on not in FAIL_ON:
+    if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
         raise UsageError(f"fail-on is one of {', '.join(FAIL_ON)}, not {fail_on!r}")
+    name = content.get("preset", "default")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UsageError(f"preset is one of {', '.join(PRESETS)}, not {name!r}")
     settings = content.get("rules", {})
     if not isinstance(settings, Mapping):
         raise UsageError("rules is a table of tables: [tool.regaudit.rules.REG101]")
-    config = Config(
-        rules=_with_thresholds(settings),
+    preset, select = PRESETS[name], _strings(content.get("select", []), "select")
+    made = _with_thresholds(settings, preset)
+    chosen = _matching(select, made) if select else {r.about.code for r in made} - preset.off
+    return Config(
+        rules=tuple(rule for rule in made if rule.about.code in chosen),
         fail_on=FAIL_ON[fail_on],
         models=tuple(_strings(content.get("models", []), "models")),
         ignores=tuple(_ignores(content.get("ignore", []))),
+        limits=_limits(content.get("limits", {}), Limits()),
+        severities={**preset.severities, **dict(_severities(settings))},
+        facts=Facts.checked(**{key: content[key] for key in _KNOWN if _is_fact(key, content)}),
+        preset=name,
     )
-    return config.narrowed(select=_strings(content.get("select", []), "select"))
 
 
-def _with_thresholds(settings: Mapping[str, Any]) -> tuple[Rule, ...]:
-    """Make every rule, with the thresholds that are set for it."""
+def _is_fact(key: str, content: Mapping[str, Any]) -> bool:
+    return key in content and key.replace("-", "_") in _FACTS
+
+
+def _severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Severity]]:
+    """Yield the severities that are set for rules, by code."""
+    levels = {str(level): level for level in Severity}
+    for code, thresholds in settings.items():
+        if "severity" in thresholds:
+            level = thresholds["severity"]
+            if not isinstance(level, str) or level not in levels:
+                message = f"rules.{code}.severity is one of {', '.join(levels)}, not {level!r}"
+                raise UsageError(message)
+            yield code, levels[level]
+
+
+def _with_thresholds(settings: Mapping[str, Any], preset: Preset) -> tuple[Rule, ...]:
+    """Make every rule, with the thresholds that are set for it over those of the preset."""
     known = {rule.about.code: rule for rule in rules()}
     for code in settings:
         if code not in known:
@@ -179,7 +228,8 @@ def _with_thresholds(settings: Mapping[str, Any]) -> tuple[Rule, ...]:
         thresholds = settings.get(code, {})
         if not isinstance(thresholds, Mapping):
             raise UsageError(f"rules.{code} is a table of thresholds")
-        made.append(rule(**_thresholds(code, rule, thresholds)))
+        own = _thresholds(code, rule, thresholds)
+        made.append(rule(**{**preset.thresholds.get(code, {}), **own}))
     return tuple(made)
 
 
@@ -188,6 +238,8 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
     result = {}
     for key, value in given.items():
         name = key.replace("-", "_")
+        if name == "severity":
+            continue
         if name not in own:
             raise UsageError(f"{code} has no threshold {key!r}{did_you_mean(name, own)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -235,18 +287,16 @@ def _ignores(entries: Any) -> Iterable[Ignore]:
         yield Ignore(**entry)
 
 
-def _matching(choices: Iterable[str], among: Iterable[Rule], *, default: bool = False) -> set[str]:
+def _matching(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     """Return the codes that any of the choices matches: a code, a name, or a prefix of a code."""
     abouts = [rule.about for rule in among]
+    every = [name for rule in rules() for name in (rule.about.code, rule.about.name)]
     found: set[str] = set()
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
-        every = [name for rule in rules() for name in (rule.about.code, rule.about.name)]
         if not hits and not any(name.startswith(choice) for name in every):
             raise UsageError(f"no rule is called {choice!r}{did_you_mean(choice, every)}")
         found |= hits
-    if default and not tuple(choices):
-        return {about.code for about in abouts}
     return found
 
 

@@ -1,6 +1,6 @@
 """What an audit says: findings with suggestions, and the report of one file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -49,20 +49,63 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault in one place."""
+class Item:
+    """One place at which a rule found its fault."""
 
-    code: str
-    name: str
-    severity: Severity
     path: str
-    """Path of the weight or the layer."""
+    """Path of the weight or the layer; empty for the model as a whole."""
+    severity: Severity
     message: str
     """What is wrong, with the numbers that decided it, in one sentence."""
     observed: Mapping[str, float | int | str] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
+    rank: float = 0.0
+    """Larger is worse among items of the same severity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found in a model: the fault, and every place of it."""
+
+    code: str
+    name: str
+    items: tuple[Item, ...]
+    """Worst first; at least one."""
+
+    @classmethod
+    def of(cls, code: str, name: str, items: Iterable[Item]) -> "Finding | None":
+        """Group what a rule found; None for nothing."""
+        ordered = sorted(items, key=lambda item: (-item.severity, -item.rank))
+        return cls(code, name, tuple(ordered)) if ordered else None
+
+    @property
+    def severity(self) -> Severity:
+        """That of the worst item."""
+        return self.items[0].severity
+
+    @property
+    def path(self) -> str:
+        """Path of the worst item."""
+        return self.items[0].path
+
+    @property
+    def message(self) -> str:
+        """Message of the worst item."""
+        return self.items[0].message
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A rule that could not be asked, or only in part."""
+
+    code: str
+    name: str
+    needs: str
+    """What it lacks: `--train-loss and --val-loss`."""
+    partly: bool = False
+    """Whether it ran on what there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +143,9 @@ class Report:
     penalties: Mapping[str, float | None] = field(default_factory=dict)
     """By `Weight.stored_path`; None where the file does not tell."""
     findings: tuple[Finding, ...] = ()
-    """Worst first."""
+    """One a rule, worst first."""
+    not_run: tuple[NotRun, ...] = ()
+    """Rules that lacked a fact about the training."""
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
 
@@ -142,7 +187,8 @@ class Report:
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """The suggestions of all findings."""
-        return tuple(finding.suggestion for finding in self.findings if finding.suggestion)
+        items = (item for finding in self.findings for item in finding.items)
+        return tuple(item.suggestion for item in items if item.suggestion)
 
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""

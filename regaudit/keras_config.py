@@ -120,6 +120,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
         saved_at=_text(metadata.get("date_saved")),
         optimizer=_optimizer(compiled.get("optimizer"), stored),
         loss=compiled.get("loss"),
+        loss_weights=compiled.get("loss_weights"),
         nodes=nodes,
         outputs=outputs,
     )

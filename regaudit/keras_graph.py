@@ -1,9 +1,11 @@
 """The graph of a model out of Keras's JSON: who feeds whom, across nested models."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from regaudit.model import Node
+from regaudit.limits import hold
+from regaudit.model import Node, Output
 
 Serialized = Mapping[str, Any]
 
@@ -29,85 +31,167 @@ def layers_of(model: Serialized) -> list[Serialized]:
     return [layer for layer in layers if isinstance(layer, Mapping) and "class_name" in layer]
 
 
-def graph(model: Serialized) -> tuple[tuple[Node, ...], tuple[str, ...]]:
-    """Return all nodes of a model and the paths of those that make its outputs."""
-    return tuple(_nodes(model, "", ())), _outputs(model, "")
+def wrapped_model(layer: Serialized) -> Serialized | None:
+    """Return the model that a TimeDistributed wraps; its layers are nodes of the graph too."""
+    inner = config_of(layer).get("layer")
+    if layer.get("class_name") != "TimeDistributed" or not isinstance(inner, Mapping):
+        return None
+    return inner if layers_of(inner) else None
 
 
-def _nodes(model: Serialized, prefix: str, feeding: tuple[str, ...]) -> Iterator[Node]:
-    """Yield the nodes of a model that is called on the outputs of `feeding`."""
-    layers = layers_of(model)
-    functional = "input_layers" in config_of(model)
-    by_name = {name_of(layer): layer for layer in layers}
-    previous = feeding
-    for layer in layers:
+def graph(model: Serialized) -> tuple[tuple[Node, ...], tuple[Output, ...]]:
+    """Return all nodes of a model, a node for each call of a layer, and its outputs.
+
+    Raises:
+        UnsafeFileError: nested models that call each other so often that no machine holds them.
+    """
+    walk = _Walk()
+    walk.model(model, "", "", ())
+    return tuple(walk.nodes), tuple(_named_outputs(model))
+
+
+class _Reference(NamedTuple):
+    """A tensor as configurations name it."""
+
+    layer: str
+    call: int = 0
+    tensor: int = 0
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk through all calls of a model."""
+
+    nodes: list[Node] = field(default_factory=list)
+    calls: int = 0
+
+    def model(self, model: Serialized, path: str, called: str, feeding: tuple[str, ...]) -> None:
+        """Take in the nodes of a model that is called on the outputs of `feeding`.
+
+        Args:
+            model: its configuration.
+            path: of its nodes, with a slash: it tells the model's own calls apart.
+            called: of its layers, with a slash.
+            feeding: the nodes that make its inputs, in their order.
+        """
+        layers = layers_of(model)
+        if "input_layers" not in config_of(model):
+            for layer in layers:
+                self.call(layer, path, called, feeding)
+                feeding = _outputs_at(layer, path + name_of(layer))
+            return
+        by_name = {name_of(layer): layer for layer in layers}
+        inputs = [found.layer for found in _references(config_of(model).get("input_layers"))]
+        for layer in layers:
+            name = name_of(layer)
+            for index, sources in enumerate(_calls(layer)):
+                fed = tuple(
+                    output
+                    for source in sources
+                    if source.layer in by_name
+                    for output in _outputs_of(source, by_name[source.layer], path)
+                )
+                if layer.get("class_name") == "InputLayer":
+                    place = inputs.index(name) if name in inputs else -1
+                    alone = len(inputs) == len(feeding) and place >= 0
+                    fed = (feeding[place],) if alone else feeding
+                self.call(layer, path, called, tuple(dict.fromkeys(fed)), index)
+
+    def call(
+        self, layer: Serialized, path: str, called: str, feeding: tuple[str, ...], index: int = 0
+    ) -> None:
+        """Take in one call of a layer, or of a model with all that is inside."""
+        self.calls += 1
+        hold("objects", self.calls, "the graph of the model has more than", "calls")
         name = name_of(layer)
-        path = prefix + name
-        if functional:
-            sources = dict.fromkeys(_sources(layer.get("inbound_nodes")))
-            inputs = tuple(
-                output
-                for source in sources
-                if source in by_name
-                for output in _outputs_at(by_name[source], prefix + source)
-            )
+        path, called = path + _numbered(name, index), called + name
+        inner = wrapped_model(layer)
+        if inner is not None:
+            below = f"/{name_of(inner)}/"
+            self.model(inner, path + below, called + below, feeding)
+        elif layers_of(layer):
+            self.model(layer, f"{path}/", f"{called}/", feeding)
         else:
-            inputs = previous
-        if layer.get("class_name") == "InputLayer":
-            inputs = feeding
-        if layers_of(layer):
-            yield from _nodes(layer, f"{path}/", inputs)
-        else:
-            yield Node(path, str(layer.get("class_name", "")), inputs)
-        previous = _outputs_at(layer, path)
+            layer_path = called if called != path else ""
+            self.nodes.append(Node(path, str(layer.get("class_name", "")), feeding, layer_path))
+
+
+def _calls(layer: Serialized) -> list[list[_Reference]]:
+    """Return what feeds each call of a layer; a layer that nothing feeds is called once."""
+    inbound = layer.get("inbound_nodes")
+    calls = inbound if isinstance(inbound, list) else []
+    return [list(_references(call)) for call in calls] or [[]]
+
+
+def _numbered(name: str, call: int) -> str:
+    return f"{name}@{call + 1}" if call else name
+
+
+def _outputs_of(reference: _Reference, layer: Serialized, path: str) -> tuple[str, ...]:
+    """Return the nodes that make a tensor: one, unless its place among several is not known."""
+    calls, index = _calls(layer), reference.call
+    if (layers_of(layer) or wrapped_model(layer)) and _is_old_style(layer):
+        index -= 1  # Keras 1 and 2 count the making of a model as its first call
+    index = min(max(index, 0), len(calls) - 1)
+    outputs = _outputs_at(layer, path + _numbered(name_of(layer), index))
+    several = len(outputs) > 1 and reference.tensor < len(outputs)
+    return (outputs[reference.tensor],) if several else outputs
+
+
+def _is_old_style(layer: Serialized) -> bool:
+    """Whether Keras 1 or 2 wrote it: calls as lists."""
+    inbound = layer.get("inbound_nodes")
+    return isinstance(inbound, list) and bool(inbound) and isinstance(inbound[0], list)
 
 
 def _outputs_at(layer: Serialized, path: str) -> tuple[str, ...]:
+    inner = wrapped_model(layer)
+    if inner is not None:
+        return _outputs(inner, f"{path}/{name_of(inner)}/")
     return _outputs(layer, f"{path}/") if layers_of(layer) else (path,)
 
 
 def _outputs(model: Serialized, prefix: str) -> tuple[str, ...]:
-    """Return the paths of the nodes whose outputs are those of the model."""
+    """Return the paths of the nodes whose outputs are those of the model, in their order."""
+    return tuple(output.path for output in _named_outputs(model, prefix))
+
+
+def _named_outputs(model: Serialized, prefix: str = "") -> Iterator[Output]:
+    """Yield the outputs of a model, each by the name of its layer or by its key."""
     layers = layers_of(model)
     if not layers:
-        return ()
+        return
     if "input_layers" not in config_of(model):
-        return _outputs_at(layers[-1], prefix + name_of(layers[-1]))
+        name = name_of(layers[-1])
+        yield from (Output(name, path) for path in _outputs_at(layers[-1], prefix + name))
+        return
     by_name = {name_of(layer): layer for layer in layers}
-    names = dict.fromkeys(_references(config_of(model).get("output_layers")))
-    return tuple(
-        output
-        for name in names
-        if name in by_name
-        for output in _outputs_at(by_name[name], prefix + name)
-    )
+    listed = config_of(model).get("output_layers")
+    keyed = listed if isinstance(listed, Mapping) else {"": listed}
+    for key, value in keyed.items():
+        for reference in _references(value):
+            if reference.layer in by_name:
+                for path in _outputs_of(reference, by_name[reference.layer], prefix):
+                    yield Output(str(key) or reference.layer, path)
 
 
-def _sources(inbound: Any) -> Iterator[str]:
-    """Yield the names of the layers that an `inbound_nodes` entry refers to, old style or new."""
-    if isinstance(inbound, Mapping):
-        history = config_of(inbound).get("keras_history")
-        if inbound.get("class_name") == "__keras_tensor__" and isinstance(history, list):
-            yield from (name for name in history[:1] if isinstance(name, str))
+def _references(value: Any) -> Iterator[_Reference]:
+    """Yield the tensors that a part of a configuration refers to, old style or new."""
+    if isinstance(value, Mapping):
+        history = config_of(value).get("keras_history")
+        if value.get("class_name") == "__keras_tensor__" and isinstance(history, list):
+            if _is_reference(history):
+                yield _Reference(*history[:3])
         else:
-            for value in inbound.values():
-                yield from _sources(value)
-    elif isinstance(inbound, list):
-        if _is_reference(inbound):
-            yield inbound[0]
-            yield from _sources(inbound[3:])
+            for item in value.values():
+                yield from _references(item)
+    elif isinstance(value, list):
+        if _is_reference(value):
+            yield _Reference(*value[:3])
+            yield from _references(value[3:])
         else:
-            for value in inbound:
-                yield from _sources(value)
-
-
-def _references(outputs: Any) -> Iterator[str]:
-    """Yield the layer names in `output_layers`: one reference, or any nesting of them."""
-    if isinstance(outputs, list) and _is_reference(outputs):
-        yield outputs[0]
-    elif isinstance(outputs, list | Mapping):
-        for value in outputs.values() if isinstance(outputs, Mapping) else outputs:
-            yield from _references(value)
+            for item in value:
+                yield from _references(item)
 
 
 def _is_reference(value: list[Any]) -> bool:
@@ -115,5 +199,5 @@ def _is_reference(value: list[Any]) -> bool:
     return (
         len(value) >= 3
         and isinstance(value[0], str)
-        and all(isinstance(index, int) for index in value[1:3])
+        and all(isinstance(index, int) and index >= 0 for index in value[1:3])
     )

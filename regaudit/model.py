@@ -100,9 +100,26 @@ class Node(NamedTuple):
     """One call site of the model's graph: a layer, or an operation such as `keras.ops.add`."""
 
     path: str
+    """Of the layer; its second call is `path@2`."""
     class_name: str
     inputs: tuple[str, ...]
     """Paths of the nodes that feed it, across the borders of nested models."""
+    called: str = ""
+    """Path of the layer where it differs from the node's: second calls, and all inside them."""
+
+    @property
+    def layer(self) -> str:
+        """Path of the layer that is called; layers name it as their `node`."""
+        return self.called or self.path
+
+
+class Output(NamedTuple):
+    """One output of a model."""
+
+    name: str
+    """By which `compile` knows it: the name of its layer, or its key."""
+    path: str
+    """Path of the node that makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +155,11 @@ class Model:
     optimizer: Optimizer | None = None
     loss: Any = None
     """As stored: a name, a serialized object, or several of these; None if not compiled."""
+    loss_weights: Any = None
+    """As stored: a list, or a mapping by output; None where all weigh one."""
     nodes: tuple[Node, ...] = ()
-    outputs: tuple[str, ...] = ()
-    """Paths of the nodes whose outputs are the model's."""
+    outputs: tuple[Output, ...] = ()
+    """In the model's order."""
 
     def weights(self) -> Iterator[tuple[Layer, Weight]]:
         """Yield every stored weight with its layer."""

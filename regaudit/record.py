@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from regaudit.finding import Finding, Report, Suggestion
+from regaudit.finding import Finding, Item, Report, Suggestion
 from regaudit.model import Layer, Optimizer, Regularizer, Weight
 from regaudit.version import VERSION
 
@@ -45,6 +45,10 @@ def record(report: Report) -> dict[str, Any]:
         "penalty": {"total": report.penalty, "complete": report.penalty_complete},
         "layers": [_layer(layer, report) for layer in model.layers] if model else [],
         "findings": [_finding(finding) for finding in report.findings],
+        "not_run": [
+            {"code": rule.code, "name": rule.name, "needs": rule.needs, "partly": rule.partly}
+            for rule in report.not_run
+        ],
         "suggestions": [_suggestion(suggestion) for suggestion in report.suggestions],
         "failure": {"kind": report.failure.kind, "message": report.failure.message}
         if report.failure
@@ -123,15 +127,24 @@ def _optimizer(optimizer: Optimizer | None) -> dict[str, Any] | None:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding: the fault, its worst place, and all places."""
     return {
         "code": finding.code,
         "name": finding.name,
-        "severity": str(finding.severity),
-        "path": finding.path,
-        "message": finding.message,
-        "observed": _json(finding.observed),
-        "evidence": list(finding.evidence),
-        "suggestion": _suggestion(finding.suggestion) if finding.suggestion else None,
+        **_item(finding.items[0]),
+        "count": len(finding.items),
+        "items": [_item(item) for item in finding.items],
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {
+        "severity": str(item.severity),
+        "path": item.path,
+        "message": item.message,
+        "observed": _json(item.observed),
+        "evidence": list(item.evidence),
+        "suggestion": _suggestion(item.suggestion) if item.suggestion else None,
     }
 
 

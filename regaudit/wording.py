@@ -1,13 +1,20 @@
 """How numbers, regularizers, findings and hostile text are spelled, the same in every renderer."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import fields
 from math import isclose
 
-from regaudit.finding import Finding, Report, Severity
+from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
+from regaudit.facts import option
+from regaudit.finding import NotRun, Report, Severity
 from regaudit.model import Model, Optimizer, Regularizer
-from regaudit.rule import About
+from regaudit.rule import Rule
+
+_NEEDED = {
+    CHANCE_LOSS: "a loss whose chance level is known",
+    TOTAL_PENALTY: "penalties that can be read",
+}
 
 MISSING = "-"
 """Stands where there is no number."""
@@ -91,18 +98,10 @@ def shape(dimensions: Sequence[int]) -> str:
     return "x".join(str(dimension) for dimension in dimensions) or "()"
 
 
-def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Return the findings by rule and severity, worst first, largest weights first in each."""
-    ordered = sorted(findings, key=lambda finding: (-finding.severity, finding.code))
-    return [
-        sorted(group, key=lambda finding: -_parameters(finding))
-        for _, group in groupby(ordered, key=lambda finding: (finding.severity, finding.code))
-    ]
-
-
-def _parameters(finding: Finding) -> float:
-    value = finding.observed.get("parameters", 0)
-    return value if isinstance(value, int | float) else 0.0
+def not_run(rule: NotRun) -> str:
+    """Say which rule was not asked: `REG205 underregularized: not run: needs --train-loss`."""
+    how = "run in part: the rest needs" if rule.partly else "not run: needs"
+    return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
 
 
 def verdict(report: Report) -> str:
@@ -110,11 +109,11 @@ def verdict(report: Report) -> str:
     if report.failure or report.model is None:
         why = report.failure.message if report.failure else "nothing was read"
         return f"could not be audited: {plain(why)}"
-    parts = [
-        count(sum(finding.severity is level for finding in report.findings), str(level))
-        for level in reversed(Severity)
-        if any(finding.severity is level for finding in report.findings)
-    ]
+    parts = []
+    for level in reversed(Severity):
+        found = [finding for finding in report.findings if finding.severity is level]
+        if found:
+            parts.append(count(len(found), str(level)))
     return ", ".join(parts) if parts else "no findings"
 
 
@@ -186,33 +185,47 @@ def total_penalty(report: Report) -> str:
     return text
 
 
-def explanation(about: About, thresholds: Mapping[str, object]) -> str:
+def explanation(rule: Rule | type[Rule]) -> str:
     """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
+    about = rule.about
+    thresholds = {field.name: field.default for field in fields(rule)}
     settings = ""
     if thresholds:
         lines = "\n".join(f"{key} = {value}" for key, value in thresholds.items())
         settings = f"\n## Thresholds\n\n```toml\n[tool.regaudit.rules.{about.code}]\n{lines}\n```\n"
+    needs = ", ".join(_NEEDED.get(need, option(need)) for need in rule.needs)
+    wants = ", ".join(_NEEDED.get(need, option(need)) for need in rule.wants)
+    needed = f" Needs {needs}." if needs else ""
+    needed += f" Checks more with {wants}." if wants else ""
+    given = ", ".join(
+        f"{option(field.name)} {value:g}"
+        for field in fields(about.facts)
+        if (value := getattr(about.facts, field.name)) is not None
+    )
+    where = f" (with {given})" if given else ""
     return f"""# {about.code} {about.name}
 
-{about.title}. Severity: {about.severity}; confidence: {about.confidence}.
+{about.title}. Severity: {about.severity}; confidence: {about.confidence}.{needed}
+
+## What it does
+
+{about.what}
 
 ## Why it matters
 
 {about.rationale}
 
-## What to do
-
-{about.fix}
-
 ## Example
 
-Found in:
+Found in{where}:
 
 ```python
 {about.bad.strip()}
 ```
 
-Not found in:
+## What to write instead
+
+{about.fix} Not found in:
 
 ```python
 {about.good.strip()}
@@ -235,3 +248,26 @@ reason = "why this is fine"
 
 {about.source}
 """
+
+
+def rules_page(rules: Sequence[type[Rule]]) -> str:
+    """Explain all rules on one page of Markdown, with a table of them before."""
+    head = "| code | name | severity | what |\n|---|---|---|---|\n"
+    rows = "".join(
+        f"| [{about.code}](#{about.code.lower()}-{about.name}) | {about.name} "
+        f"| {about.severity} | {about.title} |\n"
+        for about in (rule.about for rule in rules)
+    )
+    # Each explanation is a page of its own: one level down here, but not in its programs.
+    pages = (_lowered(explanation(rule)) for rule in rules)
+    note = "Made by `regaudit rules --format markdown`; `regaudit explain CODE` prints one.\n\n"
+    return "\n".join(("# Rules\n", note + head + rows, *pages))
+
+
+def _lowered(page: str) -> str:
+    """Return Markdown with its headings one level down."""
+    lines, code = [], False
+    for line in page.splitlines(keepends=True):
+        code ^= line.startswith("```")
+        lines.append(f"#{line}" if line.startswith("#") and not code else line)
+    return "".join(lines)

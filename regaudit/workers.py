@@ -28,15 +28,8 @@ _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
 _HEADER = 8
 """Bytes in front of a message, with its length."""
-_DATA = {
-    "regaudit.finding": {"Report", "Finding", "Suggestion", "Edit", "Failure", "Severity"},
-    "regaudit.model": {
-        *("Model", "Layer", "Weight", "Regularizer", "Status", "Skip", "Node", "Optimizer"),
-    },
-    "regaudit.measures": {"Moments"},
-    "regaudit.tensor": {"UnitView"},
-}
-"""All that reports are made of, apart from Python's own numbers, texts and containers."""
+_DATA = {"regaudit.finding", "regaudit.model", "regaudit.measures", "regaudit.tensor"}
+"""Modules of the classes that reports are made of, apart from Python's own."""
 
 
 def audit_apart(files: Iterable[str], config: Config, jobs: int = 1) -> Iterator[Report]:
@@ -140,9 +133,10 @@ class _Reports(pickle.Unpickler):
     """Makes nothing but reports: whoever took over a worker gets no further by its answers."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if name not in _DATA.get(module, ()):
+        found = super().find_class(module, name) if module in _DATA else None
+        if not isinstance(found, type) or found.__module__ != module:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of a report")
-        return super().find_class(module, name)
+        return found
 
 
 def _write(pipe: IO[bytes] | None, message: bytes) -> None:

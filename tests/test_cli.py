@@ -48,9 +48,15 @@ def _elsewhere(tmp_path, monkeypatch):
         (["check", OVERFIT, "--ignore", "REG101"], 0, f"{OVERFIT}: no findings"),
         (["check", OVERFIT, "--select", "REG4"], 0, f"{OVERFIT}: no findings"),
         (["check", OVERFIT, "--select", "large-layer-unregularized"], 1, f"{OVERFIT}: 1 error"),
-        (["check", FROZEN], 0, f"{FROZEN}: 1 note"),
-        (["check", FROZEN, "--fail-on", "note"], 1, f"{FROZEN}: 1 note"),
-        (["check", FROZEN, "--fail-on", "warning"], 0, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--select", "REG301"], 0, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--select", "REG301", "--fail-on", "note"], 1, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--select", "REG301", "--fail-on", "warning"], 0, f"{FROZEN}: 1 note"),
+        (["check", FROZEN, "--preset", "finetune", "--select", "REG4"], 0, f"{FROZEN}: no find"),
+        (["check", GOOD, "--preset", "strickt"], 2, "Usage: "),
+        (["check", GOOD, "--train-loss", "nan"], 2, "Usage: "),
+        (["check", GOOD, "--val-size", "0"], 2, "Usage: "),
+        (["check", GOOD, "--target-variance", "-1"], 2, "Usage: "),
+        (["check", OVERFIT, "--preset", "finetune"], 0, f"{OVERFIT}: 1 note"),
         (["check", OVERFIT, "missing.keras"], 3, f"{OVERFIT}: 1 error"),
         (["check", GOOD, "--select", "NOPE"], 2, "Usage: "),
         (["check", "--nonsense"], 2, "Usage: "),
@@ -245,6 +251,12 @@ def test_settings_come_from_the_nearest_file():
         ('[rules.REG101]\nmin_parameters = "many"', "is a number, not 'many'"),
         ('[[ignore]]\ncode = "REG101"', "an ignore needs a reason"),
         ('[[ignore]]\ncode = "REG1O1"\nreason = "x"', "unknown rule 'REG1O1' in ignore"),
+        ('preset = "strickt"', "preset is one of default, strict, finetune, not 'strickt'"),
+        ("preset = []", "preset is one of default, strict, finetune, not []"),
+        ('train-loss = "low"', "train-loss is a finite number, not 'low'"),
+        ("val-loss = inf", "val-loss is a finite number, not inf"),
+        ("train-size = 2.5", "train-size is a whole number of samples, not 2.5"),
+        ('[rules.REG101]\nseverity = "fatal"', "severity is one of note, warning, error"),
         ("x = ", "not valid TOML"),
     ],
 )
@@ -263,6 +275,45 @@ def test_an_ignore_accepts_a_finding_until_it_expires():
     assert run("check", OVERFIT).exit_code == 1
     Path("regaudit.toml").write_text(entry.replace("hidden", "other"))
     assert run("check", OVERFIT).exit_code == 1
+
+
+def test_an_ignore_takes_places_out_of_a_finding():
+    arguments = ("check", OVERFIT, "--preset", "strict", "--select", "REG101", "--format", "json")
+    (whole,) = json.loads(run(*arguments).output)["reports"][0]["findings"]
+    entry = '[[ignore]]\ncode = "REG101"\nlayer = "hidden"\nreason = "a demonstration"\n'
+    Path("regaudit.toml").write_text(entry)
+    (less,) = json.loads(run(*arguments).output)["reports"][0]["findings"]
+    assert (whole["count"], less["count"]) == (3, 2)
+    assert [item["path"] for item in whole["items"]] == [
+        "hidden/kernel",
+        "digit/kernel",
+        "conv/kernel",
+    ]
+    assert less["items"] == whole["items"][1:]
+    assert less["path"] == "digit/kernel"
+
+
+def test_the_severity_of_a_rule_can_be_set():
+    Path("regaudit.toml").write_text('[rules.REG101]\nseverity = "warning"\n')
+    assert run("check", OVERFIT).exit_code == 0
+    assert run("check", OVERFIT, "--fail-on", "warning").exit_code == 1
+    assert run("check", OVERFIT, "--preset", "finetune", "--fail-on", "warning").exit_code == 1
+
+
+def test_a_rule_without_its_facts_is_listed_as_not_run():
+    lacking = "REG205 underregularized: not run: needs --train-loss and --val-loss"
+    assert lacking in " ".join(run("check", GOOD, "-v").output.split())
+    assert lacking in " ".join(run("inspect", GOOD, "--wide").output.split())
+    report = json.loads(run("check", GOOD, "--format", "json").output)["reports"][0]
+    assert [rule["code"] for rule in report["not_run"]] == ["REG205"]
+    assert lacking.replace("--", "") in run("check", GOOD, "--format", "markdown").output.replace(
+        "--", ""
+    )
+    told = ("--train-loss", "0.1", "--val-loss", "0.2")
+    assert "not run" not in run("check", GOOD, "-v", *told).output
+    Path("regaudit.toml").write_text("train-loss = 0.1\nval-loss = 9.0\n")
+    assert "REG205" in run("check", GOOD).output
+    assert "REG205" not in run("check", GOOD, "--val-loss", "0.2").output
 
 
 def test_python_m_regaudit_is_the_same_command():

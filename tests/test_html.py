@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from regaudit.finding import Edit, Failure, Finding, Report, Severity, Suggestion
+from regaudit.finding import Edit, Failure, Finding, Item, NotRun, Report, Severity, Suggestion
 from regaudit.measures import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Skip, Status, Weight
 from regaudit.record import document
@@ -29,6 +29,7 @@ def rule(code="REG101", **changes):
     texts = {
         "title": f"title of {code}",
         "confidence": "high",
+        "what": "looks here",
         "rationale": "because it & that",
         "source": "Somebody (2016)",
         "fix": "do this",
@@ -39,9 +40,13 @@ def rule(code="REG101", **changes):
     return About(code, f"name-{code.lower()}", severity=Severity.ERROR, **{**texts, **changes})
 
 
-def finding(path, code="REG101", severity=Severity.ERROR, **changes):
-    message = changes.pop("message", "far too large")
-    return Finding(code, f"name-{code.lower()}", severity, path, message, **changes)
+def item(path, severity=Severity.ERROR, message="far too large", **changes):
+    return Item(path, severity, message, **changes)
+
+
+def finding(*paths, code="REG101", **changes):
+    """Return what one rule found in these places."""
+    return Finding(code, f"name-{code.lower()}", tuple(item(path, **changes) for path in paths))
 
 
 def dense(name, l2=0.01, values=None, status=Status.IN_FORCE, **changes):
@@ -176,12 +181,14 @@ def report():
         dense("bare", None, np.arange(12.0).reshape(3, 4)),
         dense("still", 0.5, status=Status.FROZEN),
         findings=[
-            finding("second/kernel", "REG402", Severity.NOTE, message="somewhat <dead>"),
             finding(
                 "bare/kernel",
                 observed={"parameters": 1_000_000, "share": 0.123456, "by": "us"},
                 evidence=("dropout beside it",),
                 suggestion=suggestion,
+            ),
+            finding(
+                "second/kernel", code="REG402", severity=Severity.NOTE, message="somewhat <dead>"
             ),
         ],
         skipped=(Skip("extra/kernel", "not in the file"),),
@@ -242,7 +249,7 @@ def test_shows_findings_with_their_reasons(report, rules):
 
 def test_folds_places_but_drops_none(rules):
     paths = [f"layer_{number}/kernel" for number in range(30)]
-    text = render(audited(findings=[finding(path) for path in paths]), rules=rules)
+    text = render(audited(findings=[finding(*paths)]), rules=rules)
     assert "22 more places" in text
     assert all(text.count(f"<code>{path}</code>: far") == 1 for path in paths)
 
@@ -251,6 +258,20 @@ def test_finding_of_a_rule_that_is_not_listed_is_shown(report):
     words = Page(render(report)).words
     assert "E error REG101 name-reg101" in words
     assert "No rules were checked." in words
+
+
+def test_milder_places_of_a_finding_say_so():
+    places = (item("a/kernel"), item("b/kernel", Severity.NOTE))
+    words = Page(render(audited(findings=[Finding("REG101", "large", places)]))).words
+    assert "a/kernel : far" in words
+    assert "b/kernel (note): far" in words
+
+
+def test_rules_that_were_not_run_are_named_and_have_not_passed(rules):
+    lacking = NotRun("REG201", "name-reg201", "--train-loss")
+    words = Page(render(audited(not_run=(lacking,)), rules=rules)).words
+    assert "REG201 name-reg201: not run: needs --train-loss" in words
+    assert "2 rules passed" in words
 
 
 def test_one_row_for_each_weight(report):
@@ -440,7 +461,7 @@ def test_size_stays_small(rules):
     paths = [layer.weights[0].path for layer, _ in layers]
     small = len(render(audited(*layers[:1]), rules=rules).encode())
     full = len(render(audited(*layers), rules=rules).encode())
-    found = render(audited(*layers, findings=[finding(path) for path in paths]), rules=rules)
+    found = render(audited(*layers, findings=[finding(*paths)]), rules=rules)
     assert full < 300_000
     assert (full - small) / 199 < 1_500
     assert (len(found.encode()) - full) / 200 < 1_000

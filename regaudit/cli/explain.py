@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 def explain(rule: str | None, every: bool) -> None:
     """Explain a RULE, given by code or name."""
     from regaudit.registry import rules
+    from regaudit.wording import explanation
 
     if every:
-        click.echo("\n".join(_explanation(one) for one in rules()), nl=False)
+        click.echo("\n".join(explanation(one) for one in rules()), nl=False)
     elif rule is not None:
-        click.echo(_explanation(_find(rule)), nl=False)
+        click.echo(explanation(_find(rule)), nl=False)
     else:
         message = "name a rule, or give --all; `regaudit rules` lists them"
         raise click.UsageError(message)
@@ -33,11 +34,3 @@ def _find(rule: str) -> type["Rule"]:
     if found is None:
         raise click.UsageError(f"no rule is called {rule!r}{did_you_mean(rule, names)}")
     return found
-
-
-def _explanation(rule: type["Rule"]) -> str:
-    from dataclasses import fields
-
-    from regaudit.wording import explanation
-
-    return explanation(rule.about, {field.name: field.default for field in fields(rule)})

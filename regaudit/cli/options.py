@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+FACTS = (
+    ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
+    ("batch-size", False, "Samples in a training step."),
+    ("val-size", False, "Samples in the validation set."),
+    ("train-size", False, "Samples in the training set."),
+    ("val-loss", True, "Validation loss by model.evaluate, without the penalty."),
+    ("train-loss", True, "Training loss by model.evaluate, without the penalty."),
+)
+"""What the user knows of the training and some rules need: name, whether real, help."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -64,6 +74,15 @@ def auditing(command: _Command) -> _Command:
             multiple=True,
             metavar="RULE",
             help="Only these rules: a code, a name, or a prefix such as REG1.",
+        ),
+        click.option(
+            "--preset",
+            metavar="NAME",
+            help="default, strict (names all that is not regularized) or finetune.",
+        ),
+        *(
+            click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
+            for name, real, text in FACTS
         ),
         click.argument("models", nargs=-1, metavar="[MODEL]..."),
     ):
@@ -123,8 +142,7 @@ def run_audit(
     from regaudit.run import find_models
 
     try:
-        config = _config(options).allowing(options["limits"])
-        config = config.narrowed(options["select"], options["ignore"], fail_on)
+        config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     targets = options["models"] or config.models or (".",)
@@ -174,18 +192,20 @@ def render(format_: str, reports: list["Report"], config: "Config", view: "View"
     return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
 
 
-def _config(options: dict[str, Any]) -> "Config":
-    from regaudit.config import Config, find_config, read_architecture, read_config
+def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
+    from regaudit.config import find_config, read_architecture, read_config
     from regaudit.errors import UsageError
 
     architectures = [file for file in options["config_files"] if file.suffix == ".json"]
     settings = [file for file in options["config_files"] if file.suffix != ".json"]
     if len(architectures) > 1 or len(settings) > 1:
         raise UsageError("--config takes one file of settings and one architecture, no more")
-    file = next(iter(settings), None)
-    if file is None and not options["isolated"]:
-        file = find_config(Path.cwd())
-    config = read_config(file) if file and not options["isolated"] else Config.default()
+    file = None
+    if not options["isolated"]:
+        file = settings[0] if settings else find_config(Path.cwd())
+    facts = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
+    select = list(options["select"])
+    config = read_config(file, preset=options["preset"], select=select, fail_on=fail_on, **facts)
     return (
         replace(config, architecture=read_architecture(*architectures)) if architectures else config
     )

@@ -13,19 +13,32 @@ import click
     help="Output format.",
 )
 def rules(format_: str) -> None:
-    """List the rules."""
+    """List the rules; as Markdown it is the page of all explanations."""
     import json
-    from dataclasses import asdict
+    from dataclasses import asdict, fields
 
     from tabulate import tabulate
 
     from regaudit import registry
+    from regaudit.wording import rules_page
 
-    abouts = [rule.about for rule in registry.rules()]
+    if format_ == "markdown":
+        click.echo(rules_page(registry.rules()), nl=False)
+        return
+    found = registry.rules()
+    abouts = [rule.about for rule in found]
     if format_ == "json":
-        records = [{**asdict(about), "severity": str(about.severity)} for about in abouts]
+        records = [
+            {
+                **asdict(rule.about),
+                "severity": str(rule.about.severity),
+                "needs": rule.needs,
+                "wants": rule.wants,
+                "thresholds": {field.name: field.default for field in fields(rule)},
+            }
+            for rule in found
+        ]
         click.echo(json.dumps(records, indent=2))
         return
     rows = [(about.code, about.name, str(about.severity), about.title) for about in abouts]
-    style = "pipe" if format_ == "markdown" else "simple"
-    click.echo(tabulate(rows, ("code", "name", "severity", "title"), tablefmt=style))
+    click.echo(tabulate(rows, ("code", "name", "severity", "title")))

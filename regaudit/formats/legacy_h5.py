@@ -142,6 +142,7 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
         keras_version=version,
         optimizer=_optimizer(training.get("optimizer_config"), reader.tree),
         loss=training.get("loss"),
+        loss_weights=training.get("loss_weights"),
         nodes=nodes,
         outputs=outputs,
     )

@@ -192,6 +192,7 @@ class _Walk:
             keras_version=version or ".".join(map(str, KERAS_2)),
             optimizer=self._optimizer(training.get("optimizer_config")),
             loss=training.get("loss"),
+            loss_weights=training.get("loss_weights"),
             nodes=nodes,
             outputs=outputs,
         )

@@ -101,9 +101,9 @@ class Section:
     report: Report
     state: str
     """`failed`, the worst severity, or `clean`."""
-    groups: tuple[tuple[About | None, list[Finding]], ...]
+    findings: tuple[tuple[About | None, Finding], ...]
     passed: tuple[About, ...]
-    """Rules that found nothing."""
+    """Rules that were asked in full and found nothing."""
     rows: tuple[Row, ...]
     shares: Chart
     norms: Chart
@@ -117,15 +117,16 @@ class Section:
 def _section(number: int, report: Report, rules: Sequence[About], view: View) -> Section:
     anchor = f"m{number}"
     abouts = {about.code: about for about in rules}
-    found = {finding.code for finding in report.findings}
+    others = {finding.code for finding in report.findings}
+    others |= {rule.code for rule in report.not_run}
     rows = tuple(_rows(anchor, report, view)) if view.tables else ()
     norms = ((row, row.moments.l2_norm if row.moments else None) for row in rows)
     return Section(
         anchor=anchor,
         report=report,
         state=_state(report),
-        groups=tuple((abouts.get(g[0].code), g) for g in wording.grouped(report.findings)),
-        passed=tuple(about for about in rules if about.code not in found),
+        findings=tuple((abouts.get(one.code), one) for one in report.findings),
+        passed=tuple(about for about in rules if about.code not in others),
         rows=rows,
         shares=_chart(((row, row.share) for row in rows), wording.percent),
         norms=_chart(norms, wording.number),

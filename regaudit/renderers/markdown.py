@@ -34,22 +34,23 @@ def _report(report: Report, view: View) -> Iterator[str]:
             f"- coverage: {wording.coverage(report)}",
         )
     )
-    for group in wording.grouped(report.findings):
-        yield f"### {str(group[0].severity).capitalize()}: {group[0].code} {group[0].name}"
-        yield "\n".join(_findings(group, view))
+    for finding in report.findings:
+        yield f"### {str(finding.severity).capitalize()}: {finding.code} {finding.name}"
+        yield "\n".join(_items(finding, view))
     if view.tables:
         yield _table(report, view)
     yield from _others(report)
 
 
-def _findings(group: Sequence[Finding], view: View) -> Iterator[str]:
-    shown = group if view.verbose else group[:10]
-    for finding in shown:
-        yield f"- {_text(finding.path)}: {_text(finding.message)}"
-        if finding.suggestion:
-            yield f"  - `{finding.suggestion.code}`: {_text(finding.suggestion.reason)}"
-    if len(group) > len(shown):
-        yield f"- and {len(group) - len(shown):,} more"
+def _items(finding: Finding, view: View) -> Iterator[str]:
+    shown = finding.items if view.verbose else finding.items[:10]
+    for item in shown:
+        milder = "" if item.severity is finding.severity else f" ({item.severity})"
+        yield f"- {_text(item.path or '(model)')}{milder}: {_text(item.message)}"
+        if item.suggestion:
+            yield f"  - `{item.suggestion.code}`: {_text(item.suggestion.reason)}"
+    if len(finding.items) > len(shown):
+        yield f"- and {len(finding.items) - len(shown):,} more"
 
 
 def _table(report: Report, view: View) -> str:
@@ -76,7 +77,7 @@ def _table(report: Report, view: View) -> str:
 
 
 def _others(report: Report) -> Iterator[str]:
-    """Regularizers that are on no weight, and what was not examined."""
+    """Regularizers that are on no weight, and what was not examined or not asked."""
     lines = []
     for layer in report.model.layers if report.model else ():
         others = dict(layer.unplaced)
@@ -86,6 +87,7 @@ def _others(report: Report) -> Iterator[str]:
             spelled = _text(wording.regularizer(regularizer))
             lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
+    lines += [f"- {_text(wording.not_run(rule))}" for rule in report.not_run]
     if lines:
         yield "\n".join(lines)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 from tabulate import tabulate
 
 from regaudit import wording
-from regaudit.finding import Finding, Report, Severity
+from regaudit.finding import Item, Report, Severity
 from regaudit.model import Layer, Model, Status, Weight
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
@@ -123,6 +123,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield ""
     yield from _wrapped(f"{wording.summary(report)} {wording.coverage(report)}.", view)
     yield from _skipped(report, view)
+    yield from _not_run(report, view)
     if report.findings:
         yield ""
         yield from _findings(report, view)
@@ -134,6 +135,7 @@ def _check(report: Report, view: View) -> Iterator[str]:
     yield from _findings(report, view)
     if report.model:
         yield from _wrapped(f"{wording.coverage(report)}.", view, "  ")
+    yield from _not_run(report, view)
 
 
 def _headline(report: Report, view: View) -> str:
@@ -253,33 +255,43 @@ def _skipped(report: Report, view: View) -> Iterator[str]:
 
 
 def _findings(report: Report, view: View) -> Iterator[str]:
-    """Findings by rule, worst first."""
-    for group in wording.grouped(report.findings):
-        first = group[0]
-        letter = str(first.severity)[0].upper()
-        title = f"{letter} {first.code} {first.name}"
-        many = f" ({len(group):,} places)" if len(group) > 1 else ""
-        yield _paint(title, COLORS[first.severity], view) + many
-        shown = group if view.verbose else group[:SHOWN]
+    """Findings, worst first, each with its worst places."""
+    for finding in report.findings:
+        title = f"{_letter(finding.severity)} {finding.code} {finding.name}"
+        many = f" ({len(finding.items):,} places)" if len(finding.items) > 1 else ""
+        yield _paint(title, COLORS[finding.severity], view) + many
+        shown = finding.items if view.verbose else finding.items[:SHOWN]
         reason = None
-        for finding in shown:
-            yield from _finding(finding, reason, view)
-            reason = finding.suggestion.reason if finding.suggestion else reason
-        if len(group) > len(shown):
-            yield f"    and {len(group) - len(shown):,} more (--verbose)"
+        for item in shown:
+            milder = "" if item.severity is finding.severity else f"{_letter(item.severity)} "
+            yield from _item(item, milder, reason, view)
+            reason = item.suggestion.reason if item.suggestion else reason
+        if len(finding.items) > len(shown):
+            yield f"    and {len(finding.items) - len(shown):,} more (--verbose)"
 
 
-def _finding(finding: Finding, said: str | None, view: View) -> Iterator[str]:
-    """One finding; the reason of its suggestion only if it was not said just before."""
-    path = wording.plain(finding.path) or "(model)"
-    yield from _wrapped(f"{path}: {wording.plain(finding.message)}", view, "    ")
-    suggestion = finding.suggestion
+def _letter(severity: Severity) -> str:
+    return str(severity)[0].upper()
+
+
+def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
+    """One place; the reason of its suggestion only if it was not said just before."""
+    path = wording.plain(item.path) or "(model)"
+    yield from _wrapped(f"{mark}{path}: {wording.plain(item.message)}", view, "    ")
+    suggestion = item.suggestion
     if suggestion:
         yield f"      {suggestion.code}"
         text = f"adds {wording.number(suggestion.penalty)} to the loss"
         if suggestion.reason != said:
             text += f"; {suggestion.reason}"
         yield from _wrapped(wording.plain(text), view, "      ")
+
+
+def _not_run(report: Report, view: View) -> Iterator[str]:
+    """Rules that lacked a fact, for who asked for everything."""
+    if view.verbose or view.wide:
+        for rule in report.not_run:
+            yield from _wrapped(wording.not_run(rule), view, "  ")
 
 
 def _closing(reports: Sequence[Report]) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regaudit.finding import Finding, Severity
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
 from regaudit.model import Regularizer
-from regaudit.rule import About, Evidence, Rule
+from regaudit.rule import About, Rule
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,10 @@ class ZeroStrengthRegularizer(Rule):
         title="Regularizer with a strength of zero",
         severity=Severity.WARNING,
         confidence="high",
+        what=(
+            "Looks for regularizers, of weights and of outputs, that Keras loads with all "
+            "strengths zero."
+        ),
         rationale=(
             "The layer looks regularized and is not: a penalty with a strength of zero adds "
             'nothing. Besides an explicit zero, the strings "l1l2" and "L1L2" and L1L2() without '
@@ -39,15 +44,15 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Finding]:
+    def check(self, evidence: Evidence) -> Iterator[Item]:
         for layer in evidence.model.layers:
             for weight in layer.weights:
                 regularizer = weight.regularizer
                 if weight.shared_with is None and regularizer and _is_zero(regularizer):
-                    yield self.finding(weight, _message(regularizer))
+                    yield self.item(weight, _message(regularizer))
             activity = layer.activity_regularizer
             if activity and _is_zero(activity):
-                yield self.finding(layer, f"activity regularizer: {_message(activity)}")
+                yield self.item(layer, f"activity regularizer: {_message(activity)}")
 
 
 def _is_zero(regularizer: Regularizer) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regaudit.finding import Finding, Severity
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
 from regaudit.model import Status
-from regaudit.rule import About, Evidence, Rule
+from regaudit.rule import About, Rule
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class RegularizerOnFrozenWeight(Rule):
         title="Regularizer on a frozen weight",
         severity=Severity.NOTE,
         confidence="high",
+        what="Looks for regularizers on weights that loading leaves frozen.",
         rationale=(
             "A penalty acts through its gradient, and a frozen weight takes none. Keras 3 leaves "
             "the penalty of a frozen weight out of the loss; Keras 2 adds it as a constant."
@@ -40,10 +42,8 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Finding]:
+    def check(self, evidence: Evidence) -> Iterator[Item]:
         for _, weight in evidence.model.weights():
             regularizer = weight.regularizer
             if weight.shared_with is None and regularizer and regularizer.status is Status.FROZEN:
-                yield self.finding(
-                    weight, f"{regularizer.class_name} does nothing: {regularizer.why}"
-                )
+                yield self.item(weight, f"{regularizer.class_name} does nothing: {regularizer.why}")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regaudit.finding import Finding, Severity
-from regaudit.rule import About, Evidence, Rule
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.rule import About, Rule
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class NonfiniteWeight(Rule):
         title="Weight with NaN or infinite values",
         severity=Severity.ERROR,
         confidence="high",
+        what="Looks for NaN and infinity among the values of every stored weight.",
         rationale=(
             "One NaN or infinity spreads through every later layer and through the penalty: the "
             "model predicts NaN, and training on goes nowhere."
@@ -38,11 +40,11 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Finding]:
+    def check(self, evidence: Evidence) -> Iterator[Item]:
         for _, weight in evidence.model.weights():
             measured = evidence.measured(weight)
             if measured and measured.nonfinite:
-                yield self.finding(
+                yield self.item(
                     weight,
                     f"{measured.nonfinite:,} of {measured.size:,} values are NaN or infinite",
                     nonfinite=measured.nonfinite,

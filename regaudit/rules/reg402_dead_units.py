@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regaudit.finding import Finding, Severity, dead_parameters
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity, dead_parameters
 from regaudit.model import Layer, Status, Weight
-from regaudit.rule import About, Evidence, Rule
+from regaudit.rule import About, Rule
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,12 @@ class DeadUnits(Rule):
         title="Layer with dead units",
         severity=Severity.WARNING,
         confidence="high",
+        what=(
+            "Counts the units into which every weight is near zero (below a thousandth of the "
+            "weight's root mean square, or below 1e-5), and speaks of layers that have many."
+        ),
         rationale=(
-            "A unit is dead when every weight into it is near zero (below a thousandth of the "
-            "weight's root mean square, or below 1e-5): its output no longer depends on its input. "
+            "The output of a dead unit no longer depends on its input. "
             "Dead units cost memory and time and add nothing; many of them under a penalty say "
             "that the penalty is too strong for the layer."
         ),
@@ -32,7 +36,7 @@ class DeadUnits(Rule):
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
-    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(0.01)),
+    keras.layers.Dense(32, kernel_regularizer=keras.regularizers.L1(0.005)),
 ])
 kernel = model.layers[0].kernel.numpy()
 kernel[:, :8] = 0.0
@@ -51,7 +55,7 @@ model = keras.Sequential([
     min_units: int = 16
     """Layers with fewer units pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Finding]:
+    def check(self, evidence: Evidence) -> Iterator[Item]:
         for layer, weight in evidence.model.weights():
             measured = evidence.measured(weight)
             if measured is None or not measured.units or weight.shared_with is not None:
@@ -60,7 +64,7 @@ model = keras.Sequential([
             if units < self.min_units or dead < self.min_share * units:
                 continue
             saved = dead_parameters(layer, weight, dead)
-            yield self.finding(
+            yield self.item(
                 weight,
                 f"{dead:,} of {units:,} units are dead ({dead / units:.0%}), {saved:,} parameters "
                 f"with their biases; {_cause(layer, weight)}",

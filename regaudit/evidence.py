@@ -1,0 +1,165 @@
+"""What rules see of a model: its description, its numbers, its graph, its training."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from regaudit.facts import Facts, option
+from regaudit.graph import Graph, rate
+from regaudit.heads import Head, heads_of, total_chance
+from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.measures import Moments
+from regaudit.model import Layer, Model, Status, Weight
+from regaudit.strength import ChanceLoss
+from regaudit.training import Training
+
+CHANCE_LOSS = "chance_loss"
+"""A need of rules that weigh penalties: the loss of a model that has learned nothing."""
+
+TOTAL_PENALTY = "total_penalty"
+"""A need of rules that compare losses with penalties: that the file tells all of these."""
+
+EFFECTIVE_DECAY = 0.02
+"""Rate x weight decay x steps above which decay has had effect.
+
+Measured: below it the test loss changed by less than 1.7 % in 90 % of 240 runs.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that regularizes a layer beside penalties."""
+
+    kind: str
+    """`decay`, `noise`, `dropout`, `constraint`, `normalization`, `augmentation` or `frozen`."""
+    text: str
+    """`Dropout (0.5) on its input`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The model and its numbers, never files."""
+
+    model: Model
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+    """By `Weight.stored_path`."""
+    penalties: Mapping[str, float | None] = field(default_factory=dict)
+    """By `Weight.stored_path`; None where the file does not tell."""
+    facts: Facts = field(default_factory=Facts)
+    """What the user knows of the training."""
+
+    def measured(self, weight: Weight) -> Moments | None:
+        """Return the numbers of a weight; None when its values could not be read."""
+        return self.moments.get(weight.stored_path)
+
+    def penalty(self, weight: Weight) -> float:
+        """Return what a weight adds to the loss, as far as the file tells."""
+        return self.penalties.get(weight.stored_path) or 0.0
+
+    def kernels(self) -> Iterator[tuple[Layer, Weight]]:
+        """Yield every trainable kernel once: recurrent, depthwise and embeddings among them."""
+        for layer, weight in self.model.weights():
+            if weight.role in KERNEL_ROLES and weight.trainable and weight.shared_with is None:
+                yield layer, weight
+
+    def regularized(self) -> Iterator[tuple[Layer, Weight]]:
+        """Yield every weight with a regularizer in force, once."""
+        for layer, weight in self.model.weights():
+            regularizer = weight.regularizer
+            in_force = regularizer is not None and regularizer.status is Status.IN_FORCE
+            if in_force and weight.shared_with is None:
+                yield layer, weight
+
+    @cached_property
+    def graph(self) -> Graph:
+        """What feeds what."""
+        return Graph(self.model)
+
+    @cached_property
+    def training(self) -> Training | None:
+        """What the file tells of the training; None if the model was not compiled."""
+        return Training.of(self.model.optimizer)
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """The outputs with their losses."""
+        return heads_of(self.graph, self.facts)
+
+    @cached_property
+    def chance(self) -> ChanceLoss | None:
+        """H, the loss of all outputs together in a model that has learned nothing."""
+        return total_chance(self.heads)[0]
+
+    @cached_property
+    def total_penalty(self) -> float:
+        """R, what all weights add to the loss, as far as the file tells."""
+        return sum(value for value in self.penalties.values() if value is not None)
+
+    @cached_property
+    def _normalizations(self) -> Mapping[str, str | None]:
+        return {
+            layer.path: self.graph.next_normalization(layer) if layer.weights else None
+            for layer in self.model.layers
+        }
+
+    def next_normalization(self, layer: Layer) -> str | None:
+        """Class of the normalization that every way out of a layer meets before other weights."""
+        return self._normalizations.get(layer.path)
+
+    def lacks(self, need: str) -> str | None:
+        """Say what is missing of something a rule needs; None when it is there.
+
+        Args:
+            need: a field of `Facts`, `CHANCE_LOSS` or `TOTAL_PENALTY`.
+        """
+        if need == CHANCE_LOSS:
+            return None if self.chance is not None else total_chance(self.heads)[1]
+        if need == TOTAL_PENALTY:
+            unknown = None in self.penalties.values()
+            unknown |= any(layer.weights and not layer.known for layer in self.model.layers)
+            return (
+                "built-in layers and regularizers, whose penalty can be read" if unknown else None
+            )
+        return option(need) if getattr(self.facts, need) is None else None
+
+    def weigh(self, layer: Layer, weight: Weight) -> tuple[Reason, ...]:
+        """Return what else regularizes a weight, the strongest first."""
+        return tuple(self._reasons(layer, weight))
+
+    def _reasons(self, layer: Layer, weight: Weight) -> Iterator[Reason]:
+        if not weight.trainable:
+            yield Reason("frozen", "it is frozen: training does not change it")
+        yield from self._decay
+        noises = ((self.graph.noise_before, "input"), (self.graph.noise_after, "output"))
+        for noise_of, side in noises:
+            for noise in noise_of(layer):
+                strength = rate(noise)
+                if strength != 0:
+                    spelled = f" ({strength:g})" if strength is not None else ""
+                    yield Reason("noise", f"{noise.class_name}{spelled} on its {side}")
+        for key in ("dropout", "recurrent_dropout"):
+            value = layer.config.get(key)
+            if isinstance(value, int | float) and value > 0:
+                yield Reason("dropout", f"{key.replace('_', ' ')} of {value:g} inside it")
+        if weight.constraint:
+            yield Reason("constraint", f"the constraint {weight.constraint}")
+        normalization = self.next_normalization(layer)
+        if normalization:
+            yield Reason("normalization", f"{normalization} after it")
+        if self.graph.augmentations:
+            classes = ", ".join(self.graph.augmentations)
+            yield Reason("augmentation", f"data augmentation inside the model ({classes})")
+
+    @cached_property
+    def _decay(self) -> tuple[Reason, ...]:
+        """The optimizer's weight decay, if it has had effect or may have had."""
+        training = self.training
+        if training is None or training.weight_decay <= 0:
+            return ()
+        shrinkage = training.shrinkage
+        if shrinkage is not None and shrinkage <= EFFECTIVE_DECAY:
+            return ()
+        text = f"{training.class_name}'s weight decay of {training.weight_decay:g}"
+        if training.steps is not None:
+            text += f" over {training.steps:,} steps"
+        return (Reason("decay", text),)

@@ -1,0 +1,68 @@
+"""What the user knows of the training and no file tells."""
+
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any
+
+from regaudit.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Numbers of the training run, each None where it was not given."""
+
+    train_loss: float | None = None
+    """Loss on the training set by `model.evaluate`, without the penalty."""
+    val_loss: float | None = None
+    """Loss on the validation set by `model.evaluate`, without the penalty."""
+    train_size: int | None = None
+    """Samples in the training set."""
+    val_size: int | None = None
+    """Samples in the validation set."""
+    batch_size: int | None = None
+    """Samples in a training step."""
+    target_variance: float | None = None
+    """Mean squared deviation of the targets from their mean: the yardstick of a squared error."""
+
+    @classmethod
+    def checked(cls, **given: Any) -> "Facts":
+        """Make facts out of what a user gives; names may be spelled with dashes.
+
+        Raises:
+            UsageError: a number that its fact cannot be.
+        """
+        names = {field.name for field in fields(cls)}
+        found = {key.replace("-", "_"): value for key, value in given.items() if value is not None}
+        for name, value in found.items():
+            if name in names:
+                _check(name, value)
+        return cls(**found)
+
+    @property
+    def gap(self) -> float | None:
+        """Validation loss less training loss."""
+        if self.train_loss is None or self.val_loss is None:
+            return None
+        return self.val_loss - self.train_loss
+
+    @property
+    def steps_per_epoch(self) -> float | None:
+        """Training steps in which every sample is seen once."""
+        if self.train_size is None or self.batch_size is None:
+            return None
+        return max(self.train_size / self.batch_size, 1.0)
+
+
+def option(name: str) -> str:
+    """Spell a fact as the command line does: `--train-loss`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _check(name: str, value: Any) -> None:
+    key = name.replace("_", "-")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise UsageError(f"{key} is a finite number, not {value!r}")
+    if name.endswith("_size") and (not isinstance(value, int) or value < 1):
+        raise UsageError(f"{key} is a whole number of samples, not {value!r}")
+    if name == "target_variance" and value <= 0:
+        raise UsageError(f"{key} is above zero, not {value!r}")

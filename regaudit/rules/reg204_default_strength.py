@@ -1,0 +1,86 @@
+"""REG204: a strength of 0.01, which Keras takes when none is given."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isclose
+from typing import ClassVar
+
+from regaudit.advice import suggest
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_regularizers import DEFAULT_STRENGTH
+from regaudit.model import Regularizer, Status
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class DefaultStrength(Rule):
+    about: ClassVar[About] = About(
+        code="REG204",
+        name="default-strength",
+        title="Regularizer with Keras's default strength of 0.01",
+        severity=Severity.WARNING,
+        confidence="medium",
+        what=(
+            "Looks for regularizers in force, of weights and of outputs, with a strength of "
+            'exactly 0.01: that of L1(), L2(), the strings "l1" and "l2" and '
+            "OrthogonalRegularizer()."
+        ),
+        rationale=(
+            "The default is nobody's choice for this model. On 41 small tasks L2(0.01) helped "
+            "and harmed alike: the log test loss changed by -0.014 [-0.251, +0.213], and in 33 % "
+            "of the runs it was worse by over 10 %, against 6 % for L2(0.001)."
+        ),
+        source=(
+            "keras/src/regularizers/regularizers.py: L2.__init__(l2=0.01); the effect was "
+            "measured on the held-out tasks of a benchmark of this project"
+        ),
+        fix=(
+            "Set the strength by name and tune it; start a sweep (x0.1, x1, x10) at the strength "
+            "shown."
+        ),
+        false_positives="A strength of 0.01 that a sweep has found.",
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(16, activation="relu", kernel_regularizer="l2"),
+    keras.layers.Dense(10, activation="softmax", activity_regularizer=keras.regularizers.L1()),
+])
+model.compile("sgd", "sparse_categorical_crossentropy")
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(
+        16, activation="relu", kernel_regularizer=keras.regularizers.L2(0.002)
+    ),
+    keras.layers.Dense(10, activation="softmax"),
+])
+model.compile("sgd", "sparse_categorical_crossentropy")
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        for layer, weight in evidence.regularized():
+            if weight.regularizer and _is_default(weight.regularizer):
+                alike = weight.role in KERNEL_ROLES and not weight.regularizer.l1
+                yield self.item(
+                    weight,
+                    f"{weight.regularizer.class_name} of 0.01, the default",
+                    suggestion=suggest(evidence, layer, weight, peers=False) if alike else None,
+                    penalty=evidence.penalty(weight),
+                )
+        for layer in evidence.model.layers:
+            activity = layer.activity_regularizer
+            if activity and activity.status is Status.IN_FORCE and _is_default(activity):
+                yield self.item(
+                    layer, f"activity regularizer {activity.class_name} of 0.01, the default"
+                )
+
+
+def _is_default(regularizer: Regularizer) -> bool:
+    """Whether a strength is 0.01, also after the float32 that some versions store."""
+    strengths = (regularizer.l1, regularizer.l2, regularizer.config.get("factor"))
+    given = [value for value in strengths if isinstance(value, int | float) and value]
+    return any(isclose(value, DEFAULT_STRENGTH, rel_tol=1e-6) for value in given)

@@ -1,0 +1,116 @@
+"""What a file tells of the training behind it: steps, rates, and what weight decay came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from regaudit.model import Optimizer
+
+ADAPTIVE = frozenset(
+    {
+        "Adadelta",
+        "Adafactor",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "Ftrl",
+        "Lamb",
+        "Lion",
+        "Nadam",
+        "RMSprop",
+    }
+)
+"""Optimizers that scale each step by past gradients, penalties' gradients among them."""
+
+CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the optimizer's configuration and its stored counter tell."""
+
+    class_name: str
+    """Of the optimizer that trains, not of one wrapped around it."""
+    learning_rate: float | None
+    """Today's rate; with a schedule the largest that it gives; None where that is not known."""
+    schedule: str | None
+    """Class of the schedule; None for a constant rate."""
+    weight_decay: float
+    """Decoupled weight decay; zero without."""
+    momentum: float
+    steps: int | None
+    """Training steps taken; None where no counter is stored."""
+    clipping: Mapping[str, float]
+    """`clipnorm`, `global_clipnorm` or `clipvalue`, those that are set."""
+    averages: bool
+    """Whether it keeps a moving average of the weights."""
+
+    @classmethod
+    def of(cls, optimizer: Optimizer | None) -> "Training | None":
+        """Read an optimizer's configuration; None for a model that was not compiled."""
+        if optimizer is None:
+            return None
+        config = optimizer.config
+        rate, schedule = _rate(config.get("learning_rate", config.get("lr")))
+        if schedule is None and _number(config.get("decay")):
+            schedule = "decay"  # Keras 1 and 2: rate / (1 + decay * steps)
+        return cls(
+            class_name=optimizer.class_name,
+            learning_rate=rate,
+            schedule=schedule,
+            weight_decay=_number(config.get("weight_decay")) or 0.0,
+            momentum=_number(config.get("momentum")) or 0.0,
+            steps=optimizer.iterations,
+            clipping={key: v for key in CLIPPING if (v := _number(config.get(key))) is not None},
+            averages=config.get("use_ema") is True,
+        )
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the optimizer is of Adam's kind."""
+        return self.class_name in ADAPTIVE
+
+    @property
+    def shrinkage(self) -> float | None:
+        """S = rate x weight decay x steps: weights without gradient shrank by a factor exp(-S).
+
+        With a schedule, the most that it can be. None where the rate or the steps are not known.
+        """
+        if not self.weight_decay:
+            return 0.0
+        if self.learning_rate is None or self.steps is None:
+            return None
+        return self.learning_rate * self.weight_decay * self.steps
+
+    def penalty_shrinkage(self, strength: float) -> float | None:
+        """Return the same for an L2 penalty under SGD: 2 rate / (1 - momentum) x strength x steps.
+
+        None for adaptive optimizers, which have no such rule, and where numbers are not known.
+        """
+        if self.adaptive or self.momentum >= 1 or self.learning_rate is None or self.steps is None:
+            return None
+        return 2 * self.learning_rate / (1 - self.momentum) * strength * self.steps
+
+
+def _rate(value: Any) -> tuple[float | None, str | None]:
+    """Return the rate, and the class of the schedule if it is one."""
+    if not isinstance(value, Mapping):
+        return _number(value), None
+    name = str(value.get("class_name", "a schedule"))
+    config = value.get("config")
+    config = config if isinstance(config, Mapping) else {}
+    growing = (_number(config.get("m_mul")) or 0.0) > 1  # restarts that climb higher
+    if growing or ">" in str(value.get("registered_name") or name):
+        return None, name
+    keys = ("initial_learning_rate", "warmup_target", "end_learning_rate")
+    values = config.get("values")
+    listed = list(values) if isinstance(values, list) else []
+    rates = [_number(rate) for rate in (*(config.get(key) for key in keys), *listed)]
+    return max((rate for rate in rates if rate is not None), default=None), name
+
+
+def _number(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if usable and abs(value) < 1e300 and isfinite(value) else None
