@@ -9,6 +9,12 @@ GROUP_DEPTH = 64
 OBJECTS = 1_000_000
 """Most HDF5 groups and datasets in one file."""
 
+CALLS = 100_000
+"""Most calls of layers in one model: nested models that call each other multiply."""
+
+OUTPUTS = 1_000
+"""Most outputs of one model, nested ones too: these multiply likewise."""
+
 INFLATION = 1_000
 """Largest ratio of declared to stored bytes, of a dataset or of an archive member."""
 
