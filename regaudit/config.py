@@ -73,9 +73,13 @@ class Config:
     """Where the settings come from."""
 
     @classmethod
-    def default(cls) -> "Config":
-        """The default preset: all rules with their own thresholds."""
-        return _checked({})
+    def default(cls, **flags: Any) -> "Config":
+        """All rules with their own thresholds, but for flags such as `preset` and `train_loss`.
+
+        Raises:
+            UsageError: a flag of no known name or of a wrong value.
+        """
+        return read_config(None, **flags)
 
     def allowing(self, settings: Iterable[str]) -> "Config":
         """Return these settings with limits such as `json_bytes=50_000_000` laid over them.
@@ -120,8 +124,8 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Raises:
         UsageError: it is not TOML, or has an unknown key or a value of the wrong kind.
     """
-    given = {key.replace("_", "-"): value for key, value in flags.items() if value}
-    given |= {key.replace("_", "-"): flags[key] for key in _FACTS if flags.get(key) is not None}
+    unset: tuple[object, ...] = (None, [], ())
+    given = {key.replace("_", "-"): value for key, value in flags.items() if value not in unset}
     config = _checked(given)  # so that a wrong flag is not blamed on the file
     if file is None:
         return config

@@ -14,7 +14,7 @@ from regaudit.keras_layers import (
     LAYERS_OF_KERAS_2,
     NORMALIZATIONS,
     RANDOM_REGULARIZERS,
-    WRAPPED,
+    WRAPPED_OF_KERAS_2,
 )
 from regaudit.model import Layer, Model, Node
 
@@ -144,7 +144,7 @@ class Graph:
 
     def classes(self, node: Node) -> frozenset[str]:
         """Return the classes at a node: of what a wrapper wraps, not of the wrapper."""
-        inside = {layer.class_name for layer in self.layers(node)} - WRAPPED.keys()
+        inside = {layer.class_name for layer in self.layers(node)} - WRAPPED_OF_KERAS_2.keys()
         return frozenset(inside or {node.class_name})
 
     def has_kernels(self, node: Node) -> bool:

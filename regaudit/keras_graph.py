@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
-from regaudit.limits import hold
+from regaudit.limits import allowed, hold
 from regaudit.model import Node, Output
 
 Serialized = Mapping[str, Any]
@@ -47,7 +48,11 @@ def graph(model: Serialized) -> tuple[tuple[Node, ...], tuple[Output, ...]]:
     """
     walk = _Walk()
     walk.model(model, "", "", ())
-    return tuple(walk.nodes), tuple(_named_outputs(model))
+    return tuple(walk.nodes), tuple(_named_outputs(model, walk.known))
+
+
+_Known = dict[int, tuple[Output, ...]]
+"""Outputs of models, by the identity of their configuration; paths are below the model."""
 
 
 class _Reference(NamedTuple):
@@ -64,6 +69,7 @@ class _Walk:
 
     nodes: list[Node] = field(default_factory=list)
     calls: int = 0
+    known: _Known = field(default_factory=dict)
 
     def model(self, model: Serialized, path: str, called: str, feeding: tuple[str, ...]) -> None:
         """Take in the nodes of a model that is called on the outputs of `feeding`.
@@ -78,7 +84,7 @@ class _Walk:
         if "input_layers" not in config_of(model):
             for layer in layers:
                 self.call(layer, path, called, feeding)
-                feeding = _outputs_at(layer, path + name_of(layer))
+                feeding = _outputs_at(layer, path + name_of(layer), self.known)
             return
         by_name = {name_of(layer): layer for layer in layers}
         inputs = [found.layer for found in _references(config_of(model).get("input_layers"))]
@@ -89,7 +95,7 @@ class _Walk:
                     output
                     for source in sources
                     if source.layer in by_name
-                    for output in _outputs_of(source, by_name[source.layer], path)
+                    for output in _outputs_of(source, by_name[source.layer], path, self.known)
                 )
                 if layer.get("class_name") == "InputLayer":
                     place = inputs.index(name) if name in inputs else -1
@@ -102,7 +108,7 @@ class _Walk:
     ) -> None:
         """Take in one call of a layer, or of a model with all that is inside."""
         self.calls += 1
-        hold("objects", self.calls, "the graph of the model has more than", "calls")
+        hold("calls", self.calls, "the graph of the model has more than", "calls")
         name = name_of(layer)
         path, called = path + _numbered(name, index), called + name
         inner = wrapped_model(layer)
@@ -127,15 +133,16 @@ def _numbered(name: str, call: int) -> str:
     return f"{name}@{call + 1}" if call else name
 
 
-def _outputs_of(reference: _Reference, layer: Serialized, path: str) -> tuple[str, ...]:
-    """Return the nodes that make a tensor: one, unless its place among several is not known."""
+def _outputs_of(
+    reference: _Reference, layer: Serialized, path: str, known: _Known
+) -> tuple[str, ...]:
+    """Return the node that makes a tensor; none for a model without outputs."""
     calls, index = _calls(layer), reference.call
     if (layers_of(layer) or wrapped_model(layer)) and _is_old_style(layer):
         index -= 1  # Keras 1 and 2 count the making of a model as its first call
     index = min(max(index, 0), len(calls) - 1)
-    outputs = _outputs_at(layer, path + _numbered(name_of(layer), index))
-    several = len(outputs) > 1 and reference.tensor < len(outputs)
-    return (outputs[reference.tensor],) if several else outputs
+    outputs = _outputs_at(layer, path + _numbered(name_of(layer), index), known)
+    return outputs[-1:] if reference.tensor >= len(outputs) else (outputs[reference.tensor],)
 
 
 def _is_old_style(layer: Serialized) -> bool:
@@ -144,26 +151,30 @@ def _is_old_style(layer: Serialized) -> bool:
     return isinstance(inbound, list) and bool(inbound) and isinstance(inbound[0], list)
 
 
-def _outputs_at(layer: Serialized, path: str) -> tuple[str, ...]:
+def _outputs_at(layer: Serialized, path: str, known: _Known) -> tuple[str, ...]:
     inner = wrapped_model(layer)
     if inner is not None:
-        return _outputs(inner, f"{path}/{name_of(inner)}/")
-    return _outputs(layer, f"{path}/") if layers_of(layer) else (path,)
+        return _outputs(inner, f"{path}/{name_of(inner)}/", known)
+    return _outputs(layer, f"{path}/", known) if layers_of(layer) else (path,)
 
 
-def _outputs(model: Serialized, prefix: str) -> tuple[str, ...]:
+def _outputs(model: Serialized, prefix: str, known: _Known) -> tuple[str, ...]:
     """Return the paths of the nodes whose outputs are those of the model, in their order."""
-    return tuple(output.path for output in _named_outputs(model, prefix))
+    if id(model) not in known:
+        found = tuple(islice(_named_outputs(model, known), allowed().outputs + 1))
+        hold("outputs", len(found), "a model inside the model has more than", "outputs")
+        known[id(model)] = found
+    return tuple(prefix + output.path for output in known[id(model)])
 
 
-def _named_outputs(model: Serialized, prefix: str = "") -> Iterator[Output]:
+def _named_outputs(model: Serialized, known: _Known) -> Iterator[Output]:
     """Yield the outputs of a model, each by the name of its layer or by its key."""
     layers = layers_of(model)
     if not layers:
         return
     if "input_layers" not in config_of(model):
         name = name_of(layers[-1])
-        yield from (Output(name, path) for path in _outputs_at(layers[-1], prefix + name))
+        yield from (Output(name, path) for path in _outputs_at(layers[-1], name, known))
         return
     by_name = {name_of(layer): layer for layer in layers}
     listed = config_of(model).get("output_layers")
@@ -171,7 +182,7 @@ def _named_outputs(model: Serialized, prefix: str = "") -> Iterator[Output]:
     for key, value in keyed.items():
         for reference in _references(value):
             if reference.layer in by_name:
-                for path in _outputs_of(reference, by_name[reference.layer], prefix):
+                for path in _outputs_of(reference, by_name[reference.layer], "", known):
                     yield Output(str(key) or reference.layer, path)
 
 

@@ -34,6 +34,10 @@ class Limits:
     """Most layers of one model."""
     layer_depth: int = 100
     """Deepest nesting of models and wrappers."""
+    calls: int = 100_000
+    """Most calls of layers in one model: nested models that call each other multiply."""
+    outputs: int = 1_000
+    """Most outputs of one model, nested ones too: these multiply likewise."""
     group_depth: int = 64
     """Deepest nesting of HDF5 groups."""
     objects: int = 200_000

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from rule_values import evidence, kernel, layer
 
+from regaudit import keras_graph
 from regaudit.auditing import recognize
+from regaudit.errors import UnsafeFileError
 from regaudit.graph import Graph
 from regaudit.model import Node
 
@@ -180,6 +182,21 @@ def test_a_layer_that_shares_its_kernel_ends_a_walk():
     graph = evidence(first, shared, layer("d", "Dropout"), out).graph
     assert paths(graph.next_kernels(first)) == {"shared"}
     assert not graph.noise_after(first)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_nested_models_that_multiply_end(times):
+    layers = [{"class_name": "Dense", "config": {"name": "m"}, "inbound_nodes": []}]
+    for _ in range(40):
+        ends = [["m", 0, 0], ["m", 1, 1]]
+        config = {"name": "m", "layers": layers, "input_layers": [], "output_layers": ends}
+        calls = [[["m", 0, 0, {}]]] * times
+        layers = [{"class_name": "Functional", "config": config, "inbound_nodes": calls}]
+    if times == 1:
+        assert len(keras_graph.graph(layers[0])[0]) == 1
+    else:
+        with pytest.raises(UnsafeFileError, match="calls"):
+            keras_graph.graph(layers[0])
 
 
 def test_cycles_of_hostile_files_end():
