@@ -164,14 +164,14 @@ class Join:
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
         slots = slots_of(class_name, config, self.dialect)
-        mode = quantization(config, slots, place.stored)
+        mode = quantization(serialized, slots, place.stored)
         if mode:
-            slots = quantized(slots, mode, grouped=has_zero_points(slots, place.stored))
+            slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
         trainable = self._trainable(serialized, place)
         trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
         weights = self._fill(slots, serialized, path, place, trainable)
-        if mode in {"int8", "int4"}:
-            weights, skipped = scaled_back(weights, slots, config, mode, self.tensors)
+        if mode and mode != "float8":
+            weights, skipped = scaled_back(weights, slots, serialized, mode, self.tensors)
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
 
