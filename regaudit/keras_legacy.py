@@ -156,13 +156,17 @@ class LegacyJoin:
     def unattributed(self, group: str, stored: Stored, reason: str) -> None:
         """Take in a group that no layer of the configuration claims: by its names alone."""
         found: dict[str, list[tuple[Slot, str, Tensor]]] = {}
+        taken: set[str] = set()
         for text, (stored_path, tensor) in stored.items():
             name = StoredName.of(text, keras_1_names=self.dialect.keras_1)
             path = relative_path(group, name.owner)
             first, same = self.by_name.setdefault(text, (f"{path}/{name.role}", tensor))
             if same is not tensor and not self.dialect.keras_2 and _equal(same, tensor):
-                path = group  # Keras 3 names a variable by its path, wherever it is stored
+                # Keras 3 names a variable by its path, wherever it is stored.
+                own = f"{group}/{name.role}" not in taken
+                path = group if own else f"{group}/{name.owner[-1]}"
                 self.shared[stored_path] = first
+            taken.add(f"{path}/{name.role}")
             found.setdefault(path, []).append((_extra_slot(name), stored_path, tensor))
         for path, weights in found.items():
             self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
