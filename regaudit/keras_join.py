@@ -21,7 +21,14 @@ from regaudit.keras_layers import (
     slots_of,
 )
 from regaudit.keras_quantization import has_zero_points, quantization, quantized, scaled_back
-from regaudit.keras_weights import activity_unknown, is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_weights import (
+    activity_skip,
+    activity_unknown,
+    is_custom,
+    make_layer,
+    make_weight,
+    own_flag,
+)
 from regaudit.limits import LAYER_DEPTH
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
@@ -78,12 +85,7 @@ class Join:
         self.visit(model, _Place(stored=stored, root=True))
         self.sweep(stored)
         if self.activity_unknown:
-            count = len(self.activity_unknown)
-            reason = (
-                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
-                "store them; save the model again with Keras 3.4 or later"
-            )
-            self.skipped.append(Skip("(model)", reason))
+            self.skipped.append(activity_skip(self.activity_unknown))
 
     def visit(self, serialized: Serialized, place: _Place) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""

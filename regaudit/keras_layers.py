@@ -276,6 +276,7 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "CuDNNLSTM": _cell(4),
     "CuDNNGRU": _cell(3),
     "ConvLSTM2DCell": _cell(4),
+    "ConvLSTMCell": _cell(4),
     "SyncBatchNormalization": LAYERS["BatchNormalization"],
     "Convolution1D": DENSE,
     "Convolution2D": DENSE,

@@ -15,7 +15,7 @@ from regaudit.keras_layers import Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
 from regaudit.keras_plan import Place, Planned, Planner, members
 from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
-from regaudit.keras_weights import activity_unknown, make_layer, make_weight
+from regaudit.keras_weights import activity_skip, activity_unknown, make_layer, make_weight
 from regaudit.limits import LAYER_DEPTH
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor
@@ -51,12 +51,7 @@ class LegacyJoin:
         for name, stored in left.items():
             self.unattributed(name, stored, _UNCLAIMED)
         if self.activity_unknown:
-            count = len(self.activity_unknown)
-            reason = (
-                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
-                "store them; save the model again with Keras 3.4 or later"
-            )
-            self.skipped.append(Skip("(model)", reason))
+            self.skipped.append(activity_skip(self.activity_unknown))
 
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Place) -> None:
         """Give each layer of a model the group of its name."""
