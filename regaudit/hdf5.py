@@ -422,6 +422,7 @@ class _Window(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         wanted = max(min(len(view), self._size - self._at), 0)
         self._stream.seek(self._offset + self._at)
+        # The stub of BinaryIO leaves `readinto` out; every file opened in binary mode has it.
         count = self._stream.readinto(view[:wanted])  # type: ignore[attr-defined]
         self._at += count
         return int(count)

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from regaudit.keras_graph import Serialized, config_of
-from regaudit.keras_layers import Slot, last_axis
-from regaudit.tensor import UnitView
+from regaudit.keras_layers import Slot, first_axis, last_axis
 
 _LETTERS = {"W": "kernel", "U": "recurrent", "b": "bias"}
 _ROLES = {
@@ -70,13 +69,4 @@ def gate_slot(slot: Slot, gate: str) -> Slot:
 
 def outputs_first(slot: Slot) -> Slot:
     """Return the slot of a kernel in Theano's order, where outputs come first."""
-    return replace(slot, units=_first_axis)
-
-
-def _first_axis(shape: tuple[int, ...], _config: Mapping[str, Any]) -> UnitView | None:
-    if len(shape) < 2:
-        return None
-    inner = 1
-    for dimension in shape[1:]:
-        inner *= dimension
-    return UnitView(1, shape[0], inner)
+    return replace(slot, units=first_axis)

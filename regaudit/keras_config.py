@@ -13,7 +13,7 @@ from regaudit.keras_groups import variables_of
 from regaudit.keras_join import UNCLAIMED, Join
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import hold
-from regaudit.model import Model, Optimizer, Skip
+from regaudit.model import Layer, Model, Optimizer, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
 NO_CONFIGURATION = (
@@ -107,24 +107,65 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
         raise UnreadableModelError("config.json holds no Keras model: it names no class")
     version = _text(metadata.get("keras_version"))
     dialect = Dialect.of(version)
-    join = Join(dialect, root_frozen=_freezes_all(config) and not dialect.keras_2)
+    join = Join(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
     join.walk(config, stored)
     compiled = config.get("compile_config")
     compiled = compiled if isinstance(compiled, Mapping) else {}
-    nodes, outputs = graph(config)
-    model = Model(
-        name=name_of(config),
-        class_name=class_name_of(config),
-        layers=tuple(join.layers),
+    model = make_model(
+        config,
+        join.layers,
         keras_version=version,
         saved_at=_text(metadata.get("date_saved")),
-        optimizer=_optimizer(compiled.get("optimizer"), stored),
+        optimizer=compiled.get("optimizer"),
+        iterations=_iterations(stored.groups.get("optimizer")),
         loss=compiled.get("loss"),
         loss_weights=compiled.get("loss_weights"),
+    )
+    return Description(model, join.tensors, tuple(join.skipped))
+
+
+def make_model(
+    serialized: Serialized,
+    layers: list[Layer],
+    *,
+    keras_version: str | None,
+    saved_at: str | None = None,
+    optimizer: Any = None,
+    iterations: int | None = None,
+    loss: Any = None,
+    loss_weights: Any = None,
+) -> Model:
+    """Make the model out of its configuration and the layers found in the file.
+
+    Args:
+        serialized: the root of the configuration.
+        layers: of the model, with their weights.
+        keras_version: that saved the file.
+        saved_at: when.
+        optimizer: as serialized, if at all.
+        iterations: steps that the optimizer has counted.
+        loss: as stored.
+        loss_weights: of the outputs, as stored.
+
+    Raises:
+        UnsafeFileError: models are nested too deeply.
+    """
+    try:
+        nodes, outputs = graph(serialized)
+    except RecursionError as error:
+        raise UnsafeFileError("layers are nested too deeply") from error
+    return Model(
+        name=name_of(serialized),
+        class_name=class_name_of(serialized),
+        layers=tuple(layers),
+        keras_version=keras_version,
+        saved_at=saved_at,
+        optimizer=_optimizer(optimizer, iterations),
+        loss=loss,
+        loss_weights=loss_weights,
         nodes=nodes,
         outputs=outputs,
     )
-    return Description(model, join.tensors, tuple(join.skipped))
 
 
 def shards_of(index: Serialized) -> list[str]:
@@ -161,27 +202,29 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
     return Description(model, join.tensors, (Skip("(model)", NO_CONFIGURATION), *unreadable))
 
 
-def _optimizer(serialized: Any, stored: TensorGroup) -> Optimizer | None:
+def _optimizer(serialized: Any, iterations: int | None) -> Optimizer | None:
     if not isinstance(serialized, Mapping):
         return None
-    group = stored.groups.get("optimizer")
     config = config_of(serialized)
     inner = config.get("inner_optimizer")
     if isinstance(inner, Mapping):  # LossScaleOptimizer only wraps the one that trains
         serialized, config = inner, config_of(inner)
-        group = group.groups.get("inner_optimizer") if group else None
-    return Optimizer(str(serialized.get("class_name", "")), config, _iterations(group))
+    if "lr" in config and "learning_rate" not in config:  # as Keras 1 and 2 abbreviated it
+        config = {**config, "learning_rate": config["lr"]}
+    class_name = str(serialized.get("class_name", "")).removeprefix("Custom>")
+    return Optimizer(class_name, config, iterations)
 
 
 def _iterations(group: TensorGroup | None) -> int | None:
     """The optimizer's first variable counts its steps."""
+    group = group.groups.get("inner_optimizer", group) if group else None
     counter = dict(variables_of(group)).get("0")
     if counter is None or counter.shape != () or counter.dtype.kind not in "iu":
         return None
     return int(next(counter.blocks())[0])
 
 
-def _freezes_all(root: Serialized) -> bool:
+def freezes_all(root: Serialized) -> bool:
     """A loaded Functional model applies its own flag to everything; a Sequential ignores it."""
     return "input_layers" in config_of(root) and not own_flag(root)
 

@@ -20,7 +20,14 @@ from regaudit.keras_layers import (
     slots_of,
 )
 from regaudit.keras_quantization import has_zero_points, quantization, quantized, scaled_back
-from regaudit.keras_weights import activity_unknown, is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_weights import (
+    activity_skip,
+    activity_unknown,
+    is_custom,
+    make_layer,
+    make_weight,
+    own_flag,
+)
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
@@ -77,12 +84,7 @@ class Join:
         self.visit(model, _Place(stored=stored, root=True))
         self.sweep(stored)
         if self.activity_unknown:
-            count = len(self.activity_unknown)
-            reason = (
-                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
-                "store them; save the model again with Keras 3.4 or later"
-            )
-            self.skipped.append(Skip("(model)", reason))
+            self.skipped.append(activity_skip(self.activity_unknown))
 
     def visit(self, serialized: Serialized, place: _Place) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
@@ -162,14 +164,14 @@ class Join:
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
         slots = slots_of(class_name, config, self.dialect)
-        mode = quantization(config, slots, place.stored)
+        mode = quantization(serialized, slots, place.stored)
         if mode:
-            slots = quantized(slots, mode, grouped=has_zero_points(slots, place.stored))
+            slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
         trainable = self._trainable(serialized, place)
         trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
         weights = self._fill(slots, serialized, path, place, trainable)
-        if mode in {"int8", "int4"}:
-            weights, skipped = scaled_back(weights, slots, config, mode, self.tensors)
+        if mode and mode != "float8":
+            weights, skipped = scaled_back(weights, slots, serialized, mode, self.tensors)
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
 

@@ -3,10 +3,11 @@
 Checked against real Keras by `fixtures/roles.py`, layer by layer and option by option.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from regaudit.keras_dialect import Dialect
 from regaudit.tensor import UnitView
@@ -50,6 +51,11 @@ def last_axis(shape: Shape, _config: Config) -> UnitView | None:
     return _view(shape, len(shape) - 1, len(shape) - 1) if len(shape) > 1 else None
 
 
+def first_axis(shape: Shape, _config: Config) -> UnitView | None:
+    """Outputs along the first axis: kernels in Theano's order, and those that GPTQ stores."""
+    return _view(shape, 0, 0) if len(shape) > 1 else None
+
+
 def _last_two_axes(shape: Shape, _config: Config) -> UnitView | None:
     """Outputs are channel times multiplier: depthwise kernels; heads times size: attention."""
     if len(shape) < 3:
@@ -73,15 +79,34 @@ def _gates(count: int) -> Callable[[Shape, Config], UnitView | None]:
     return units
 
 
+class Equation(NamedTuple):
+    """The three terms of an EinsumDense's equation, without dots."""
+
+    inputs: str
+    kernel: str
+    outputs: str
+    elided_first: bool
+    """Whether the dots stood before the other axes."""
+
+
+def equation_of(config: Config) -> Equation | None:
+    """Return the equation of an EinsumDense; None for other layers."""
+    text = config.get("equation")
+    found = re.fullmatch(r"([^,>]+),([^,>]+)->([^,>]+)", text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    terms = [re.sub(r"[\s.]", "", term) for term in found.groups()]
+    return Equation(terms[0], terms[1], terms[2], found[1].lstrip().startswith("."))
+
+
 def _einsum(shape: Shape, config: Config) -> UnitView | None:
     """Outputs are the kernel's letters that the input lacks, if they stand side by side."""
-    equation = config.get("equation")
-    if not isinstance(equation, str) or equation.count(",") != 1:
+    equation = equation_of(config)
+    if equation is None:
         return None
-    inputs, rest = equation.split(",")
-    kernel = rest.split("->")[0]
-    axes = [axis for axis, letter in enumerate(kernel) if letter not in inputs]
-    if len(kernel) != len(shape) or not axes or axes != list(range(axes[0], axes[-1] + 1)):
+    axes = [axis for axis, x in enumerate(equation.kernel) if x not in equation.inputs]
+    beside = bool(axes) and axes == list(range(axes[0], axes[-1] + 1))
+    if len(equation.kernel) != len(shape) or not beside:
         return None
     return _view(shape, axes[0], axes[-1])
 
@@ -251,6 +276,7 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "CuDNNLSTM": _cell(4),
     "CuDNNGRU": _cell(3),
     "ConvLSTM2DCell": _cell(4),
+    "ConvLSTMCell": _cell(4),
     "SyncBatchNormalization": LAYERS["BatchNormalization"],
     "Convolution1D": DENSE,
     "Convolution2D": DENSE,

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from regaudit import keras_1
-from regaudit.dequantized import MATRICES, dequantized
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_layers import Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
 from regaudit.keras_plan import Place, Planned, Planner, members
-from regaudit.keras_quantization import quantized
-from regaudit.keras_weights import activity_unknown, make_layer, make_weight
+from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
+from regaudit.keras_weights import activity_skip, activity_unknown, make_layer, make_weight
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor
@@ -51,12 +50,7 @@ class LegacyJoin:
         for name, stored in left.items():
             self.unattributed(name, stored, _UNCLAIMED)
         if self.activity_unknown:
-            count = len(self.activity_unknown)
-            reason = (
-                f"activity regularizers of {count} layers are unknown: Keras 3.0 to 3.3 did not "
-                "store them; save the model again with Keras 3.4 or later"
-            )
-            self.skipped.append(Skip("(model)", reason))
+            self.skipped.append(activity_skip(self.activity_unknown))
 
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Place) -> None:
         """Give each layer of a model the group of its name."""
@@ -121,38 +115,21 @@ class LegacyJoin:
             dialect=self.dialect,
         )
 
-    def _scaled_back(self, planned: Planned, weight: Weight) -> Weight:
-        """Measure a quantized weight as the numbers it stands for."""
-        if weight.role not in MATRICES:
-            return weight
-        config, sublayer = config_of(planned.serialized), weight.path.rpartition("/")[0]
-        siblings = {
-            other.role: self.tensors[other.stored_path]
-            for other in planned.weights
-            if other.path.rpartition("/")[0] == sublayer
-        }
-        tensor = dequantized(weight.role, siblings, planned.mode, config)
-        if tensor is None:
-            reason = (
-                f"{planned.mode} in a layout that cannot be scaled back: the codes are measured"
-            )
-            self.skipped.append(Skip(weight.path, reason))
-            return weight
-        self.tensors[weight.stored_path] = tensor
-        slot = next(slot for slot in planned.slots if slot.role == weight.role)
-        return replace(weight, units=slot.units(tensor.shape, config))
-
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and say what the file cannot tell of it."""
         if not planned.certain and not planned.weights:
             return
         known = planned.known or not planned.weights
-        if planned.mode:
-            planned.weights = [self._scaled_back(planned, weight) for weight in planned.weights]
+        weights = tuple(planned.weights)
+        if planned.mode and planned.mode != "float8":
+            weights, skipped = scaled_back(
+                weights, planned.slots, planned.serialized, planned.mode, self.tensors
+            )
+            self.skipped += skipped
         layer = make_layer(
             planned.serialized,
             planned.path,
-            tuple(planned.weights),
+            weights,
             dialect=self.dialect,
             slots=planned.slots,
             known=known,
@@ -172,13 +149,17 @@ class LegacyJoin:
     def unattributed(self, group: str, stored: Stored, reason: str) -> None:
         """Take in a group that no layer of the configuration claims: by its names alone."""
         found: dict[str, list[tuple[Slot, str, Tensor]]] = {}
+        taken: set[str] = set()
         for text, (stored_path, tensor) in stored.items():
             name = StoredName.of(text, keras_1_names=self.dialect.keras_1)
             path = relative_path(group, name.owner)
             first, same = self.by_name.setdefault(text, (f"{path}/{name.role}", tensor))
             if same is not tensor and not self.dialect.keras_2 and _equal(same, tensor):
-                path = group  # Keras 3 names a variable by its path, wherever it is stored
+                # Keras 3 names a variable by its path, wherever it is stored.
+                own = f"{group}/{name.role}" not in taken
+                path = group if own else f"{group}/{name.owner[-1]}"
                 self.shared[stored_path] = first
+            taken.add(f"{path}/{name.role}")
             found.setdefault(path, []).append((_extra_slot(name), stored_path, tensor))
         for path, weights in found.items():
             self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
@@ -215,15 +196,28 @@ def _names(layers: list[Serialized], groups: list[str]) -> list[str]:
 
 def _quantize(planned: Planned, stored: Stored) -> None:
     """Give a quantized layer the slots of its scales."""
-    if not planned.slots or not any(tensor.dtype.name == "int8" for _, tensor in stored.values()):
+    if not planned.slots or not any(t.dtype.kind in "iu" for _, t in stored.values()):
         return
-    policy = config_of(planned.serialized).get("dtype")
-    inner = config_of(policy) if isinstance(policy, Mapping) else {}
-    name = str(inner.get("mode") or inner.get("name") or policy)
-    planned.mode = next((mode for mode in ("int8", "int4") if name.startswith(mode)), "")
+    planned.mode = policy_mode(planned.serialized) or _mode_of_attention(planned, stored)
     if planned.mode:
         grouped = any(name.endswith(("_zero", "_zero:0")) for name in stored)
         planned.slots = quantized(planned.slots, planned.mode, grouped=grouped)
+
+
+def _mode_of_attention(planned: Planned, stored: Stored) -> str:
+    """Return the mode of projections, whose policies are in no file, by their kernels."""
+    kernels: dict[str, Tensor | None] = {}
+    for slot in planned.slots:
+        ending = f"{name_of(planned.serialized)}/{slot.below}/{slot.role}"
+        for name, (_, tensor) in stored.items():
+            if slot.below and slot.role == "kernel" and f"/{name}".endswith(f"/{ending}"):
+                kernels[slot.at] = tensor
+    dtypes = {tensor.dtype.name for tensor in kernels.values() if tensor is not None}
+    if "uint8" in dtypes:
+        return "awq" if any(name.endswith("/awq_scales") for name in stored) else "gptq"
+    if "int8" not in dtypes:
+        return ""
+    return "int4" if packs_attention(planned.serialized, kernels) else "int8"
 
 
 def _rank(planned: Planned, slot: Slot) -> int:

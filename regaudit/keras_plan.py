@@ -5,7 +5,7 @@ which names may stand before the role: Keras 2 leaves out those of wrapped layer
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from regaudit import keras_1
@@ -113,6 +113,8 @@ class Planner:
         if class_name == "SpectralNormalization":  # the kernel is stored with the layer inside
             return (Slot("vector_u", trainable=False),)
         kept = tuple(slot for slot in slots if slot.when(config))
+        if config.get("lora_rank") and not self.dialect.keras_2:
+            kept = (*kept, *_adapters(kept))
         if self.dialect.keras_1 and config.get("dim_ordering") == "th":
             return tuple(
                 keras_1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
@@ -145,6 +147,14 @@ class Planner:
         class_name = str(layer.get("class_name"))
         slots = all_slots(class_name, keras_2=self.dialect.keras_2)
         return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
+
+
+def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:
+    """Yield the slots of LoRA's factors, which no other kind of file keeps apart."""
+    for slot in slots:
+        if slot.role in {"kernel", "embeddings"}:
+            for factor in "ab":
+                yield replace(slot, role=f"lora_{slot.role}_{factor}", units=lambda _s, _c: None)
 
 
 def members(model: Serialized) -> list[Serialized]:

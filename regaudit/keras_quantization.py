@@ -1,12 +1,12 @@
-"""Quantized layers: in which mode, what else they store, and what their codes stand for."""
+"""Quantized layers: in which mode, and what they store besides their own weights."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from regaudit.dequantized import MATRICES, dequantized
+from regaudit.keras_codes import MATRICES, OUTPUTS_FIRST, Codes, heads_of
 from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_groups import variables_of
-from regaudit.keras_layers import Slot
+from regaudit.keras_layers import Slot, first_axis, last_axis
 from regaudit.model import Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
 
@@ -17,31 +17,66 @@ FLOAT8_ROLES = tuple(
 )
 """What a float8 layer stores besides its own weights."""
 
+_MODES = ("int8", "int4", "float8", "gptq", "awq")
+_INTEGERS = {"int8", "uint8"}
 
-def quantization(config: Serialized, slots: tuple[Slot, ...], group: TensorGroup | None) -> str:
+
+def quantization(serialized: Serialized, slots: tuple[Slot, ...], group: TensorGroup | None) -> str:
     """The mode a layer was quantized in: by its dtype policy, else by what is stored."""
-    policy = config.get("dtype")
+    mode = policy_mode(serialized)
+    if mode:
+        return mode
+    own, stored = _first_sublayer(slots, group)
+    if any(tensor.dtype.name == "uint8" for _, tensor in stored):
+        floats = sum(tensor.dtype.kind == "f" for _, tensor in stored)
+        return "awq" if floats == len(own) + 2 else "gptq"
+    if stored and stored[0][1].dtype.name == "int8":
+        kernels = {slot.at: _first_of(slot.at, group) for slot in slots if slot.at}
+        return "int4" if packs_attention(serialized, kernels) else "int8"
+    return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""
+
+
+def policy_mode(serialized: Serialized) -> str:
+    """Return the mode that a layer's dtype policy names; empty if it names none."""
+    policy = config_of(serialized).get("dtype")
     name = policy if isinstance(policy, str) else ""
     if isinstance(policy, Mapping):
         inner = config_of(policy)
         name = str(inner.get("mode") or inner.get("name") or "")
         if policy.get("class_name") == "QuantizedFloat8DTypePolicy":
             name = "float8"
-    for mode in ("int8", "int4", "float8"):
-        if name.startswith(mode):
-            return mode
-    own, stored = _first_sublayer(slots, group)
-    if stored and stored[0][1].dtype.name == "int8":
-        # Attention's projections have three axes, but two once they are packed.
-        return "int4" if slots[0].at and len(stored[0][1].shape) == 2 else "int8"
-    return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""
+    return next((mode for mode in _MODES if name.startswith(mode)), "")
 
 
-def has_zero_points(slots: tuple[Slot, ...], group: TensorGroup | None) -> bool:
-    """Whether int4 was quantized in groups: then zero points follow the scales."""
+def packs_attention(serialized: Serialized, kernels: Mapping[str, Tensor | None]) -> bool:
+    """Whether the projections of an attention layer are packed: no policy of theirs is in a file.
+
+    Args:
+        serialized: the attention layer.
+        kernels: of its projections, by attribute.
+    """
+    shapes = {at.strip("_"): kernel.shape for at, kernel in kernels.items() if kernel is not None}
+    if any(len(shape) == 2 for shape in shapes.values()):  # three axes, until packed as a matrix
+        return True
+    heads = heads_of(config_of(serialized))
+    output = shapes.get("output_dense")
+    if output and isinstance(heads, int) and heads > 1:
+        return output[0] == -(-heads // 2)
+    query = shapes.get("query_dense")
+    if query is None or not output or config_of(serialized).get("output_shape") is not None:
+        return False
+    return query[0] == -(-output[-1] // 2) and output[-1] > 1  # as wide as the input, by default
+
+
+def has_zero_points(slots: tuple[Slot, ...], mode: str, group: TensorGroup | None) -> bool:
+    """Whether zero points follow the scales.
+
+    They do where int4 was quantized in groups. GPTQ and AWQ always have them, but Keras 3.14 and
+    3.15 do not store them.
+    """
     own, stored = _first_sublayer(slots, group)
-    matrices = sum(slot.role in MATRICES for slot in own)
-    return len(stored) > len(own) + matrices
+    beside = {"gptq": 2, "awq": 3}.get(mode, sum(slot.role in MATRICES for slot in own))
+    return len(stored) > len(own) + beside
 
 
 def _first_sublayer(
@@ -57,11 +92,18 @@ def _first_sublayer(
     return [slot for slot in slots if slot.at == at], variables_of(group)
 
 
-def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slot, ...]:
-    """The slots of a layer after `quantize(mode)`: scales and, for grouped int4, zero points.
+def _first_of(at: str, group: TensorGroup | None) -> Tensor | None:
+    """Return the first variable of a sublayer."""
+    return next(
+        (tensor for _, tensor in variables_of(group.groups.get(at) if group else None)), None
+    )
 
-    Int8 and int4 kernels are constants that no regularizer governs; a float8 kernel stays float32
-    and regularized. Measured on Keras 3.15; the order is the same for every layer that can be
+
+def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slot, ...]:
+    """The slots of a layer after `quantize(mode)`: scales and, where codes have them, zero points.
+
+    Integer kernels are constants that no regularizer governs; a float8 kernel stays float32 and
+    regularized. Measured on Keras 3.15; the order is the same for every layer that can be
     quantized.
     """
     result: list[Slot] = []
@@ -69,29 +111,52 @@ def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slo
         own = [slot for slot in slots if slot.at == at]
         if mode == "float8":
             result += [*own, *(Slot(role, at=at, below=own[0].below) for role in FLOAT8_ROLES)]
-            continue
-        embedding = any(slot.role.endswith("embeddings") for slot in own)
-        scales: list[Slot] = []
-        for slot in own:
-            if slot.role not in MATRICES:
-                result.append(slot)
-                continue
-            result.append(replace(slot, trainable=False))
-            names = [f"{slot.role}_scale"]
-            if grouped:
-                names.append(f"{slot.role}_zero")
-                if slot.role != "reverse_embeddings":
-                    names.append("g_idx")
-            made = [Slot(name, at=at, below=slot.below, trainable=False) for name in names]
-            (result if embedding else scales).extend(made)
-        result.extend(scales)
+        elif mode in OUTPUTS_FIRST:
+            own.sort(key=lambda slot: slot.role in MATRICES)  # the bias comes first
+            result += map(_constant, own)
+            dense = own[-1].units is last_axis and not at
+            beside = {
+                "kernel_scale": True,
+                "kernel_zero" if dense else "zero_point": grouped,
+                "awq_scales": mode == "awq",
+                "g_idx": True,
+            }
+            below = own[-1].below
+            result += [
+                Slot(role, at=at, below=below, trainable=False) for role in beside if beside[role]
+            ]
+        else:
+            result += _with_scales(own, grouped=grouped)
     return tuple(result)
+
+
+def _with_scales(own: list[Slot], *, grouped: bool) -> list[Slot]:
+    """Add to the slots of one layer or sublayer what integers need beside them."""
+    result: list[Slot] = []
+    scales: list[Slot] = []
+    embedding = any(slot.role.endswith("embeddings") for slot in own)
+    for slot in own:
+        result.append(_constant(slot))
+        if slot.role not in MATRICES:
+            continue
+        names = [f"{slot.role}_scale"]
+        if grouped:
+            names.append(f"{slot.role}_zero")
+            if slot.role != "reverse_embeddings":
+                names.append("g_idx")
+        made = [Slot(name, at=slot.at, below=slot.below, trainable=False) for name in names]
+        (result if embedding else scales).extend(made)
+    return [*result, *scales]
+
+
+def _constant(slot: Slot) -> Slot:
+    return replace(slot, trainable=False) if slot.role in MATRICES else slot
 
 
 def scaled_back(
     weights: tuple[Weight, ...],
     slots: tuple[Slot, ...],
-    config: Serialized,
+    serialized: Serialized,
     mode: str,
     tensors: dict[str, Tensor],
 ) -> tuple[tuple[Weight, ...], list[Skip]]:
@@ -100,8 +165,8 @@ def scaled_back(
     Args:
         weights: of one layer.
         slots: of the layer.
-        config: of the layer.
-        mode: `int8` or `int4`.
+        serialized: the layer.
+        mode: one in which weights are integers.
         tensors: by stored path; those of quantized weights are replaced.
 
     Returns:
@@ -109,22 +174,26 @@ def scaled_back(
     """
     result, skipped = [], []
     for weight in weights:
-        if weight.role not in MATRICES:
+        if weight.role not in MATRICES or weight.dtype not in _INTEGERS:
             result.append(weight)
             continue
-        sublayer = weight.path.rpartition("/")[0]
+        sublayer, _, role = weight.path.rpartition("/")
         siblings = {
             other.role: tensors[other.stored_path]
             for other in weights
             if other.path.rpartition("/")[0] == sublayer
         }
-        tensor = dequantized(weight.role, siblings, mode, config)
+        slot = next(s for s in slots if s.role == role and sublayer.endswith(s.below))
+        codes = Codes(role, mode, siblings, serialized, slot.at)
+        tensor = codes.dequantized()
         if tensor is None:
-            reason = f"{mode} in a layout that cannot be scaled back: the codes are measured"
+            why = "without its zero points" if mode in OUTPUTS_FIRST else "in an unknown layout"
+            reason = f"{mode} {why}, so it cannot be scaled back: the codes are measured"
             skipped.append(Skip(weight.path, reason))
             result.append(weight)
             continue
         tensors[weight.stored_path] = tensor
-        slot = next(slot for slot in slots if slot.role == weight.role)
-        result.append(replace(weight, units=slot.units(tensor.shape, config)))
+        units = last_axis if codes.is_matrix else slot.units
+        units = first_axis if mode in OUTPUTS_FIRST else units
+        result.append(replace(weight, units=units(tensor.shape, config_of(serialized))))
     return tuple(result), skipped

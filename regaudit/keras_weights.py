@@ -8,7 +8,7 @@ from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, name_of
 from regaudit.keras_layers import Slot
 from regaudit.keras_regularizers import parse_regularizer
-from regaudit.model import Layer, Regularizer, Status, Weight
+from regaudit.model import Layer, Regularizer, Skip, Status, Weight
 from regaudit.tensor import Tensor
 
 
@@ -167,6 +167,15 @@ def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
         return False
     class_name = str(serialized.get("class_name"))
     return not _LISTS_ACTIVITY.search(class_name)
+
+
+def activity_skip(layers: list[str]) -> Skip:
+    """Say that the activity regularizers of layers are not in the file."""
+    reason = (
+        f"activity regularizers of {len(layers)} layers are unknown: Keras 3.0 to 3.3 did not "
+        "store them; save the model again with Keras 3.4 or later"
+    )
+    return Skip("(model)", reason)
 
 
 def _unplaced(

@@ -14,6 +14,7 @@ import pytest
 
 import regaudit
 from regaudit.config import read_architecture
+from regaudit.keras_codes import MATRICES
 from regaudit.keras_config import NO_CONFIGURATION, parse_architecture
 from regaudit.model import Status
 
@@ -72,9 +73,8 @@ def pairs(report, oracle):
 
 def same_values(report, weight, expected):
     moments = report.moments[weight.stored_path]
-    if weight.dtype == "int8" and weight.role in {"kernel", "embeddings"}:
-        codes = any(skip.path == weight.path for skip in report.skipped)
-        real = expected["l2_norm"] if codes else expected.get("dequantized_l2_norm")
+    if weight.dtype in {"int8", "uint8"} and weight.role in MATRICES:
+        real = expected.get("dequantized_l2_norm")
         return real is None or agree(moments.l2_norm, real)
     return all(agree(getattr(moments, name), expected[name]) for name in NUMBERS) and (
         (moments.zeros, moments.nonfinite) == (expected["zeros"], expected["nonfinite"])

@@ -10,6 +10,8 @@ from regaudit.record import document
 CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")
 HONESTLY_DIFFERENT = {
+    "lora": "an .h5 keeps the factors of LoRA, an archive only the merged kernel",
+    "quant_odd_int4": "an .h5 calls GroupQueryAttention by its class in Python",
     "custom_layer": "roles are attribute names in a SavedModel, numbers in an archive",
     "custom_model": "what no configuration describes is named by its place in the file",
     "tied": "what no configuration describes is named by its place in the file",

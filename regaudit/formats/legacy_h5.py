@@ -5,7 +5,7 @@ have none and are measured by the names in them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +15,12 @@ from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
 from regaudit.keras_1 import has_options_of_keras_1
-from regaudit.keras_config import NO_CONFIGURATION, parse_json
+from regaudit.keras_config import NO_CONFIGURATION, freezes_all, make_model, parse_json
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, graph, name_of
+from regaudit.keras_graph import Serialized
 from regaudit.keras_legacy import LegacyJoin, Stored
-from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import allowed
-from regaudit.model import Model, Optimizer, Skip
+from regaudit.model import Model, Skip
 from regaudit.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
@@ -129,22 +128,18 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
         raise UnreadableModelError("model_config holds no Keras model: it names no class")
     version = _version(reader, config)
     dialect = Dialect.of(version)
-    frozen = not dialect.keras_2 and "input_layers" in config_of(config) and not own_flag(config)
-    join = LegacyJoin(dialect, root_frozen=frozen)
+    join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
     join.walk(config, reader.groups())
     _sweep(join, reader)
     training = _json(reader.hdf5, "training_config") or {}
-    nodes, outputs = graph(config)
-    model = Model(
-        name=name_of(config),
-        class_name=class_name_of(config),
-        layers=tuple(join.layers),
+    model = make_model(
+        config,
+        join.layers,
         keras_version=version,
-        optimizer=_optimizer(training.get("optimizer_config"), reader.tree),
+        optimizer=training.get("optimizer_config"),
+        iterations=_iterations(reader.tree.groups.get("optimizer_weights")),
         loss=training.get("loss"),
         loss_weights=training.get("loss_weights"),
-        nodes=nodes,
-        outputs=outputs,
     )
     return Artifact(model, join.tensors, (*join.skipped, *reader.skipped))
 
@@ -189,19 +184,6 @@ def _json(hdf5: Any, key: str) -> Serialized | None:
     """Return the JSON object in a root attribute; None where there is none."""
     texts = read_texts(hdf5, "", key)
     return parse_json("".join(texts).encode("utf-8", "replace"), key) if texts else None
-
-
-def _optimizer(serialized: Any, tree: TensorGroup) -> Optimizer | None:
-    if not isinstance(serialized, Mapping):
-        return None
-    config = config_of(serialized)
-    inner = config.get("inner_optimizer")
-    if isinstance(inner, Mapping):  # LossScaleOptimizer only wraps the one that trains
-        serialized, config = inner, config_of(inner)
-    if "lr" in config and "learning_rate" not in config:
-        config = {**config, "learning_rate": config["lr"]}
-    name = str(serialized.get("class_name", "")).removeprefix("Custom>")
-    return Optimizer(name, config, _iterations(tree.groups.get("optimizer_weights")))
 
 
 def _iterations(group: TensorGroup | None) -> int | None:

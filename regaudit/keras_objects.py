@@ -1,0 +1,308 @@
+"""The join of Keras's layers with the variables of a SavedModel, by the graph of objects."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from regaudit.checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_layers import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
+from regaudit.keras_weights import is_custom, make_layer, make_weight, own_flag
+from regaudit.limits import hold
+from regaudit.model import Layer, Skip, Weight
+from regaudit.object_graph import METRIC, NO_LAYERS, ObjectNode
+from regaudit.tensor import Tensor
+
+KERAS_2 = Dialect((2, 15, 0))
+"""Of a SavedModel that names no version: only Keras 2 writes its metadata."""
+
+_NETWORKS = frozenset({"_tf_keras_sequential", "_tf_keras_network"})
+"""Kinds whose layers are loaded one by one, each with its own flag."""
+_NO_WEIGHT = re.compile(
+    r"(^|/)(optimizer|save_counter|keras_api/metrics|_random_generator|\.OPTIMIZER_SLOT)/"
+)
+"""Keys of what training and its bookkeeping keep: not audited."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """A layer, its place, and the variables that are its own."""
+
+    node: int
+    serialized: Serialized
+    path: str
+    caller: str
+    """Path of the graph node that calls it."""
+    trainable: bool
+    """Whether it and every layer around it are: then Keras 2 trains its weights."""
+    known: bool
+    slots: tuple[Slot, ...] = ()
+    filled: list[tuple[Slot, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ObjectJoin:
+    """One walk through the object graph."""
+
+    nodes: Mapping[int, ObjectNode]
+    described: Mapping[int, Serialized]
+    """Keras's description of a layer, by its node."""
+    checkpoint: Checkpoint
+    keys: Mapping[int, str]
+    """Checkpoint key of a variable, by its node."""
+    layers: list[Layer] = field(default_factory=list)
+    found: list[_Found] = field(default_factory=list)
+    visited: set[int] = field(default_factory=set)
+    claimed: set[int] = field(default_factory=set)
+    skipped: list[Skip] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    opened: set[int] = field(default_factory=set)
+    """Objects whose children have been looked at."""
+    names: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Variables of an object by their own names, which Normalization's attributes are not."""
+
+    def walk(self, dialect: Dialect) -> None:
+        """Take in a model that Keras saved, and every variable of its checkpoint."""
+        self.visit(0, "", "", trainable=True, depth=0)
+        for found in self.found:
+            self._fill(found)
+        self.opened.clear()
+        inside = frozenset(self.described.keys() - self.visited)
+        for found in self.found:
+            self._take_rest(found, inside)
+        self.layers += [self._layer(f, dialect) for f in self.found if f.path or f.filled]
+        self.sweep("no layer of the model claims it: measured, roles not known")
+
+    def visit(
+        self,
+        number: int,
+        prefix: str,
+        caller: str,
+        *,
+        trainable: bool,
+        depth: int,
+        flag: bool | None = None,
+    ) -> None:
+        """Take in a layer, a wrapper or a model, with all that is inside it.
+
+        Args:
+            number: its node.
+            prefix: path of what is around it, with a slash.
+            caller: the graph node that calls it, if that is not the layer itself.
+            trainable: whether everything around it is.
+            depth: how many layers are around it.
+            flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
+                layer is made anew from its configuration, and its flag then set on all inside.
+        """
+        if number in self.visited:
+            return
+        hold("layer_depth", depth, "layers are nested more than", "deep")
+        self.visited.add(number)
+        serialized = self.described[number]
+        if flag is not None:
+            serialized = {**serialized, "config": {**config_of(serialized), "trainable": flag}}
+        path = f"{prefix}{name_of(serialized)}" if depth else ""
+        class_name = str(serialized.get("class_name"))
+        slots = None if is_custom(serialized) else all_slots(class_name, keras_2=True)
+        trainable = trainable and own_flag(serialized)
+        found = _Found(number, serialized, path, caller or path, trainable, known=True)
+        self.found.append(found)
+        if self.nodes[number].identifier not in _NETWORKS and serialized["configured"]:
+            flag = own_flag(serialized)
+        if not layers_of(serialized) and depth:  # else the graph has its layers as nodes
+            caller = caller or path
+        children = self.nodes[number].children
+        attributes = _in_order(children)
+        if class_name in WRAPPED_OF_KERAS_2 and not is_custom(serialized):
+            attributes = [name for name in WRAPPED_OF_KERAS_2[class_name] if name in children]
+        elif slots is not None:
+            config = config_of(serialized)
+            found.slots = tuple(slot for slot in slots if slot.when(config))
+            attributes = []
+        elif class_name not in MODELS:
+            found.known = False
+        reached = [to for name in attributes for to in self._reach(children[name])]
+        for layer in dict.fromkeys(to for to in reached if to in self.described):
+            below = f"{path}/" if path else ""
+            self.visit(layer, below, caller, trainable=trainable, depth=depth + 1, flag=flag)
+
+    def _reach(self, start: int, beyond: frozenset[int] = frozenset()) -> Iterator[int]:
+        """Yield the layers and variables from an object on, not going through layers.
+
+        Lists and other objects between are opened once: whoever comes second finds nothing new.
+
+        Args:
+            start: node of the object.
+            beyond: layers to go through all the same.
+        """
+        waiting = [start]
+        while waiting:
+            number = waiting.pop()
+            node = self.nodes[number]
+            if number in self.described or node.variable:
+                yield number
+            opaque = number in self.described and number not in beyond
+            if not opaque and number not in self.opened and node.identifier != METRIC:
+                self.opened.add(number)
+                inner = [to for name, to in node.children.items() if name not in NO_LAYERS]
+                waiting.extend(reversed(inner))
+
+    def _fill(self, found: _Found) -> None:
+        """Give the slots of a built-in layer their variables, by the names of the graph."""
+        for wanted in found.slots:
+            slot = wanted
+            holder = self._holder(found.node, slot)
+            number = None if holder is None else self._variable(holder, slot.role)
+            cell = self.described.get(holder) if holder is not None else None
+            if slot.at == "cell" and cell is not None:  # `lstm_cell_2` up to TF 2.14
+                slot = replace(slot, below=name_of(cell))
+            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
+            if number is None:
+                reason = "not stored in this file (the layer was not built, or shares its weights)"
+                self.skipped.append(Skip(where, reason))
+            elif number not in self.claimed:
+                self._claim(found, slot, number)
+
+    def _holder(self, number: int, slot: Slot) -> int | None:
+        """Return the object whose variable fills a slot: the layer, its cell or a sublayer."""
+        children = self.nodes[number].children
+        if not slot.at or ("cell" not in children and slot.at == "cell"):
+            return number
+        return children.get(slot.at, children.get(f"_{slot.at}"))
+
+    def _variable(self, holder: int, role: str) -> int | None:
+        """Return the variable that an object holds in a role, by attribute or by its own name."""
+        own = self.nodes[holder].children
+        if holder not in self.names:
+            self.names[holder] = {self.nodes[to].role: to for to in own.values()}
+        for number in (own.get(role), self.names[holder].get(role)):
+            if number is not None and self.nodes[number].variable:
+                return number
+        return None
+
+    def _take_rest(self, found: _Found, inside: frozenset[int]) -> None:
+        """Give a layer the variables below it that are in no slot and in no layer of their own.
+
+        Args:
+            found: the layer.
+            inside: layers that are only parts of others.
+        """
+        reached = dict.fromkeys(self._reach(found.node, inside | {found.node}))
+        rest = [to for to in reached if self.nodes[to].variable and to not in self.claimed]
+        for number in rest:
+            node = self.nodes[number]
+            slot = Slot(node.role or "variable", trainable=node.trainable)
+            self._claim(found, slot, number)
+        if rest and not found.known:
+            reason = "custom layer: measured, but the regularizers of its weights are not known"
+            self.skipped.append(Skip(found.path or "(model)", reason))
+        found.known = found.known or not found.filled
+
+    def _claim(self, found: _Found, slot: Slot, number: int) -> None:
+        """Note a variable as a layer's own, unless there is nothing to measure."""
+        self.claimed.add(number)
+        if number not in self.keys:
+            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
+            self.skipped.append(Skip(where, "its values are not in the checkpoint"))
+        elif self._take(self.keys[number]):
+            found.filled.append((slot, number))
+
+    def _take(self, key: str) -> bool:
+        """Note where values lie, or why they cannot be measured."""
+        reason = self.checkpoint.unfit(key)
+        if reason:
+            self.skipped.append(Skip(key, reason))
+            return False
+        self.tensors[key] = self.checkpoint.tensor(key)
+        return True
+
+    def _layer(self, found: _Found, dialect: Dialect) -> Layer:
+        """Make the layer out of what was found."""
+        weights = tuple(
+            make_weight(
+                slot,
+                self.tensors[self.keys[number]],
+                found.path,
+                self.keys[number],
+                config_of(found.serialized),
+                trainable=found.trainable and self.nodes[number].trainable,
+                dialect=dialect,
+            )
+            for slot, number in found.filled
+        )
+        return make_layer(
+            found.serialized,
+            found.path,
+            weights,
+            dialect=dialect,
+            slots=found.slots,
+            known=found.known,
+            node=found.caller,
+        )
+
+    def sweep(self, reason: str) -> None:
+        """Take in the variables that no layer has claimed, named as they name themselves."""
+        owners = {key: self.nodes[to] for to, key in self.keys.items() if to in self.nodes}
+        weights: dict[str, list[Weight]] = {}
+        listed: set[tuple[str, int, int]] = set()
+        taken: set[str] = set()
+        skipped = {skip.path for skip in self.skipped}
+        for key, entry in sorted(self.checkpoint.entries.items(), key=_by_number):
+            node = owners.get(key, ObjectNode())
+            name = node.name or key.removesuffix(VALUE)
+            if key in self.tensors or key in skipped or _is_no_weight(key, name):
+                continue
+            copy = (name, entry.size, entry.checksum)  # Keras 3 exports everything twice
+            if (key.startswith("_all_variables/") and copy in listed) or not self._take(key):
+                continue
+            listed.add(copy)
+            path, _, role = (key.removesuffix(VALUE) if name in taken else name).rpartition("/")
+            taken.add(name)
+            weight = make_weight(
+                Slot(role, trainable=node.trainable),
+                self.tensors[key],
+                path,
+                key,
+                {},
+                trainable=True,
+                dialect=KERAS_2,
+            )
+            weights.setdefault(path, []).append(weight)
+        if reason:
+            self.skipped.extend(Skip(path or "(model)", reason) for path in weights)
+        self.layers += [
+            Layer(path, path.rpartition("/")[2], "", {}, True, False, tuple(own), node=path)
+            for path, own in weights.items()
+        ]
+
+    def iterations(self) -> int | None:
+        """The optimizer counts its steps in a variable."""
+        for attribute in ("iter", "_iterations"):
+            key = f"optimizer/{attribute}{VALUE}"
+            if key in self.checkpoint.entries and self.checkpoint.unfit(key) is None:
+                counter = self.checkpoint.tensor(key)
+                if counter.shape == () and counter.dtype.kind in "iu":
+                    return int(next(counter.blocks())[0])
+        return None
+
+
+def _is_no_weight(key: str, name: str) -> bool:
+    """Whether a tensor is the optimizer's, a metric's, a seed's, or beside the variables."""
+    beside = "/.ATTRIBUTES/" in key and not key.endswith(VALUE)  # tables, configurations
+    seed = name.endswith("seed_generator_state")
+    return beside or seed or key == OBJECT_GRAPH or bool(_NO_WEIGHT.search(key))
+
+
+def _in_order(children: Mapping[str, int]) -> list[str]:
+    """Return the attributes that may hold layers: those of a model in its order, then others."""
+    numbered = [name for name in children if re.fullmatch(r"layer-[0-9]{1,9}", name)]
+    numbered.sort(key=lambda name: int(name[6:]))
+    return [*numbered, *(name for name in children if name not in NO_LAYERS)]
+
+
+def _by_number(item: tuple[str, object]) -> tuple[bool, list[tuple[int, str]]]:
+    """Order keys part by part, numbers by value; `_all_variables`, which are copies, come last."""
+    parts = item[0].split("/")
+    numbers = [int(part) if re.fullmatch(r"[0-9]{1,9}", part) else 1 << 31 for part in parts]
+    return item[0].startswith("_"), list(zip(numbers, parts, strict=True))

@@ -1,0 +1,78 @@
+"""TensorFlow's graph of objects in a SavedModel: what holds what under which name.
+
+Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later beside it.
+"""
+
+from dataclasses import dataclass, field
+
+from regaudit.errors import UnreadableModelError
+from regaudit.limits import hold
+from regaudit.protobuf import Message
+
+METRIC = "_tf_keras_metric"
+NO_LAYERS = frozenset(
+    {
+        "keras_api",
+        "non_trainable_variables",
+        "optimizer",
+        "regularization_losses",
+        "save_counter",
+        "signatures",
+        "trainable_variables",
+        "variables",
+        "_random_generator",
+    }
+)
+"""Children that lead to variables of a layer by other ways, or to what is no weight."""
+
+
+@dataclass(slots=True)
+class ObjectNode:
+    """One object of the graph."""
+
+    children: dict[str, int] = field(default_factory=dict)
+    identifier: str = ""
+    """What kind of object: `_tf_keras_layer`, `trackable_list_wrapper`, ..."""
+    metadata: bytes = b""
+    variable: bool = False
+    name: str = ""
+    """Of a variable: Keras's own, such as `dense/kernel`."""
+    trainable: bool = True
+    """Of a variable, whatever the layers around it say."""
+
+    @property
+    def role(self) -> str:
+        """The last part of a variable's name."""
+        return self.name.rpartition("/")[2]
+
+
+def read_objects(saved: Message) -> tuple[dict[int, ObjectNode], str]:
+    """Read the object graph and the version of TensorFlow out of a SavedModel message."""
+    nodes: dict[int, ObjectNode] = {}
+    meta = next(saved.messages(2), None)
+    if meta is None:
+        raise UnreadableModelError(
+            "saved_model.pb holds no model: it is damaged or not a SavedModel"
+        )
+    children = 0
+    objects = next(meta.messages(7), Message())
+    for number, message in enumerate(objects.messages(1)):
+        node = nodes[number] = ObjectNode()
+        for child in message.messages(1):
+            node.children[child.text(2)] = child.integer(1)
+        children += len(node.children)
+        hold("objects", children, "the object graph has more than", "edges")
+        for user in message.messages(4):
+            node.identifier, node.metadata = user.text(1), bytes(user.raw(3))
+        for variable in message.messages(7):
+            node.variable, node.trainable = True, bool(variable.integer(3))
+            node.name = variable.text(6).removesuffix(":0")
+    if any(to not in nodes for node in nodes.values() for to in node.children.values()):
+        raise UnreadableModelError("the object graph refers to objects that it does not hold")
+    info = next(meta.messages(1), Message())
+    return nodes, info.text(5)
+
+
+def read_metadata(raw: bytes) -> dict[int, bytes]:
+    """Read `keras_metadata.pb`: JSON by node."""
+    return {node.integer(2): bytes(node.raw(5)) for node in Message.of(raw).messages(1)}
