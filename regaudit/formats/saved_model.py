@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from os.path import lexists
 from pathlib import Path
 from typing import ClassVar
 
+from regaudit.beside import beside
 from regaudit.checkpoint import OBJECT_GRAPH, VALUE, Checkpoint, read_checkpoint
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
@@ -82,17 +84,18 @@ class SavedModel(Format):
         architecture: Serialized | None = None,
     ) -> Iterator[Artifact]:
         folder = _folder(file)
-        saved = Message.of(_content(folder / GRAPH, "graph_bytes"))
+        saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = _graph(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
-        if (folder / METADATA).is_file():
-            metadata = _metadata(_content(folder / METADATA, "json_bytes"))
+        if lexists(folder / METADATA):
+            metadata = _metadata(_content(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
             for number, raw in metadata.items()
             if nodes.get(number, _Node()).identifier.startswith("_tf_keras_")
             and nodes[number].identifier != METRIC
         }
+        beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
         walk = _Walk(nodes, described, checkpoint, checkpoint.variables())
         if 0 not in described:
