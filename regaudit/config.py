@@ -161,6 +161,7 @@ def _checked(content: Mapping[str, Any]) -> Config:
         raise UsageError("rules is a table of tables: [tool.regaudit.rules.REG101]")
     config = Config(
         rules=_with_thresholds(settings),
+        limits=_limits(content.get("limits", {}), Limits()),
         fail_on=FAIL_ON[fail_on],
         models=tuple(_strings(content.get("models", []), "models")),
         ignores=tuple(_ignores(content.get("ignore", []))),
