@@ -13,6 +13,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from regaudit.beside import beside
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
 from regaudit.protobuf import Message, varint
@@ -134,11 +135,9 @@ def read_checkpoint(prefix: Path) -> Checkpoint:
 
     Raises:
         UnreadableModelError: the index or one of its shards is missing or damaged.
-        UnsafeFileError: the index is larger than any.
+        UnsafeFileError: the index is larger than any, or a file is a link.
     """
-    index = prefix.with_name(f"{prefix.name}.index")
-    if not index.is_file():
-        raise UnreadableModelError(f"there is no {index.name}: the weights are missing")
+    index = beside(prefix.parent, f"{prefix.name}.index")
     hold("index_bytes", index.stat().st_size, f"{index.name} is larger than", "bytes")
     pairs = list(table(index.read_bytes()))
     if not pairs or pairs[0][0] != b"":
@@ -155,10 +154,24 @@ def read_checkpoint(prefix: Path) -> Checkpoint:
         if not key.startswith(b"\0")  # a slice of a partitioned tensor, which is unfit anyway
     }
     checkpoint = Checkpoint(prefix, shards, entries)
-    for number in sorted({entry.shard for entry in entries.values()}):
-        if not checkpoint.shard(number).is_file():
-            raise UnreadableModelError(f"there is no {checkpoint.shard(number).name}")
+    _check_shards(checkpoint)
     return checkpoint
+
+
+def _check_shards(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose tensors do not lie, side by side, in the files beside its index."""
+    ends: dict[int, int] = {}
+    sums: dict[int, int] = {}
+    for entry in checkpoint.entries.values():
+        end = entry.offset + entry.size
+        ends[entry.shard] = max(ends.get(entry.shard, 0), end)
+        sums[entry.shard] = sums.get(entry.shard, 0) + entry.size
+    for number in sorted(ends):
+        file = beside(checkpoint.prefix.parent, checkpoint.shard(number).name)
+        size, needed = file.stat().st_size, max(ends[number], sums[number])
+        if needed > size:
+            message = f"{file.name} is cut short: its tensors take {needed:,} bytes of {size:,}"
+            raise UnreadableModelError(message)
 
 
 def _entry(raw: memoryview, shards: int) -> Entry:

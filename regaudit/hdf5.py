@@ -259,7 +259,7 @@ class _Tree:
                 raise UnsafeFileError(
                     f"HDF5 link {below!r} leads elsewhere: links are not followed"
                 )
-            if b"/" in raw or raw in {b".", b".."} or key in groups or key in tensors:
+            if b"/" in raw or raw in {b"", b".", b".."} or key in groups or key in tensors:
                 raise UnsafeFileError(f"HDF5 name {below!r} is twice in its group, or is a path")
             hold("key_bytes", len(raw), "the file has an HDF5 name longer than", "bytes")
             child = h5py.h5o.open(gid, raw)
@@ -387,8 +387,7 @@ def _name_attribute(gid: h5py.h5g.GroupID) -> str | None:
         return None
     value = np.empty((), attribute.dtype)
     attribute.read(value)
-    name: Any = value.item()
-    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+    return _text(value.item())
 
 
 def _one_line(error: BaseException) -> str:

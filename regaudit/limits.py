@@ -16,7 +16,7 @@ class Limits:
     limit that it is for.
     """
 
-    cpu_seconds: int = 3
+    cpu_seconds: int = 2
     """Processor time in a guarded or a worker process, apart from that for the size."""
     wall_seconds: int = 60
     """Time in a guarded or a worker process, apart from that for the size."""

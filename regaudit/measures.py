@@ -251,8 +251,7 @@ def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Mome
     unit_max = [part.unit_max for part in parts if part.unit_max is not None]
     dead = None
     if units is not None:
-        largest = np.maximum.reduce(unit_max) if unit_max else np.zeros(units.units)
-        dead = int(np.count_nonzero(largest < threshold)) if size else 0
+        dead = int(np.count_nonzero(np.maximum.reduce(unit_max) < threshold)) if unit_max else 0
     finite = exact or size == 0
     return Moments(
         size=size,

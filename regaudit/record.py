@@ -21,7 +21,7 @@ def record(report: Report) -> dict[str, Any]:
     """Return one report."""
     model, coverage = report.model, report.coverage
     return {
-        "file": report.file,
+        "file": _unicode(report.file),
         "format": report.format,
         "size": report.size,
         "keras_version": model.keras_version if model else None,
@@ -50,7 +50,7 @@ def record(report: Report) -> dict[str, Any]:
             for rule in report.not_run
         ],
         "suggestions": [_suggestion(suggestion) for suggestion in report.suggestions],
-        "failure": {"kind": report.failure.kind, "message": report.failure.message}
+        "failure": {"kind": report.failure.kind, "message": _unicode(report.failure.message)}
         if report.failure
         else None,
     }
@@ -159,6 +159,11 @@ def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
         "penalty": suggestion.penalty,
         "reason": suggestion.reason,
     }
+
+
+def _unicode(text: str) -> str:
+    """Escape what stands for bytes that are no UTF-8: the name of a file may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _json(value: Any) -> Any:

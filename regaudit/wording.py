@@ -1,5 +1,6 @@
 """How numbers, regularizers, findings and hostile text are spelled, the same in every renderer."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import fields
@@ -16,6 +17,7 @@ _NEEDED = {
     TOTAL_PENALTY: "penalties that can be read",
 }
 
+_COMMAND = re.compile("[:#](?=[:#])")
 MISSING = "-"
 """Stands where there is no number."""
 
@@ -23,8 +25,13 @@ MISSING = "-"
 def plain(text: str) -> str:
     r"""Escape whatever could move a cursor, hide text or break a line: `\x1b`, `\u202e`.
 
-    Names in a model file are anybody's text.
+    Names in a model file are anybody's text. `::` and `##` start commands to the machines that run
+    a CI job and read its log.
     """
+    if "::" in text or "##" in text:
+        text = _COMMAND.sub(lambda mark: f"\\x{ord(mark[0]):02x}", text)
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         char
         if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -46,8 +53,9 @@ def regularizer(value: Regularizer | None) -> str:
     """Spell a regularizer by what it does: `l2(0.01)`, also for `L1L2(0, 0.01)`."""
     if value is None:
         return MISSING
-    if value.class_name == "OrthogonalRegularizer" and "factor" in value.config:
-        return f"orthogonal({strength(value.config['factor'])}, {plain(str(value.config['mode']))})"
+    factor = value.config.get("factor")
+    if value.class_name == "OrthogonalRegularizer" and isinstance(factor, float):
+        return f"orthogonal({strength(factor)}, {plain(str(value.config.get('mode')))})"
     if value.l1 is None or value.l2 is None:
         return plain(value.class_name or "?")
     if value.l1 and value.l2:

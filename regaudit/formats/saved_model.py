@@ -8,9 +8,11 @@ up to TensorFlow 2.4 in the graph itself. The values lie in the checkpoint below
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os.path import lexists
 from pathlib import Path
 from typing import ClassVar
 
+from regaudit.beside import beside
 from regaudit.checkpoint import read_checkpoint
 from regaudit.format import Artifact, Format
 from regaudit.keras_config import make_model, parse_json
@@ -41,17 +43,18 @@ class SavedModel(Format):
     @contextmanager
     def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
         folder = _folder(file)
-        saved = Message.of(_content(folder / GRAPH, "graph_bytes"))
+        saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = read_objects(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
-        if (folder / METADATA).is_file():
-            metadata = read_metadata(_content(folder / METADATA, "json_bytes"))
+        if lexists(folder / METADATA):
+            metadata = read_metadata(_content(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
             for number, raw in metadata.items()
             if nodes.get(number, ObjectNode()).identifier.startswith("_tf_keras_")
             and nodes[number].identifier != METRIC
         }
+        beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
         join = ObjectJoin(nodes, described, checkpoint, checkpoint.variables())
         if 0 in described:

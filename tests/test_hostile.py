@@ -1,0 +1,572 @@
+"""Files that mean harm: each is refused by name or reported honestly, and nothing else happens."""
+
+import csv
+import io
+import json
+import os
+import pkgutil
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import regaudit
+import regaudit.renderers
+from regaudit import workers
+from regaudit.cli import main
+from regaudit.config import Config
+from regaudit.finding import Failure, Report
+from regaudit.limits import Limits
+from regaudit.registry import renderer
+from regaudit.renderer import View
+
+ROOT = Path(__file__).parents[1]
+HOSTILE = ROOT / "fixtures" / "hostile"
+GOOD = ROOT / "fixtures" / "models" / "tutorial-l2.keras"
+EXPECTED = json.loads((HOSTILE / "expected.json").read_text("utf-8"))
+HANGS = "hdf5-heap-loop.h5"
+"""Keeps libhdf5 busy for ever: only a limit on time ends it."""
+
+posix = pytest.mark.skipif(os.name == "nt", reason="forks")
+
+
+def tool(*arguments, **options):
+    """Run the command as its users do, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "regaudit", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+        **options,
+    )
+
+
+def as_expected(name, report):
+    """Whether a report says what `expected.json` wants."""
+    failure = report["failure"] or {"kind": None, "message": ""}
+    return (
+        failure["kind"] == EXPECTED[name]["kind"] and EXPECTED[name]["says"] in failure["message"]
+    )
+
+
+# Every hazard, one by one
+
+MEASURING = """
+import json, os, resource, sys, time
+from regaudit.auditing import audit
+from regaudit.config import Config
+from regaudit.confinement import confine_memory, timed
+from regaudit.registry import renderer
+from regaudit.renderer import View
+
+config, names = Config.default(), ["json", "terminal"]
+audit(sys.argv[1], config)  # imports what audits import
+render = [renderer(name).render for name in names]
+for file in sys.argv[2:]:
+    start = time.monotonic()
+    child = os.fork()
+    if not child:
+        confine_memory(config.limits)
+        with timed(config.limits, 0):
+            report = audit(file, config)
+        texts = [one([report], [], View()) for one in render]
+        failure = report.failure
+        said = {"kind": failure.kind, "message": failure.message} if failure else None
+        os.write(1, json.dumps({"file": file, "failure": said}).encode() + b"\\n")
+        os._exit(0)
+    _, status, used = os.wait4(child, 0)
+    line = {"status": os.waitstatus_to_exitcode(status), "memory": used.ru_maxrss << 10}
+    os.write(1, json.dumps({**line, "seconds": time.monotonic() - start}).encode() + b"\\n")
+"""
+
+
+@posix
+def test_every_hostile_file_is_answered_in_time_and_memory():
+    """Under 5 s and 300 MB each, in a process that is forked for it."""
+    names = [name for name in EXPECTED if name != HANGS]
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURING, GOOD, *(str(HOSTILE / name) for name in names)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=300,
+    )
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 2 * len(names), result.stderr
+    for name, report, process in zip(names, lines[::2], lines[1::2], strict=True):
+        assert as_expected(name, report), (name, report["failure"])
+        assert process["status"] == 0, name
+        assert process["seconds"] < 5, (name, process)
+        assert process["memory"] < 300 << 20, (name, process)
+
+
+def test_every_hazard_of_the_maker_is_there():
+    """The folder is what `python fixtures/hostile.py` writes."""
+    there = {path.name for path in HOSTILE.iterdir()} - {"expected.json"}
+    canaries = {name for name in there if name.startswith("canary.")}
+    assert len(canaries) == 3
+    assert {Path(name).parts[0] for name in EXPECTED} == there - canaries
+    assert len(EXPECTED) > 200
+
+
+def test_a_folder_of_good_and_hostile_files_reports_the_good_ones_as_alone(tmp_path):
+    good = sorted((ROOT / "fixtures" / "corpus").rglob("*.keras"))[:50]
+    chosen = [name for name, answer in EXPECTED.items() if answer["kind"] and name != HANGS]
+    bad = [name for name in chosen if (HOSTILE / name).is_file() and "/" not in name]
+    bad = [HANGS, *bad[:: len(bad) // 49][:49]]
+    for number, file in enumerate(good):
+        shutil.copy(file, tmp_path / f"{number:02}-good.keras")
+    for number, name in enumerate(bad):
+        shutil.copy(HOSTILE / name, tmp_path / f"{number:02}-hostile.h5")
+    result = tool("check", "--isolated", "--format", "json", "--jobs", "2", tmp_path)
+    assert result.returncode == 3
+    assert result.stderr == b""
+    reports = json.loads(result.stdout)["reports"]
+    assert len(reports) == 100
+    assert [report["file"] for report in reports] == sorted(str(f) for f in tmp_path.iterdir())
+    alone = [regaudit.audit(str(tmp_path / f"{number:02}-good.keras")) for number in range(50)]
+    together = [report for report in reports if "-good" in report["file"]]
+    text = renderer("json").render(alone, [], View())
+    assert json.loads(text)["reports"] == together
+    for name, report in zip(bad, (r for r in reports if "-hostile" in r["file"]), strict=True):
+        assert as_expected(name, report), (name, report["failure"])
+
+
+@posix
+@pytest.mark.parametrize("special", ["pipe", "directory/model.weights.h5", "zero", "directory"])
+def test_what_is_no_file_is_not_opened(special, tmp_path):
+    place = tmp_path / "model.keras"
+    if special == "pipe":
+        os.mkfifo(place)
+    elif special == "zero":
+        place.symlink_to("/dev/zero")
+    else:
+        place.mkdir()
+        (place / "config.json").write_text('{"class_name": "Sequential", "config": {}}')
+        os.mkfifo(place / ("model.weights.h5" if "/" in special else "metadata.json"))
+    report = regaudit.audit(place)
+    assert report.failure.kind == "UnsafeFileError"
+    assert "device" in report.failure.message
+
+
+@posix
+def test_a_directory_of_pipes_is_searched_without_opening_them(tmp_path):
+    for name in ("config.json", "saved_model.pb"):
+        (tmp_path / name).mkdir()
+        os.mkfifo(tmp_path / name / name)
+    (report,) = regaudit.audit_files([str(tmp_path)])
+    assert "no saved model found below" in report.failure.message
+
+
+# What a file can make happen: nothing
+
+WATCHING = """
+import ctypes, json, os, sys
+import regaudit.live  # never needed, but its imports must not count
+from regaudit.auditing import audit
+from regaudit.config import Config
+from regaudit.registry import renderer, formats
+from regaudit.renderer import View
+
+names, folder, good, *files = sys.argv[1:]
+list(formats())
+import ml_dtypes, encodings.utf_16, encodings.utf_32, encodings.cp437, encodings.utf_8_sig
+import fixtures.hostile as make
+config, abouts, events = Config.default(), [], []
+render = {name: renderer(name).render for name in names.split(",")}
+def look(file):
+    report = audit(file, config)
+    for name, one in render.items():
+        if name != "html" or "name" in file:  # the slowest by far
+            one([report], abouts, View(verbose=True, wide=True))
+    return report
+for file in (good, *json.loads(os.environ["WARM"])):
+    look(file)
+
+libc = ctypes.CDLL(None)
+watch = libc.inotify_init1(os.O_NONBLOCK) if sys.platform == "linux" else -1
+if watch >= 0:  # opened, for whatever: libhdf5 opens files without telling Python
+    for canary in os.listdir(folder):
+        if canary.startswith("canary"):
+            libc.inotify_add_watch(watch, os.path.join(folder, canary).encode(), 0x20)
+
+QUIET = ("object.", "sys._getframe", "marshal.dumps", "os.scandir", "os.listdir", "glob.glob", "pathlib.",
+         "code.__new__", "os.putenv", "gc.", "builtins.id", "ctypes.", "tempfile.", "os.remove", "fcntl.")
+now = None
+def hook(event, args):
+    if now is not None and not event.startswith(QUIET):
+        events.append((now, event, [repr(arg)[:200] for arg in args[:2]]))
+sys.addaudithook(hook)
+kinds = {}
+for file in files:
+    now = file
+    report = look(file)
+    now = None
+    kinds[file] = report.failure.kind if report.failure else None
+try:
+    opened = len(os.read(watch, 1 << 16)) if watch >= 0 else 0
+except BlockingIOError:
+    opened = 0
+print(json.dumps({"events": events, "kinds": kinds, "canaries": opened}))
+"""
+
+
+def test_nothing_in_a_file_is_executed_imported_or_fetched():
+    """Python's own audit events: opening, importing, executing, connecting, unmarshalling, ..."""
+    names = [name for name in EXPECTED if name != HANGS]
+    formats = [module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__)]
+    corpus = ROOT / "fixtures" / "corpus"
+    warm = [corpus / "tf-2.15" / "mlp.savedmodel", corpus / "tf-2.15" / "mlp.h5"]
+    warm += [HOSTILE / name for name in EXPECTED if name.startswith(("zip-bomb", "name-a"))]
+    others = [file for file in corpus.rglob("*") if file.suffix in {".keras", ".h5"}][::9]
+    files = [*(HOSTILE / name for name in names), *others]
+    result = subprocess.run(
+        [sys.executable, "-c", WATCHING, ",".join(formats), HOSTILE, GOOD, *files],
+        capture_output=True,
+        check=False,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+            "WARM": json.dumps([str(file) for file in warm]),
+        },
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr.decode()[-2000:]
+    seen = json.loads(result.stdout.splitlines()[-1])
+    assert len(seen["kinds"]) == len(files)
+    assert seen["canaries"] == 0, "a file beside the named one was opened"
+    for file, event, arguments in seen["events"]:
+        assert event == "open", (file, event, arguments)
+        path = arguments[0].removeprefix("PosixPath(").strip("'\")")
+        inside = path == file or path.startswith((f"{file}/", "/proc/self/fd/", "/tmp"))
+        beside = Path(path).parent == Path(file).parent and path.endswith(".weights.h5")
+        assert inside or beside or re.fullmatch(r"-?\d+", path), (file, event, arguments)
+
+
+# Workers and the guard
+
+
+def test_reports_of_workers_are_those_of_this_process():
+    files = [str(file) for file in sorted((ROOT / "fixtures" / "corpus").rglob("*.keras"))[::9]]
+    apart = list(regaudit.audit_files(files, isolate=True, jobs=2))
+    assert apart == [regaudit.audit(file) for file in files]
+
+
+def test_a_worker_that_dies_is_its_files_failure_and_the_rest_goes_on():
+    """Killed as a crash in C would, while libhdf5 is busy."""
+    pool = workers._Workers(Config.default())
+    with pool:
+        assert pool.audit(str(GOOD)).ok
+
+        def crash():
+            time.sleep(0.5)
+            os.kill(pool.started[0].process.pid, signal.SIGSEGV)
+
+        threading.Thread(target=crash).start()
+        report = pool.audit(str(HOSTILE / HANGS))
+        assert report.failure == Failure(
+            "UnsafeFileError", "the HDF5 library crashed while reading it (signal 11)"
+        )
+        assert pool.audit(str(GOOD)).ok
+        assert len(pool.started) == 2
+    assert all(worker.process.poll() is not None for worker in pool.started)
+
+
+@posix
+@pytest.mark.parametrize("isolate", ["--isolate", "--guarded"])
+def test_a_hang_is_ended_and_said_in_the_format_asked_for(isolate):
+    options = [option for option in (isolate,) if option != "--guarded"]
+    start = time.monotonic()
+    result = tool("inspect", "--isolated", "--format", "json", *options, HOSTILE / HANGS)
+    assert time.monotonic() - start < 30
+    assert (result.returncode, result.stderr) == (3, b"")
+    (report,) = json.loads(result.stdout)["reports"]
+    assert "processor time; --limit cpu_seconds=N" in report["failure"]["message"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces it")
+@pytest.mark.parametrize("isolate", ["--isolate", "--guarded"])
+def test_memory_beyond_the_limit_is_a_failure(isolate):
+    options = [option for option in (isolate,) if option != "--guarded"]
+    result = tool("inspect", "--isolated", *options, HOSTILE / "zip-lzma-dictionary.keras")
+    assert result.returncode == 3
+    assert result.stderr == b""
+    assert b"more memory than there is" in result.stdout
+
+
+def test_an_answer_that_is_no_report_is_not_made():
+    """A worker that was taken over cannot make its parent run anything."""
+    evil = b"cposix\nsystem\n(S'touch owned'\ntR."
+    with pytest.raises(workers.pickle.UnpicklingError, match="not part of a report"):
+        workers._Reports(io.BytesIO(evil)).load()
+
+
+def test_workers_end_with_their_run():
+    reports = regaudit.audit_files([str(GOOD)] * 50, isolate=True)
+    assert next(reports).ok
+    reports.close()
+    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+
+
+@posix
+def test_an_interrupt_ends_the_run_and_its_workers():
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "regaudit", "check", "--isolate", HOSTILE / HANGS, GOOD),
+            *("--limit", "cpu_seconds=50"),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    time.sleep(2.5)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 1
+    time.sleep(0.5)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+# Limits
+
+
+def test_limits_are_raised_by_option_and_by_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = str(HOSTILE / "saved_model-long-key")
+    assert "--limit key_bytes=N" in CliRunner().invoke(main, ["inspect", file]).output
+    result = CliRunner().invoke(main, ["inspect", file, "--limit", "key-bytes=9_999"])
+    assert result.exit_code == 0, result.output
+    Path("regaudit.toml").write_text("[limits]\nkey_bytes = 9999\n")
+    assert CliRunner().invoke(main, ["inspect", file]).exit_code == 0
+    assert CliRunner().invoke(main, ["inspect", "--isolate", file]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("jsonbytes=3", "unknown limit 'jsonbytes'; did you mean 'json_bytes'?"),
+        ("json_bytes", "is a whole number above 0"),
+        ("json_bytes=-1", "is a whole number above 0"),
+        ("json_bytes=0", "is a whole number above 0"),
+        ("json_bytes=1e9", "is a whole number above 0"),
+        ("json_bytes=" + "9" * 40, "is a whole number above 0"),
+    ],
+)
+def test_wrong_limits_are_usage_errors(setting, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["inspect", str(GOOD), "--limit", setting])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_every_limit_holds_something_back():
+    """A limit of one refuses even a good model, or ends its process, or counts nothing in it."""
+    idle = {"cpu_seconds", "wall_seconds", "bytes_per_second", "memory_bytes", "inflation"}
+    saved = ROOT / "fixtures" / "corpus" / "tf-2.15" / "mlp.savedmodel"
+    packed = HOSTILE / "hdf5-many-groups.keras"
+    for name in Limits.__dataclass_fields__.keys() - idle:
+        limits = Limits(**{name: 1})
+        config = Config(Config.default().rules, limits=limits)
+        reports = [regaudit.audit(file, config) for file in (GOOD, saved, packed)]
+        if name not in {"checked_bytes", "unstored_bytes", "chunk_bytes", "layer_depth"}:
+            assert any(r.failure and name in r.failure.message for r in reports), name
+
+
+# Output
+
+RENDERERS = [module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__)]
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def hostile_reports():
+    """Reports full of names that somebody might act on, and failures that quote them."""
+    names = [name for name in EXPECTED if name.startswith(("name-", "hdf5-hostile", "hdf5-name"))]
+    reports = [regaudit.audit(str(HOSTILE / name)) for name in names]
+    assert all(report.failure is None for report in reports)
+    module = {}
+    exec(
+        compile((ROOT / "fixtures" / "hostile.py").read_text("utf-8"), "hostile.py", "exec"),
+        module := {"__file__": str(ROOT / "fixtures" / "hostile.py"), "__name__": "hostile"},
+    )
+    texts = [*module["NAMES"].values(), os.fsdecode(b"\xff\xfe.keras")]
+    return [*reports, *(Report(text, failure=Failure("X", text)) for text in texts)]
+
+
+class Page(HTMLParser):
+    """What a browser would act on in a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+@pytest.fixture(scope="module")
+def reports():
+    return hostile_reports()
+
+
+@pytest.mark.parametrize("view", [View(verbose=True, wide=True, width=200), View(width=40)])
+@pytest.mark.parametrize("name", RENDERERS)
+def test_hostile_names_reach_no_output_as_they_are(name, view, reports):
+    rules = [rule.about for rule in Config.default().rules]
+    text = renderer(name).render(reports, rules, view)
+    text.encode("utf-8")  # strictly
+    shown = text
+    if name in {"html", "json"}:  # JSON escapes what it must by itself
+        shown = re.sub(r'<script type="application/json".*?</script>', "", text, flags=re.DOTALL)
+        shown = "" if name == "json" else shown
+    odd = {char for char in shown if unicodedata.category(char) in UNSEEN} - {"\n"}
+    assert not odd, [hex(ord(char)) for char in odd]
+    if name != "github":
+        commands = [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
+        assert not commands, commands
+    assert "CANARY" not in text
+
+
+def test_html_has_no_element_of_a_hostile_name(reports):
+    text = renderer("html").render(reports, [], View(verbose=True))
+    page = Page()
+    page.feed(text)
+    scripts = [attributes for tag, attributes in page.tags if tag == "script"]
+    assert [s.get("type") for s in scripts] == ["application/json", None]
+    assert not [tag for tag, _ in page.tags if tag in {"img", "iframe", "object", "embed", "form"}]
+    assert not [a for _, a in page.tags for key in a if key.startswith("on")]
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    assert all(link.startswith("#") for link in links)
+    data = re.search(r'id="regaudit-json">(.*?)</script>', text, re.DOTALL)[1]
+    assert "<" not in data
+    assert len(json.loads(data)["reports"]) == len(reports)
+
+
+def test_csv_has_no_formula(reports):
+    rows = list(csv.reader(io.StringIO(renderer("csv").render(reports, [], View()))))
+    assert len({len(row) for row in rows}) == 1
+    for row in rows:
+        for cell in row:
+            number = re.fullmatch(r"-?[0-9.e+-]+|-?inf|nan", cell)
+            assert number or not cell.startswith(("=", "+", "-", "@", "\t", "\r")), cell
+
+
+def test_json_is_strict_and_without_lone_surrogates(reports):
+    text = renderer("json").render(reports, [], View())
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    content = json.loads(text, parse_constant=refuse)
+    json.dumps(content, ensure_ascii=False).encode("utf-8")
+
+
+def test_markdown_has_no_markup_of_a_hostile_name(reports):
+    text = renderer("markdown").render(reports, [], View(verbose=True))
+    unescaped = re.sub(r"\\.", "", text)
+    assert "](" not in unescaped
+    assert "<" not in unescaped
+
+
+@posix
+def test_hostile_file_names_are_shown_escaped(tmp_path):
+    for name in (b"\x1b[31mred.keras", b"\xff\xfe.h5", b"a\n::error::b.keras", b"=1+1.keras"):
+        shutil.copy(GOOD, os.fsdecode(bytes(tmp_path) + b"/" + name))
+    for format_ in RENDERERS:
+        result = tool("check", "--isolated", "--format", format_, tmp_path, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        text = result.stdout.decode("utf-8")
+        assert "\x1b" not in text
+        if format_ != "github":
+            assert not re.search(r"^\s*::", text, re.MULTILINE)
+
+
+# Writing
+
+
+def reported(folder, **options):
+    return tool("report", "--isolated", GOOD, "--html", folder / "out.html", **options)
+
+
+def test_an_unwritable_folder_leaves_the_old_file(tmp_path):
+    (tmp_path / "out.html").mkdir()
+    result = reported(tmp_path)
+    assert result.returncode == 2
+    assert b"cannot be written" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
+
+
+@posix
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path):
+    """The largest size of a file stands for the size of the disk."""
+    import resource  # noqa: PLC0415 - Windows has none
+
+    (tmp_path / "out.html").write_text("old")
+
+    def small():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    result = reported(tmp_path, preexec_fn=small)
+    assert result.returncode == 2
+    assert b"cannot be written: File too large" in result.stderr
+    assert (tmp_path / "out.html").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
+
+
+WRITING = """
+import sys
+from pathlib import Path
+from regaudit.cli.output import emit
+number = 0
+while True:
+    emit(f"{number % 10}" * 300_000, Path(sys.argv[1]))
+    number += 1
+    sys.stdout.write("."); sys.stdout.flush()
+"""
+
+
+@posix
+def test_a_killed_process_leaves_a_whole_file(tmp_path):
+    """Killed at random moments of writing; `REGAUDIT_KILLS` sets how often."""
+    dice = random.Random(7)
+    target = tmp_path / "out.txt"
+    target.write_text("old" * 100_000)
+    for _ in range(int(os.environ.get("REGAUDIT_KILLS", "6"))):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITING, target],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        process.stdout.read(1)
+        time.sleep(dice.random() * 0.05)
+        process.kill()
+        process.communicate()
+        content = target.read_text()
+        assert len(content) == 300_000
+        assert len(set(content)) == 1 or content.startswith("oldold")
+
+
+def test_fuzzing_finds_nothing_new():
+    """A small budget; `python -m tests.fuzz --executions N` spends more."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "--executions", "400", "--seed", "7"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout.decode() + result.stderr.decode()
