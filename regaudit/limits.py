@@ -20,7 +20,7 @@ class Limits:
     """Processor time in a guarded or a worker process, apart from that for the size."""
     wall_seconds: int = 60
     """Time in a guarded or a worker process, apart from that for the size."""
-    bytes_per_second: int = 5 << 20
+    bytes_per_second: int = 1 << 20
     """A file of this size gets another second, of both kinds."""
     memory_bytes: int = 1 << 30
     """What a guarded or a worker process may allocate (Linux)."""
