@@ -108,7 +108,7 @@ def find_config(start: Path) -> Path | None:
         if own.is_file():
             return own
         project = folder / "pyproject.toml"
-        if project.is_file() and "regaudit" in _load(project).get("tool", {}):
+        if project.is_file() and "regaudit" in _table(_load(project), "tool"):
             return project
     return None
 
@@ -129,9 +129,9 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     config = _checked(given)  # so that a wrong flag is not blamed on the file
     if file is None:
         return config
-    content = _load(file)
+    content: Mapping[str, Any] = _load(file)
     if file.name == "pyproject.toml":
-        content = content.get("tool", {}).get("regaudit", {})
+        content = _table(_table(content, "tool"), "regaudit")
     content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
         return replace(_checked({**content, **given}), file=file)
@@ -153,6 +153,12 @@ def read_architecture(file: Path) -> Serialized:
         raise UsageError(str(error)) from error
 
 
+def _table(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the table of this name; empty where there is none."""
+    table = content.get(key)
+    return table if isinstance(table, Mapping) else {}
+
+
 def _load(file: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - most runs have no settings
 
@@ -160,7 +166,7 @@ def _load(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not valid TOML ({error})") from error
 
 

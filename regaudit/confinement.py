@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regaudit.limits import Limits
 
-PER_CPU = 24 << 20
+PER_CPU = 16 << 20
 """Bytes of memory that every processor adds: stacks and buffers of the threads that measure."""
 
 TIMED = hasattr(signal, "setitimer")
@@ -40,19 +40,26 @@ def timed(limits: Limits, size: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def confine_memory(limits: Limits) -> None:
-    """Let this process allocate so much and no more; where the system cannot do it, nothing."""
+@contextmanager
+def confined(limits: Limits) -> Iterator[None]:
+    """Let this process allocate so much more and no more; where the system cannot, nothing."""
     try:
         import resource  # noqa: PLC0415 - Windows has none
 
         pages = Path("/proc/self/statm").read_text("ascii").split()[5]
     except (ImportError, OSError):  # macOS does not enforce it
+        yield
         return
     most = int(pages) * resource.getpagesize() + limits.memory_bytes
     most += PER_CPU * (os.cpu_count() or 1)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard == resource.RLIM_INFINITY or most < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if resource.RLIM_INFINITY not in {before, hard}:
+        most = min(most, before)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
 def death(number: int, limits: Limits) -> tuple[str, str]:

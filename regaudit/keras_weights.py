@@ -8,6 +8,7 @@ from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, name_of
 from regaudit.keras_layers import Slot
 from regaudit.keras_regularizers import parse_regularizer
+from regaudit.limits import hold
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
 from regaudit.tensor import Tensor
 
@@ -74,6 +75,7 @@ def make_layer(
         known: whether it is a built-in layer.
         node: path of the graph node that calls it, if that is not the layer itself.
     """
+    hold("key_bytes", len(path), "the model has a layer with a path longer than", "characters")
     config = config_of(serialized)
     used = {slot.regularizer_key for slot in slots}
     return Layer(

@@ -22,7 +22,7 @@ class Limits:
     """Time in a guarded or a worker process, apart from that for the size."""
     bytes_per_second: int = 1 << 20
     """A file of this size gets another second, of both kinds."""
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 192 << 20
     """What a guarded or a worker process may allocate (Linux)."""
     json_bytes: int = 32 << 20
     """Largest JSON: `config.json`, `model_config`, a list of shards."""
@@ -53,7 +53,7 @@ class Limits:
     index_bytes: int = 64 << 20
     """Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
     key_bytes: int = 4096
-    """Longest key in the index of a TensorFlow checkpoint."""
+    """Longest path of a layer, HDF5 name, or key in the index of a TensorFlow checkpoint."""
     checked_bytes: int = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 
@@ -56,10 +56,22 @@ def find_models(target: str) -> Iterator[str]:
     if path.is_dir() and not is_model(path):
         yield from _below(path)
     elif has_magic(target) and not path.exists():
-        for match in sorted(glob(target, recursive=True)):  # noqa: PTH207 - takes absolute patterns too
-            yield from find_models(match)
+        found = (_below(p) if p.is_dir() and not is_model(p) else [str(p)] for p in _matches(path))
+        yield from dict.fromkeys(file for files in found for file in files)
     else:
         yield target
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """Return what a pattern matches, by name; `**` does not go through links, nor `*` hide dots."""
+    parts = pattern.parts
+    fixed = next(index for index, part in enumerate(parts) if has_magic(part))
+    folder = Path(*parts[:fixed])
+    return sorted(
+        match
+        for match in folder.glob(str(Path(*parts[fixed:])))
+        if not any(part.startswith(".") and part not in parts for part in match.parts)
+    )
 
 
 def _below(folder: Path) -> Iterator[str]:

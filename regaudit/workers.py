@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 from regaudit.auditing import audit, size_of
 from regaudit.config import Config
-from regaudit.confinement import confine_memory, death, timed
+from regaudit.confinement import confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 
@@ -97,6 +97,7 @@ class _Worker:
         limits = self.config.limits
         patience = limits.wall_seconds + limits.seconds_for(size_of(file)) + _GRACE
         timer = Timer(patience, self.process.kill)
+        timer.daemon = True
         timer.start()
         try:
             self._send(file)
@@ -162,12 +163,11 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
     try:
         config: Config = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
-        confine_memory(config.limits)
-        while True:
-            file: str = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
-            with timed(config.limits, size_of(file)):
-                report = audit(file, config)
-                answer = pickle.dumps(report)
-            _write(answers, answer)
+        with confined(config.limits):
+            while True:
+                file: str = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
+                with timed(config.limits, size_of(file)):
+                    answer = pickle.dumps(audit(file, config))
+                _write(answers, answer)
     except (EOFError, OSError):
         return

@@ -36,7 +36,7 @@ from fixtures import hostile  # noqa: E402
 from regaudit import checkpoint  # noqa: E402
 from regaudit.auditing import audit  # noqa: E402
 from regaudit.config import Config  # noqa: E402
-from regaudit.confinement import confine_memory, timed  # noqa: E402
+from regaudit.confinement import confined, timed  # noqa: E402
 from regaudit.registry import renderer  # noqa: E402
 from regaudit.renderer import View  # noqa: E402
 
@@ -351,9 +351,9 @@ def run(fuzzer: Fuzzer, first: int, executions: int) -> tuple[Counter[str], dict
 def work(fuzzer: Fuzzer, first: int, last: int, answers: int) -> None:
     """Be a child: execute until killed; a fresh child every thousand keeps memory in check."""
     config = Config.default()
-    confine_memory(config.limits)
     last = min(last, first + 1000)
     try:
+        confined(config.limits).__enter__()
         for number in range(first, last):
             os.write(answers, json.dumps(fuzzer.execute(number, config)).encode() + b"\n")
     except BaseException:  # noqa: BLE001 - nothing of the parent's may run here
@@ -377,9 +377,12 @@ def main() -> None:
         return
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
-        outcomes, findings = run(
-            Fuzzer(options.seed, Path(place)), options.first, options.executions
-        )
+        fuzzer = Fuzzer(options.seed, Path(place))
+        for file in fuzzer.files:  # once, for all children
+            for part in [file] if file.is_file() else file.rglob("*"):
+                if part.is_file() and not part.is_symlink():
+                    fuzzer.content(part)
+        outcomes, findings = run(fuzzer, options.first, options.executions)
     seconds = time.monotonic() - start
     print(f"{options.executions:,} executions in {seconds:.0f} s")
     print("  ".join(f"{name} {count:,}" for name, count in outcomes.most_common()))

@@ -72,11 +72,10 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
         yield
         return
     from regaudit.auditing import size_of
-    from regaudit.confinement import confine_memory, timed
+    from regaudit.confinement import confined, timed
 
     os.write(_Guarded.note, os.fsencode(file))
-    confine_memory(limits)
-    with timed(limits, size_of(file)):
+    with confined(limits), timed(limits, size_of(file)):
         yield
 
 

@@ -148,7 +148,7 @@ def run_audit(
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, outputs):
-        if any(_same(output, Path(file)) for file in files):
+        if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     return list(_audited(files, config, options)), config
 
@@ -211,8 +211,14 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
     )
 
 
-def _same(output: Path, model: Path) -> bool:
-    return output.exists() and model.exists() and output.samefile(model)
+def _is_in(output: Path, model: Path) -> bool:
+    """Whether the output is the model, or part of a model that is a directory."""
+    if output.exists() and model.exists() and output.samefile(model):
+        return True
+    from regaudit.auditing import is_model
+
+    inside = model.is_dir() and output.resolve().is_relative_to(model.resolve())
+    return inside and is_model(model)
 
 
 def _wants_color(choice: str) -> bool:

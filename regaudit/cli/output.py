@@ -1,6 +1,7 @@
 """Printing and writing, and the exit code."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,8 +26,9 @@ def emit(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False, color=True)  # whether there is colour was decided before
         return
+    special = output.exists() and not output.is_file() and not output.is_dir()
     try:
-        with _replacing(output) as file:
+        with output.open("wb") if special else _replacing(output) as file:  # such as /dev/null
             file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
@@ -40,6 +42,9 @@ def unreadable(reports: Sequence["Report"]) -> int:
 @contextlib.contextmanager
 def _replacing(output: Path) -> Iterator[IO[bytes]]:
     """Yield a temporary file beside `output` that takes its place once it is complete."""
+    output = output.resolve()  # what a link leads to is replaced, not the link
+    if output.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     with tempfile.NamedTemporaryFile(
         dir=output.parent, prefix=f".{output.name}.", delete=False
     ) as file:
