@@ -43,7 +43,7 @@ from regaudit.renderer import View  # noqa: E402
 RENDERERS = sorted(file.stem for file in (ROOT / "regaudit/renderers").glob("[a-z]*.py"))
 SLOW = 10
 """Seconds that no audit may take."""
-LARGEST = 48_000
+LARGEST = 20_000
 """Bytes of the largest file that is a seed: small ones are changed where it counts."""
 SCALARS = [
     *(None, True, False, 0, 1, -1, 2**31, 2**63, -(2**63), 10**400, 0.5, 1e308, -1e308, 5e-324),
@@ -345,6 +345,8 @@ def run(fuzzer: Fuzzer, first: int, executions: int) -> tuple[Counter[str], dict
             if name not in {"SIGPROF", "SIGALRM"}:
                 findings.setdefault(f"killed: {name}", []).append(done)
             done += 1
+        if executions > 5000:
+            print(f"{done - first:,} done, {len(findings)} findings", file=sys.stderr)
     return outcomes, findings
 
 
