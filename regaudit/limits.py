@@ -46,7 +46,7 @@ class Limits:
     """Largest ratio of declared to stored bytes: of an archive member, a dataset, a whole file."""
     unstored_bytes: int = 4 << 20
     """What may be declared without being stored: a file's fill values, and what deflates well."""
-    chunk_bytes: int = 64 << 20
+    chunk_bytes: int = 32 << 20
     """Largest chunk of a chunked dataset: the least that has to be held in memory."""
     graph_bytes: int = 1 << 30
     """Largest `saved_model.pb`."""

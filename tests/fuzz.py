@@ -346,7 +346,7 @@ def run(fuzzer: Fuzzer, first: int, executions: int) -> tuple[Counter[str], dict
                 findings.setdefault(f"killed: {name}", []).append(done)
             done += 1
         if executions > 5000:
-            print(f"{done - first:,} done, {len(findings)} findings", file=sys.stderr)
+            print(f"{done - first:,} done", *sorted(findings), sep="\n  ", file=sys.stderr)
     return outcomes, findings
 
 

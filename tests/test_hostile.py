@@ -296,6 +296,13 @@ def test_a_hang_is_ended_and_said_in_the_format_asked_for(isolate):
     assert "processor time; --limit cpu_seconds=N" in report["failure"]["message"]
 
 
+@posix
+def test_verify_is_guarded_as_well():
+    result = tool("verify", HOSTILE / HANGS)
+    assert result.returncode == 3
+    assert b"processor time" in result.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces it")
 @pytest.mark.parametrize("isolate", ["--isolate", "--guarded"])
 def test_memory_beyond_the_limit_is_a_failure(isolate):

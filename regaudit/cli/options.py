@@ -150,11 +150,13 @@ def run_audit(
     for output in filter(None, outputs):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    return list(_audited(files, config, options)), config
+    return audited(files, config, options["isolate"], options["jobs"]), config
 
 
-def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Iterable["Report"]:
-    """Audit one file in this process, more of them apart, unless options say otherwise."""
+def audited(
+    files: list[str], config: "Config", isolate: bool | None = None, jobs: int = 1
+) -> list["Report"]:
+    """Audit one file in this process, more of them apart, unless `isolate` says otherwise."""
     from regaudit.confinement import death
     from regaudit.finding import Failure, Report
     from regaudit.run import audit_files
@@ -162,11 +164,10 @@ def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Ite
     killed: Killed | None = click.get_current_context().obj
     if killed:
         return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
-    isolate, jobs = options["isolate"], options["jobs"]
     if isolate is None:
         isolate = len(files) > 1 or jobs > 1 or os.name == "nt"
     if isolate or len(files) > 1:
-        return audit_files(files, config, isolate=isolate, jobs=jobs)
+        return list(audit_files(files, config, isolate=isolate, jobs=jobs))
     with guarding(files[0], config.limits):
         return list(audit_files(files, config, isolate=False))
 

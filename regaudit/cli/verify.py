@@ -39,13 +39,14 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
 
     Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
     """
-    from regaudit.auditing import audit
+    from regaudit.cli.options import audited
+    from regaudit.config import Config
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.verifying import verify as hold
     from regaudit.wording import plain
 
     try:
-        result = hold(audit(model), data, batch_size)
+        result = hold(audited([model], Config.default())[0], data, batch_size)
     except UsageError as error:
         raise click.UsageError(plain(str(error))) from error
     except UnreadableModelError as error:
