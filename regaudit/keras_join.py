@@ -292,7 +292,7 @@ class Join:
     def _noted_path(self, stored: TensorGroup, group_path: str) -> str:
         """Path of a layer that only the weights file knows: by noted names below a known layer."""
         path, walked, group = "", "", stored
-        for key in group_path.split("/"):
+        for key in filter(None, group_path.split("/")):  # the root has no name
             if key == "vars":
                 break
             walked = f"{walked}/{key}".lstrip("/")
