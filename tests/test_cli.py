@@ -78,7 +78,7 @@ def test_exit_codes_and_first_lines(arguments, code, first):
 
 
 def test_a_wrong_rule_gets_a_hint():
-    assert "did you mean 'REG101'?" in run("check", GOOD, "--select", "REG110").output
+    assert "did you mean 'REG401'?" in run("check", GOOD, "--select", "REG4001").output
 
 
 @pytest.mark.parametrize(
@@ -319,12 +319,12 @@ def test_a_rule_without_its_facts_is_listed_as_not_run():
     assert lacking in " ".join(run("check", GOOD, "-v").output.split())
     assert lacking in " ".join(run("inspect", GOOD, "--wide").output.split())
     report = json.loads(run("check", GOOD, "--format", "json").output)["reports"][0]
-    assert [rule["code"] for rule in report["not_run"]] == ["REG205"]
+    assert "REG205" in [rule["code"] for rule in report["not_run"]]
     assert lacking.replace("--", "") in run("check", GOOD, "--format", "markdown").output.replace(
         "--", ""
     )
     told = ("--train-loss", "0.1", "--val-loss", "0.2")
-    assert "not run" not in run("check", GOOD, "-v", *told).output
+    assert "REG205" not in run("check", GOOD, "-v", *told).output
     Path("regaudit.toml").write_text("train-loss = 0.1\nval-loss = 9.0\n")
     assert "REG205" in run("check", GOOD).output
     assert "REG205" not in run("check", GOOD, "--val-loss", "0.2").output
