@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
+from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.model import Status
 from regaudit.rule import About, Rule
 
@@ -43,7 +44,9 @@ model = keras.Sequential([
     )
 
     def check(self, evidence: Evidence) -> Iterator[Item]:
-        for _, weight in evidence.model.weights():
+        for layer, weight in evidence.model.weights():
             regularizer = weight.regularizer
+            if layer.config.get("lora_rank") and weight.role in KERNEL_ROLES:
+                continue  # REG319's: loading froze it, not the user
             if weight.shared_with is None and regularizer and regularizer.status is Status.FROZEN:
                 yield self.item(weight, f"{regularizer.class_name} does nothing: {regularizer.why}")

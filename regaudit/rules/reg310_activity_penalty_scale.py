@@ -1,0 +1,71 @@
+"""REG310: an activity penalty whose scale depends on the version of Keras."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_dialect import Dialect
+from regaudit.model import Status
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class ActivityPenaltyScale(Rule):
+    about: ClassVar[About] = About(
+        code="REG310",
+        name="activity-penalty-scale",
+        title="Activity penalty that other versions of Keras scale differently",
+        severity=Severity.WARNING,
+        confidence="high",
+        what=(
+            "Looks for activity regularizers in force in files that Keras 3.0 to 3.13 saved. "
+            "These versions add the penalty of a whole batch; Keras 2, and Keras 3 from 3.14 on, "
+            "divide it by the batch size."
+        ),
+        rationale=(
+            "Loaded by Keras 3.14 or later and trained on, the model pays a penalty that is "
+            "smaller by a factor of the batch size, without a word."
+        ),
+        source=(
+            "keras-team/keras issue #22018 and pull request #22021 (2026), Fix: activity "
+            "regularizer not normalized by batch size; each version was measured"
+        ),
+        fix=(
+            "To train on in Keras 3.14 or later as before, multiply the strength by the batch "
+            "size; to bring a strength from there (or from Keras 2) to Keras 3.0 to 3.13, divide "
+            "it. For predictions nothing changes."
+        ),
+        false_positives="A model that is only asked for predictions, or stays with its Keras.",
+        bad="""
+keras_version = "3.13.2"  # that saved it
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, activity_regularizer=keras.regularizers.L1(1e-4)),
+])
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, activity_regularizer=keras.regularizers.L1(32 * 1e-4)),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        if Dialect.of(evidence.model.keras_version).divides_activity:
+            return
+        batch_size = evidence.facts.batch_size
+        factor = f"{batch_size:,}" if batch_size else "the batch size"
+        for layer in evidence.model.layers:
+            activity = layer.activity_regularizer
+            if activity is None or activity.status not in {Status.IN_FORCE, Status.OPAQUE}:
+                continue
+            yield self.item(
+                layer,
+                f"Keras {evidence.model.keras_version} does not divide the penalty of the "
+                f"activity regularizer {activity.class_name} by the batch size; from 3.14 on, "
+                f"{factor} times the strength does the same",
+                batch_size=batch_size or "unknown",
+            )

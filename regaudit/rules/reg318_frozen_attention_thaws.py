@@ -1,0 +1,61 @@
+"""REG318: a frozen attention layer that every load makes trainable again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_layers import THAWED_BY_LOADING
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class FrozenAttentionThaws(Rule):
+    about: ClassVar[About] = About(
+        code="REG318",
+        name="frozen-attention-thaws",
+        title="Frozen attention layer that loading makes trainable",
+        severity=Severity.WARNING,
+        confidence="high",
+        what=(
+            "Looks for MultiHeadAttention, GroupQueryAttention and ConvLSTM layers that a Keras 3 "
+            "saved as frozen (trainable=False)."
+        ),
+        rationale=(
+            "The layer's weights live in layers of its own making, which are not in the file. "
+            "load_model makes them anew and trainable: the flag is stored and has no effect, so "
+            "training on changes what was meant to stay."
+        ),
+        source=(
+            "keras/src/layers/attention/multi_head_attention.py: sublayers are made in build() "
+            "and not given the flag; measured on Keras 3.0.5 to 3.15.1"
+        ),
+        fix='Set it again after every load: model.get_layer("...").trainable = False.',
+        false_positives="A model that only predicts, or is frozen by code after each load.",
+        bad="""
+inputs = keras.layers.Input((4, 8))
+hidden = keras.layers.MultiHeadAttention(2, 4, trainable=False)(inputs, inputs)
+model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+""",
+        good="""
+inputs = keras.layers.Input((4, 8))
+hidden = keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)
+model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        if Dialect.of(evidence.model.keras_version).keras_2:
+            return
+        for layer in evidence.model.layers:
+            thawed = sum(weight.size for weight in layer.weights if weight.trainable)
+            if layer.class_name in THAWED_BY_LOADING and not layer.trainable and thawed:
+                yield self.item(
+                    layer,
+                    f"{layer.class_name} is stored as frozen, but its {thawed:,} parameters are "
+                    "trainable once loaded",
+                    rank=thawed,
+                    parameters=thawed,
+                )

@@ -1,0 +1,66 @@
+"""REG319: a regularizer that quantization or LoRA has put out of force."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.model import Layer, Status, Weight
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class QuantizationDropsRegularizer(Rule):
+    about: ClassVar[About] = About(
+        code="REG319",
+        name="quantization-drops-regularizer",
+        title="Regularizer that quantization or LoRA puts out of force",
+        severity=Severity.NOTE,
+        confidence="high",
+        what=(
+            "Looks for int8 and int4 weights, and for weights of layers with LoRA, whose "
+            "configuration names a regularizer."
+        ),
+        rationale=(
+            "The configuration looks regularized and is not: Keras makes a quantized kernel "
+            "without the regularizer, and loads a kernel with LoRA as frozen, while the pair of "
+            "LoRA matrices starts at a penalty of zero."
+        ),
+        source=(
+            "keras/src/layers/core/dense.py: Dense._int8_build and Dense.enable_lora; measured "
+            "on Keras 3.15.1"
+        ),
+        fix="Drop the regularizer from the layer, or regularize before quantizing.",
+        false_positives="A model that is only asked for predictions needs no regularizer at all.",
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
+])
+model.quantize("int8")
+""",
+        good="""
+model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
+model.quantize("int8")
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        for layer, weight in evidence.model.weights():
+            regularizer = weight.regularizer
+            if weight.shared_with is not None or regularizer is None:
+                continue
+            if weight.dtype == "int8" and regularizer.status in {Status.INERT, Status.FROZEN}:
+                yield self.item(
+                    weight, f"quantized: Keras loads it without its {regularizer.class_name}"
+                )
+            elif _has_lora(layer, weight) and regularizer.status is Status.FROZEN:
+                yield self.item(
+                    weight,
+                    f"LoRA: Keras loads it frozen, and its {regularizer.class_name} adds nothing",
+                )
+
+
+def _has_lora(layer: Layer, weight: Weight) -> bool:
+    return bool(layer.config.get("lora_rank")) and weight.role in {"kernel", "embeddings"}

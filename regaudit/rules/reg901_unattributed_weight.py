@@ -1,0 +1,106 @@
+"""REG901: values in the file that no layer of the configuration claims."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
+from regaudit.keras_layers import (
+    LAYERS,
+    LAYERS_OF_KERAS_2,
+    MODELS,
+    RANDOM_REGULARIZERS,
+    WRAPPED_OF_KERAS_2,
+)
+from regaudit.model import Layer, Model, Weight
+from regaudit.rule import About, Rule
+
+_BUILT_IN = frozenset(
+    {
+        *LAYERS,
+        *LAYERS_OF_KERAS_2,
+        *MODELS,
+        *WRAPPED_OF_KERAS_2,
+        *(ACTIVATIONS | AUGMENTATIONS | MERGES | POOLING | RESHAPING | RANDOM_REGULARIZERS),
+        "ActivityRegularization",
+        "Rescaling",
+    }
+)
+"""Classes whose weights are all known; any other may hold what the configuration does not say."""
+
+
+@dataclass(frozen=True)
+class UnattributedWeight(Rule):
+    about: ClassVar[About] = About(
+        code="REG901",
+        name="unattributed-weight",
+        title="Stored values that no layer claims",
+        severity=Severity.WARNING,
+        confidence="medium",
+        what=(
+            "Looks for arrays in the weights of a whole model that no layer of its configuration "
+            "has a place for. What custom layers and custom models hold is theirs."
+        ),
+        rationale=(
+            "Configuration and weights belong to different models, or something was added to the "
+            "file. Keras does not load such values, or loads others in their place, and an audit "
+            "cannot tell what regularizes them."
+        ),
+        source="keras/src/saving/saving_lib.py: every weight is loaded by the path of its layer",
+        fix="Save the model again from the program that made it.",
+        false_positives=(
+            "A layer that a newer Keras has and regaudit does not know yet; a layer that a "
+            "functional model holds as an attribute and does not call."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, name="kept"),
+    keras.layers.Dense(4, name="forgotten"),
+])
+
+def edit(config):
+    config["config"]["layers"].pop()
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, name="kept"),
+    keras.layers.Dense(4, name="forgotten"),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        model = evidence.model
+        if model.class_name not in MODELS:
+            return  # weights alone, or a model whose own code says what it holds
+        unknown = _unknown_owners(model)
+        for layer in model.layers:
+            for weight in layer.weights:
+                if _is_unclaimed(layer, weight) and not _is_inside(layer, unknown):
+                    yield self.item(
+                        weight,
+                        f"no layer claims these {weight.size:,} values, stored as "
+                        f"{weight.stored_path}",
+                        values=weight.size,
+                    )
+
+
+def _is_unclaimed(layer: Layer, weight: Weight) -> bool:
+    """Whether only the weights file knows the layer, or the layer has no place for the weight."""
+    return not layer.class_name or (layer.known and weight.role.startswith("variable_"))
+
+
+def _unknown_owners(model: Model) -> set[str]:
+    """Paths of layers that may hold what only their own code knows; "" where that is anywhere."""
+    custom = any(layer.class_name and layer.class_name not in _BUILT_IN for layer in model.layers)
+    called = {node.path for node in model.nodes} - {layer.path for layer in model.layers}
+    return called | ({""} if custom else set())
+
+
+def _is_inside(layer: Layer, paths: set[str]) -> bool:
+    parts = layer.path.split("/")
+    return any("/".join(parts[:count]) in paths for count in range(len(parts) + 1))

@@ -1,0 +1,71 @@
+"""REG904: a regularizer that only its own code could explain."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.model import Regularizer, Status
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class OpaqueRegularizer(Rule):
+    about: ClassVar[About] = About(
+        code="REG904",
+        name="opaque-regularizer",
+        title="Custom regularizer, whose strength the file does not tell",
+        severity=Severity.NOTE,
+        confidence="high",
+        what="Looks for regularizers, of weights and of outputs, that are not Keras's own.",
+        rationale=(
+            "What a custom regularizer adds to the loss is in its code, which is not in the file "
+            "and is never run by an audit. The penalty shown for the model is without it, and "
+            "rules that weigh penalties are silent where it matters."
+        ),
+        source="keras/src/regularizers/regularizers.py: get() takes any callable",
+        fix=(
+            "Look at sum(model.losses) in Keras with the class at hand, or use L1, L2 or L1L2 "
+            "where these do the same."
+        ),
+        false_positives="A custom regularizer that is meant and known: ignore it with a reason.",
+        bad="""
+@keras.saving.register_keras_serializable("example")
+class Cubic(keras.regularizers.Regularizer):
+    def __call__(self, weight):
+        return 1e-4 * keras.ops.sum(keras.ops.abs(weight) ** 3)
+
+    def get_config(self):
+        return {}
+
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, kernel_regularizer=Cubic()),
+])
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        for layer in evidence.model.layers:
+            for weight in layer.weights:
+                if weight.shared_with is None and _is_opaque(weight.regularizer):
+                    yield self.item(weight, _message(weight.regularizer))
+            if _is_opaque(layer.activity_regularizer):
+                message = _message(layer.activity_regularizer)
+                yield self.item(layer, f"activity regularizer: {message}")
+
+
+def _is_opaque(regularizer: Regularizer | None) -> bool:
+    return regularizer is not None and regularizer.status is Status.OPAQUE
+
+
+def _message(regularizer: Regularizer | None) -> str:
+    name = regularizer.class_name if regularizer else ""
+    return f"{name} is not Keras's own: the file does not tell what it adds to the loss"
