@@ -4,49 +4,25 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from regaudit.errors import RegauditError, UsageError
 from regaudit.facts import Facts
-from regaudit.finding import Item, Severity
+from regaudit.finding import Severity
+from regaudit.ignoring import Ignore
 from regaudit.keras_config import parse_architecture
 from regaudit.keras_graph import Serialized
 from regaudit.limits import Limits
 from regaudit.presets import PRESETS, Preset
 from regaudit.registry import rules
-from regaudit.rule import About, Rule
+from regaudit.rule import Rule
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""
 
 FAIL_ON: Mapping[str, int] = {**{str(level): int(level) for level in Severity}, "never": NEVER}
 """Thresholds by the names that users give."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ignore:
-    """Findings that were looked at and accepted."""
-
-    code: str
-    """Code or name of the rule."""
-    reason: str
-    model: str = "*"
-    """Glob on the file as reports name it."""
-    layer: str = "*"
-    """Glob on the path of the weight or layer."""
-    expires: date | None = None
-    """Last day on which it holds."""
-
-    def covers(self, rule: About, item: Item, file: str, today: date) -> bool:
-        """Whether what a rule found in one place is accepted today."""
-        return (
-            self.code in {rule.code, rule.name}
-            and fnmatchcase(file, self.model)
-            and (fnmatchcase(item.path, self.layer) or fnmatchcase(item.path, f"{self.layer}/*"))
-            and (self.expires is None or today <= self.expires)
-        )
 
 
 @dataclass(frozen=True, slots=True)

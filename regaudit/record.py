@@ -49,6 +49,16 @@ def record(report: Report) -> dict[str, Any]:
             {"code": rule.code, "name": rule.name, "needs": rule.needs, "partly": rule.partly}
             for rule in report.not_run
         ],
+        "suppressed": [
+            {
+                "code": one.code,
+                "name": one.name,
+                **_item(one.item),
+                "reason": one.reason,
+                "by": "ignore" if one.ignore else "baseline",
+            }
+            for one in report.suppressed
+        ],
         "suggestions": [_suggestion(suggestion) for suggestion in report.suggestions],
         "failure": {"kind": report.failure.kind, "message": _unicode(report.failure.message)}
         if report.failure

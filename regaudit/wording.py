@@ -10,7 +10,7 @@ from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.facts import option
 from regaudit.finding import NotRun, Report, Severity
 from regaudit.model import Model, Optimizer, Regularizer
-from regaudit.rule import Rule
+from regaudit.rule import About, Rule
 
 _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",
@@ -114,9 +114,8 @@ def not_run(rule: NotRun) -> str:
 
 def verdict(report: Report) -> str:
     """Say in one sentence how the audit came out."""
-    if report.failure or report.model is None:
-        why = report.failure.message if report.failure else "nothing was read"
-        return f"could not be audited: {plain(why)}"
+    if report.failure:
+        return f"could not be audited: {plain(report.failure.message)}"
     parts = []
     for level in reversed(Severity):
         found = [finding for finding in report.findings if finding.severity is level]
@@ -193,6 +192,30 @@ def total_penalty(report: Report) -> str:
     return text
 
 
+def help_page(about: About) -> str:
+    """Explain in Markdown what to do about a finding: the part of `explanation` on the cure."""
+    return f"""{about.fix}
+
+Found in:
+
+{_program(about.bad)}
+
+Not found in:
+
+{_program(about.good)}
+
+When it is wrong: {about.false_positives}
+
+Source: {about.source}
+"""
+
+
+def _program(text: str) -> str:
+    """Fence an example: Keras code, or settings where those are what the rule is about."""
+    language = "toml" if text.lstrip().startswith("[") else "python"
+    return f"```{language}\n{text.strip()}\n```"
+
+
 def explanation(rule: Rule | type[Rule]) -> str:
     """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
     about = rule.about
@@ -227,17 +250,13 @@ def explanation(rule: Rule | type[Rule]) -> str:
 
 Found in{where}:
 
-```python
-{about.bad.strip()}
-```
+{_program(about.bad)}
 
 ## What to write instead
 
 {about.fix} Not found in:
 
-```python
-{about.good.strip()}
-```
+{_program(about.good)}
 
 ## When it is wrong
 

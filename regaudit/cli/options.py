@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -22,6 +22,27 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+
+class Target(NamedTuple):
+    """One place to write to, and in which format."""
+
+    format: str
+    file: Path | None
+    """None for standard output."""
+
+
+def _target(_context: click.Context, _option: click.Parameter, given: Any) -> tuple[Target, ...]:
+    """Split each FORMAT:FILE at its first colon."""
+    targets = []
+    for text in given:
+        format_, _, file = text.partition(":")
+        if format_ not in FORMATS or not file:
+            known = ", ".join(FORMATS)
+            raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
+        targets.append(Target(format_, Path(file)))
+    return tuple(targets)
+
+
 FACTS = (
     ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
     ("batch-size", False, "Samples in a training step."),
@@ -31,6 +52,16 @@ FACTS = (
     ("train-loss", True, "Training loss by model.evaluate, without the penalty."),
 )
 """What the user knows of the training and some rules need: name, whether real, help."""
+
+also = click.option(
+    "--output",
+    "also",
+    metavar="FORMAT:FILE",
+    callback=_target,
+    multiple=True,
+    help="Write this format to this file as well; may be given several times.",
+)
+"""Further outputs of the same run."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -125,13 +156,14 @@ def printing(command: _Command) -> _Command:
             show_default=True,
             help="Output format.",
         ),
+        also,
     ):
         command = option(command)
     return command
 
 
 def run_audit(
-    options: dict[str, Any], outputs: Iterable[Path | None], fail_on: str | None = None
+    options: dict[str, Any], outputs: Iterable[Target], fail_on: str | None = None
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
 
@@ -147,7 +179,7 @@ def run_audit(
         raise click.UsageError(str(error)) from error
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
-    for output in filter(None, outputs):
+    for output in filter(None, (target.file for target in outputs)):
         if any(_same(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     return list(_audited(files, config, options)), config
@@ -171,25 +203,51 @@ def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Ite
         return list(audit_files(files, config, isolate=False))
 
 
-def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View":
-    """Return what is to be shown, and what the place of output can show."""
-    from regaudit.renderer import View
+def write(
+    targets: Iterable[Target],
+    reports: list["Report"],
+    config: "Config",
+    options: dict[str, Any],
+    **settings: Any,
+) -> None:
+    """Render the reports once for each target and print or write them.
 
-    terminal = output is None and sys.stdout.isatty()
-    return View(
-        layer=options.get("layer", "*"),
-        verbose=options.get("verbose", True),
-        width=shutil.get_terminal_size().columns if terminal else 80,
-        color=output is None and _wants_color(options.get("color", "never")),
-        **settings,
-    )
-
-
-def render(format_: str, reports: list["Report"], config: "Config", view: "View") -> str:
-    """Return the reports in one of `FORMATS`, with what was checked."""
+    Args:
+        targets: formats and files.
+        reports: of the whole run.
+        config: what was checked.
+        options: of the command line, for what is shown.
+        settings: fields of `View`, over those.
+    """
+    from regaudit.cli.output import emit, summarize
     from regaudit.registry import renderer
 
-    return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
+    abouts = [rule.about for rule in config.rules]
+    for target in targets:
+        view = _view(options, target, fail_on=config.fail_on, **settings)
+        emit(renderer(target.format).render(reports, abouts, view), target.file)
+        if target.format == "github":
+            summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
+
+
+def _view(options: dict[str, Any], target: Target, **settings: Any) -> "View":
+    """Return what is to be shown, and what the place of output can show."""
+    from regaudit.locating import repository
+    from regaudit.renderer import View
+
+    printed = target.file is None
+    terminal = printed and sys.stdout.isatty()
+    return View(
+        **{
+            "layer": options.get("layer", "*"),
+            "verbose": options.get("verbose", True),
+            "width": shutil.get_terminal_size().columns if terminal else 80,
+            "color": printed and _wants_color(options.get("color", "never")),
+            "unicode": terminal and _is_unicode(sys.stdout.encoding),
+            "root": repository(Path.cwd()),
+            **settings,
+        }
+    )
 
 
 def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
@@ -213,6 +271,10 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
 
 def _same(output: Path, model: Path) -> bool:
     return output.exists() and model.exists() and output.samefile(model)
+
+
+def _is_unicode(encoding: str | None) -> bool:
+    return (encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
 def _wants_color(choice: str) -> bool:
