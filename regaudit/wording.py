@@ -40,6 +40,19 @@ def plain(text: str) -> str:
     )
 
 
+def markdown(text: str) -> str:
+    """Escape what Markdown or the HTML inside it would act on, beside what `plain` does."""
+    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut the middle out of a long path: its ends tell most."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 3
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
+
+
 def strength(value: float) -> str:
     """Spell a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
     for digits in range(1, 17):

@@ -10,7 +10,7 @@ import click
 
 from regaudit.version import VERSION
 
-COMMANDS = ("inspect", "report", "check", "explain", "rules", "schema", "verify")
+COMMANDS = ("inspect", "report", "check", "diff", "explain", "rules", "schema", "verify")
 """In the order of `--help`; each is the module and the function of its name."""
 
 

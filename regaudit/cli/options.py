@@ -53,6 +53,15 @@ FACTS = (
 )
 """What the user knows of the training and some rules need: name, whether real, help."""
 
+output_file = click.option(
+    "-o",
+    "--output-file",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE, not to standard output.",
+)
+
 also = click.option(
     "--output",
     "also",
@@ -67,7 +76,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def auditing(command: _Command) -> _Command:
-    """Add what every command takes that audits: models, rules and settings."""
+    """Add what every command takes that audits any models."""
+    return judging(click.argument("models", nargs=-1, metavar="[MODEL]...")(command))
+
+
+def judging(command: _Command) -> _Command:
+    """Add what every command takes that judges: rules and settings."""
     for option in (
         click.option(
             "--jobs",
@@ -115,14 +129,13 @@ def auditing(command: _Command) -> _Command:
             click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
             for name, real, text in FACTS
         ),
-        click.argument("models", nargs=-1, metavar="[MODEL]..."),
     ):
         command = option(command)
     return command
 
 
-def printing(command: _Command) -> _Command:
-    """Add what every command takes that prints: format, file, colour, and what to show."""
+def shown(command: _Command) -> _Command:
+    """Add what every command takes that shows weights: how, and which of them."""
     for option in (
         click.option(
             "--color",
@@ -131,35 +144,29 @@ def printing(command: _Command) -> _Command:
             show_default=True,
             help="Colour; auto heeds NO_COLOR and FORCE_COLOR.",
         ),
-        click.option(
-            "-v", "--verbose", is_flag=True, help="Every finding, not the first few of each rule."
-        ),
+        click.option("-v", "--verbose", is_flag=True, help="Everything, not the first few of it."),
         click.option(
             "--layer",
             default="*",
             metavar="GLOB",
             help="Show only layers whose path matches, such as 'encoder/*'.",
         ),
-        click.option(
-            "-o",
-            "--output-file",
-            "output",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Write to FILE, not to standard output.",
-        ),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(FORMATS),
-            default="terminal",
-            show_default=True,
-            help="Output format.",
-        ),
-        also,
     ):
         command = option(command)
     return command
+
+
+def printing(command: _Command) -> _Command:
+    """Add what every command takes that prints reports: formats and files beside `shown`."""
+    choice = click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="terminal",
+        show_default=True,
+        help="Output format.",
+    )
+    return also(choice(output_file(shown(command))))
 
 
 def run_audit(
@@ -224,13 +231,13 @@ def write(
 
     abouts = [rule.about for rule in config.rules]
     for target in targets:
-        view = _view(options, target, fail_on=config.fail_on, **settings)
+        view = view_of(options, target, fail_on=config.fail_on, **settings)
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":
             summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
 
 
-def _view(options: dict[str, Any], target: Target, **settings: Any) -> "View":
+def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
     from regaudit.locating import repository
     from regaudit.renderer import View

@@ -11,6 +11,8 @@ from regaudit.model import Model
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
 
+_text = wording.markdown
+
 HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
 
 
@@ -94,8 +96,3 @@ def _others(report: Report) -> Iterator[str]:
     if lines:
         yield "### Remarks"
         yield "\n".join(lines)
-
-
-def _text(text: str) -> str:
-    """Escape what Markdown or the HTML inside it would act on."""
-    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in wording.plain(text))

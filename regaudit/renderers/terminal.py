@@ -198,7 +198,7 @@ def _fit(cells: dict[Column, list[str]], width: int) -> None:
                 for text, status in zip(cells[REGULARIZER], values, strict=True)
             ]
     room = max(width - _others(cells), MIN_PATH)
-    cells[LAYER] = [_shortened(path, room) for path in cells[LAYER]]
+    cells[LAYER] = [wording.shortened(path, room) for path in cells[LAYER]]
 
 
 def _others(cells: dict[Column, list[str]]) -> int:
@@ -209,14 +209,6 @@ def _others(cells: dict[Column, list[str]]) -> int:
 def _width(column: Column, values: list[str]) -> int:
     """Width of a column; tabulate keeps two spaces beside a header."""
     return max(len(column.title) + 2, *map(len, values))
-
-
-def _shortened(text: str, width: int) -> str:
-    """Cut the middle out of a long path: its ends tell most."""
-    if len(text) <= width:
-        return text
-    head = (width - 3) // 3
-    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
 def _activity(model: Model, view: View) -> Iterator[str]:
