@@ -63,7 +63,7 @@ def _audit_file(file: Path, name: str, config: Config | None) -> Report:
             size = _size(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
-                return _report(name, size, plugin, artifact, config)
+                return _report(name, size, plugin, artifact, config.for_model(name))
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from regaudit.config import Config
 from regaudit.evidence import Evidence
 from regaudit.finding import Finding, Item, NotRun, Suppressed
+from regaudit.ignoring import lies_in
 from regaudit.presets import capped
 from regaudit.rule import Rule
 
@@ -41,7 +42,7 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
         for item in _items(rule, evidence, config):
             accepted = _accepted(rule, item, file, config, today)
             if accepted is None:
-                left.append(item)
+                left.append(_left(rule, item, file, config))
             else:
                 suppressed.append(accepted)
         found = Finding.of(rule.about.code, rule.about.name, left)
@@ -52,11 +53,19 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
 
 
 def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Item]:
-    """Yield what a rule finds, with the severities that are set."""
-    own = rule.about.severity
-    highest = config.severities.get(rule.about.code, own)
-    for item in rule.check(evidence):
-        yield replace(item, severity=capped(item.severity, own, highest))
+    """Yield what a rule finds, with the thresholds and severities that are set at each place."""
+    code = rule.about.code
+    variants = [("*", rule, config.severities)]
+    for layer, own in config.layers:
+        variants += [(layer, one, own.severities) for one in own.rules if one.about.code == code]
+    for number, (layer, variant, severities) in enumerate(variants):
+        highest = severities.get(code, rule.about.severity)
+        over = [other for other, _, _ in variants[number + 1 :]]
+        for item in variant.check(evidence):
+            ours = layer == "*" or lies_in(item.path, layer)
+            if ours and not any(lies_in(item.path, other) for other in over):
+                severity = capped(item.severity, rule.about.severity, highest)
+                yield replace(item, severity=severity)
 
 
 def _accepted(rule: Rule, item: Item, file: str, config: Config, today: date) -> Suppressed | None:
@@ -65,4 +74,13 @@ def _accepted(rule: Rule, item: Item, file: str, config: Config, today: date) ->
     for ignore in config.ignores:
         if ignore.covers(code, name, item.path, file, today):
             return Suppressed(code, name, item, ignore.reason, ignore)
+    if config.baseline is not None and config.baseline.accepts(file, code, item):
+        return Suppressed(code, name, item, "in the baseline")
     return None
+
+
+def _left(rule: Rule, item: Item, file: str, config: Config) -> Item:
+    """Return a place that is not accepted; one that the baseline knows is worse than it was."""
+    if config.baseline is not None and config.baseline.knows(file, rule.about.code, item):
+        return replace(item, message=f"{item.message}; worse than in the baseline")
+    return item

@@ -211,11 +211,11 @@ def help_page(about: About) -> str:
 
 Found in:
 
-{_program(about.bad)}
+{_program(about.bad, about)}
 
 Not found in:
 
-{_program(about.good)}
+{_program(about.good, about)}
 
 When it is wrong: {about.false_positives}
 
@@ -223,10 +223,9 @@ Source: {about.source}
 """
 
 
-def _program(text: str) -> str:
-    """Fence an example: Keras code, or settings where those are what the rule is about."""
-    language = "toml" if text.lstrip().startswith("[") else "python"
-    return f"```{language}\n{text.strip()}\n```"
+def _program(text: str, about: About) -> str:
+    """Fence an example."""
+    return f"```{'toml' if about.on_settings else 'python'}\n{text.strip()}\n```"
 
 
 def explanation(rule: Rule | type[Rule]) -> str:
@@ -263,13 +262,13 @@ def explanation(rule: Rule | type[Rule]) -> str:
 
 Found in{where}:
 
-{_program(about.bad)}
+{_program(about.bad, about)}
 
 ## What to write instead
 
 {about.fix} Not found in:
 
-{_program(about.good)}
+{_program(about.good, about)}
 
 ## When it is wrong
 

@@ -1,13 +1,18 @@
 """`regaudit check`: the gate in CI."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from regaudit.cli.options import Target, auditing, printing, run_audit, write
 from regaudit.cli.output import FINDINGS, OK, unreadable
+
+if TYPE_CHECKING:
+    from regaudit.config import Config
+    from regaudit.finding import Report
 
 
 @click.command()
@@ -35,5 +40,20 @@ def check(
     for target in targets:
         tables = target.format not in {"terminal", "markdown"}
         write((target,), reports, config, options, tables=tables)
+    _say_stale(reports, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))
+
+
+def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
+    """Tell on standard error what the baseline keeps without need."""
+    if config.baseline is None:
+        return
+    stale = len(list(config.baseline.stale(reports)))
+    if stale:
+        entries = "entry is" if stale == 1 else "entries are"
+        click.echo(
+            f"{stale:,} {entries} no longer found: regaudit baseline prune takes them out of "
+            f"{config.baseline_file}",
+            err=True,
+        )

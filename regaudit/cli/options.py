@@ -113,6 +113,15 @@ def judging(command: _Command) -> _Command:
             "or the architecture from FILE.json, what model.to_json() returns, for models "
             "of weights alone. May be given twice, once for each.",
         ),
+        click.option(
+            "--show-settings", is_flag=True, help="Print the settings in force, and stop."
+        ),
+        click.option(
+            "--baseline",
+            type=click.Path(),
+            metavar="FILE",
+            help="Accept what this file knows; `regaudit baseline write` makes it.",
+        ),
         click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
         click.option(
             "--select",
@@ -170,26 +179,30 @@ def printing(command: _Command) -> _Command:
 
 
 def run_audit(
-    options: dict[str, Any], outputs: Iterable[Target], fail_on: str | None = None
+    options: dict[str, Any],
+    outputs: Iterable[Target],
+    fail_on: str | None = None,
+    *,
+    baseline: bool = True,
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
 
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    from regaudit.errors import UsageError
     from regaudit.run import find_models
+    from regaudit.settings_audit import audit_settings
 
-    try:
-        config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
-    except UsageError as error:
-        raise click.UsageError(str(error)) from error
+    config = settings_of(options, fail_on, baseline=baseline)
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, (target.file for target in outputs)):
         if any(_same(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    return list(_audited(files, config, options)), config
+    reports = list(_audited(files, config, options))
+    whole = any(list(find_models(target)) != [target] for target in targets)
+    of_settings = audit_settings(reports, config, whole)
+    return [*reports, of_settings] if of_settings else reports, config
 
 
 def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Iterable["Report"]:
@@ -208,6 +221,30 @@ def _audited(files: list[str], config: "Config", options: dict[str, Any]) -> Ite
         return audit_files(files, config, isolate=isolate, jobs=jobs)
     with guarding(files[0], config.limits):
         return list(audit_files(files, config, isolate=False))
+
+
+def settings_of(
+    options: dict[str, Any], fail_on: str | None = None, *, baseline: bool = True
+) -> "Config":
+    """Return the settings in force, with the content of the baseline if that is wanted.
+
+    Raises:
+        click.UsageError: a wrong setting, flag or baseline.
+    """
+    from regaudit.baseline import read_baseline
+    from regaudit.errors import UsageError
+    from regaudit.settings_page import settings_page
+
+    try:
+        config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
+        if baseline and config.baseline_file:
+            config = replace(config, baseline=read_baseline(config.baseline_file))
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    if options["show_settings"]:
+        click.echo(settings_page(config), nl=False)
+        sys.exit(0)
+    return config
 
 
 def write(
@@ -270,7 +307,8 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
         file = settings[0] if settings else find_config(Path.cwd())
     facts = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
     select = list(options["select"])
-    config = read_config(file, preset=options["preset"], select=select, fail_on=fail_on, **facts)
+    flags = {key: options[key] for key in ("preset", "baseline")}
+    config = read_config(file, select=select, fail_on=fail_on, **flags, **facts)
     return (
         replace(config, architecture=read_architecture(*architectures)) if architectures else config
     )

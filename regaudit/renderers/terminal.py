@@ -112,8 +112,8 @@ class Terminal(Renderer):
 
 def _inspection(report: Report, view: View) -> Iterator[str]:
     """Everything about one model."""
-    if report.failure or report.model is None:
-        yield _headline(report, view)
+    if report.model is None:
+        yield from _check(report, view)
         return
     yield from _header(report, report.model, view)
     yield ""
@@ -291,9 +291,10 @@ def _closing(reports: Sequence[Report]) -> list[str]:
     codes = {finding.code: None for report in reports for finding in report.findings}
     failed = sum(report.failure is not None for report in reports)
     lines = []
-    if len(reports) > 1:
+    audited = sum(report.model is not None for report in reports)
+    if audited + failed > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
-        lines.append(f"{wording.count(len(reports) - failed, 'model')} audited{bad}.")
+        lines.append(f"{wording.count(audited, 'model')} audited{bad}.")
     if codes:
         lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
     return ["\n".join(lines)] if lines else []
