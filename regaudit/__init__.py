@@ -13,6 +13,7 @@ from regaudit.version import VERSION
 
 if TYPE_CHECKING:
     from regaudit.auditing import audit
+    from regaudit.changes import Changes, diff
     from regaudit.config import Config
     from regaudit.errors import RegauditError, UnreadableModelError, UsageError
     from regaudit.facts import Facts
@@ -24,6 +25,7 @@ __version__ = VERSION
 _HOMES = {
     "audit": "auditing",
     "audit_files": "run",
+    "Changes": "changes",
     "Config": "config",
     "Facts": "facts",
     "Finding": "finding",
@@ -34,9 +36,11 @@ _HOMES = {
     "Suggestion": "finding",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
+    "diff": "changes",
 }
 
 __all__ = [
+    "Changes",
     "Config",
     "Facts",
     "Finding",
@@ -49,6 +53,7 @@ __all__ = [
     "UsageError",
     "audit",
     "audit_files",
+    "diff",
 ]
 
 

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -16,13 +15,13 @@ from regaudit.errors import (
     UnsafeFileError,
 )
 from regaudit.evidence import Evidence
-from regaudit.finding import Failure, Finding, NotRun, Report
+from regaudit.finding import Failure, Report
 from regaudit.format import Artifact, Format
+from regaudit.judging import judge
 from regaudit.limits import allowing, hold
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
-from regaudit.presets import capped
 from regaudit.registry import formats
 
 
@@ -64,7 +63,7 @@ def _audit_file(file: Path, name: str, config: Config | None) -> Report:
             size = _size(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
-                return _report(name, size, plugin, artifact, config)
+                return _report(name, size, plugin, artifact, config.for_model(name))
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:
@@ -150,7 +149,7 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
     moments, unread = _measure(artifact)
     model = artifact.model
     evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
-    findings, not_run = _judge(evidence, name, config)
+    judgement = judge(evidence, name, config)
     return Report(
         file=name,
         format=plugin.name,
@@ -158,39 +157,11 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
         model=model,
         moments=moments,
         penalties=evidence.penalties,
-        findings=findings,
-        not_run=not_run,
+        findings=judgement.findings,
+        not_run=judgement.not_run,
+        suppressed=judgement.suppressed,
         skipped=(*artifact.skipped, *unread),
     )
-
-
-def _judge(
-    evidence: Evidence, name: str, config: Config
-) -> tuple[tuple[Finding, ...], tuple[NotRun, ...]]:
-    """Ask every rule; leave out what is accepted, group the rest by rule, worst first."""
-    today = datetime.now(UTC).date()
-    findings, not_run = [], []
-    for rule in config.rules:
-        about = rule.about
-        lacking = rule.not_run(evidence)
-        if lacking is not None:
-            not_run.append(lacking)
-        if lacking is not None and not lacking.partly:
-            continue
-        highest = config.severities.get(about.code, about.severity)
-        found = Finding.of(
-            about.code,
-            about.name,
-            (
-                replace(item, severity=capped(item.severity, about.severity, highest))
-                for item in rule.check(evidence)
-                if not any(ignore.covers(about, item, name, today) for ignore in config.ignores)
-            ),
-        )
-        if found is not None:
-            findings.append(found)
-    findings.sort(key=lambda finding: (-finding.severity, finding.code))
-    return tuple(findings), tuple(not_run)
 
 
 def _measure(artifact: Artifact) -> tuple[dict[str, Moments], tuple[Skip, ...]]:

@@ -26,7 +26,7 @@ def beside(folder: Path, *parts: str) -> Path:
                 "audit a copy that has the file itself"
             )
     if not place.exists():
-        raise UnreadableModelError(f"there is no {parts[-1]}")
+        raise UnreadableModelError(f"part of the model is missing: there is no {'/'.join(parts)}")
     if not place.is_file():
         raise UnsafeFileError(f"{parts[-1]} is no file, but a folder, a pipe or a device")
     return place

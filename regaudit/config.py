@@ -4,49 +4,27 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from regaudit.baseline import Baseline
 from regaudit.errors import RegauditError, UsageError
 from regaudit.facts import Facts
-from regaudit.finding import Item, Severity
+from regaudit.finding import Severity
+from regaudit.ignoring import Ignore
 from regaudit.keras_config import parse_architecture
 from regaudit.keras_graph import Serialized
 from regaudit.limits import Limits
+from regaudit.overriding import Override, laid_over, read_overrides
 from regaudit.presets import PRESETS, Preset
 from regaudit.registry import rules
-from regaudit.rule import About, Rule
+from regaudit.rule import Rule
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""
 
 FAIL_ON: Mapping[str, int] = {**{str(level): int(level) for level in Severity}, "never": NEVER}
 """Thresholds by the names that users give."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ignore:
-    """Findings that were looked at and accepted."""
-
-    code: str
-    """Code or name of the rule."""
-    reason: str
-    model: str = "*"
-    """Glob on the file as reports name it."""
-    layer: str = "*"
-    """Glob on the path of the weight or layer."""
-    expires: date | None = None
-    """Last day on which it holds."""
-
-    def covers(self, rule: About, item: Item, file: str, today: date) -> bool:
-        """Whether what a rule found in one place is accepted today."""
-        return (
-            self.code in {rule.code, rule.name}
-            and fnmatchcase(file, self.model)
-            and (fnmatchcase(item.path, self.layer) or fnmatchcase(item.path, f"{self.layer}/*"))
-            and (self.expires is None or today <= self.expires)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +49,15 @@ class Config:
     preset: str = "default"
     file: Path | None = None
     """Where the settings come from."""
+    baseline_file: Path | None = None
+    """Where the findings are that are accepted for now."""
+    baseline: Baseline | None = None
+    """Its content, where it was read."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """The settings as they were given, without overrides."""
+    overrides: tuple[Override, ...] = ()
+    layers: tuple[tuple[str, "Config"], ...] = ()
+    """Settings of some layers of the model at hand, by glob; the last that matches counts."""
 
     @classmethod
     def default(cls, **flags: Any) -> "Config":
@@ -100,6 +87,34 @@ class Config:
         kept = tuple(rule for rule in self.rules if rule.about.code not in left_out)
         return replace(self, rules=kept)
 
+    def for_model(self, file: str) -> "Config":
+        """Return the settings for one model, with the overrides that are about it.
+
+        Args:
+            file: as reports name it.
+        """
+        about = [one for one in self.overrides if one.is_about(file)]
+        if not about:
+            return self
+        content: Mapping[str, Any] = self.content
+        for one in about:
+            if one.layer is None:
+                content = laid_over(content, one.content)
+        layers = tuple(
+            (one.layer, self._changed(laid_over(content, one.content)))
+            for one in about
+            if one.layer is not None
+        )
+        return replace(self._changed(content), layers=layers)
+
+    def _changed(self, content: Mapping[str, Any]) -> "Config":
+        """Return these settings with the thresholds, severities and facts of others."""
+        changed, codes = _checked(content), {rule.about.code for rule in self.rules}
+        kept = tuple(rule for rule in changed.rules if rule.about.code in codes)
+        return replace(
+            self, rules=kept, severities=changed.severities, facts=changed.facts, overrides=()
+        )
+
 
 def find_config(start: Path) -> Path | None:
     """Return the nearest regaudit.toml, or pyproject.toml with `[tool.regaudit]`, upward."""
@@ -119,7 +134,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Args:
         file: regaudit.toml or pyproject.toml; None for no settings.
         flags: choices of the command line that win over the file's, None where there is none:
-            `preset`, `select`, `fail_on`, and the fields of `Facts`.
+            `preset`, `select`, `fail_on`, `baseline`, and the fields of `Facts`.
 
     Raises:
         UsageError: it is not TOML, or has an unknown key or a value of the wrong kind.
@@ -134,9 +149,14 @@ def read_config(file: Path | None, **flags: Any) -> Config:
         content = _table(_table(content, "tool"), "regaudit")
     content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
-        return replace(_checked({**content, **given}), file=file)
+        config = replace(_checked({**content, **given}), file=file)
+        for one in config.overrides:  # so that a wrong one is told before any model is read
+            _checked(laid_over(config.content, one.content))
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
+    if config.baseline_file and "baseline" not in given:
+        return replace(config, baseline_file=file.parent / config.baseline_file)
+    return config
 
 
 def read_architecture(file: Path) -> Serialized:
@@ -171,6 +191,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 _FACTS = tuple(field.name for field in fields(Facts))
+_FACT_KEYS = tuple(name.replace("_", "-") for name in _FACTS)
 _KNOWN = (
     "models",
     "select",
@@ -179,7 +200,9 @@ _KNOWN = (
     "limits",
     "rules",
     "preset",
-    *(name.replace("_", "-") for name in _FACTS),
+    "baseline",
+    "override",
+    *_FACT_KEYS,
 )
 
 
@@ -196,6 +219,9 @@ def _checked(content: Mapping[str, Any]) -> Config:
     settings = content.get("rules", {})
     if not isinstance(settings, Mapping):
         raise UsageError("rules is a table of tables: [tool.regaudit.rules.REG101]")
+    baseline = content.get("baseline")
+    if baseline is not None and not isinstance(baseline, str):
+        raise UsageError(f"baseline is the path of a file, not {baseline!r}")
     preset, select = PRESETS[name], _strings(content.get("select", []), "select")
     made = _with_thresholds(settings, preset)
     chosen = _matching(select, made) if select else {r.about.code for r in made} - preset.off
@@ -208,6 +234,9 @@ def _checked(content: Mapping[str, Any]) -> Config:
         severities={**preset.severities, **dict(_severities(settings))},
         facts=Facts.checked(**{key: content[key] for key in _KNOWN if _is_fact(key, content)}),
         preset=name,
+        baseline_file=Path(baseline) if baseline else None,
+        content={key: value for key, value in content.items() if key != "override"},
+        overrides=read_overrides(content.get("override", []), _FACT_KEYS),
     )
 
 

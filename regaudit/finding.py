@@ -6,6 +6,7 @@ from enum import IntEnum
 from functools import cached_property
 from math import prod
 
+from regaudit.ignoring import Ignore
 from regaudit.measures import Moments
 from regaudit.model import Layer, Model, Skip, Weight
 
@@ -109,6 +110,18 @@ class NotRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One place of a fault that was looked at and accepted."""
+
+    code: str
+    name: str
+    item: Item
+    reason: str
+    ignore: Ignore | None = None
+    """What accepts it; None for the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a file could not be audited."""
 
@@ -146,6 +159,8 @@ class Report:
     """One a rule, worst first."""
     not_run: tuple[NotRun, ...] = ()
     """Rules that lacked a fact about the training."""
+    suppressed: tuple[Suppressed, ...] = ()
+    """Places that an ignore or the baseline accepts."""
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
 

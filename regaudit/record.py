@@ -49,6 +49,16 @@ def record(report: Report) -> dict[str, Any]:
             {"code": rule.code, "name": rule.name, "needs": rule.needs, "partly": rule.partly}
             for rule in report.not_run
         ],
+        "suppressed": [
+            {
+                "code": one.code,
+                "name": one.name,
+                **item_record(one.item),
+                "reason": one.reason,
+                "by": "ignore" if one.ignore else "baseline",
+            }
+            for one in report.suppressed
+        ],
         "suggestions": [_suggestion(suggestion) for suggestion in report.suggestions],
         "failure": {"kind": report.failure.kind, "message": _unicode(report.failure.message)}
         if report.failure
@@ -70,7 +80,7 @@ def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
         "shape": list(weight.shape),
         "dtype": weight.dtype,
         "trainable": weight.trainable,
-        "regularizer": _regularizer(weight.regularizer),
+        "regularizer": regularizer_record(weight.regularizer),
         "constraint": weight.constraint,
         "shared_with": weight.shared_with,
         "penalty": _json(report.penalties.get(weight.stored_path)),
@@ -100,13 +110,14 @@ def _layer(layer: Layer, report: Report) -> dict[str, Any]:
         "name": layer.name,
         "class_name": layer.class_name,
         "trainable": layer.trainable,
-        "activity_regularizer": _regularizer(layer.activity_regularizer),
-        "unplaced_regularizers": {key: _regularizer(r) for key, r in layer.unplaced.items()},
+        "activity_regularizer": regularizer_record(layer.activity_regularizer),
+        "unplaced_regularizers": {key: regularizer_record(r) for key, r in layer.unplaced.items()},
         "weights": [weight_record(weight, report) for weight in layer.weights],
     }
 
 
-def _regularizer(regularizer: Regularizer | None) -> dict[str, Any] | None:
+def regularizer_record(regularizer: Regularizer | None) -> dict[str, Any] | None:
+    """Return one regularizer; None for none."""
     if regularizer is None:
         return None
     return {
@@ -131,13 +142,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.code,
         "name": finding.name,
-        **_item(finding.items[0]),
+        **item_record(finding.items[0]),
         "count": len(finding.items),
-        "items": [_item(item) for item in finding.items],
+        "items": [item_record(item) for item in finding.items],
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
+def item_record(item: Item) -> dict[str, Any]:
+    """Return one place of a fault."""
     return {
         "severity": str(item.severity),
         "path": item.path,

@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import ClassVar
 
-from regaudit.finding import Report
+from regaudit.finding import Report, Severity
 from regaudit.model import Layer, Weight
 from regaudit.rule import About
 
@@ -28,6 +29,12 @@ class View:
     width: int = 80
     """Columns of the terminal."""
     color: bool = False
+    unicode: bool = False
+    """Whether more than ASCII can be shown."""
+    fail_on: int = Severity.ERROR
+    """Findings of this severity or a higher one fail a check."""
+    root: Path | None = None
+    """Top of the repository, below which other tools look for the files; None for as named."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""

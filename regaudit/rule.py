@@ -1,13 +1,15 @@
 """What a rule is: a check on evidence, with its thresholds as fields and its documentation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Item, NotRun, Severity, Suggestion
+from regaudit.ignoring import Ignore
 from regaudit.model import Layer, Weight
 
 
@@ -42,6 +44,11 @@ class About:
     facts: Facts = field(default_factory=Facts)
     """What the user says of the training of both examples."""
 
+    @property
+    def on_settings(self) -> bool:
+        """Whether it is about the settings, and its examples are TOML, not Keras programs."""
+        return self.bad.lstrip().startswith("[")
+
 
 @dataclass(frozen=True)
 class Rule(ABC):
@@ -56,6 +63,18 @@ class Rule(ABC):
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Item]:
         """Yield the places of the fault."""
+
+    def check_ignores(
+        self, ignores: Collection[Ignore], used: Collection[Ignore], today: date
+    ) -> Iterator[Item]:
+        """Yield what is wrong with the ignores of the settings, after all models.
+
+        Args:
+            ignores: those of which the run can tell.
+            used: those that covered something.
+            today: by UTC.
+        """
+        yield from ()
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what keeps the rule from running, or from checking all it could."""

@@ -10,7 +10,7 @@ from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.facts import option
 from regaudit.finding import NotRun, Report, Severity
 from regaudit.model import Model, Optimizer, Regularizer
-from regaudit.rule import Rule
+from regaudit.rule import About, Rule
 
 _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",
@@ -38,6 +38,19 @@ def plain(text: str) -> str:
         else char.encode("unicode_escape", "backslashreplace").decode("ascii")
         for char in text
     )
+
+
+def markdown(text: str) -> str:
+    """Escape what Markdown or the HTML inside it would act on, beside what `plain` does."""
+    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut the middle out of a long path: its ends tell most."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 3
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
 def strength(value: float) -> str:
@@ -114,9 +127,8 @@ def not_run(rule: NotRun) -> str:
 
 def verdict(report: Report) -> str:
     """Say in one sentence how the audit came out."""
-    if report.failure or report.model is None:
-        why = report.failure.message if report.failure else "nothing was read"
-        return f"could not be audited: {plain(why)}"
+    if report.failure:
+        return f"could not be audited: {plain(report.failure.message)}"
     parts = []
     for level in reversed(Severity):
         found = [finding for finding in report.findings if finding.severity is level]
@@ -193,6 +205,29 @@ def total_penalty(report: Report) -> str:
     return text
 
 
+def help_page(about: About) -> str:
+    """Explain in Markdown what to do about a finding: the part of `explanation` on the cure."""
+    return f"""{about.fix}
+
+Found in:
+
+{_program(about.bad, about)}
+
+Not found in:
+
+{_program(about.good, about)}
+
+When it is wrong: {about.false_positives}
+
+Source: {about.source}
+"""
+
+
+def _program(text: str, about: About) -> str:
+    """Fence an example."""
+    return f"```{'toml' if about.on_settings else 'python'}\n{text.strip()}\n```"
+
+
 def explanation(rule: Rule | type[Rule]) -> str:
     """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
     about = rule.about
@@ -227,17 +262,13 @@ def explanation(rule: Rule | type[Rule]) -> str:
 
 Found in{where}:
 
-```python
-{about.bad.strip()}
-```
+{_program(about.bad, about)}
 
 ## What to write instead
 
 {about.fix} Not found in:
 
-```python
-{about.good.strip()}
-```
+{_program(about.good, about)}
 
 ## When it is wrong
 

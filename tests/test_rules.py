@@ -1,6 +1,10 @@
 """The rules: each is what its name says, documented, and right about its own examples."""
 
+import contextlib
+import json
 import re
+import shutil
+import tempfile
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -62,11 +66,24 @@ class TestEveryRule:
 
 def codes_in(rule, kind):
     """Return the codes of what is found in an example of a rule."""
+    if rule.about.on_settings:
+        return codes_of_settings(getattr(rule.about, kind))
     file = example_file(rule.about, kind)
     config = replace(Config.default(), facts=rule.about.facts)
     report = regaudit.audit(file, config)
     assert report.failure is None
     return {finding.code for finding in report.findings}
+
+
+def codes_of_settings(text):
+    """Return the codes of what a check of a folder finds in its settings."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("regaudit.toml").write_text(text)
+        shutil.copy(FIXTURES / "models" / "digits-cnn.keras", "digits.keras")
+        result = CliRunner().invoke(main, ["check", "--format", "json"])
+    reports = json.loads(result.stdout)["reports"]
+    (settings,) = [one for one in reports if one["format"] == "settings"] or [{"findings": ()}]
+    return {finding["code"] for finding in settings["findings"]}
 
 
 def example_file(about, kind):

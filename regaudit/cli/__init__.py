@@ -10,7 +10,18 @@ import click
 
 from regaudit.version import VERSION
 
-COMMANDS = ("inspect", "report", "check", "explain", "rules", "verify")
+COMMANDS = (
+    "inspect",
+    "report",
+    "check",
+    "diff",
+    "explain",
+    "rules",
+    "verify",
+    "baseline",
+    "config",
+    "schema",
+)
 """In the order of `--help`; each is the module and the function of its name."""
 
 

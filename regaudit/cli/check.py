@@ -1,13 +1,18 @@
 """`regaudit check`: the gate in CI."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import auditing, printing, render, run_audit, view
-from regaudit.cli.output import FINDINGS, OK, emit, unreadable
+from regaudit.cli.options import Target, auditing, printing, run_audit, write
+from regaudit.cli.output import FINDINGS, OK, unreadable
+
+if TYPE_CHECKING:
+    from regaudit.config import Config
+    from regaudit.finding import Report
 
 
 @click.command()
@@ -18,14 +23,37 @@ from regaudit.cli.output import FINDINGS, OK, emit, unreadable
     type=click.Choice(["note", "warning", "error", "never"]),
     help="Exit with 1 on findings of this severity or a higher one.  [default: error]",
 )
-def check(format_: str, output: Path | None, fail_on: str | None, **options: Any) -> None:
+def check(
+    format_: str,
+    output: Path | None,
+    also: tuple[Target, ...],
+    fail_on: str | None,
+    **options: Any,
+) -> None:
     """Judge models, for CI.
 
     Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
     not be audited; 3 wins over 1, and the findings are printed all the same.
     """
-    reports, config = run_audit(options, (output,), fail_on)
-    shown = view(options, output, tables=format_ != "terminal")
-    emit(render(format_, reports, config, shown), output)
+    targets = (Target(format_, output), *also)
+    reports, config = run_audit(options, targets, fail_on)
+    for target in targets:
+        tables = target.format not in {"terminal", "markdown"}
+        write((target,), reports, config, options, tables=tables)
+    _say_stale(reports, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))
+
+
+def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
+    """Tell on standard error what the baseline keeps without need."""
+    if config.baseline is None:
+        return
+    stale = len(list(config.baseline.stale(reports)))
+    if stale:
+        entries = "entry is" if stale == 1 else "entries are"
+        click.echo(
+            f"{stale:,} {entries} no longer found: regaudit baseline prune takes them out of "
+            f"{config.baseline_file}",
+            err=True,
+        )

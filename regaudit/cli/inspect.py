@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import auditing, printing, render, run_audit, view
-from regaudit.cli.output import emit, unreadable
+from regaudit.cli.options import Target, auditing, printing, run_audit, write
+from regaudit.cli.output import unreadable
 
 
 @click.command()
@@ -21,12 +21,19 @@ from regaudit.cli.output import emit, unreadable
     help="Order of the weights; numbers come largest first.",
 )
 @click.option("--wide", is_flag=True, help="All columns, whatever the width of the terminal.")
-def inspect(format_: str, output: Path | None, sort: str, wide: bool, **options: Any) -> None:
+def inspect(
+    format_: str,
+    output: Path | None,
+    also: tuple[Target, ...],
+    sort: str,
+    wide: bool,
+    **options: Any,
+) -> None:
     """Show what is there and what it does: a table per model.
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """
-    reports, config = run_audit(options, (output,))
-    shown = view(options, output, sort=sort, wide=wide)
-    emit(render(format_, reports, config, shown), output)
+    targets = (Target(format_, output), *also)
+    reports, config = run_audit(options, targets)
+    write(targets, reports, config, options, sort=sort, wide=wide)
     sys.exit(unreadable(reports))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -22,6 +22,27 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+
+class Target(NamedTuple):
+    """One place to write to, and in which format."""
+
+    format: str
+    file: Path | None
+    """None for standard output."""
+
+
+def _target(_context: click.Context, _option: click.Parameter, given: Any) -> tuple[Target, ...]:
+    """Split each FORMAT:FILE at its first colon."""
+    targets = []
+    for text in given:
+        format_, _, file = text.partition(":")
+        if format_ not in FORMATS or not file:
+            known = ", ".join(FORMATS)
+            raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
+        targets.append(Target(format_, Path(file)))
+    return tuple(targets)
+
+
 FACTS = (
     ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
     ("batch-size", False, "Samples in a training step."),
@@ -32,11 +53,35 @@ FACTS = (
 )
 """What the user knows of the training and some rules need: name, whether real, help."""
 
+output_file = click.option(
+    "-o",
+    "--output-file",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE, not to standard output.",
+)
+
+also = click.option(
+    "--output",
+    "also",
+    metavar="FORMAT:FILE",
+    callback=_target,
+    multiple=True,
+    help="Write this format to this file as well; may be given several times.",
+)
+"""Further outputs of the same run."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def auditing(command: _Command) -> _Command:
-    """Add what every command takes that audits: models, rules and settings."""
+    """Add what every command takes that audits any models."""
+    return judging(click.argument("models", nargs=-1, metavar="[MODEL]...")(command))
+
+
+def judging(command: _Command) -> _Command:
+    """Add what every command takes that judges: rules and settings."""
     for option in (
         click.option(
             "--jobs",
@@ -68,6 +113,15 @@ def auditing(command: _Command) -> _Command:
             "or the architecture from FILE.json, what model.to_json() returns, for models "
             "of weights alone. May be given twice, once for each.",
         ),
+        click.option(
+            "--show-settings", is_flag=True, help="Print the settings in force, and stop."
+        ),
+        click.option(
+            "--baseline",
+            type=click.Path(),
+            metavar="FILE",
+            help="Accept what this file knows; `regaudit baseline write` makes it.",
+        ),
         click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
         click.option(
             "--select",
@@ -84,14 +138,13 @@ def auditing(command: _Command) -> _Command:
             click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
             for name, real, text in FACTS
         ),
-        click.argument("models", nargs=-1, metavar="[MODEL]..."),
     ):
         command = option(command)
     return command
 
 
-def printing(command: _Command) -> _Command:
-    """Add what every command takes that prints: format, file, colour, and what to show."""
+def shown(command: _Command) -> _Command:
+    """Add what every command takes that shows weights: how, and which of them."""
     for option in (
         click.option(
             "--color",
@@ -100,57 +153,56 @@ def printing(command: _Command) -> _Command:
             show_default=True,
             help="Colour; auto heeds NO_COLOR and FORCE_COLOR.",
         ),
-        click.option(
-            "-v", "--verbose", is_flag=True, help="Every finding, not the first few of each rule."
-        ),
+        click.option("-v", "--verbose", is_flag=True, help="Everything, not the first few of it."),
         click.option(
             "--layer",
             default="*",
             metavar="GLOB",
             help="Show only layers whose path matches, such as 'encoder/*'.",
         ),
-        click.option(
-            "-o",
-            "--output-file",
-            "output",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Write to FILE, not to standard output.",
-        ),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(FORMATS),
-            default="terminal",
-            show_default=True,
-            help="Output format.",
-        ),
     ):
         command = option(command)
     return command
 
 
+def printing(command: _Command) -> _Command:
+    """Add what every command takes that prints reports: formats and files beside `shown`."""
+    choice = click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="terminal",
+        show_default=True,
+        help="Output format.",
+    )
+    return also(choice(output_file(shown(command))))
+
+
 def run_audit(
-    options: dict[str, Any], outputs: Iterable[Path | None], fail_on: str | None = None
+    options: dict[str, Any],
+    outputs: Iterable[Target],
+    fail_on: str | None = None,
+    *,
+    baseline: bool = True,
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
 
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    from regaudit.errors import UsageError
     from regaudit.run import find_models
+    from regaudit.settings_audit import audit_settings
 
-    try:
-        config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
-    except UsageError as error:
-        raise click.UsageError(str(error)) from error
+    config = settings_of(options, fail_on, baseline=baseline)
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
-    for output in filter(None, outputs):
+    for output in filter(None, (target.file for target in outputs)):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    return audited(files, config, options["isolate"], options["jobs"]), config
+    reports = audited(files, config, options["isolate"], options["jobs"])
+    whole = any(list(find_models(target)) != [target] for target in targets)
+    of_settings = audit_settings(reports, config, whole)
+    return [*reports, of_settings] if of_settings else reports, config
 
 
 def audited(
@@ -172,25 +224,77 @@ def audited(
         return list(audit_files(files, config, isolate=False))
 
 
-def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View":
-    """Return what is to be shown, and what the place of output can show."""
-    from regaudit.renderer import View
+def settings_of(
+    options: dict[str, Any], fail_on: str | None = None, *, baseline: bool = True
+) -> "Config":
+    """Return the settings in force, with the content of the baseline if that is wanted.
 
-    terminal = output is None and sys.stdout.isatty()
-    return View(
-        layer=options.get("layer", "*"),
-        verbose=options.get("verbose", True),
-        width=shutil.get_terminal_size().columns if terminal else 80,
-        color=output is None and _wants_color(options.get("color", "never")),
-        **settings,
-    )
+    Raises:
+        click.UsageError: a wrong setting, flag or baseline.
+    """
+    from regaudit.errors import UsageError
+
+    try:
+        config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
+        if baseline and config.baseline_file:
+            from regaudit.baseline import read_baseline
+
+            config = replace(config, baseline=read_baseline(config.baseline_file))
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    if options["show_settings"]:
+        from regaudit.settings_page import settings_page
+
+        click.echo(settings_page(config), nl=False)
+        sys.exit(0)
+    return config
 
 
-def render(format_: str, reports: list["Report"], config: "Config", view: "View") -> str:
-    """Return the reports in one of `FORMATS`, with what was checked."""
+def write(
+    targets: Iterable[Target],
+    reports: list["Report"],
+    config: "Config",
+    options: dict[str, Any],
+    **settings: Any,
+) -> None:
+    """Render the reports once for each target and print or write them.
+
+    Args:
+        targets: formats and files.
+        reports: of the whole run.
+        config: what was checked.
+        options: of the command line, for what is shown.
+        settings: fields of `View`, over those.
+    """
+    from regaudit.cli.output import emit, summarize
     from regaudit.registry import renderer
 
-    return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
+    abouts = [rule.about for rule in config.rules]
+    for target in targets:
+        view = view_of(options, target, fail_on=config.fail_on, **settings)
+        emit(renderer(target.format).render(reports, abouts, view), target.file)
+        if target.format == "github":
+            summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
+
+
+def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
+    """Return what is to be shown, and what the place of output can show."""
+    from regaudit.locating import repository
+    from regaudit.renderer import View
+
+    printed = target.file is None
+    terminal = printed and sys.stdout.isatty()
+    return View(
+        **{
+            "layer": options.get("layer", "*"),
+            "verbose": options.get("verbose", True),
+            "width": shutil.get_terminal_size().columns if terminal else 80,
+            "color": printed and _wants_color(options.get("color", "never")),
+            "unicode": terminal and _is_unicode(sys.stdout.encoding),
+            "root": repository(Path.cwd()),
+            **settings,
+        }
+    )
 
 
 def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
@@ -206,7 +310,8 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
         file = settings[0] if settings else find_config(Path.cwd())
     facts = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
     select = list(options["select"])
-    config = read_config(file, preset=options["preset"], select=select, fail_on=fail_on, **facts)
+    flags = {key: options[key] for key in ("preset", "baseline")}
+    config = read_config(file, select=select, fail_on=fail_on, **flags, **facts)
     return (
         replace(config, architecture=read_architecture(*architectures)) if architectures else config
     )
@@ -220,6 +325,10 @@ def _is_in(output: Path, model: Path) -> bool:
 
     inside = model.is_dir() and output.resolve().is_relative_to(model.resolve())
     return inside and is_model(model)
+
+
+def _is_unicode(encoding: str | None) -> bool:
+    return (encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
 def _wants_color(choice: str) -> bool:

@@ -34,6 +34,30 @@ def emit(text: str, output: Path | None) -> None:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
 
 
+SUMMARY = 1024 * 1024
+"""Bytes that GitHub keeps of the summary of a step."""
+
+
+def summarize(markdown: str) -> None:
+    """Append to the summary of the step of GitHub Actions that this runs in, if it does.
+
+    What does not fit is cut at a line, and the cut is announced.
+    """
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    file, text = Path(name), markdown.encode("utf-8", "backslashreplace")
+    note = b"\n\nThe rest is left out: GitHub keeps 1 MiB of a summary.\n"
+    try:
+        room = SUMMARY - (file.stat().st_size if file.exists() else 0) - len(note)
+        if len(text) > room:
+            text = text[:room].rpartition(b"\n")[0] + note if room > 0 else b""
+        with file.open("ab") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
 def unreadable(reports: Sequence["Report"]) -> int:
     """Return the exit code that wins over findings: 3 if anything could not be audited, else 0."""
     return UNREADABLE if not reports or any(report.failure for report in reports) else OK

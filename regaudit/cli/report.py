@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import auditing, render, run_audit, view
-from regaudit.cli.output import emit, unreadable
+from regaudit.cli.options import Target, also, auditing, run_audit, write
+from regaudit.cli.output import unreadable
 
 
 @click.command()
@@ -20,30 +20,35 @@ from regaudit.cli.output import emit, unreadable
 )
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
-def report(html: Path | None, markdown: Path | None, json: Path | None, **options: Any) -> None:
+@also
+def report(
+    html: Path | None,
+    markdown: Path | None,
+    json: Path | None,
+    also: tuple[Target, ...],
+    **options: Any,
+) -> None:
     """Write everything down, for people: --html out.html.
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """
-    wanted = {
-        format_: file
-        for format_, file in (("html", html), ("markdown", markdown), ("json", json))
-        if file
-    }
-    if not wanted:
-        message = "say what to write: --html FILE, --markdown FILE or --json FILE"
+    named = (("html", html), ("markdown", markdown), ("json", json))
+    targets = [*(Target(format_, file) for format_, file in named if file), *also]
+    if not targets:
+        message = (
+            "say what to write: --html FILE, --markdown FILE, --json FILE or --output FORMAT:FILE"
+        )
         raise click.UsageError(message)
-    reports, config = run_audit(options, wanted.values())
-    for format_, file in wanted.items():
-        emit(render(format_, reports, config, view(options, file)), file)
-    _say(reports, wanted)
+    reports, config = run_audit(options, targets)
+    write(targets, reports, config, options)
+    _say(reports, targets)
     sys.exit(unreadable(reports))
 
 
-def _say(reports: list[Any], wanted: dict[str, Path]) -> None:
+def _say(reports: list[Any], targets: list[Target]) -> None:
     """Tell on standard error how each model came out and where it is written."""
     from regaudit.wording import plain, verdict
 
     for audited in reports:
         click.echo(f"{plain(audited.file)}: {verdict(audited)}", err=True)
-    click.echo(f"written: {', '.join(str(file) for file in wanted.values())}", err=True)
+    click.echo(f"written: {', '.join(str(file) for _, file in targets)}", err=True)

@@ -1,13 +1,18 @@
-"""CSV, for spreadsheets: one row a weight."""
+"""CSV, for spreadsheets: one row a weight, with the codes of what was found there.
+
+What was found elsewhere, in a layer or the model as a whole, and a file that could not be read
+have rows of their own.
+"""
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from regaudit import wording
 from regaudit.finding import Report
+from regaudit.model import Layer, Weight
 from regaudit.record import weight_record
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
@@ -38,6 +43,8 @@ COLUMNS = (
     "near_zeros",
     "units",
     "dead_units",
+    "findings",
+    "failure",
 )
 
 
@@ -49,21 +56,38 @@ class Csv(Renderer):
         writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for report in reports:
-            for layer, weight in view.weights(report):
-                regularizer = weight.regularizer
-                row = {
-                    **weight_record(weight, report),
-                    "file": report.file,
-                    "layer": layer.path,
-                    "class_name": layer.class_name,
-                    "shape": json.dumps(weight.shape),
-                    "regularizer": wording.regularizer(regularizer) if regularizer else None,
-                    "status": str(regularizer.status) if regularizer else None,
-                    "l1": regularizer.l1 if regularizer else None,
-                    "l2": regularizer.l2 if regularizer else None,
-                }
+            for row in _rows(report, view):
                 writer.writerow({key: _cell(value) for key, value in row.items()})
         return text.getvalue()
+
+
+def _rows(report: Report, view: View) -> Iterator[dict[str, Any]]:
+    codes: dict[str, list[str]] = {}
+    for finding in report.findings:
+        for item in finding.items:
+            codes.setdefault(item.path, []).append(finding.code)
+    if report.failure:
+        yield {"file": report.file, "failure": report.failure.message}
+    for layer, weight in view.weights(report):
+        yield {**_weight(report, layer, weight), "findings": " ".join(codes.pop(weight.path, ()))}
+    for path, found in codes.items():
+        if view.shows(path):
+            yield {"file": report.file, "path": path, "findings": " ".join(found)}
+
+
+def _weight(report: Report, layer: Layer, weight: Weight) -> dict[str, Any]:
+    regularizer = weight.regularizer
+    return {
+        **weight_record(weight, report),
+        "file": report.file,
+        "layer": layer.path,
+        "class_name": layer.class_name,
+        "shape": json.dumps(weight.shape),
+        "regularizer": wording.regularizer(regularizer) if regularizer else None,
+        "status": str(regularizer.status) if regularizer else None,
+        "l1": regularizer.l1 if regularizer else None,
+        "l2": regularizer.l2 if regularizer else None,
+    }
 
 
 def _cell(value: Any) -> Any:

@@ -134,7 +134,7 @@ def _section(number: int, report: Report, rules: Sequence[About], view: View) ->
 
 
 def _state(report: Report) -> str:
-    if report.failure or report.model is None:
+    if report.failure:
         return "failed"
     return str(Severity(report.worst)) if report.worst else "clean"
 

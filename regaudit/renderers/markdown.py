@@ -7,8 +7,11 @@ from tabulate import tabulate
 
 from regaudit import wording
 from regaudit.finding import Finding, Report
+from regaudit.model import Model
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+
+_text = wording.markdown
 
 HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
 
@@ -23,10 +26,18 @@ class Markdown(Renderer):
 def _report(report: Report, view: View) -> Iterator[str]:
     yield f"## {_text(report.file)}"
     yield f"**{_text(wording.verdict(report))}**"
-    if report.model is None:
-        return
-    model = report.model
-    yield "\n".join(
+    if report.model is not None:
+        yield _facts(report, report.model)
+    for finding in report.findings:
+        yield f"### {str(finding.severity).capitalize()}: {finding.code} {finding.name}"
+        yield "\n".join(_items(finding, view))
+    if view.tables and report.model is not None:
+        yield _table(report, view)
+    yield from _others(report)
+
+
+def _facts(report: Report, model: Model) -> str:
+    return "\n".join(
         (
             f"- model: {_text(wording.kind(model))}, {wording.parameters(model)}",
             f"- optimizer: {_text(wording.optimizer(model.optimizer))}",
@@ -34,12 +45,6 @@ def _report(report: Report, view: View) -> Iterator[str]:
             f"- coverage: {wording.coverage(report)}",
         )
     )
-    for finding in report.findings:
-        yield f"### {str(finding.severity).capitalize()}: {finding.code} {finding.name}"
-        yield "\n".join(_items(finding, view))
-    if view.tables:
-        yield _table(report, view)
-    yield from _others(report)
 
 
 def _items(finding: Finding, view: View) -> Iterator[str]:
@@ -89,9 +94,5 @@ def _others(report: Report) -> Iterator[str]:
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
     lines += [f"- {_text(wording.not_run(rule))}" for rule in report.not_run]
     if lines:
+        yield "### Remarks"
         yield "\n".join(lines)
-
-
-def _text(text: str) -> str:
-    """Escape what Markdown or the HTML inside it would act on."""
-    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in wording.plain(text))

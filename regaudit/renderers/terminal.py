@@ -112,8 +112,8 @@ class Terminal(Renderer):
 
 def _inspection(report: Report, view: View) -> Iterator[str]:
     """Everything about one model."""
-    if report.failure or report.model is None:
-        yield _headline(report, view)
+    if report.model is None:
+        yield from _check(report, view)
         return
     yield from _header(report, report.model, view)
     yield ""
@@ -198,7 +198,7 @@ def _fit(cells: dict[Column, list[str]], width: int) -> None:
                 for text, status in zip(cells[REGULARIZER], values, strict=True)
             ]
     room = max(width - _others(cells), MIN_PATH)
-    cells[LAYER] = [_shortened(path, room) for path in cells[LAYER]]
+    cells[LAYER] = [wording.shortened(path, room) for path in cells[LAYER]]
 
 
 def _others(cells: dict[Column, list[str]]) -> int:
@@ -209,14 +209,6 @@ def _others(cells: dict[Column, list[str]]) -> int:
 def _width(column: Column, values: list[str]) -> int:
     """Width of a column; tabulate keeps two spaces beside a header."""
     return max(len(column.title) + 2, *map(len, values))
-
-
-def _shortened(text: str, width: int) -> str:
-    """Cut the middle out of a long path: its ends tell most."""
-    if len(text) <= width:
-        return text
-    head = (width - 3) // 3
-    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
 def _activity(model: Model, view: View) -> Iterator[str]:
@@ -299,9 +291,10 @@ def _closing(reports: Sequence[Report]) -> list[str]:
     codes = {finding.code: None for report in reports for finding in report.findings}
     failed = sum(report.failure is not None for report in reports)
     lines = []
-    if len(reports) > 1:
+    audited = sum(report.model is not None for report in reports)
+    if audited + failed > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
-        lines.append(f"{wording.count(len(reports) - failed, 'model')} audited{bad}.")
+        lines.append(f"{wording.count(audited, 'model')} audited{bad}.")
     if codes:
         lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
     return ["\n".join(lines)] if lines else []

@@ -41,7 +41,7 @@ model = keras.Sequential([
     keras.layers.Input((8, 8, 1)),
     keras.layers.Conv2D(4, 3, kernel_regularizer=orthogonal),
     keras.layers.GlobalAveragePooling2D(),
-    keras.layers.Dense(2),
+    keras.layers.Dense(2, kernel_regularizer=orthogonal),
 ])
 """,
         good="""

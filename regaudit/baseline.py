@@ -1,0 +1,138 @@
+"""Findings that are known and accepted for now: only new and worse ones count."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from regaudit.errors import UsageError
+from regaudit.finding import Item, Report, Severity
+
+SCHEMA = "regaudit-baseline/1"
+
+WORSE = 1.1
+"""A finding is worse than accepted when its rank has grown by more than this factor."""
+
+
+class Key(NamedTuple):
+    """Which fault it is; never by its numbers, which change with every training."""
+
+    model: str
+    """Path from the folder of the baseline file, with slashes."""
+    code: str
+    path: str
+    """Of the weight or layer; empty for the model as a whole."""
+
+
+class Accepted(NamedTuple):
+    """How bad it was when it was accepted."""
+
+    severity: Severity
+    rank: float
+    """`Item.rank`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The content of a baseline file."""
+
+    file: Path
+    """Absolute, so that its folder stays the same."""
+    entries: Mapping[Key, Accepted] = field(default_factory=dict)
+
+    def accepts(self, model: str, code: str, item: Item) -> bool:
+        """Whether a place of a fault is known and no worse than it was."""
+        known = self.entries.get(self._key(model, code, item.path))
+        if known is None or item.severity > known.severity:
+            return False
+        return item.rank <= WORSE * known.rank or item.severity < known.severity
+
+    def knows(self, model: str, code: str, item: Item) -> bool:
+        """Whether a place of a fault is known, worse now or not."""
+        return self._key(model, code, item.path) in self.entries
+
+    def written(self, reports: Iterable[Report]) -> "Baseline":
+        """Return a baseline of everything found: made without one."""
+        return Baseline(self.file, dict(self._found(reports)))
+
+    def updated(self, reports: Iterable[Report]) -> "Baseline":
+        """Return this baseline with what is found now; entries of other models stay."""
+        return Baseline(self.file, {**self.pruned(reports).entries, **dict(self._found(reports))})
+
+    def pruned(self, reports: Iterable[Report]) -> "Baseline":
+        """Return this baseline without what is no longer found in the models audited."""
+        gone = set(self.stale(reports))
+        return Baseline(self.file, {k: v for k, v in self.entries.items() if k not in gone})
+
+    def stale(self, reports: Iterable[Report]) -> Iterator[Key]:
+        """Yield the entries that are no longer found in the models audited."""
+        kept = [report for report in reports if report.failure is None]
+        models = {self._model(report.file) for report in kept}
+        found = {key for key, _ in self._found(kept)}
+        skipped = {(self._model(r.file), rule.code) for r in kept for rule in r.not_run}
+        for key in self.entries:
+            if key.model in models and key not in found and key[:2] not in skipped:
+                yield key
+
+    def text(self) -> str:
+        """Return the content of the file, in an order that makes differences readable."""
+        content = {
+            "schema": SCHEMA,
+            "findings": [
+                {**key._asdict(), "severity": str(one.severity), "rank": one.rank}
+                for key, one in sorted(self.entries.items())
+            ],
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    def _found(self, reports: Iterable[Report]) -> Iterator[tuple[Key, Accepted]]:
+        for report in reports:
+            pairs = [(one.code, item) for one in report.findings for item in one.items]
+            pairs += [(one.code, one.item) for one in report.suppressed if one.ignore is None]
+            for code, item in pairs:
+                key = self._key(report.file, code, item.path)
+                yield key, Accepted(item.severity, min(item.rank, sys.float_info.max))
+
+    def _key(self, model: str, code: str, path: str) -> Key:
+        return Key(self._model(model), code, path)
+
+    def _model(self, file: str) -> str:
+        """Name a model from the folder of the file; as it is, if it is no file."""
+        if not Path(file).exists():
+            return file
+        try:
+            return Path(os.path.relpath(file, self.file.parent)).as_posix()
+        except ValueError:  # on another drive
+            return Path(file).absolute().as_posix()
+
+
+def read_baseline(file: Path) -> Baseline:
+    """Read a baseline file.
+
+    Raises:
+        UsageError: there is none, or it is none.
+    """
+    try:
+        entries = _entries(json.loads(file.read_text("utf-8")))
+    except OSError as error:
+        hint = "; `regaudit baseline write` makes one" if not file.exists() else ""
+        raise UsageError(f"{file}: cannot be read ({error.strerror}){hint}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{file}: not a baseline of regaudit ({error})") from error
+    return Baseline(file.absolute(), entries)
+
+
+def _entries(content: Mapping[str, Any]) -> dict[Key, Accepted]:
+    if content["schema"] != SCHEMA:
+        raise ValueError(f"its schema is not {SCHEMA}")
+    return dict(map(_entry, content["findings"]))
+
+
+def _entry(entry: Mapping[str, Any]) -> tuple[Key, Accepted]:
+    model, code, path = (str(entry[name]) for name in Key._fields)
+    return Key(model, code, path), Accepted(
+        Severity[str(entry["severity"]).upper()], float(entry["rank"])
+    )

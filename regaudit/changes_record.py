@@ -1,0 +1,50 @@
+"""Changes between two audits as plain data, by the schema "regaudit-diff/1"."""
+
+from typing import Any
+
+from regaudit.changes import Changes, Shift
+from regaudit.record import item_record, regularizer_record, weight_record
+from regaudit.version import VERSION
+
+SCHEMA = "regaudit-diff/1"
+"""Changes inside it only add keys."""
+
+
+def changes_document(changes: Changes) -> dict[str, Any]:
+    """Return everything that differs, and every weight with its numbers before and after."""
+    return {
+        "schema": SCHEMA,
+        "regaudit": VERSION,
+        "old": changes.old.file,
+        "new": changes.new.file,
+        "same": changes.same,
+        "penalty": _shift(Shift(changes.old.penalty, changes.new.penalty)),
+        "regularizers": [
+            {
+                "path": one.path,
+                "key": one.key,
+                "kind": one.kind,
+                "old": regularizer_record(one.old),
+                "new": regularizer_record(one.new),
+            }
+            for one in changes.regularizers
+        ],
+        "weights": [
+            {
+                "path": one.path,
+                "kind": one.kind,
+                "old": weight_record(one.old, changes.old) if one.old else None,
+                "new": weight_record(one.new, changes.new) if one.new else None,
+                "numbers": {name: _shift(shift) for name, shift in one.numbers.items()},
+            }
+            for one in changes.weights
+        ],
+        "findings": [
+            {"kind": one.kind, "code": one.code, "name": one.name, **item_record(one.item)}
+            for one in changes.findings
+        ],
+    }
+
+
+def _shift(shift: Shift) -> dict[str, float | None]:
+    return {"old": shift.old, "new": shift.new, "relative": shift.relative}

@@ -1,0 +1,89 @@
+"""`regaudit baseline`: what is known and accepted for now, so that only new findings count."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regaudit.cli.options import auditing, run_audit
+from regaudit.cli.output import emit, unreadable
+
+if TYPE_CHECKING:
+    from regaudit.baseline import Baseline
+    from regaudit.finding import Report
+
+DEFAULT = ".regaudit-baseline.json"
+"""Where a baseline is written if neither the command line nor the settings say."""
+
+
+@click.group()
+def baseline() -> None:
+    """Accept what is found today; `check` then fails on new or worse findings alone.
+
+    A baseline knows findings by model, rule and weight, never by their numbers. The file is the
+    one of --baseline, else of the settings, else .regaudit-baseline.json.
+    """
+
+
+@baseline.command()
+@auditing
+@click.option("--force", is_flag=True, help="Replace a baseline that is there.")
+def write(force: bool, **options: Any) -> None:
+    """Make a baseline of everything that is found."""
+    from regaudit.baseline import Baseline
+
+    reports, file = _audited(options)
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there: `update` adds to it, --force replaces it")
+    _save(Baseline(file.absolute()).written(reports), reports)
+
+
+@baseline.command()
+@auditing
+def update(**options: Any) -> None:
+    """Accept what is new or worse as well, and drop what is gone."""
+    reports, file = _audited(options)
+    _save(_read(file).updated(reports), reports)
+
+
+@baseline.command()
+@auditing
+def prune(**options: Any) -> None:
+    """Drop what is no longer found in the models audited; accept nothing new."""
+    reports, file = _audited(options)
+    _save(_read(file).pruned(reports), reports)
+
+
+def _audited(options: dict[str, Any]) -> tuple[list["Report"], Path]:
+    """Audit as if there were no baseline; say where it lies."""
+    reports, config = run_audit(options, (), baseline=False)
+    return [one for one in reports if one.format != "settings"], config.baseline_file or Path(
+        DEFAULT
+    )
+
+
+def _read(file: Path) -> "Baseline":
+    from regaudit.baseline import read_baseline
+    from regaudit.errors import UsageError
+
+    try:
+        return read_baseline(file)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
+    """Write the baseline; tell on standard error what it holds and how it is used."""
+    from regaudit.wording import count, plain, verdict
+
+    file = Path(made.file)
+    emit(made.text(), file)
+    for report in reports:
+        if report.failure:
+            click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
+    name = file.name if file.parent == Path.cwd() else str(file)
+    held = count(len(made.entries), "finding")
+    click.echo(f"{name}: {held} accepted; use it by: regaudit check --baseline {name}", err=True)
+    sys.exit(unreadable(reports))

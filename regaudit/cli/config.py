@@ -1,0 +1,56 @@
+"""`regaudit config`: make a settings file."""
+
+from pathlib import Path
+
+import click
+
+from regaudit.cli.output import emit
+
+TEMPLATE = """\
+# Settings of regaudit; `regaudit check --show-settings` prints all that are in force.
+
+# What is audited when no model is named.
+models = ["."]
+
+# Findings of this severity or a higher one fail `regaudit check`: note, warning, error or never.
+fail-on = "error"
+
+# default, strict (names all that is not regularized) or finetune.
+preset = "default"
+
+# Known findings, accepted for now: `regaudit baseline write` makes the file.
+# baseline = ".regaudit-baseline.json"
+
+# Thresholds and the highest severity of a rule; `regaudit explain REG101` lists them.
+# [rules.REG101]
+# min_parameters = 100_000
+# severity = "warning"
+
+# Other settings for some models, or for some layers of them.
+# [[override]]
+# model = "models/teacher*"
+# layer = "encoder/*"
+# rules.REG101.severity = "note"
+
+# A finding that was looked at and accepted.
+# [[ignore]]
+# code = "REG101"
+# layer = "encoder/*"
+# reason = "why this is fine"
+# expires = 2030-12-31
+"""
+
+
+@click.group()
+def config() -> None:
+    """Make a settings file."""
+
+
+@config.command()
+def init() -> None:
+    """Write regaudit.toml, with every kind of setting explained, into this folder."""
+    file = Path("regaudit.toml")
+    if file.exists():
+        raise click.UsageError(f"{file} is there: it is left as it is")
+    emit(TEMPLATE, file)
+    click.echo(f"written: {file}", err=True)

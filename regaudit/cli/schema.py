@@ -1,0 +1,12 @@
+"""`regaudit schema`: the JSON Schema of what `--format json` writes."""
+
+import click
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of --format json, "regaudit/1"."""
+    from importlib.resources import files
+
+    text = files("regaudit").joinpath("regaudit-1.schema.json").read_text("utf-8")
+    click.echo(text, nl=False)

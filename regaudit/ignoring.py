@@ -1,0 +1,47 @@
+"""What a user accepts: an ignore, with its reason."""
+
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Findings that were looked at and accepted."""
+
+    code: str
+    """Code or name of the rule."""
+    reason: str
+    model: str = "*"
+    """Glob on the file as reports name it."""
+    layer: str = "*"
+    """Glob on the path of the weight or layer."""
+    expires: date | None = None
+    """Last day on which it holds."""
+
+    def covers(self, code: str, name: str, path: str, file: str, today: date) -> bool:
+        """Whether what a rule found in one place is accepted today."""
+        return (
+            self.is_about(code, name, file)
+            and lies_in(path, self.layer)
+            and not self.expired(today)
+        )
+
+    def is_about(self, code: str, name: str, file: str) -> bool:
+        """Whether it is about a rule and a model."""
+        return self.code in {code, name} and fnmatchcase(file, self.model)
+
+    @property
+    def spelled(self) -> str:
+        """What it accepts, in words: `REG101 at encoder/* in models/*`."""
+        where = f" at {self.layer}" if self.layer != "*" else ""
+        return f"{self.code}{where}" + (f" in {self.model}" if self.model != "*" else "")
+
+    def expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return self.expires is not None and today > self.expires
+
+
+def lies_in(path: str, layer: str) -> bool:
+    """Whether the path of a weight or layer matches the glob of a layer, or lies below it."""
+    return fnmatchcase(path, layer) or fnmatchcase(path, f"{layer}/*")

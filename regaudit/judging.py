@@ -1,0 +1,86 @@
+"""Ask the rules, and set apart what is accepted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from regaudit.config import Config
+from regaudit.evidence import Evidence
+from regaudit.finding import Finding, Item, NotRun, Suppressed
+from regaudit.ignoring import lies_in
+from regaudit.presets import capped
+from regaudit.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules say of one model."""
+
+    findings: tuple[Finding, ...]
+    """Worst first."""
+    not_run: tuple[NotRun, ...]
+    suppressed: tuple[Suppressed, ...]
+
+
+def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
+    """Ask every rule; set apart what is accepted, group the rest by rule, worst first.
+
+    Args:
+        evidence: the model and its numbers.
+        file: as reports name it.
+        config: rules, severities and what is accepted.
+    """
+    today = datetime.now(UTC).date()
+    findings, not_run, suppressed = [], [], []
+    for rule in config.rules:
+        lacking = rule.not_run(evidence)
+        if lacking is not None:
+            not_run.append(lacking)
+        if lacking is not None and not lacking.partly:
+            continue
+        left = []
+        for item in _items(rule, evidence, config):
+            accepted = _accepted(rule, item, file, config, today)
+            if accepted is None:
+                left.append(_left(rule, item, file, config))
+            else:
+                suppressed.append(accepted)
+        found = Finding.of(rule.about.code, rule.about.name, left)
+        if found is not None:
+            findings.append(found)
+    findings.sort(key=lambda finding: (-finding.severity, finding.code))
+    return Judgement(tuple(findings), tuple(not_run), tuple(suppressed))
+
+
+def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Item]:
+    """Yield what a rule finds, with the thresholds and severities that are set at each place."""
+    code = rule.about.code
+    variants = [("*", rule, config.severities)]
+    for layer, own in config.layers:
+        variants += [(layer, one, own.severities) for one in own.rules if one.about.code == code]
+    for number, (layer, variant, severities) in enumerate(variants):
+        highest = severities.get(code, rule.about.severity)
+        over = [other for other, _, _ in variants[number + 1 :]]
+        for item in variant.check(evidence):
+            ours = layer == "*" or lies_in(item.path, layer)
+            if ours and not any(lies_in(item.path, other) for other in over):
+                severity = capped(item.severity, rule.about.severity, highest)
+                yield replace(item, severity=severity)
+
+
+def _accepted(rule: Rule, item: Item, file: str, config: Config, today: date) -> Suppressed | None:
+    """Say by what a place of a fault is accepted; None if it is not."""
+    code, name = rule.about.code, rule.about.name
+    for ignore in config.ignores:
+        if ignore.covers(code, name, item.path, file, today):
+            return Suppressed(code, name, item, ignore.reason, ignore)
+    if config.baseline is not None and config.baseline.accepts(file, code, item):
+        return Suppressed(code, name, item, "in the baseline")
+    return None
+
+
+def _left(rule: Rule, item: Item, file: str, config: Config) -> Item:
+    """Return a place that is not accepted; one that the baseline knows is worse than it was."""
+    if config.baseline is not None and config.baseline.knows(file, rule.about.code, item):
+        return replace(item, message=f"{item.message}; worse than in the baseline")
+    return item

@@ -1,0 +1,28 @@
+"""Where a model lies, in the terms of tools that know the repository and not the caller."""
+
+from pathlib import Path
+
+
+def relative(file: str, root: Path | None) -> str:
+    """Return the path of a file below the top of a repository, with slashes.
+
+    Args:
+        file: as the user named it.
+        root: absolute path of the top; None to leave the name as it is.
+
+    Returns:
+        The name itself for what lies elsewhere: a URL, a model in memory, another disk.
+    """
+    if root is not None and "://" not in file:
+        path = Path(file).absolute()
+        if path.exists() and path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return Path(file).as_posix() if "://" not in file else file
+
+
+def repository(start: Path) -> Path:
+    """Return the top of the repository around a folder; the folder itself if there is none."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return start

@@ -1,0 +1,99 @@
+"""Annotations of GitHub Actions: the worst findings beside the files, all of them in the log.
+
+GitHub shows ten annotations of each level a step; the step's summary, which the command line
+writes as Markdown, has the rest.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from regaudit import wording
+from regaudit.finding import Finding, Item, Report, Severity
+from regaudit.locating import relative
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+
+ANNOTATIONS = 10
+"""Annotations of one level that GitHub shows of a step."""
+
+LENGTH = 4_000
+"""Characters of a message, of the 4,096 that a log line keeps."""
+
+COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+class Annotation(NamedTuple):
+    """One workflow command."""
+
+    severity: Severity
+    file: str
+    title: str
+    message: str
+
+    def __str__(self) -> str:
+        file, title = _property(self.file), _property(self.title)
+        message = _data(self.message[:LENGTH])
+        return f"::{COMMANDS[self.severity]} file={file},title={title}::{message}"
+
+
+class Github(Renderer):
+    name: ClassVar[str] = "github"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        found = [one for report in reports for one in _annotations(report, view)]
+        lines = [line for level in reversed(Severity) for line in _shown(found, level)]
+        for report in reports:
+            lines += _log(report)
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _annotations(report: Report, view: View) -> Iterator[Annotation]:
+    file = relative(report.file, view.root)
+    if report.failure:
+        yield Annotation(Severity.ERROR, file, "not audited", wording.plain(report.failure.message))
+    for finding in report.findings:
+        title = f"{finding.code} {finding.name}"
+        yield Annotation(finding.severity, file, title, _message(finding))
+
+
+def _message(finding: Finding) -> str:
+    """The worst place of a finding, and how many more there are."""
+    item, more = finding.items[0], len(finding.items) - 1
+    text = _sentence(item)
+    return f"{text}\nand {wording.count(more, 'more place')}, in the log" if more else text
+
+
+def _sentence(item: Item) -> str:
+    text = f"{wording.plain(item.path) or '(model)'}: {wording.plain(item.message)}"
+    return f"{text}; write {item.suggestion.code}" if item.suggestion else text
+
+
+def _shown(found: Sequence[Annotation], level: Severity) -> Iterator[str]:
+    """Yield as many annotations of a level as GitHub shows; the last says what was left out."""
+    ours = [one for one in found if one.severity is level]
+    kept = ours if len(ours) <= ANNOTATIONS else ours[: ANNOTATIONS - 1]
+    yield from map(str, kept)
+    if len(kept) < len(ours):
+        more = wording.count(len(ours) - len(kept), "more finding")
+        message = f"{more} of this level: see the step's summary or its log"
+        yield f"::{COMMANDS[level]} title=regaudit::{_data(message)}"
+
+
+def _log(report: Report) -> Iterator[str]:
+    """Every place of every finding, folded, as lines that are no commands."""
+    yield f"::group::{_data(wording.plain(report.file))}: {_data(wording.verdict(report))}"
+    for finding in report.findings:
+        for item in finding.items:
+            text = f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"
+            yield text.replace("##[", "## [")
+    yield "::endgroup::"
+
+
+def _data(text: str) -> str:
+    """Escape the message of a command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Escape a property of a command."""
+    return _data(wording.plain(text)).replace(":", "%3A").replace(",", "%2C")

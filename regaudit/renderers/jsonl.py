@@ -1,0 +1,23 @@
+"""JSON lines, for streams: one report a line, each with its schema."""
+
+import json
+from collections.abc import Sequence
+from typing import ClassVar
+
+from regaudit.finding import Report
+from regaudit.record import document
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+
+
+class Jsonl(Renderer):
+    name: ClassVar[str] = "jsonl"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        return "".join(_line(report) for report in reports)
+
+
+def _line(report: Report) -> str:
+    content = document([report])
+    (record,) = content.pop("reports")
+    return json.dumps({**content, **record}, separators=(",", ":"), allow_nan=False) + "\n"

@@ -1,0 +1,160 @@
+"""SARIF 2.1.0, for GitHub code scanning and other viewers of findings.
+
+A model is a binary file: its findings are at line 1, and the weight is their logical location.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from regaudit import wording
+from regaudit.finding import Item, Report, Severity
+from regaudit.locating import relative
+from regaudit.renderer import Renderer, View
+from regaudit.rule import About
+from regaudit.version import VERSION
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+RESULTS = 5_000
+"""Results that GitHub shows of a run; it refuses a run with more than 25,000."""
+
+NOTIFICATIONS = 1_000
+"""Remarks on reading that are kept."""
+
+LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "recommendation"}
+"""What GitHub calls severities of rules that are not about security."""
+
+
+class Sarif(Renderer):
+    name: ClassVar[str] = "sarif"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(reports, rules, view)]}
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[str, Any]:
+    codes = {about.code: number for number, about in enumerate(rules)}
+    results = [one for report in reports for one in _results(report, codes, view)]
+    results.sort(key=lambda one: -one["rank"])  # stable: worst first, else in the order of files
+    notifications = [one for report in reports for one in _notifications(report, view)]
+    cut = len(results) - RESULTS
+    if cut > 0:
+        text = f"{cut:,} of {len(results):,} results are left out, the mildest; JSON has all"
+        notifications.insert(0, {"level": "warning", "message": {"text": text}})
+    if len(notifications) > NOTIFICATIONS:
+        left = len(notifications) - NOTIFICATIONS + 1
+        text = f"{left:,} more remarks are left out; JSON has all"
+        notifications[NOTIFICATIONS - 1 :] = [{"level": "note", "message": {"text": text}}]
+    return {
+        "tool": {
+            "driver": {
+                "name": "regaudit",
+                "version": VERSION,
+                "semanticVersion": VERSION,
+                "rules": [_rule(about) for about in rules],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": not any(report.failure for report in reports),
+                "toolExecutionNotifications": notifications,
+            }
+        ],
+        "artifacts": [_artifact(report, view) for report in reports],
+        "results": results[:RESULTS],
+    }
+
+
+def _rule(about: About) -> dict[str, Any]:
+    return {
+        "id": about.code,
+        "name": "".join(word.capitalize() for word in about.name.split("-")),
+        "shortDescription": {"text": about.title},
+        "fullDescription": {"text": about.rationale},
+        "help": {"text": about.fix, "markdown": wording.help_page(about)},
+        "defaultConfiguration": {"level": LEVELS[about.severity]},
+        "properties": {
+            "precision": about.confidence,
+            "problem.severity": PROBLEMS[about.severity],
+            "tags": ["keras", "regularization", about.name],
+        },
+    }
+
+
+def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict[str, Any]]:
+    """Yield a result for each place of each finding, those that are accepted among them."""
+    found = [
+        (finding.code, item, None) for finding in report.findings for item in finding.items
+    ] + [(one.code, one.item, one.reason) for one in report.suppressed]
+    for code, item, reason in found:
+        result = _result(code, item, report, view)
+        if code in codes:
+            result["ruleIndex"] = codes[code]
+        accepted = {"kind": "external", "status": "accepted", "justification": reason}
+        result["suppressions"] = [] if reason is None else [accepted]
+        yield result
+
+
+def _result(code: str, item: Item, report: Report, view: View) -> dict[str, Any]:
+    uri = _uri(report.file, view)
+    fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()
+    path = item.path or "(model)"
+    text = f"{wording.plain(path)}: {wording.plain(item.message)}."
+    if item.suggestion:
+        text += f" Write {item.suggestion.code}: {wording.plain(item.suggestion.reason)}."
+    return {
+        "ruleId": code,
+        "level": LEVELS[item.severity],
+        "rank": {Severity.ERROR: 100.0, Severity.WARNING: 50.0, Severity.NOTE: 10.0}[item.severity],
+        "message": {"text": text},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": uri},
+                    "region": {"startLine": 1},
+                },
+                "logicalLocations": [
+                    {"name": path.rpartition("/")[2], "fullyQualifiedName": path, "kind": "object"}
+                ],
+            }
+        ],
+        # The one that GitHub keeps alerts by; by itself it would take the line, always the first.
+        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:32]}:1"},
+    }
+
+
+def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
+    """Yield what could not be read, and what was not examined or not asked."""
+    where = [{"physicalLocation": {"artifactLocation": {"uri": _uri(report.file, view)}}}]
+    if report.failure:
+        yield {
+            "level": "error",
+            "descriptor": {"id": report.failure.kind},
+            "message": {"text": wording.plain(report.failure.message)},
+            "locations": where,
+        }
+    said = [f"{wording.plain(skip.path)}: {wording.plain(skip.reason)}" for skip in report.skipped]
+    said += [wording.not_run(rule) for rule in report.not_run]
+    for text in said:
+        yield {"level": "note", "message": {"text": text}, "locations": where}
+
+
+def _artifact(report: Report, view: View) -> dict[str, Any]:
+    artifact: dict[str, Any] = {
+        "location": {"uri": _uri(report.file, view)},
+        "roles": ["analysisTarget"],
+    }
+    return artifact if report.size is None else {**artifact, "length": report.size}
+
+
+def _uri(file: str, view: View) -> str:
+    """Return a URI: relative to the top of the repository for what lies in it."""
+    path = relative(file, view.root)
+    quoted = quote(path, safe="/:" if "://" in path else "/", errors="replace")
+    return f"file://{quoted}" if path.startswith("/") else quoted

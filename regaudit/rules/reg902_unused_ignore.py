@@ -1,0 +1,60 @@
+"""REG902: an ignore that accepts nothing any more."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.ignoring import Ignore
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class UnusedIgnore(Rule):
+    about: ClassVar[About] = About(
+        code="REG902",
+        name="unused-ignore",
+        title="An ignore of the settings that accepts nothing any more",
+        severity=Severity.WARNING,
+        confidence="high",
+        what=(
+            "An entry of [[tool.regaudit.ignore]] whose model was audited and whose rule was "
+            "asked, and that covered nothing. It is not asked when single files were named, as "
+            "pre-commit does: the entry may be about the others."
+        ),
+        rationale=(
+            "What it accepted is mended or gone. Left in place, it will silently accept the next "
+            "fault of that kind, under a reason that was given for another."
+        ),
+        source="regaudit's own design; as mypy's warn_unused_ignores and Ruff's RUF100.",
+        fix="Remove the entry, or mend its code, model or layer if it was mistyped.",
+        false_positives=(
+            "A fault that comes and goes with the checkpoint; then a baseline fits better."
+        ),
+        bad="""
+[[ignore]]
+code = "REG402"
+layer = "no_such_layer"
+reason = "pruned later"
+""",
+        good="""
+[[ignore]]
+code = "REG101"
+layer = "hidden"
+reason = "early stopping holds it"
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        yield from ()
+
+    def check_ignores(
+        self, ignores: Collection[Ignore], used: Collection[Ignore], today: date
+    ) -> Iterator[Item]:
+        for ignore in ignores:
+            if ignore not in used and not ignore.expired(today):
+                yield self.item(
+                    None, f"the ignore of {ignore.spelled} covers nothing: {ignore.reason}"
+                )

@@ -1,0 +1,59 @@
+"""The settings in force as TOML, which read back are the same settings."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from regaudit.config import FAIL_ON, Config
+from regaudit.rule import Rule
+
+
+def settings_page(config: Config) -> str:
+    """Return regaudit.toml with every setting and every threshold in force."""
+    return "\n".join(_lines(config)) + "\n"
+
+
+def _lines(config: Config) -> Iterator[str]:
+    yield f"# from {config.file}" if config.file else "# no settings file"
+    yield f"models = {_toml(list(config.models))}"
+    yield f"select = {_toml([rule.about.code for rule in config.rules])}"
+    names = {value: name for name, value in FAIL_ON.items()}
+    yield f"fail-on = {_toml(names[config.fail_on])}"
+    yield f"preset = {_toml(config.preset)}"
+    if config.baseline_file:
+        yield f"baseline = {_toml(str(config.baseline_file.absolute()))}"
+    for one in fields(config.facts):
+        value = getattr(config.facts, one.name)
+        if value is not None:
+            yield f"{one.name.replace('_', '-')} = {_toml(value)}"
+    for rule in config.rules:
+        yield from _rule(rule, config)
+    for ignore in config.ignores:
+        yield "\n[[ignore]]"
+        for one in fields(ignore):
+            if getattr(ignore, one.name) is not None:
+                yield f"{one.name} = {_toml(getattr(ignore, one.name))}"
+    for override in config.overrides:
+        layer = {} if override.layer is None else {"layer": override.layer}
+        content = {"model": override.model, **layer, **override.content}
+        yield "\n[[override]]"
+        yield from (f"{key} = {_toml(value)}" for key, value in content.items())
+
+
+def _rule(rule: Rule, config: Config) -> Iterator[str]:
+    code = rule.about.code
+    yield f"\n[rules.{code}] # {rule.about.name}"
+    yield f"severity = {_toml(str(config.severities.get(code, rule.about.severity)))}"
+    for one in fields(rule):
+        yield f"{one.name} = {_toml(getattr(rule, one.name))}"
+
+
+def _toml(value: Any) -> str:
+    """Spell a value; JSON and TOML agree on strings, numbers and lists, but not on tables."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, str | bool | list):
+        return json.dumps(value)
+    return str(value)

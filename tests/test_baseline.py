@@ -1,0 +1,186 @@
+"""Baselines: known findings pass, new and worse ones do not, gone ones are told."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from regaudit.baseline import Accepted, Baseline, Key, read_baseline
+from regaudit.cli import main
+from regaudit.errors import UsageError
+from regaudit.finding import Finding, Item, NotRun, Report, Severity
+
+MODELS = Path(__file__).parents[1] / "fixtures" / "models"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    """Run in a folder with an overfit model."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(MODELS / "digits-cnn.keras", "digits.keras")
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def item(path="hidden/kernel", severity=Severity.WARNING, rank=10.0):
+    return Item(path, severity, "bad", rank=rank)
+
+
+def report(*items, **changes):
+    found = (Finding("REG101", "large-layer-unregularized", items),) if items else ()
+    return replace(Report("m.keras", findings=found), **changes)
+
+
+def baseline(*items):
+    return Baseline(Path("b.json").absolute()).written([report(*items)])
+
+
+def test_a_known_finding_passes_and_a_new_one_does_not():
+    known = baseline(item("a"))
+    assert known.accepts("m.keras", "REG101", item("a"))
+    assert not known.accepts("m.keras", "REG101", item("b"))
+    assert not known.accepts("m.keras", "REG402", item("a"))
+    assert not known.accepts("other.keras", "REG101", item("a"))
+
+
+@pytest.mark.parametrize(
+    ("severity", "rank", "passes"),
+    [
+        (Severity.WARNING, 10.9, True),
+        (Severity.WARNING, 0.0, True),
+        (Severity.WARNING, 11.1, False),
+        (Severity.NOTE, 100.0, True),
+        (Severity.ERROR, 1.0, False),
+    ],
+)
+def test_what_got_worse_does_not_pass(severity, rank, passes):
+    assert baseline(item()).accepts("m.keras", "REG101", item(None, severity, rank)) is False
+    now = item(severity=severity, rank=rank)
+    assert baseline(item()).accepts("m.keras", "REG101", now) is passes
+    assert baseline(item()).knows("m.keras", "REG101", now)
+
+
+def test_update_takes_in_what_is_new_and_drops_what_is_gone():
+    old = baseline(item("gone"), item("kept", rank=1.0))
+    other = Key("other.keras", "REG101", "x")
+    old = replace(old, entries={**old.entries, other: Accepted(Severity.NOTE, 1.0)})
+    now = report(item("kept", rank=2.0), item("new"))
+    updated = old.updated([now])
+    assert {key.path: one.rank for key, one in updated.entries.items()} == {
+        "kept": 2.0,
+        "new": 10.0,
+        "x": 1.0,
+    }
+    pruned = old.pruned([now])
+    assert {key.path: one.rank for key, one in pruned.entries.items()} == {"kept": 1.0, "x": 1.0}
+
+
+def test_what_was_not_asked_is_not_stale():
+    old = baseline(item("a"))
+    asked = report(not_run=(NotRun("REG205", "underregularized", "--train-loss"),))
+    assert [key.path for key in old.stale([asked])] == ["a"]
+    lacking = report(not_run=(NotRun("REG101", "large-layer-unregularized", "x"),))
+    assert not list(old.stale([lacking]))
+    assert not list(old.stale([Report("other.keras")]))
+
+
+def test_models_are_named_from_the_folder_of_the_file(tmp_path, monkeypatch):
+    run("baseline", "write", "digits.keras")
+    content = json.loads(Path(".regaudit-baseline.json").read_text())
+    assert content["findings"] == [
+        {
+            "model": "digits.keras",
+            "code": "REG101",
+            "path": "hidden/kernel",
+            "severity": "error",
+            "rank": 110592.0,
+        }
+    ]
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    for name in ("../digits.keras", tmp_path / "digits.keras"):
+        assert run("check", name, "--baseline", "../.regaudit-baseline.json").exit_code == 0
+
+
+def test_written_read_and_written_again_it_is_the_same():
+    made = baseline(item("b"), item("a", Severity.ERROR, 0.1))
+    made.file.write_text(made.text())
+    assert read_baseline(made.file) == made
+    assert [entry["path"] for entry in json.loads(made.text())["findings"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": "regaudit/1", "findings": []}',
+        '{"schema": "regaudit-baseline/1", "findings": [{"model": "m"}]}',
+        '{"schema": "regaudit-baseline/1", "findings": 3}',
+    ],
+)
+def test_another_file_is_no_baseline(content):
+    Path("b.json").write_text(content)
+    with pytest.raises(UsageError, match="not a baseline of regaudit"):
+        read_baseline(Path("b.json"))
+    assert run("check", "digits.keras", "--baseline", "b.json").exit_code == 2
+
+
+def test_the_gate_opens_for_what_is_known_and_closes_for_what_is_worse():
+    assert run("check", "digits.keras").exit_code == 1
+    written = run("baseline", "write", "digits.keras")
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert "use it by: regaudit check --baseline .regaudit-baseline.json" in written.stderr
+    known = ("check", "digits.keras", "--baseline", ".regaudit-baseline.json")
+    result = run(*known, "--format", "json")
+    assert result.exit_code == 0
+    (one,) = json.loads(result.stdout)["reports"][0]["suppressed"]
+    assert (one["by"], one["code"], one["path"]) == ("baseline", "REG101", "hidden/kernel")
+    content = json.loads(Path(".regaudit-baseline.json").read_text())
+    content["findings"][0]["rank"] = 50_000.0
+    Path(".regaudit-baseline.json").write_text(json.dumps(content))
+    result = run(*known)
+    assert result.exit_code == 1
+    assert "worse than in the baseline" in " ".join(result.output.split())
+    assert run("baseline", "update", "digits.keras").exit_code == 0
+    assert run(*known).exit_code == 0
+
+
+def test_settings_name_the_baseline_and_what_is_gone_is_told_and_pruned():
+    Path("regaudit.toml").write_text('baseline = "known.json"\n')
+    assert run("check", "digits.keras").exit_code == 2
+    assert run("baseline", "write", "digits.keras").exit_code == 0
+    assert Path("known.json").exists()
+    shutil.copy(MODELS / "regularized-cnn.keras", "digits.keras")
+    result = run("check", "digits.keras")
+    assert (result.exit_code, "1 entry is no longer found" in result.stderr) == (0, True)
+    assert run("baseline", "prune", "digits.keras").exit_code == 0
+    assert json.loads(Path("known.json").read_text())["findings"] == []
+    assert run("check", "digits.keras").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["write", "digits.keras"], 2, "is there: `update` adds to it, --force replaces it"),
+        (["write", "digits.keras", "--force"], 0, "1 finding accepted"),
+        (["write", "digits.keras", "gone.keras", "--force"], 3, "gone.keras: could not be audited"),
+        (["update", "digits.keras", "--baseline", "none.json"], 2, "`regaudit baseline write`"),
+        (["prune", "digits.keras", "--baseline", "none.json"], 2, "`regaudit baseline write`"),
+        (["prune", "gone.keras"], 3, "gone.keras: could not be audited"),
+        (["update", "gone.keras"], 3, "gone.keras: could not be audited"),
+        (["update", "digits.keras"], 0, "1 finding accepted"),
+        (["mend"], 2, "No such command"),
+    ],
+)
+def test_exit_codes(arguments, code, said):
+    run("baseline", "write", "digits.keras")
+    result = run("baseline", *arguments)
+    assert result.exit_code == code, result.output
+    assert said in result.output

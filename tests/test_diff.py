@@ -1,0 +1,164 @@
+"""What changed between two audits, from values and from files."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rule_values import evidence, kernel, l2, layer
+
+import regaudit
+from regaudit.changes import Shift, diff
+from regaudit.changes_page import markdown, terminal
+from regaudit.cli import main
+from regaudit.finding import Finding, Item, Report, Severity
+from regaudit.renderer import View
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MODELS = FIXTURES / "models"
+OVERFIT, GOOD = str(MODELS / "digits-cnn.keras"), str(MODELS / "regularized-cnn.keras")
+
+
+def report(*layers, findings=(), **settings):
+    """Return an audit of made-up layers."""
+    told = evidence(*layers, **settings)
+    return Report(
+        "m.keras",
+        model=told.model,
+        moments=told.moments,
+        penalties=told.penalties,
+        findings=findings,
+    )
+
+
+def dense(path, shape=(10, 10), **changes):
+    return layer(path, weights=(kernel(path, shape, **changes),))
+
+
+def finding(severity, *paths):
+    items = tuple(Item(path, severity, "bad") for path in paths)
+    return Finding("REG101", "large-layer-unregularized", items)
+
+
+def kinds(changes):
+    return [(one.path, one.kind) for one in changes.weights]
+
+
+def test_nothing_differs():
+    one = report(dense("a", regularizer=l2()), dense("b"))
+    changes = diff(one, one)
+    assert changes.same
+    assert kinds(changes) == [("a/kernel", "same"), ("b/kernel", "same")]
+
+
+def test_weights_added_removed_reshaped_and_changed():
+    old = report(dense("a"), dense("b"), dense("c"), dense("gone", (3, 3)))
+    new = report(
+        dense("come", (4, 4)), dense("a"), dense("b", (10, 20)), dense("c"), numbers=halved("c")
+    )
+    changes = diff(old, new)
+    assert kinds(changes) == [
+        ("come/kernel", "added"),
+        ("a/kernel", "same"),
+        ("b/kernel", "reshaped"),
+        ("c/kernel", "changed"),
+        ("gone/kernel", "removed"),
+    ]
+    numbers = changes.weights[3].numbers
+    assert numbers["l2_norm"] == Shift(10.0, 5.0)
+    assert numbers["l2_norm"].relative == -0.5
+    assert numbers["dead_units"] == Shift(0, 3)
+
+
+def halved(path):
+    return {f"{path}/kernel": {"l2_norm": 5.0, "dead_units": 3}}
+
+
+def test_layers_that_keras_numbered_anew_are_the_same_layers():
+    old = report(dense("dense"), dense("dense_1"), findings=(finding(2, "dense_1/kernel"),))
+    new = report(dense("dense_2"), dense("dense_3"), findings=(finding(2, "dense_3/kernel"),))
+    changes = diff(old, new)
+    assert kinds(changes) == [("dense_2/kernel", "renamed"), ("dense_3/kernel", "renamed")]
+    assert not changes.findings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        (None, l2(), "added"),
+        (l2(), None, "removed"),
+        (l2(1e-4), l2(1e-3), "changed"),
+        (l2(1e-3), l2(1e-3 * (1 + 1e-8)), None),
+        (l2(1e-3), l2(1e-3, l1=1e-5), "changed"),
+    ],
+)
+def test_regularizers(old, new, kind):
+    changes = diff(report(dense("a", regularizer=old)), report(dense("a", regularizer=new)))
+    assert [one.kind for one in changes.regularizers] == ([kind] if kind else [])
+    assert kinds(changes) == [("a/kernel", "same")]
+
+
+def test_activity_regularizers_belong_to_the_layer():
+    bare = layer("a")
+    changes = diff(report(bare), report(replace(bare, activity_regularizer=l2())))
+    (change,) = changes.regularizers
+    assert (change.path, change.key, change.kind) == ("a", "activity_regularizer", "added")
+
+
+def test_findings_new_worse_milder_and_fixed():
+    layers = (dense("a"), dense("b"), dense("c"))
+    old = report(*layers, findings=(finding(Severity.WARNING, "a/kernel", "b/kernel"),))
+    new = report(*layers, findings=(finding(Severity.ERROR, "c/kernel", "b/kernel"),))
+    found = [(one.kind, one.item.path) for one in diff(old, new).findings]
+    assert found == [("new", "c/kernel"), ("worse", "b/kernel"), ("fixed", "a/kernel")]
+    assert [one.kind for one in diff(new, old).findings] == ["new", "milder", "fixed"]
+
+
+FILES = [*sorted(MODELS.glob("*.keras")), *sorted((FIXTURES / "rules").glob("*/*.keras"))]
+
+
+@pytest.mark.parametrize(("old", "new"), list(pairwise(FILES)), ids=lambda file: file.stem)
+def test_it_fits_eighty_columns(old, new):
+    changes = diff(regaudit.audit(old), regaudit.audit(new))
+    text = terminal(changes, View(verbose=True)).replace(str(FIXTURES), "fixtures")
+    assert max(map(len, text.splitlines())) <= 80, text
+
+
+def test_names_cannot_break_out():
+    hostile = "a\x1b[31m|<script>\nb"
+    changes = diff(report(dense("a")), report(dense(hostile)))
+    assert "\x1b" not in terminal(changes, View())
+    assert "<script>" not in markdown(changes, View()).replace("\\<script", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([OVERFIT, GOOD], 0, "fixed E REG101 hidden/kernel"),
+        ([OVERFIT, GOOD, "--exit-code"], 1, "Regularizers: 2 added"),
+        ([GOOD, GOOD, "--exit-code"], 0, "Nothing differs."),
+        ([GOOD, OVERFIT], 0, "Why and what to do: regaudit explain REG101"),
+        ([GOOD], 2, "Missing argument 'NEW'"),
+        ([GOOD, str(MODELS)], 2, "one model each"),
+        ([GOOD, "gone.keras"], 3, "gone.keras: could not be audited: no such file"),
+        ([OVERFIT, GOOD, "--format", "markdown"], 0, "### Regularizers: 2 added"),
+    ],
+)
+def test_the_command(arguments, code, said):
+    result = CliRunner().invoke(main, ["diff", *arguments])
+    assert result.exit_code == code, result.output
+    assert said in result.output
+
+
+def test_json_has_every_weight_with_its_numbers():
+    result = CliRunner().invoke(main, ["diff", OVERFIT, GOOD, "--format", "json"])
+    content = json.loads(result.output)
+    assert content["schema"] == "regaudit-diff/1"
+    weights = {one["path"]: one for one in content["weights"]}
+    assert weights["conv/kernel"]["kind"] == "reshaped"
+    shift = weights["conv/kernel"]["numbers"]["l2_norm"]
+    assert shift["relative"] == pytest.approx((shift["new"] - shift["old"]) / shift["old"])
+    assert [one["kind"] for one in content["findings"]] == ["fixed"]
+    assert not content["same"]

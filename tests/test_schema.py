@@ -1,0 +1,57 @@
+"""The JSON Schema that is shipped says what is written, no less and no more."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
+
+import regaudit
+from regaudit.cli import main
+from regaudit.record import document
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+FILES = sorted(
+    file
+    for folder in ("models", "rules", "corpus")
+    for file in (FIXTURES / folder).rglob("*")
+    if file.suffix in {".keras", ".h5"} and file.is_file()
+)
+SCHEMA = json.loads(CliRunner().invoke(main, ["schema"]).output)
+
+
+def closed(schema):
+    """Return the schema with no key allowed that it does not name."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: closed(part) for key, part in schema.items()}
+    if "properties" in schema and "iterations" not in schema["properties"]:
+        strict.setdefault("additionalProperties", False)
+    return strict
+
+
+def test_it_is_a_schema():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_every_fixture_is_written_by_it(part):
+    assert len(FILES) > 300
+    files = FILES[part::8]
+    content = document([regaudit.audit(file) for file in files])
+    Draft202012Validator(closed(SCHEMA)).validate(json.loads(json.dumps(content)))
+
+
+def test_a_failure_is_written_by_it(tmp_path):
+    content = document([regaudit.audit(tmp_path / "gone.keras")])
+    assert content["reports"][0]["failure"]
+    Draft202012Validator(closed(SCHEMA)).validate(json.loads(json.dumps(content)))
+
+
+def test_it_refuses_what_it_should():
+    content = document([regaudit.audit(FIXTURES / "models" / "digits-cnn.keras")])
+    del content["reports"][0]["findings"]
+    assert not Draft202012Validator(SCHEMA).is_valid(content)
