@@ -288,6 +288,8 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "TimeDistributedDense": DENSE,
     "MaxoutDense": DENSE,
     "Highway": (*DENSE, *_CARRY),
+    "ParametricSoftplus": (Slot("alpha"), Slot("beta")),
+    "SReLU": tuple(Slot(role) for role in ("t_left", "a_left", "t_right", "a_right")),
 }
 """Layers that only Keras 1 and 2 have, or that had other roles there."""
 

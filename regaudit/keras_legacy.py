@@ -15,7 +15,13 @@ from regaudit.keras_layers import Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
 from regaudit.keras_plan import Place, Planned, Planner, members
 from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
-from regaudit.keras_weights import activity_skip, activity_unknown, make_layer, make_weight
+from regaudit.keras_weights import (
+    activity_skip,
+    activity_unknown,
+    make_layer,
+    make_weight,
+    uncounted,
+)
 from regaudit.limits import LAYER_DEPTH
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor
@@ -107,7 +113,7 @@ class LegacyJoin:
 
     def _weight(self, planned: Planned, slot: Slot, stored_path: str, tensor: Tensor) -> Weight:
         self.tensors[stored_path] = tensor
-        return make_weight(
+        weight = make_weight(
             slot,
             tensor,
             planned.path,
@@ -116,6 +122,7 @@ class LegacyJoin:
             trainable=planned.trainable,
             dialect=self.dialect,
         )
+        return weight if planned.counted else uncounted(weight)
 
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and say what the file cannot tell of it."""

@@ -34,6 +34,8 @@ class Planned:
     known: bool = True
     certain: bool = True
     """Whether a load is sure to make this layer; not what a custom one holds."""
+    counted: bool = True
+    """Whether Keras adds up its penalties."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = field(default_factory=list)
@@ -54,6 +56,8 @@ class Place:
     """Whether every layer around it is; models do not get their flag back from a load."""
     certain: bool = True
     depth: int = 0
+    counted: bool = True
+    """Whether Keras adds up the penalties of what stands here."""
 
     def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Place":
         """Return the place of what is inside a layer."""
@@ -67,6 +71,7 @@ class Place:
             self.trainable and (model or own_flag(serialized)),
             self.certain and certain,
             self.depth + 1,
+            self.counted,
         )
 
 
@@ -103,10 +108,13 @@ class Planner:
             self._trainable(serialized, below),
             known,
             place.certain,
+            place.counted,
         )
         held = members(serialized) if nested else self._held(class_name, serialized, known)
-        for inner in held:
-            yield from self.plan(inner, below)
+        forgotten = class_name == "Bidirectional" and not self.dialect.counts_backward
+        for number, inner in enumerate(held):
+            counted = below.counted and not (forgotten and number > 0)
+            yield from self.plan(inner, replace(below, counted=counted))
 
     def _slots(
         self, class_name: str, slots: tuple[Slot, ...], config: Mapping[str, Any]
@@ -117,6 +125,8 @@ class Planner:
         kept = tuple(slot for slot in slots if slot.when(config))
         if config.get("lora_rank") and not self.dialect.keras_2:
             kept = (*kept, *_adapters(kept))
+        if self.dialect.swaps_gates and class_name in {"LSTM", "GRU"}:
+            kept = keras_1.with_slip(kept, config)
         if self.dialect.keras_1 and config.get("dim_ordering") == "th":
             return tuple(
                 keras_1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
