@@ -33,6 +33,9 @@ from regaudit.limits import LAYER_DEPTH
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
 
+_OF_TRAINING = {"optimizer", "metrics"}
+"""Groups beside the layers; Keras 2 keeps the state of metrics too."""
+
 UNCLAIMED = "no layer of the configuration claims it: measured, roles not known"
 
 
@@ -77,6 +80,8 @@ class Join:
     skipped: list[Skip] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     """Stored path of a group -> path of the layer it belongs to."""
+    unattributed: set[str] = field(default_factory=set)
+    """Paths of the layers that only the weights file knows."""
     activity_unknown: list[str] = field(default_factory=list)
     """Paths of the layers whose activity regularizer the file does not keep."""
 
@@ -106,15 +111,18 @@ class Join:
             self._unknown(serialized, path, place, known=not variables_of(place.stored))
 
     def sweep(self, stored: TensorGroup) -> None:
-        """Take in every stored variable that no layer has claimed, optimizer and all apart."""
+        """Take in every stored variable that no layer has claimed, but those of training."""
         for group_path, group in stored.walk():
-            if group_path.split("/", 1)[0] == "optimizer":
+            if group_path.split("/", 1)[0] in _OF_TRAINING:
                 continue
             for key, reason in group.unreadable.items():
                 self.skipped.append(Skip(f"{group_path}/{key}", reason))
             free = [key for key in group.tensors if f"{group_path}/{key}" not in self.tensors]
             if free:
                 path = self._noted_path(stored, group_path)
+                if path in self.unattributed:  # lists may hold layers of one class: name them too
+                    path = self._noted_path(stored, group_path, lists=True)
+                self.unattributed.add(path)
                 self._unattributed(path, group_path, group, sorted(free, key=number_first))
 
     def _model(self, serialized: Serialized, path: str, place: _Place) -> None:
@@ -231,6 +239,8 @@ class Join:
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
             below = own[0].below if own else ""
+            if variables and own and own[0].role == "kernel" and len(variables[0][1].shape) == 1:
+                own = own[1:]  # the kernel lies elsewhere: with a quantizing wrapper
             for index, (key, tensor) in enumerate(variables):
                 slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
                 stored_path = f"{stored}/vars/{key}".lstrip("/")
@@ -290,8 +300,14 @@ class Join:
         if activity_unknown(serialized, self.dialect):
             self.activity_unknown.append(path)
 
-    def _noted_path(self, stored: TensorGroup, group_path: str) -> str:
-        """Path of a layer that only the weights file knows: by noted names below a known layer."""
+    def _noted_path(self, stored: TensorGroup, group_path: str, *, lists: bool = False) -> str:
+        """Path of a layer that only the weights file knows: by noted names below a known layer.
+
+        Args:
+            stored: the root of the weights file.
+            group_path: of the layer's variables.
+            lists: whether to name the lists of layers that it goes through.
+        """
         path, walked, group = "", "", stored
         for key in group_path.split("/"):
             if key == "vars":
@@ -300,7 +316,7 @@ class Join:
             group = group.groups[key]
             if walked in self.owners:
                 path = self.owners[walked]
-            elif "vars" in group.groups or not group.groups:  # a list of layers has no variables
+            elif lists or "vars" in group.groups or not group.groups:  # a list has no variables
                 path = "/".join(filter(None, (path, noted_name(group) or key)))
         return path
 

@@ -11,7 +11,7 @@ from regaudit import keras_1
 from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
-from regaudit.keras_layers import Slot, last_axis
+from regaudit.keras_layers import OPTIMIZATION_WRAPPERS, Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
 from regaudit.keras_plan import Place, Planned, Planner, members
 from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
@@ -252,11 +252,13 @@ def _spare(
         owner = by_name.get(name.owner[-1]) if name.owner else outermost
         if owner is None and len(plan) == 1 and outermost.known:
             owner = outermost
-        pair = (_extra_slot(name), name)
+        slot = _extra_slot(name)
         if owner is not None:
-            own.setdefault(id(owner), []).append(pair)
+            if owner.serialized.get("class_name") in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
+                slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
+            own.setdefault(id(owner), []).append((slot, name))
         else:
-            others.setdefault(relative_path(outermost.path, name.owner), []).append(pair)
+            others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
     return own, others
 
 
