@@ -167,3 +167,20 @@ def test_groups_that_windows_named_by_backslashes(name, tmp_path):
     assert [layer.known for layer in there.model.layers] == [
         layer.known for layer in here.model.layers
     ]
+
+
+def test_layers_of_one_class_in_several_lists_keep_apart(tmp_path):
+    file = tmp_path / "model.weights.h5"
+    with h5py.File(file, "w") as hdf5:
+        for place, values in (("many/dense", [1.0]), ("pair/dense", [2.0, 2.0]), ("dense", [3.0])):
+            hdf5[f"layers/block/{place}/vars/0"] = values
+        hdf5["metrics/mean/vars/0"] = 0.0  # of training, as the optimizer's
+        hdf5["optimizer/vars/0"] = 0
+    report = regaudit.audit(file)
+    weights = {weight.path: weight.stored_path for _, weight in report.model.weights()}
+    assert len(weights) == report.coverage.weights == 3
+    assert {path.partition("block/")[2] for path in weights.values()} == {
+        "many/dense/vars/0",
+        "pair/dense/vars/0",
+        "dense/vars/0",
+    }

@@ -581,6 +581,42 @@ def test_layers_and_wrappers_that_only_keras_2_has(file):
     assert not weight_at(report, "quant_d/kernel_min").trainable
 
 
+def test_wrappers_of_the_optimization_toolkit(file):
+    inner = {"units": 3, "kernel_regularizer": L2}
+    config = sequential(
+        layer("QuantizeLayer", "quantize_layer"),
+        layer("ClusterWeights", "cluster_a", layer=dense("a", **inner)),
+        layer("PruneLowMagnitude", "prune_b", layer=dense("b", **inner)),
+    )
+    groups = {
+        "quantize_layer": {"quantize_layer/optimizer_step:0": 1.0},
+        "cluster_a": {
+            "a/kernel:0": kernel(),
+            "a/bias:0": np.ones(3),
+            "cluster_a/cluster_centroids_kernel:0": np.ones(4),
+            "cluster_a/pulling_indices_kernel:0": kernel(),
+        },
+        "prune_b": {
+            "b/kernel:0": kernel(),
+            "b/bias:0": np.ones(3),
+            "prune_b/mask:0": kernel(),
+            "prune_b/threshold:0": 0.5,
+            "prune_b/pruning_step:0": 7.0,
+        },
+    }
+    report = audit(save(file, groups, config))
+    assert not report.skipped
+    assert report.penalty == pytest.approx(6.0)
+    trained = {weight.path for _, weight in report.model.weights() if weight.trainable}
+    assert trained == {
+        "cluster_a/a/kernel",
+        "cluster_a/a/bias",
+        "cluster_a/cluster_centroids_kernel",
+        "prune_b/b/kernel",
+        "prune_b/b/bias",
+    }
+
+
 def test_weights_of_the_model_itself(file):
     config = sequential(dense("a", use_bias=False))
     groups = {"a": {"a/kernel:0": kernel()}, "": {"gain:0": [2.0]}}
