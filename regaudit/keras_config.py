@@ -10,7 +10,8 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_groups import unfolded, variables_of
-from regaudit.keras_join import UNCLAIMED, Join
+from regaudit.keras_join import Join
+from regaudit.keras_sweep import UNCLAIMED, sweep
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import JSON_BYTES, LAYER_DEPTH
 from regaudit.model import Layer, Model, Optimizer, Skip
@@ -66,6 +67,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     join = Join(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
     stored, folded = unfolded(stored)
     join.walk(config, stored)
+    sweep(join, stored)
     _put_back(join, folded)
     compiled = config.get("compile_config")
     compiled = compiled if isinstance(compiled, Mapping) else {}
@@ -145,7 +147,7 @@ def describe_weights(stored: TensorGroup) -> Description:
     """Describe a weights file that comes without a configuration: every layer is unknown."""
     join = Join(Dialect.of(None), root_frozen=False)
     stored, folded = unfolded(stored)
-    join.sweep(stored)
+    sweep(join, stored)
     _put_back(join, folded)
     unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
     reason = "regularizers are unknown: this file holds no configuration"

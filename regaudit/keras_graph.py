@@ -1,7 +1,7 @@
 """The graph of a model out of Keras's JSON: who feeds whom, across nested models."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from regaudit.model import Node
 
@@ -27,6 +27,47 @@ def layers_of(model: Serialized) -> list[Serialized]:
     if not isinstance(layers, list):
         return []
     return [layer for layer in layers if isinstance(layer, Mapping) and "class_name" in layer]
+
+
+def members(model: Serialized) -> list[Serialized]:
+    """Return a model's layers, without operations and the input that a Sequential hides."""
+    functional = "input_layers" in config_of(model)
+    return [
+        layer
+        for layer in layers_of(model)
+        if ".ops" not in str(layer.get("module"))
+        and (functional or layer.get("class_name") != "InputLayer")
+    ]
+
+
+def both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
+    """Yield the two layers of a Bidirectional under the names that a load gives them."""
+    forward = config.get("layer")
+    if not is_layer(forward):
+        return
+    backward = config.get("backward_layer")
+    backward = backward if is_layer(backward) else forward
+    name = name_of(forward)
+    if keras_2:
+        yield _renamed(forward, f"forward_{name}")
+        yield _renamed(backward, f"backward_{name_of(backward)}")
+        return
+    yield forward
+    own = backward is not forward
+    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
+
+
+def _renamed(layer: Serialized, name: str) -> Serialized:
+    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
+
+
+def is_layer(value: Any) -> TypeGuard[Serialized]:
+    """Whether a configuration value is a layer written out."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), Mapping | list)
+    )
 
 
 def graph(model: Serialized) -> tuple[tuple[Node, ...], tuple[str, ...]]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from regaudit import keras_1
 from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_layers import OPTIMIZATION_WRAPPERS, Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
-from regaudit.keras_plan import Place, Planned, Planner, members
+from regaudit.keras_plan import Place, Planned, Planner
 from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
 from regaudit.keras_weights import (
     activity_skip,

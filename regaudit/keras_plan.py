@@ -6,12 +6,20 @@ which names may stand before the role: Keras 2 leaves out those of wrapped layer
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from regaudit import keras_1
 from regaudit.errors import UnsafeFileError
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_graph import (
+    Serialized,
+    both_ways,
+    config_of,
+    is_layer,
+    layers_of,
+    members,
+    name_of,
+)
 from regaudit.keras_layers import MODELS, THAWED_BY_LOADING, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.keras_weights import is_custom, own_flag
 from regaudit.limits import LAYER_DEPTH
@@ -147,12 +155,12 @@ class Planner:
         config = config_of(serialized)
         wrapped = WRAPPED_OF_KERAS_2.get(class_name, {})
         if class_name == "Bidirectional" and known:
-            yield from _both_ways(config, keras_2=self.dialect.keras_2)
+            yield from both_ways(config, keras_2=self.dialect.keras_2)
             return
         for key in wrapped.values() if known else config:
             held = config.get(key)
             for inner in held if isinstance(held, list) else [held]:
-                if _is_layer(inner) and (known or self._owns_weights(inner)):
+                if is_layer(inner) and (known or self._owns_weights(inner)):
                     yield inner
 
     def _owns_weights(self, layer: Serialized) -> bool:
@@ -167,44 +175,3 @@ def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:
         if slot.role in {"kernel", "embeddings"}:
             for factor in "ab":
                 yield replace(slot, role=f"lora_{slot.role}_{factor}", units=lambda _s, _c: None)
-
-
-def members(model: Serialized) -> list[Serialized]:
-    """Return a model's layers, without operations and the input that a Sequential hides."""
-    functional = "input_layers" in config_of(model)
-    return [
-        layer
-        for layer in layers_of(model)
-        if ".ops" not in str(layer.get("module"))
-        and (functional or layer.get("class_name") != "InputLayer")
-    ]
-
-
-def _both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
-    """Yield the two layers of a Bidirectional under the names that a load gives them."""
-    forward = config.get("layer")
-    if not _is_layer(forward):
-        return
-    backward = config.get("backward_layer")
-    backward = backward if _is_layer(backward) else forward
-    name = name_of(forward)
-    if keras_2:
-        yield _renamed(forward, f"forward_{name}")
-        yield _renamed(backward, f"backward_{name_of(backward)}")
-        return
-    yield forward
-    own = backward is not forward
-    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
-
-
-def _renamed(layer: Serialized, name: str) -> Serialized:
-    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
-
-
-def _is_layer(value: Any) -> TypeGuard[Serialized]:
-    """Whether a configuration value is a layer written out."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("class_name"), str)
-        and isinstance(value.get("config"), Mapping | list)
-    )
