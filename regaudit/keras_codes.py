@@ -64,7 +64,7 @@ class Codes:
         if stored is None or not integers or not codes.shape or not prod(codes.shape):
             return None
         scale = _values(stored)
-        if not scale.size:
+        if not scale.size or not scale.ndim:
             return None
         zero = self._zero
         if self.mode in OUTPUTS_FIRST:
@@ -105,7 +105,7 @@ class Codes:
             return None
         columns, packed = codes.shape[1], None
         if self.mode == "int4":
-            columns, packed = self._length(1, groups.shape[0] if groups else None), 1
+            columns, packed = self._length(1, prod(groups.shape) if groups else None), 1
         shape = (codes.shape[0], columns)
         if zero is None:
             fits = scale.size == shape[0]
@@ -123,7 +123,7 @@ class Codes:
             return None
         if self.role == "reverse_embeddings":  # packed along its inputs all the same
             shape, packed = (
-                (self._length(0, groups.shape[0] if groups else None), scale.shape[-1]),
+                (self._length(0, prod(groups.shape) if groups else None), scale.shape[-1]),
                 0,
             )
         else:
@@ -195,6 +195,8 @@ def _dimension(equation: Equation | None, axis: int, inputs: Any) -> Any:
         return None
     if equation is None:
         return inputs[-1]
+    if axis >= len(equation.kernel):
+        return None
     letter = equation.kernel[axis]
     at = equation.inputs.find(letter)
     if at >= 0 and equation.elided_first:
