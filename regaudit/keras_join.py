@@ -167,7 +167,9 @@ class Join:
         trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
-            weights, skipped = scaled_back(weights, slots, serialized, mode, self.tensors)
+            weights, skipped = scaled_back(
+                weights, slots, serialized, mode, self.tensors, self.dialect
+            )
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
 

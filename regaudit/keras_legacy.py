@@ -132,7 +132,12 @@ class LegacyJoin:
         weights = tuple(planned.weights)
         if planned.mode and planned.mode != "float8":
             weights, skipped = scaled_back(
-                weights, planned.slots, planned.serialized, planned.mode, self.tensors
+                weights,
+                planned.slots,
+                planned.serialized,
+                planned.mode,
+                self.tensors,
+                self.dialect,
             )
             self.skipped += skipped
         layer = make_layer(

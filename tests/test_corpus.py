@@ -71,6 +71,7 @@ def pairs(report, oracle):
 def same_values(report, weight, expected):
     moments = report.moments[weight.stored_path]
     if weight.dtype in {"int8", "uint8"} and weight.role in MATRICES:
+        assert weight.dequantized_from in {"int8", "int4", "gptq"}
         real = expected.get("dequantized_l2_norm")
         return real is None or agree(moments.l2_norm, real)
     return all(agree(getattr(moments, name), expected[name]) for name in NUMBERS) and (
