@@ -70,11 +70,12 @@ class DequantizedTensor:
 
     def _scaled(self, codes: Array, rows: Array) -> Array:
         values = codes.astype(np.float64)
-        if self.zero is None:
-            values = values / self._beside(self.scale, rows)
-        else:
-            values = (values - self._beside(self.zero, rows)) * self._beside(self.scale, rows)
-        return values if self.divisor is None else values / self._beside(self.divisor, rows)
+        with np.errstate(all="ignore"):  # a scale of zero is not ours to hide
+            if self.zero is None:
+                values = values / self._beside(self.scale, rows)
+            else:
+                values = (values - self._beside(self.zero, rows)) * self._beside(self.scale, rows)
+            return values if self.divisor is None else values / self._beside(self.divisor, rows)
 
     def _beside(self, factors: Array, rows: Array) -> Array:
         """Return the factors of some rows, to be broadcast over their values."""

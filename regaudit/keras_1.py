@@ -18,10 +18,12 @@ _ROLES = {
     "running_mean": "moving_mean",
     "running_std": "moving_variance",  # of variances, in spite of its name
     "alphas": "alpha",
+    "betas": "beta",
 }
 _NAME = re.compile(
-    r"(?P<owner>.+?)_(?:(?P<role>[WUb]_carry|running_mean|running_std|gamma|beta|alphas"
-    r"|depthwise_kernel|pointwise_kernel)|(?P<letter>[WUb])(?:_(?P<gate>[a-z]))?)"
+    r"(?P<owner>.+?)_(?:(?P<role>[WUb]_carry|running_mean|running_std|gamma|betas?|alphas"
+    r"|[ta]_(?:left|right)|depthwise_kernel|pointwise_kernel)|(?P<letter>[WUb])(?:_(?P<gate>[a-z]))?)"
+    r"(?:_\d+)?"  # TensorFlow numbers names that it has seen before
 )
 
 
@@ -65,6 +67,21 @@ def parse_name(name: str) -> tuple[str, str, str] | None:
 def gate_slot(slot: Slot, gate: str) -> Slot:
     """Return the slot of one gate: Keras 1 kept the gates of a recurrent layer apart."""
     return replace(slot, at="", below=gate, units=last_axis)
+
+
+def with_slip(slots: tuple[Slot, ...], config: Mapping[str, Any]) -> tuple[Slot, ...]:
+    """Return the slots of a recurrent layer as Keras 1.2 regularized them.
+
+    Where gates are kept apart, their recurrent weights got the regularizer of the kernels.
+    """
+    if config.get("consume_less") == "gpu":
+        return slots
+    return tuple(
+        replace(slot, regularizer_key="kernel_regularizer")
+        if slot.role == "recurrent_kernel"
+        else slot
+        for slot in slots
+    )
 
 
 def outputs_first(slot: Slot) -> Slot:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from regaudit.dequantized import DequantizedTensor
+from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_layers import Equation, Shape, equation_of
 from regaudit.tensor import BLOCK, Array, Tensor
@@ -33,6 +34,7 @@ class Codes:
     """All that is stored for its sublayer, by role."""
     serialized: Serialized
     """The layer."""
+    dialect: Dialect
     sublayer: str = ""
     """Attribute of the sublayer that stores it; empty for the layer."""
 
@@ -64,7 +66,7 @@ class Codes:
         if stored is None or not integers or not codes.shape or not prod(codes.shape):
             return None
         scale = _values(stored)
-        if not scale.size:
+        if not scale.size or not scale.ndim:
             return None
         zero = self._zero
         if self.mode in OUTPUTS_FIRST:
@@ -99,18 +101,20 @@ class Codes:
         )
 
     def _table(self, scale: Array, zero: Tensor | None) -> DequantizedTensor | None:
-        """Embeddings: a scale a row, or one for each group of columns."""
+        """Embeddings: a scale a row (in Keras 3.2 a column), or one for each group of columns."""
         codes, groups = self.codes, self.siblings.get("g_idx")
         if len(codes.shape) != 2:
             return None
         columns, packed = codes.shape[1], None
         if self.mode == "int4":
-            columns, packed = self._length(1, groups.shape[0] if groups else None), 1
+            columns, packed = self._length(1, prod(groups.shape) if groups else None), 1
         shape = (codes.shape[0], columns)
         if zero is None:
-            fits = scale.size == shape[0]
-            found = DequantizedTensor(codes, shape, scale.reshape(-1, 1), packed=packed)
-            return _fitting(found) if fits else None
+            by_column = self.dialect.version < (3, 3, 0)
+            if scale.size != (columns if by_column else codes.shape[0]):
+                by_column = not by_column
+            scale = scale.reshape((1, -1) if by_column else (-1, 1))
+            return _fitting(DequantizedTensor(codes, shape, scale, packed=packed))
         if groups is None:
             return None
         found = DequantizedTensor(codes, shape, scale, _values(zero), packed, _values(groups), 1)
@@ -123,7 +127,7 @@ class Codes:
             return None
         if self.role == "reverse_embeddings":  # packed along its inputs all the same
             shape, packed = (
-                (self._length(0, groups.shape[0] if groups else None), scale.shape[-1]),
+                (self._length(0, prod(groups.shape) if groups else None), scale.shape[-1]),
                 0,
             )
         else:
@@ -195,6 +199,8 @@ def _dimension(equation: Equation | None, axis: int, inputs: Any) -> Any:
         return None
     if equation is None:
         return inputs[-1]
+    if axis >= len(equation.kernel):
+        return None
     letter = equation.kernel[axis]
     at = equation.inputs.find(letter)
     if at >= 0 and equation.elided_first:

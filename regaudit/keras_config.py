@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of
-from regaudit.keras_groups import variables_of
-from regaudit.keras_join import UNCLAIMED, Join
+from regaudit.keras_groups import unfolded, variables_of
+from regaudit.keras_join import Join
+from regaudit.keras_sweep import UNCLAIMED, sweep
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import hold
 from regaudit.model import Layer, Model, Optimizer, Skip
@@ -108,7 +109,10 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     version = _text(metadata.get("keras_version"))
     dialect = Dialect.of(version)
     join = Join(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
+    stored, folded = unfolded(stored)
     join.walk(config, stored)
+    sweep(join, stored)
+    _put_back(join, folded)
     compiled = config.get("compile_config")
     compiled = compiled if isinstance(compiled, Mapping) else {}
     model = make_model(
@@ -196,10 +200,32 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
     if architecture is not None:
         return describe(architecture, architecture, stored)
     join = Join(Dialect.of(None), root_frozen=False)
-    join.sweep(stored)
+    stored, folded = unfolded(stored)
+    sweep(join, stored)
+    _put_back(join, folded)
     unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
     model = Model(name="", class_name="", layers=tuple(join.layers))
     return Description(model, join.tensors, (Skip("(model)", NO_CONFIGURATION), *unreadable))
+
+
+def _put_back(join: Join, folded: Mapping[str, str]) -> None:
+    """Give weights the paths that they have in the file, where groups had to be unfolded."""
+    if not folded:
+        return
+    paths = {}
+    for path in join.tensors:
+        group, slash, rest = path.rpartition("/vars/")
+        paths[path] = f"{folded.get(group, group)}{slash}{rest}"
+    join.tensors = {paths[path]: tensor for path, tensor in join.tensors.items()}
+    join.layers = [
+        replace(
+            layer,
+            weights=tuple(
+                replace(weight, stored_path=paths[weight.stored_path]) for weight in layer.weights
+            ),
+        )
+        for layer in join.layers
+    ]
 
 
 def _optimizer(serialized: Any, iterations: int | None) -> Optimizer | None:

@@ -13,6 +13,8 @@ class Dialect:
     """The semantics of one version of Keras. All were measured by loading files with it."""
 
     version: tuple[int, int, int]
+    of_tensorflow: bool = False
+    """Whether it calls itself TensorFlow's, as tf.keras did up to 2.4."""
 
     @classmethod
     def of(cls, version: str | None, default: tuple[int, int, int] = CURRENT) -> Self:
@@ -21,7 +23,7 @@ class Dialect:
         if found is None:
             return cls(default)
         major, minor, patch = (int(part or 0) for part in found.groups())
-        return cls((major, minor, patch))
+        return cls((major, minor, patch), (version or "").endswith("-tf"))
 
     @property
     def keras_1(self) -> bool:
@@ -32,6 +34,29 @@ class Dialect:
     def keras_2(self) -> bool:
         """Whether it is Keras 1 or 2, tf.keras or tf-keras."""
         return self.version < (3, 0, 0)
+
+    @property
+    def multi_backend(self) -> bool:
+        """Whether it is Keras before it became TensorFlow's own: up to 2.3."""
+        return self.version < (2, 4, 0) and not self.of_tensorflow
+
+    @property
+    def swaps_gates(self) -> bool:
+        """Whether recurrent weights that are kept gate by gate get the regularizer of kernels.
+
+        A slip of Keras 1.2, in LSTM and GRU.
+        """
+        return (1, 2, 0) <= self.version < (2, 0, 0)
+
+    @property
+    def counts_backward(self) -> bool:
+        """Whether the backward layer of a Bidirectional pays: Keras 2.0 and 2.1 forgot it."""
+        return not (self.multi_backend and (2, 0, 0) <= self.version < (2, 2, 0))
+
+    @property
+    def accepts_negative(self) -> bool:
+        """Whether a regularizer may have a negative strength."""
+        return self.keras_2
 
     @property
     def freezes(self) -> bool:
@@ -54,4 +79,6 @@ class Dialect:
     @property
     def divides_activity(self) -> bool:
         """Whether an activity penalty is divided by the batch size."""
-        return self.keras_2 or self.version >= (3, 14, 0)
+        if self.keras_2:
+            return not self.multi_backend
+        return self.version >= (3, 14, 0)

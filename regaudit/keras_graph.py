@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from regaudit.limits import allowed, hold
 from regaudit.model import Node, Output
@@ -38,6 +38,47 @@ def wrapped_model(layer: Serialized) -> Serialized | None:
     if layer.get("class_name") != "TimeDistributed" or not isinstance(inner, Mapping):
         return None
     return inner if layers_of(inner) else None
+
+
+def members(model: Serialized) -> list[Serialized]:
+    """Return a model's layers, without operations and the input that a Sequential hides."""
+    functional = "input_layers" in config_of(model)
+    return [
+        layer
+        for layer in layers_of(model)
+        if ".ops" not in str(layer.get("module"))
+        and (functional or layer.get("class_name") != "InputLayer")
+    ]
+
+
+def both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
+    """Yield the two layers of a Bidirectional under the names that a load gives them."""
+    forward = config.get("layer")
+    if not is_layer(forward):
+        return
+    backward = config.get("backward_layer")
+    backward = backward if is_layer(backward) else forward
+    name = name_of(forward)
+    if keras_2:
+        yield _renamed(forward, f"forward_{name}")
+        yield _renamed(backward, f"backward_{name_of(backward)}")
+        return
+    yield forward
+    own = backward is not forward
+    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
+
+
+def _renamed(layer: Serialized, name: str) -> Serialized:
+    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
+
+
+def is_layer(value: Any) -> TypeGuard[Serialized]:
+    """Whether a configuration value is a layer written out."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), Mapping | list)
+    )
 
 
 def graph(model: Serialized) -> tuple[tuple[Node, ...], tuple[Output, ...]]:

@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from regaudit.keras_graph import name_of
@@ -56,6 +58,39 @@ def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> li
             for place, number in zip(places, sorted(found), strict=True):
                 result[place] = found[number]
     return result
+
+
+def unfolded(root: TensorGroup) -> tuple[TensorGroup, dict[str, str]]:
+    r"""Return the tree of a weights file with groups such as `layers\dense` as two.
+
+    On Windows, tf.keras 2.12 and 2.13 joined the names of groups by backslashes.
+
+    Returns:
+        The tree, and by the path of each group that was unfolded its name in the file.
+    """
+    folded = [key for key in root.groups if "\\" in key]
+    if not folded:
+        return root, {}
+    names: dict[str, str] = {}
+    tree = {key: group for key, group in root.groups.items() if key not in folded}
+    for key in folded:
+        path = key.replace("\\", "/")
+        names[path] = key
+        tree = _planted(tree, path.split("/"), root.groups[key])
+    return replace(root, groups=tree), names
+
+
+def _planted(
+    groups: Mapping[str, TensorGroup], path: list[str], group: TensorGroup
+) -> dict[str, TensorGroup]:
+    """Return groups with one more at a path below them."""
+    first, *rest = path
+    there = groups.get(first, TensorGroup())
+    if rest:
+        placed = replace(there, groups=_planted(there.groups, rest, group))
+    else:
+        placed = replace(group, groups={**there.groups, **group.groups})
+    return {**groups, first: placed}
 
 
 def noted_name(group: TensorGroup) -> str | None:

@@ -6,11 +6,18 @@ is the attribute that holds it. Groups that carry a layer's name (Keras 3.6 on) 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
-from regaudit.keras_groups import group_names, noted_name, number_first, variables_of
+from regaudit.keras_graph import (
+    Serialized,
+    both_ways,
+    config_of,
+    is_layer,
+    layers_of,
+    members,
+    name_of,
+)
+from regaudit.keras_groups import group_names, variables_of
 from regaudit.keras_layers import (
     LAYERS,
     MODELS,
@@ -31,8 +38,6 @@ from regaudit.keras_weights import (
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor, TensorGroup
-
-UNCLAIMED = "no layer of the configuration claims it: measured, roles not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,8 @@ class Join:
     """Paths of the layers whose activity regularizer the file does not keep."""
 
     def walk(self, model: Serialized, stored: TensorGroup) -> None:
-        """Take in a whole model and every variable of its weights file."""
+        """Take in all layers of a model."""
         self.visit(model, _Place(stored=stored, root=True))
-        self.sweep(stored)
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
@@ -103,18 +107,6 @@ class Join:
         else:
             self._unknown(serialized, path, place, known=not variables_of(place.stored))
 
-    def sweep(self, stored: TensorGroup) -> None:
-        """Take in every stored variable that no layer has claimed, optimizer and all apart."""
-        for group_path, group in stored.walk():
-            if group_path.split("/", 1)[0] == "optimizer":
-                continue
-            for key, reason in group.unreadable.items():
-                self.skipped.append(Skip(f"{group_path}/{key}", reason))
-            free = [key for key in group.tensors if f"{group_path}/{key}" not in self.tensors]
-            if free:
-                path = self._noted_path(stored, group_path)
-                self._unattributed(path, group_path, group, sorted(free, key=number_first))
-
     def _model(self, serialized: Serialized, path: str, place: _Place) -> None:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
         known = not is_custom(serialized)
@@ -122,7 +114,7 @@ class Join:
         if not place.root or weights:
             self._add(serialized, path, place, weights, known=known)
         container = place.below(path, _container(place.stored), place.node)
-        inner = [layer for layer in layers_of(serialized) if _is_stored(layer, serialized)]
+        inner = members(serialized)
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
 
@@ -134,11 +126,13 @@ class Join:
             weights = self._spectral(config, path, place)
         self._add(serialized, path, place, weights)
         node = place.node or path
+        both = both_ways(config, keras_2=self.dialect.keras_2)
+        ways = dict(zip(("forward_layer", "backward_layer"), both, strict=False))
         for attribute, key in WRAPPED[class_name].items():
             inner = config.get(key)
             below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if class_name == "Bidirectional" and self.dialect.keras_2:
-                inner = _one_way(config, attribute.partition("_")[0])
+            if class_name == "Bidirectional":
+                inner = ways.get(attribute)
             if isinstance(inner, list):
                 cells = [cell for cell in inner if isinstance(cell, Mapping)]
                 for cell, group in zip(cells, group_names(cells, below.stored), strict=True):
@@ -171,7 +165,9 @@ class Join:
         trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
-            weights, skipped = scaled_back(weights, slots, serialized, mode, self.tensors)
+            weights, skipped = scaled_back(
+                weights, slots, serialized, mode, self.tensors, self.dialect
+            )
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
 
@@ -184,9 +180,9 @@ class Join:
         for attribute, group in (place.stored.groups if place.stored else {}).items():
             held = config_of(serialized).get(attribute)
             below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if isinstance(held, Mapping) and _is_serialized(held):
+            if isinstance(held, Mapping) and is_layer(held):
                 self.visit(held, below)
-            elif isinstance(held, list) and held and all(map(_is_serialized, held)):
+            elif isinstance(held, list) and held and all(map(is_layer, held)):
                 for layer, key in zip(held, group_names(held, group), strict=True):
                     self.visit(layer, below.below_container(key))
 
@@ -201,7 +197,7 @@ class Join:
         flag = place.thawed or not self.dialect.keras_2
         stored = f"{place.stored_path}/vars".lstrip("/")
         weights = [
-            self._weight(Slot(f"variable_{key}"), tensor, path, f"{stored}/{key}", trainable=flag)
+            self.weight(Slot(f"variable_{key}"), tensor, path, f"{stored}/{key}", trainable=flag)
             for key, tensor in variables_of(place.stored)
         ]
         if weights and not known:
@@ -229,11 +225,13 @@ class Join:
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
             below = own[0].below if own else ""
+            if variables and own and own[0].role == "kernel" and len(variables[0][1].shape) == 1:
+                own = own[1:]  # the kernel lies elsewhere: with a quantizing wrapper
             for index, (key, tensor) in enumerate(variables):
                 slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
                 stored_path = f"{stored}/vars/{key}".lstrip("/")
                 weights.append(
-                    self._weight(slot, tensor, path, stored_path, config, trainable=trainable)
+                    self.weight(slot, tensor, path, stored_path, config, trainable=trainable)
                 )
             for slot in own[len(variables) :]:
                 where = "/".join(filter(None, (path, slot.below, slot.role)))
@@ -241,7 +239,7 @@ class Join:
                 self.skipped.append(Skip(where, reason))
         return tuple(weights)
 
-    def _weight(
+    def weight(
         self,
         slot: Slot,
         tensor: Tensor,
@@ -289,69 +287,8 @@ class Join:
         if activity_unknown(serialized, self.dialect):
             self.activity_unknown.append(path)
 
-    def _noted_path(self, stored: TensorGroup, group_path: str) -> str:
-        """Path of a layer that only the weights file knows: by noted names below a known layer."""
-        path, walked, group = "", "", stored
-        for key in filter(None, group_path.split("/")):  # the root has no name
-            if key == "vars":
-                break
-            walked = f"{walked}/{key}".lstrip("/")
-            group = group.groups[key]
-            if walked in self.owners:
-                path = self.owners[walked]
-            elif "vars" in group.groups or not group.groups:  # a list of layers has no variables
-                path = "/".join(filter(None, (path, noted_name(group) or key)))
-        return path
-
-    def _unattributed(
-        self, path: str, group_path: str, group: TensorGroup, keys: list[str]
-    ) -> None:
-        """Variables in a group that the configuration says nothing about."""
-        name = path.rpartition("/")[2]
-        weights = []
-        for key in keys:
-            slot = Slot(f"variable_{key}")
-            stored_path = f"{group_path}/{key}".lstrip("/")
-            weights.append(
-                self._weight(
-                    slot, group.tensors[key], path, stored_path, trainable=not self.root_frozen
-                )
-            )
-        self.layers.append(
-            Layer(path, name, "", {}, trainable=True, known=False, weights=tuple(weights))
-        )
-        self.skipped.append(Skip(path or "(model)", UNCLAIMED))
-
 
 def _container(group: TensorGroup | None) -> str:
     """Return the group of a model's layers; tf.keras 2.12 to 2.14 called it otherwise."""
     old = "_layer_checkpoint_dependencies"
     return old if group and old in group.groups and "layers" not in group.groups else "layers"
-
-
-def _one_way(config: Serialized, direction: str) -> Any:
-    """Return one of the two layers that Keras 2 makes of a Bidirectional's configuration."""
-    inner = config.get("layer")
-    if direction == "backward":
-        inner = config.get("backward_layer") or inner
-    if not isinstance(inner, Mapping):
-        return None
-    name = f"{direction}_{name_of(inner)}"
-    return {**inner, "config": {**config_of(inner), "name": name}}
-
-
-def _is_stored(layer: Serialized, model: Serialized) -> bool:
-    """Whether an entry of a model's list has a group: not operations, nor Sequential's input."""
-    if ".ops" in str(layer.get("module")):
-        return False
-    functional = "input_layers" in config_of(model)
-    return functional or layer.get("class_name") != "InputLayer"
-
-
-def _is_serialized(value: Any) -> bool:
-    """Whether a configuration value is a layer written out."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("class_name"), str)
-        and isinstance(value.get("config"), Mapping)
-    )

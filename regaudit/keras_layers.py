@@ -288,6 +288,9 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "TimeDistributedDense": DENSE,
     "MaxoutDense": DENSE,
     "Highway": (*DENSE, *_CARRY),
+    "QuantizeLayer": (),
+    "ParametricSoftplus": (Slot("alpha"), Slot("beta")),
+    "SReLU": tuple(Slot(role) for role in ("t_left", "a_left", "t_right", "a_right")),
 }
 """Layers that only Keras 1 and 2 have, or that had other roles there."""
 
@@ -314,13 +317,19 @@ WRAPPED: Mapping[str, Mapping[str, str]] = {
 }
 """Layers around layers: stored attribute -> key of the configuration that holds the inner one."""
 
+OPTIMIZATION_WRAPPERS = (
+    "QuantizeWrapper",
+    "QuantizeWrapperV2",
+    "PruneLowMagnitude",
+    "ClusterWeights",
+)
+"""Of TensorFlow's model optimization toolkit, which knows Keras 2 only."""
+
 WRAPPED_OF_KERAS_2: Mapping[str, Mapping[str, str]] = {
     **WRAPPED,
-    "QuantizeWrapper": {"layer": "layer"},
-    "QuantizeWrapperV2": {"layer": "layer"},
-    "PruneLowMagnitude": {"layer": "layer"},
+    **{name: {"layer": "layer"} for name in OPTIMIZATION_WRAPPERS},
 }
-"""Also those of TensorFlow's model optimization toolkit, which knows Keras 2 only."""
+"""Also those of the optimization toolkit."""
 
 MODELS = frozenset({"Functional", "Sequential", "Model"})
 """Built-in classes whose configuration lists layers."""

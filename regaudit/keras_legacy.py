@@ -9,12 +9,18 @@ from dataclasses import dataclass, field, replace
 
 from regaudit import keras_1
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
-from regaudit.keras_layers import Slot, last_axis
+from regaudit.keras_graph import Serialized, config_of, layers_of, members, name_of
+from regaudit.keras_layers import OPTIMIZATION_WRAPPERS, Slot, last_axis
 from regaudit.keras_names import StoredName, Wanted, match, relative_path
-from regaudit.keras_plan import Place, Planned, Planner, members
+from regaudit.keras_plan import Place, Planned, Planner
 from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
-from regaudit.keras_weights import activity_skip, activity_unknown, make_layer, make_weight
+from regaudit.keras_weights import (
+    activity_skip,
+    activity_unknown,
+    make_layer,
+    make_weight,
+    uncounted,
+)
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensor import Tensor
@@ -105,7 +111,7 @@ class LegacyJoin:
 
     def _weight(self, planned: Planned, slot: Slot, stored_path: str, tensor: Tensor) -> Weight:
         self.tensors[stored_path] = tensor
-        return make_weight(
+        weight = make_weight(
             slot,
             tensor,
             planned.path,
@@ -114,6 +120,7 @@ class LegacyJoin:
             trainable=planned.trainable,
             dialect=self.dialect,
         )
+        return weight if planned.counted else uncounted(weight)
 
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and say what the file cannot tell of it."""
@@ -123,7 +130,12 @@ class LegacyJoin:
         weights = tuple(planned.weights)
         if planned.mode and planned.mode != "float8":
             weights, skipped = scaled_back(
-                weights, planned.slots, planned.serialized, planned.mode, self.tensors
+                weights,
+                planned.slots,
+                planned.serialized,
+                planned.mode,
+                self.tensors,
+                self.dialect,
             )
             self.skipped += skipped
         layer = make_layer(
@@ -243,11 +255,13 @@ def _spare(
         owner = by_name.get(name.owner[-1]) if name.owner else outermost
         if owner is None and len(plan) == 1 and outermost.known:
             owner = outermost
-        pair = (_extra_slot(name), name)
+        slot = _extra_slot(name)
         if owner is not None:
-            own.setdefault(id(owner), []).append(pair)
+            if owner.serialized.get("class_name") in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
+                slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
+            own.setdefault(id(owner), []).append((slot, name))
         else:
-            others.setdefault(relative_path(outermost.path, name.owner), []).append(pair)
+            others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
     return own, others
 
 

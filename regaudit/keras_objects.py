@@ -1,6 +1,7 @@
 """The join of Keras's layers with the variables of a SavedModel, by the graph of objects."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -190,10 +191,13 @@ class ObjectJoin:
         """
         reached = dict.fromkeys(self._reach(found.node, inside | {found.node}))
         rest = [to for to in reached if self.nodes[to].variable and to not in self.claimed]
-        for number in rest:
+        taken = Counter(slot.role for slot, _ in found.filled if not slot.below)
+        for number in rest:  # a role may come again: a mask for each pruned weight
             node = self.nodes[number]
-            slot = Slot(node.role or "variable", trainable=node.trainable)
-            self._claim(found, slot, number)
+            role = node.role or "variable"
+            taken[role] += 1
+            numbered = f"{role}_{taken[role] - 1}" if taken[role] > 1 else role
+            self._claim(found, Slot(numbered, trainable=node.trainable), number)
         if rest and not found.known:
             reason = "custom layer: measured, but the regularizers of its weights are not known"
             self.skipped.append(Skip(found.path or "(model)", reason))

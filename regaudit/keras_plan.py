@@ -6,11 +6,19 @@ which names may stand before the role: Keras 2 leaves out those of wrapped layer
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from regaudit import keras_1
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_graph import (
+    Serialized,
+    both_ways,
+    config_of,
+    is_layer,
+    layers_of,
+    members,
+    name_of,
+)
 from regaudit.keras_layers import MODELS, THAWED_BY_LOADING, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.keras_weights import is_custom, own_flag
 from regaudit.limits import hold
@@ -33,6 +41,8 @@ class Planned:
     known: bool = True
     certain: bool = True
     """Whether a load is sure to make this layer; not what a custom one holds."""
+    counted: bool = True
+    """Whether Keras adds up its penalties."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = field(default_factory=list)
@@ -53,6 +63,8 @@ class Place:
     """Whether every layer around it is; models do not get their flag back from a load."""
     certain: bool = True
     depth: int = 0
+    counted: bool = True
+    """Whether Keras adds up the penalties of what stands here."""
 
     def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Place":
         """Return the place of what is inside a layer."""
@@ -66,6 +78,7 @@ class Place:
             self.trainable and (model or own_flag(serialized)),
             self.certain and certain,
             self.depth + 1,
+            self.counted,
         )
 
 
@@ -101,10 +114,13 @@ class Planner:
             self._trainable(serialized, below),
             known,
             place.certain,
+            place.counted,
         )
         held = members(serialized) if nested else self._held(class_name, serialized, known)
-        for inner in held:
-            yield from self.plan(inner, below)
+        forgotten = class_name == "Bidirectional" and not self.dialect.counts_backward
+        for number, inner in enumerate(held):
+            counted = below.counted and not (forgotten and number > 0)
+            yield from self.plan(inner, replace(below, counted=counted))
 
     def _slots(
         self, class_name: str, slots: tuple[Slot, ...], config: Mapping[str, Any]
@@ -115,6 +131,8 @@ class Planner:
         kept = tuple(slot for slot in slots if slot.when(config))
         if config.get("lora_rank") and not self.dialect.keras_2:
             kept = (*kept, *_adapters(kept))
+        if self.dialect.swaps_gates and class_name in {"LSTM", "GRU"}:
+            kept = keras_1.with_slip(kept, config)
         if self.dialect.keras_1 and config.get("dim_ordering") == "th":
             return tuple(
                 keras_1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
@@ -135,12 +153,12 @@ class Planner:
         config = config_of(serialized)
         wrapped = WRAPPED_OF_KERAS_2.get(class_name, {})
         if class_name == "Bidirectional" and known:
-            yield from _both_ways(config, keras_2=self.dialect.keras_2)
+            yield from both_ways(config, keras_2=self.dialect.keras_2)
             return
         for key in wrapped.values() if known else config:
             held = config.get(key)
             for inner in held if isinstance(held, list) else [held]:
-                if _is_layer(inner) and (known or self._owns_weights(inner)):
+                if is_layer(inner) and (known or self._owns_weights(inner)):
                     yield inner
 
     def _owns_weights(self, layer: Serialized) -> bool:
@@ -155,44 +173,3 @@ def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:
         if slot.role in {"kernel", "embeddings"}:
             for factor in "ab":
                 yield replace(slot, role=f"lora_{slot.role}_{factor}", units=lambda _s, _c: None)
-
-
-def members(model: Serialized) -> list[Serialized]:
-    """Return a model's layers, without operations and the input that a Sequential hides."""
-    functional = "input_layers" in config_of(model)
-    return [
-        layer
-        for layer in layers_of(model)
-        if ".ops" not in str(layer.get("module"))
-        and (functional or layer.get("class_name") != "InputLayer")
-    ]
-
-
-def _both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
-    """Yield the two layers of a Bidirectional under the names that a load gives them."""
-    forward = config.get("layer")
-    if not _is_layer(forward):
-        return
-    backward = config.get("backward_layer")
-    backward = backward if _is_layer(backward) else forward
-    name = name_of(forward)
-    if keras_2:
-        yield _renamed(forward, f"forward_{name}")
-        yield _renamed(backward, f"backward_{name_of(backward)}")
-        return
-    yield forward
-    own = backward is not forward
-    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
-
-
-def _renamed(layer: Serialized, name: str) -> Serialized:
-    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
-
-
-def _is_layer(value: Any) -> TypeGuard[Serialized]:
-    """Whether a configuration value is a layer written out."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("class_name"), str)
-        and isinstance(value.get("config"), Mapping | list)
-    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from regaudit.keras_codes import MATRICES, OUTPUTS_FIRST, Codes, heads_of
+from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_groups import variables_of
 from regaudit.keras_layers import Slot, first_axis, last_axis
@@ -159,6 +160,7 @@ def scaled_back(
     serialized: Serialized,
     mode: str,
     tensors: dict[str, Tensor],
+    dialect: Dialect,
 ) -> tuple[tuple[Weight, ...], list[Skip]]:
     """Let quantized weights be measured as the numbers they stand for.
 
@@ -168,6 +170,7 @@ def scaled_back(
         serialized: the layer.
         mode: one in which weights are integers.
         tensors: by stored path; those of quantized weights are replaced.
+        dialect: of the Keras that saved the file.
 
     Returns:
         The weights, and those whose codes are measured instead, with the reason.
@@ -184,7 +187,7 @@ def scaled_back(
             if other.path.rpartition("/")[0] == sublayer
         }
         slot = next(s for s in slots if s.role == role and sublayer.endswith(s.below))
-        codes = Codes(role, mode, siblings, serialized, slot.at)
+        codes = Codes(role, mode, siblings, serialized, dialect, slot.at)
         tensor = codes.dequantized()
         if tensor is None:
             why = "without its zero points" if mode in OUTPUTS_FIRST else "in an unknown layout"
@@ -195,5 +198,6 @@ def scaled_back(
         tensors[weight.stored_path] = tensor
         units = last_axis if codes.is_matrix else slot.units
         units = first_axis if mode in OUTPUTS_FIRST else units
-        result.append(replace(weight, units=units(tensor.shape, config_of(serialized))))
+        view = units(tensor.shape, config_of(serialized))
+        result.append(replace(weight, units=view, dequantized_from=mode))
     return tuple(result), skipped

@@ -45,7 +45,7 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
     if not isinstance(value, Mapping):
         return _refused("", {}, "not a regularizer: Keras refuses to load it")
     if dialect.keras_1 and value.get("name") in _KERAS_1:
-        return _built_in("L1L2", value)
+        return _built_in("L1L2", value, dialect)
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         return _opaque(registered, value.get("config"))
@@ -61,7 +61,7 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
         if name == "Regularizer" and str(module).startswith("keras"):
             return Regularizer(name, 0.0, 0.0, config, Status.INERT, "the base class adds nothing")
         return _opaque(name, config)
-    return _built_in(class_name, config)
+    return _built_in(class_name, config, dialect)
 
 
 def _named(name: str, dialect: Dialect) -> Regularizer:
@@ -69,16 +69,17 @@ def _named(name: str, dialect: Dialect) -> Regularizer:
     if class_name is None:
         return _opaque(name, None)
     if class_name == "L1L2" and dialect.keras_2:
-        return _built_in(class_name, {"l1": DEFAULT_STRENGTH, "l2": DEFAULT_STRENGTH})
+        default = {"l1": DEFAULT_STRENGTH, "l2": DEFAULT_STRENGTH}
+        return _built_in(class_name, default, dialect)
     if class_name == "L1L2":
         why = f'the string "{name}" means strengths of zero in Keras 3'
         return Regularizer("L1L2", 0.0, 0.0, {}, Status.INERT, why)
-    return _built_in(class_name, {})
+    return _built_in(class_name, {}, dialect)
 
 
-def _built_in(class_name: str, config: Mapping[str, Any]) -> Regularizer:
+def _built_in(class_name: str, config: Mapping[str, Any], dialect: Dialect) -> Regularizer:
     if class_name == "OrthogonalRegularizer":
-        factor = _strength(config.get("factor", DEFAULT_STRENGTH))
+        factor = _strength(config.get("factor", DEFAULT_STRENGTH), dialect)
         if factor is None:
             return _refused(class_name, config)
         stored = {"factor": factor, "mode": config.get("mode", "rows")}
@@ -94,7 +95,7 @@ def _built_in(class_name: str, config: Mapping[str, Any]) -> Regularizer:
         value = config.get(key)
         if value is None:
             value = 0.0 if class_name == "L1L2" else DEFAULT_STRENGTH
-        strength = _strength(value)
+        strength = _strength(value, dialect)
         if strength is None:
             return _refused(class_name, config)
         strengths[key] = strength
@@ -104,12 +105,13 @@ def _built_in(class_name: str, config: Mapping[str, Any]) -> Regularizer:
     return Regularizer(class_name, strengths["l1"], strengths["l2"], config, Status.IN_FORCE)
 
 
-def _strength(value: Any) -> float | None:
-    """Return the strength as a number; None for what Keras 3 refuses."""
+def _strength(value: Any, dialect: Dialect) -> float | None:
+    """Return the strength as a number; None for what Keras refuses."""
     if not isinstance(value, int | float) or abs(value) > 1e300:
         return None
     strength = float(value)
-    return strength if isfinite(strength) and strength >= 0 else None
+    negative = strength < 0 and not dialect.accepts_negative
+    return None if negative or not isfinite(strength) else strength
 
 
 def _opaque(name: str, config: Any) -> Regularizer:

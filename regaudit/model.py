@@ -63,6 +63,9 @@ class Weight:
     """Class name of the constraint."""
     units: UnitView | None = None
     """How to see the layer's outputs in the weight; None for vectors and unknown roles."""
+    dequantized_from: str | None = None
+    """Mode in which Keras quantized it (`int8`, `int4`, ...) if its numbers are those of the weight
+    that the stored codes stand for; None if they are those of the stored values."""
     shared_with: str | None = None
     """Path of the weight that is the same variable and carries its penalty."""
 

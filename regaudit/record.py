@@ -79,6 +79,7 @@ def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
         "role": weight.role,
         "shape": list(weight.shape),
         "dtype": weight.dtype,
+        "dequantized_from": weight.dequantized_from,
         "trainable": weight.trainable,
         "regularizer": regularizer_record(weight.regularizer),
         "constraint": weight.constraint,

@@ -3,6 +3,7 @@
 Each oracle is what the very Keras that wrote the file makes of it on loading.
 """
 
+import io
 import json
 import re
 import zipfile
@@ -10,6 +11,7 @@ from dataclasses import replace
 from math import isclose
 from pathlib import Path
 
+import h5py
 import pytest
 
 import regaudit
@@ -74,6 +76,7 @@ def pairs(report, oracle):
 def same_values(report, weight, expected):
     moments = report.moments[weight.stored_path]
     if weight.dtype in {"int8", "uint8"} and weight.role in MATRICES:
+        assert weight.dequantized_from in {"int8", "int4", "gptq"}
         real = expected.get("dequantized_l2_norm")
         return real is None or agree(moments.l2_norm, real)
     return all(agree(getattr(moments, name), expected[name]) for name in NUMBERS) and (
@@ -165,3 +168,56 @@ def test_activity_regularizers_are_those_of_the_loaded_layers():
                 assert agree(found.l2, real["l2"]), (file, real)
         for path in audited:  # attention has handed it on to its sublayers
             assert any(real["layer"].startswith(f"{path}/") for real in oracle["activity"]), file
+
+
+def as_on_windows(file, target):
+    """Write an archive as tf.keras 2.12 and 2.13 did on Windows: paths of groups as one name."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(target, "w") as new:
+        buffer = io.BytesIO()
+        weights = io.BytesIO(old.read("model.weights.h5"))
+        with h5py.File(weights) as source, h5py.File(buffer, "w") as copy:
+
+            def add(path, item):
+                folder, _, last = path.rpartition("/")
+                if isinstance(item, h5py.Group) and last == "vars":
+                    group = copy.create_group(folder.replace("/", "\\")) if folder else copy
+                    source.copy(item, group, name="vars")
+
+            source.visititems(add)
+        for name in ("metadata.json", "config.json"):
+            new.writestr(name, old.read(name))
+        new.writestr("model.weights.h5", buffer.getvalue())
+
+
+@pytest.mark.parametrize("name", ["mlp", "bidirectional_frozen", "custom_layer"])
+def test_groups_that_windows_named_by_backslashes(name, tmp_path):
+    file, target = CORPUS / "tf-2.12" / f"{name}.keras", tmp_path / "windows.keras"
+    as_on_windows(file, target)
+    here, there = regaudit.audit(file), regaudit.audit(target)
+    assert there.failure is None
+    stored = {
+        weight.path: weight.stored_path.replace("\\", "/") for _, weight in there.model.weights()
+    }
+    assert stored == {weight.path: weight.stored_path for _, weight in here.model.weights()}
+    assert any("\\" in path for path in there.moments)
+    assert there.penalty == here.penalty
+    assert [layer.known for layer in there.model.layers] == [
+        layer.known for layer in here.model.layers
+    ]
+
+
+def test_layers_of_one_class_in_several_lists_keep_apart(tmp_path):
+    file = tmp_path / "model.weights.h5"
+    with h5py.File(file, "w") as hdf5:
+        for place, values in (("many/dense", [1.0]), ("pair/dense", [2.0, 2.0]), ("dense", [3.0])):
+            hdf5[f"layers/block/{place}/vars/0"] = values
+        hdf5["metrics/mean/vars/0"] = 0.0  # of training, as the optimizer's
+        hdf5["optimizer/vars/0"] = 0
+    report = regaudit.audit(file)
+    weights = {weight.path: weight.stored_path for _, weight in report.model.weights()}
+    assert len(weights) == report.coverage.weights == 3
+    assert {path.partition("block/")[2] for path in weights.values()} == {
+        "many/dense/vars/0",
+        "pair/dense/vars/0",
+        "dense/vars/0",
+    }

@@ -291,7 +291,7 @@ def test_keras_1_speaks_of_w_u_and_b(file):
     }
     report = audit(save(file, groups, config, version=None))
     assert not report.skipped
-    assert report.model.keras_version == "1.2 (assumed)"
+    assert report.model.keras_version == "1.1 (assumed)"
     assert paths_of(report)["embedding_1/embeddings"].endswith("embedding_1/embedding_1_W:0")
     roles = [weight.role for _, weight in report.model.weights()]
     assert roles.count("kernel") == 5
@@ -300,6 +300,121 @@ def test_keras_1_speaks_of_w_u_and_b(file):
     assert not weight_at(report, "norm_1/moving_mean").trainable
     assert report.penalty == pytest.approx(0.5 * (6 + 4 * 3 + 1 + 3))
     assert report.penalty_complete
+
+
+def gates_of(name):
+    shapes = {"W": (3, 1), "U": (2, 1), "b": (1,)}
+    return {f"{name}_{x}_{gate}:0": np.ones(shapes[x]) for gate in "icfo" for x in "WUb"}
+
+
+@pytest.mark.parametrize(
+    ("version", "strength"),
+    [
+        ("1.2.2", 0.5),  # held against the real thing
+        (None, 0.25),
+    ],
+)
+def test_keras_1_2_gives_recurrent_gates_the_regularizer_of_kernels(file, version, strength):
+    regularizers = {
+        "W_regularizer": {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5},
+        "U_regularizer": {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.25},
+    }
+    layers = [layer("LSTM", "lstm_1", output_dim=1, **regularizers)]
+    config = {"class_name": "Sequential", "config": layers}
+    report = audit(save(file, {"lstm_1": gates_of("lstm_1")}, config, version=version))
+    assert report.penalty == pytest.approx(4 * (0.5 * 3 + strength * 2))
+    unplaced = report.model.layers[0].unplaced
+    assert [r.status for r in unplaced.values()] == ([Status.INERT] if version else [])
+
+
+def test_keras_1_2_with_all_gates_in_one_matrix(file):
+    config = {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5}
+    options = {"output_dim": 1, "consume_less": "gpu", "U_regularizer": config}
+    config = {"class_name": "Sequential", "config": [layer("LSTM", "lstm_1", **options)]}
+    groups = {"lstm_1": {"lstm_1_W": kernel(), "lstm_1_U": np.ones((1, 4)), "lstm_1_b": [0.0] * 4}}
+    report = audit(save(file, groups, config, version="1.2.2"))
+    assert report.penalty == pytest.approx(2.0)
+
+
+def test_names_of_keras_1_that_tensorflow_numbered(file):
+    flat = {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5}
+    inner = {"name": "seq", "class_name": "Sequential", "config": [dense("d", output_dim=3)]}
+    config = {
+        "class_name": "Model",
+        "config": {
+            "name": "model",
+            "layers": [inner, {**dense("d", W_regularizer=flat, output_dim=3), "name": "d"}],
+            "input_layers": [],
+            "output_layers": [],
+        },
+    }
+    groups = {"seq": {"d_W:0": kernel(), "d_b:0": [0.0] * 3}, "d": {"d_W_1:0": kernel()}}
+    report = audit(save(file, groups, config, version="1.2.2"))
+    assert paths_of(report)["d/kernel"].endswith("d/d_W_1:0")
+    assert report.penalty == pytest.approx(3.0)
+
+
+def test_activations_of_keras_1_with_weights(file):
+    config = {
+        "class_name": "Sequential",
+        "config": [layer("ParametricSoftplus", "soft"), layer("SReLU", "s")],
+    }
+    ends = ("t_left", "a_left", "t_right", "a_right")
+    groups = {
+        "soft": {"soft_alphas:0": [1.0], "soft_betas:0": [1.0]},
+        "s": {f"s_{role}:0": [1.0] for role in ends},
+    }
+    report = audit(save(file, groups, config, version="1.2.2"))
+    assert list(paths_of(report)) == ["soft/alpha", "soft/beta", *(f"s/{role}" for role in ends)]
+    assert all(found.known for found in report.model.layers)
+
+
+@pytest.mark.parametrize(
+    ("version", "penalty"),
+    [("2.0.9", 3.0), ("2.1.6", 3.0), ("2.1.6-tf", 6.0), ("2.2.4", 6.0), ("1.2.2", 6.0)],
+)
+def test_a_bidirectional_before_keras_2_2_forgets_its_backward_layer(file, version, penalty):
+    options = {"kernel_regularizer": L2, "W_regularizer": L2, "output_dim": 1, "units": 1}
+    options["consume_less"] = "gpu"
+    memory = layer("LSTM", "memory", **options)
+    config = sequential(layer("Bidirectional", "both", layer=memory))
+    names = [
+        "both/{}_memory/kernel:0",
+        "both/{}_memory/recurrent_kernel:0",
+        "both/{}_memory/bias:0",
+    ]
+    if version.startswith("1"):
+        names = ["{}_memory_W:0", "{}_memory_U:0", "{}_memory_b:0"]
+    groups = {"both": {n.format(at): kernel() for at in ("forward", "backward") for n in names}}
+    report = audit(save(file, groups, config, version=version))
+    assert report.penalty == pytest.approx(penalty)
+    backward = weight_at(report, "both/backward_memory/lstm_cell/kernel").regularizer
+    assert (backward.status is Status.INERT) == (penalty == 3.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("2.3.1", True), ("2.15.0", True), ("3.5.0", False)]
+)
+def test_negative_strengths_until_keras_3(file, version, accepted):
+    negative = {"class_name": "L2", "config": {"l2": -0.5}}
+    config = sequential(dense("a", units=3, kernel_regularizer=negative))
+    groups = {"a": {"a/kernel:0": kernel(), "a/bias:0": np.ones(3)}}
+    report = audit(save(file, groups, config, version=version))
+    status = weight_at(report, "a/kernel").regularizer.status
+    assert status is (Status.IN_FORCE if accepted else Status.UNKNOWN)
+    assert report.penalty == pytest.approx(-3.0 if accepted else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "divided"),
+    [("1.2.2", False), ("2.3.1", False), ("2.2.4-tf", True), ("2.4.0", True)],
+)
+def test_only_keras_of_tensorflow_divides_activity_penalties(file, version, divided):
+    config = sequential(dense("a", units=3, activity_regularizer=L2, output_dim=3))
+    names = ("a_W:0", "a_b:0") if version.startswith("1") else ("a/kernel:0", "a/bias:0")
+    groups = {"a": {names[0]: kernel(), names[1]: np.ones(3)}}
+    report = audit(save(file, groups, config, version=version))
+    assert ("not divided" in report.model.layers[0].activity_regularizer.why) != divided
 
 
 def test_a_model_inside_a_keras_1_sequential_was_stored_flat(file):
@@ -465,6 +580,42 @@ def test_layers_and_wrappers_that_only_keras_2_has(file):
     assert report.penalty_complete
     assert not report.skipped
     assert not weight_at(report, "quant_d/kernel_min").trainable
+
+
+def test_wrappers_of_the_optimization_toolkit(file):
+    inner = {"units": 3, "kernel_regularizer": L2}
+    config = sequential(
+        layer("QuantizeLayer", "quantize_layer"),
+        layer("ClusterWeights", "cluster_a", layer=dense("a", **inner)),
+        layer("PruneLowMagnitude", "prune_b", layer=dense("b", **inner)),
+    )
+    groups = {
+        "quantize_layer": {"quantize_layer/optimizer_step:0": 1.0},
+        "cluster_a": {
+            "a/kernel:0": kernel(),
+            "a/bias:0": np.ones(3),
+            "cluster_a/cluster_centroids_kernel:0": np.ones(4),
+            "cluster_a/pulling_indices_kernel:0": kernel(),
+        },
+        "prune_b": {
+            "b/kernel:0": kernel(),
+            "b/bias:0": np.ones(3),
+            "prune_b/mask:0": kernel(),
+            "prune_b/threshold:0": 0.5,
+            "prune_b/pruning_step:0": 7.0,
+        },
+    }
+    report = audit(save(file, groups, config))
+    assert not report.skipped
+    assert report.penalty == pytest.approx(6.0)
+    trained = {weight.path for _, weight in report.model.weights() if weight.trainable}
+    assert trained == {
+        "cluster_a/a/kernel",
+        "cluster_a/a/bias",
+        "cluster_a/cluster_centroids_kernel",
+        "prune_b/b/kernel",
+        "prune_b/b/bias",
+    }
 
 
 def test_weights_of_the_model_itself(file):

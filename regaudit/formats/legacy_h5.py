@@ -168,7 +168,7 @@ def _version(reader: _Reader, config: Serialized) -> str:
     version = _text_of(reader, "keras_version")
     if version or isinstance(version := config.get("keras_version"), str):
         return version
-    return "1.2 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
+    return "1.1 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
 
 
 def _text_of(reader: _Reader, key: str) -> str | None:

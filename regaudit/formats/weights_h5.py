@@ -33,6 +33,7 @@ class WeightsH5(Format):
     def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
-            if not tree.groups.keys() & ROOT_GROUPS:
+            roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name
+            if not roots & ROOT_GROUPS:
                 raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
             yield Artifact.of(describe_weights(tree, architecture))
