@@ -263,7 +263,7 @@ def test_a_model_in_several_shards(tmp_path):
         ("keras_metadata.pb", wire(1, wire(2, 0) + wire(5, "[" * 200_000)), "nested too deeply"),
         ("keras_metadata.pb", b"\x0b", "kind 3"),
         ("variables/variables.index", b"", "no footer"),
-        ("variables/variables.index", None, "the weights are missing"),
+        ("variables/variables.index", None, "there is no variables.index"),
     ],
 )
 def test_a_damaged_part_is_named_in_one_line(name, content, message, tmp_path):
