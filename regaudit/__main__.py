@@ -2,13 +2,15 @@
 
 import sys
 
-from regaudit.cli import main as command
-from regaudit.cli.guard import fork
+from regaudit.guard import fork
 
 
 def main() -> None:
-    """Run the command line in a guarded process."""
-    command(obj=None if "--no-isolate" in sys.argv else fork())
+    """Run the command line in a guarded process, which is forked while it is small."""
+    killed = None if "--no-isolate" in sys.argv else fork()
+    from regaudit.cli import main as command  # noqa: PLC0415 - after the fork
+
+    command(obj=killed)
 
 
 if __name__ == "__main__":

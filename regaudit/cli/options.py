@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 import regaudit.renderers
-from regaudit.cli.guard import Killed, guarding
+from regaudit.guard import Killed, guarding
 
 if TYPE_CHECKING:
     from regaudit.config import Config

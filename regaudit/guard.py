@@ -71,8 +71,8 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
     if _Guarded.note is None:
         yield
         return
-    from regaudit.auditing import size_of
-    from regaudit.confinement import confined, timed
+    from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
+    from regaudit.confinement import confined, timed  # noqa: PLC0415
 
     os.write(_Guarded.note, os.fsencode(file))
     with confined(limits), timed(limits, size_of(file)):
