@@ -108,9 +108,12 @@ class Evidence:
         return {key: tuple(found) for key, found in result.items()}
 
     def peer_strengths(self, layer: Layer, weight: Weight) -> set[float]:
-        """Return the L2 strengths in force on other weights of the same class and role."""
+        """Return the L2 strengths in force on other weights of the same class and role.
+
+        To six digits: some versions store float32.
+        """
         peers = self._strengths.get((layer.class_name, weight.role), ())
-        return {l2 for other, l2 in peers if other is not weight}
+        return {float(f"{l2:.6g}") for other, l2 in peers if other is not weight}
 
     @cached_property
     def graph(self) -> Graph:
