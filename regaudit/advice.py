@@ -5,7 +5,7 @@ from typing import Any
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Edit, Suggestion
-from regaudit.model import Layer, Status, Weight
+from regaudit.model import Layer, Weight
 from regaudit.strength import budget_strength, gap_strength, rounded
 
 NO_CHANGE = 0.05
@@ -114,7 +114,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     chance = evidence.chance
     if chance is None or gap <= NO_CHANGE * chance.value:
         return None
-    kernels = sum(1 for _ in evidence.kernels())
+    kernels = evidence.kernel_count
     l2 = gap_strength(gap, kernels, norm**2)
     if l2 is None:
         return None
@@ -131,16 +131,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
 
 def _by_peers(evidence: Evidence, layer: Layer, weight: Weight) -> Advice | None:
     """The L2 strength that regularized weights of the same class and role agree on."""
-    strengths = {
-        other.regularizer.l2
-        for peer, other in evidence.model.weights()
-        if peer.class_name == layer.class_name
-        and other.role == weight.role
-        and other is not weight
-        and other.regularizer
-        and other.regularizer.status is Status.IN_FORCE
-        and other.regularizer.l2
-    }
+    strengths = evidence.peer_strengths(layer, weight)
     if len(strengths) != 1:
         return None
     reason = f"the strength of the model's own regularized {layer.class_name} layers"
@@ -151,12 +142,7 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     """The budget rule over all kernels whose scale no normalization undoes."""
     if evidence.chance is None:
         return None
-    squares = []
-    for layer, weight in evidence.kernels():
-        measured = evidence.measured(weight)
-        if measured and measured.l2_norm and not evidence.next_normalization(layer):
-            squares.append(measured.l2_norm**2)
-    l2 = budget_strength(evidence.chance, squares)
+    l2 = budget_strength(evidence.chance, [evidence.free_square])
     if l2 is None:
         return None
     reason = (

@@ -26,9 +26,10 @@ class WorseThanConstant(Rule):
             "nothing, ln C for C classes."
         ),
         rationale=(
-            "With all its weights at zero a model predicts a constant, pays no penalty and loses "
-            "no more than H. A model above H is worse at the very sum that training lowers: "
-            "penalties keep it from learning, or its training went wrong or is not over."
+            "With all its kernels at zero a model predicts a constant by its biases, pays no "
+            "penalty and loses no more than H. A model above H is worse at the very sum that "
+            "training lowers: penalties keep it from learning, or its training went wrong or is "
+            "not over."
         ),
         source=(
             "The minimum of loss plus penalty is at most its value at zero weights, which is H "

@@ -63,7 +63,9 @@ model = keras.Sequential([
                 regularizer = weight.regularizer
                 if weight.shared_with is None and regularizer and _is_refused(regularizer):
                     yield self.item(weight, _message(regularizer))
-            others = {"activity_regularizer": layer.activity_regularizer, **layer.unplaced}
+            # What a custom layer reads out of its configuration, nobody knows.
+            unplaced = layer.unplaced if layer.known else {}
+            others = {"activity_regularizer": layer.activity_regularizer, **unplaced}
             for key, regularizer in others.items():
                 if regularizer and _is_refused(regularizer):
                     yield self.item(layer, f"{key}: {_message(regularizer)}")

@@ -85,5 +85,5 @@ def _range(training: Training, epoch: float | None) -> str:
     """Say which decay would act in as many steps."""
     least = training.weight_decay / (training.shrinkage or 1.0)  # 1 / (rate x steps)
     if epoch is None or epoch * 2 > (training.steps or 0):
-        return f"in as many, {least:.2g} would be the least to matter"
+        return f"in as many, {least:.2g} and more are useful"
     return f"useful are {least:.2g} to {least * (training.steps or 0) / epoch:.2g}"

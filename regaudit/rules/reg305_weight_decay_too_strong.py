@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
-from regaudit.finding import Item, Severity
+from regaudit.finding import Item, NotRun, Severity
 from regaudit.rule import About, Rule
 
 
@@ -57,6 +57,11 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
     """Of every weight, a step: smaller decays pass where the steps of an epoch are not known."""
     min_epochs: float = 1.0
     """Weights that remember as many epochs or more pass."""
+
+    def not_run(self, evidence: Evidence) -> NotRun | None:
+        """Say what is lacking, but not for models without decay, of which nothing is asked."""
+        decays = evidence.training is not None and evidence.training.weight_decay > 0
+        return super().not_run(evidence) if decays else None
 
     def check(self, evidence: Evidence) -> Iterator[Item]:
         training = evidence.training

@@ -4,9 +4,12 @@ from pathlib import Path
 import pytest
 from rule_values import evidence, kernel, layer
 
+from regaudit.evidence import Evidence
+from regaudit.keras_config import describe
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_regularizers import parse_regularizer
 from regaudit.rules.reg208_invalid_strength import InvalidStrength
+from regaudit.tensor import TensorGroup
 
 STRENGTHS = [
     (0.01, True),
@@ -49,8 +52,19 @@ def test_wherever_a_regularizer_is_given():
     assert activity.message.startswith("activity_regularizer: L2(l2=-1.0)")
     (unplaced,) = check(replace(plain, unplaced={"bias_regularizer": wrong}))
     assert unplaced.message.startswith("bias_regularizer")
+    assert not check(replace(plain, unplaced={"kernel_regularizer": wrong}, known=False))
     shared = kernel("a", regularizer=wrong, shared_with="b/kernel")
     assert not check(layer("a", weights=(shared,)))
+
+
+def test_a_key_that_governs_no_weight_is_still_read():
+    stored = {"class_name": "L2", "config": {"l2": float("nan")}}
+    config = {"name": "a", "units": 2, "use_bias": False, "bias_regularizer": stored}
+    serialized = {"class_name": "Dense", "config": config}
+    model = {"class_name": "Sequential", "config": {"layers": [serialized]}}
+    described = describe(model, {"keras_version": "3.15.1"}, TensorGroup()).model
+    (item,) = InvalidStrength().check(Evidence(described))
+    assert item.message.startswith("bias_regularizer: L2(l2=nan)")
 
 
 @pytest.mark.parametrize("value", [17, [1], True])

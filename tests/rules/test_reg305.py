@@ -11,11 +11,17 @@ def given(decay, facts=None, **config):
     return evidence(layer("a", weights=(kernel("a"),)), optimizer=optimizer, facts=facts)
 
 
-@pytest.mark.parametrize(("decay", "fires"), [(9.9, False), (10.1, True), (None, False)])
+@pytest.mark.parametrize(("decay", "fires"), [(9.9, False), (10.1, True)])
 def test_without_sizes_one_percent_a_step_is_the_limit(decay, fires):
     model = given(decay)
     assert bool(list(RULE.check(model))) is fires
     assert RULE.not_run(model).partly
+
+
+def test_without_decay_nothing_is_asked_of_the_user():
+    model = given(None)
+    assert not list(RULE.check(model))
+    assert RULE.not_run(model) is None
 
 
 @pytest.mark.parametrize(("decay", "fires"), [(0.99, False), (1.01, True)])
