@@ -305,6 +305,7 @@ NORMALIZATIONS = frozenset(
         "LayerNormalization",
         "GroupNormalization",
         "RMSNormalization",
+        "SyncBatchNormalization",
         "UnitNormalization",
     }
 )
