@@ -105,6 +105,8 @@ model = keras.Sequential([
         self, evidence: Evidence, layer: Layer, weight: Weight, counts: "_Counts"
     ) -> tuple[Severity, str] | None:
         """Say why a bare kernel looks left out; None when it does not."""
+        if "kernel_regularizer" in layer.unplaced:
+            return None  # REG103 says it: the key is there, and it is the wrong one
         alike = counts.kinds[_kind(evidence, layer, weight)]
         if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
             message = f"bare beside {counts.plain} regularized convolutions"

@@ -65,6 +65,13 @@ class TestPartlyRegularizedStack:
         assert severities(found) == [severity]
         assert ("ignores" in found[0].message) == (keras < "3")
 
+    def test_a_key_that_is_stored_and_never_applied_is_left_to_its_own_rule(self):
+        separable = dense("b", None, "SeparableConv2D", role="depthwise_kernel")
+        convolution = dense("a", l2(), "Conv2D")
+        assert check(convolution, separable, keras="2.15.0")
+        wrong = replace(separable, unplaced={"kernel_regularizer": l2(status=Status.INERT)})
+        assert not check(convolution, wrong, keras="2.15.0")
+
     def test_one_of_a_recurrent_layers_kernels(self):
         pair = (
             kernel("r", (4, 4), regularizer=l2()),
