@@ -101,13 +101,13 @@ def _rates(layer: Layer) -> Iterator[tuple[str, float]]:
     """Yield the rates of a layer that drop anything, by key."""
     if layer.class_name in {*_DROPPING, "GaussianDropout"}:
         strength = rate(layer)
-        if strength:
+        if strength is not None and strength > 0:
             yield "rate", strength
     elif layer.known and layer.weights:
         for key in ("dropout", "recurrent_dropout"):
-            value = layer.config.get(key)
-            if isinstance(value, float) and value > 0:
-                yield key, value
+            strength = rate(layer, key)
+            if strength is not None and strength > 0:
+                yield key, strength
 
 
 def _kept(graph: Graph) -> Mapping[str, float]:

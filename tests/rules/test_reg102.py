@@ -92,6 +92,15 @@ class TestPartlyRegularizedStack:
         assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.0002)"
         assert item.suggestion.penalty == pytest.approx(0.08)
 
+    @pytest.mark.parametrize("norm", [None, 0.0, 1e-200, 1e200])
+    def test_weights_that_no_strength_fits_get_no_suggestion(self, norm):
+        chain = dense("a", l2(1e-3)), dense("b"), dense("c", l2(1e-3))
+        given = evidence(*chain)
+        path = chain[1].weights[0].stored_path
+        moments = {**given.moments, path: replace(given.moments[path], l2_norm=norm)}
+        (item,) = PartlyRegularizedStack().check(replace(given, moments=moments))
+        assert item.suggestion is None
+
     def test_suggests_by_the_gap_where_it_is_known(self):
         facts = {"train_loss": 0.1, "val_loss": 0.9}
         (item,) = check(dense("a", l2()), dense("b"), facts=facts)
