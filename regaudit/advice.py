@@ -1,6 +1,7 @@
 """Suggestions: which strength a weight should have, as Keras code and as an edit."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from regaudit.evidence import Evidence
@@ -53,7 +54,7 @@ def set_l2(evidence: Evidence, layer: Layer, weight: Weight, advice: Advice) -> 
     measured = evidence.measured(weight)
     if measured is None or measured.l2_norm is None or weight.regularizer_key is None:
         return None
-    added = advice.l2 * measured.l2_norm**2
+    added = advice.l2 * measured.l2_norm * measured.l2_norm
     return _suggestion(layer, weight, {"l2": advice.l2}, added, advice.reason)
 
 
@@ -70,7 +71,7 @@ def scale(
     if not strengths or measured is None or measured.l1_norm is None or measured.l2_norm is None:
         return None
     added = strengths.get("l1", 0.0) * measured.l1_norm
-    added += strengths.get("l2", 0.0) * measured.l2_norm**2
+    added += strengths.get("l2", 0.0) * measured.l2_norm * measured.l2_norm
     return _suggestion(layer, weight, strengths, added, reason)
 
 
@@ -88,7 +89,10 @@ def _suggestion(
     strengths: dict[str, float],
     added: float,
     reason: str,
-) -> Suggestion:
+) -> Suggestion | None:
+    """None for a strength that is no number above zero: the weights are too large or too small."""
+    if not all(0 < strength < inf for strength in strengths.values()):
+        return None
     class_name = "L1L2" if len(strengths) == 2 else next(iter(strengths)).upper()
     value: dict[str, Any] = {
         "module": "keras.regularizers",
@@ -114,8 +118,13 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     chance = evidence.chance
     if chance is None or gap <= NO_CHANGE * chance.value:
         return None
+<<<<<<< HEAD
     kernels = evidence.kernel_count
     l2 = gap_strength(gap, kernels, norm**2)
+=======
+    kernels = sum(1 for _ in evidence.kernels())
+    l2 = gap_strength(gap, kernels, norm * norm)
+>>>>>>> rulesb
     if l2 is None:
         return None
     reason = (
@@ -142,7 +151,16 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     """The budget rule over all kernels whose scale no normalization undoes."""
     if evidence.chance is None:
         return None
+<<<<<<< HEAD
     l2 = budget_strength(evidence.chance, [evidence.free_square])
+=======
+    squares = []
+    for layer, weight in evidence.kernels():
+        measured = evidence.measured(weight)
+        if measured and measured.l2_norm and not evidence.next_normalization(layer):
+            squares.append(measured.l2_norm * measured.l2_norm)
+    l2 = budget_strength(evidence.chance, squares)
+>>>>>>> rulesb
     if l2 is None:
         return None
     reason = (

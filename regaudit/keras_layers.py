@@ -340,6 +340,7 @@ NORMALIZATIONS = frozenset(
         "LayerNormalization",
         "GroupNormalization",
         "RMSNormalization",
+        "SyncBatchNormalization",
         "UnitNormalization",
     }
 )

@@ -105,6 +105,8 @@ model = keras.Sequential([
         self, evidence: Evidence, layer: Layer, weight: Weight, counts: "_Counts"
     ) -> tuple[Severity, str] | None:
         """Say why a bare kernel looks left out; None when it does not."""
+        if "kernel_regularizer" in layer.unplaced:
+            return None  # REG103 says it: the key is there, and it is the wrong one
         alike = counts.kinds[_kind(evidence, layer, weight)]
         if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
             message = f"bare beside {counts.plain} regularized convolutions"
@@ -188,10 +190,11 @@ def _suggestion(
     rescaled = evidence.next_normalization(layer) is not None
     if rescaled or evidence.facts.gap is not None or cost is None:
         return suggest(evidence, layer, weight)
-    if measured is None or not measured.l2_norm:
+    square = measured.l2_norm * measured.l2_norm if measured and measured.l2_norm else 0.0
+    if not square:
         return None
     reason = (
         f"it then costs as much as the regularized kernels do, {cost:.3g}: at equilibrium the "
         "penalties of a chain of ReLU layers are equal"
     )
-    return set_l2(evidence, layer, weight, Advice(rounded(cost / measured.l2_norm**2), reason))
+    return set_l2(evidence, layer, weight, Advice(rounded(cost / square), reason))

@@ -31,9 +31,9 @@ class ExtremeDropout(Rule):
         ),
         rationale=(
             "What is left must still tell the classes apart: at a rate of 0.8 a unit sees a "
-            "fifth of its inputs in a step, and gradients get noisier as fewer are kept. "
-            "Dropout on the logits sets predictions themselves to zero, which no weight can "
-            "make up for."
+            "fifth of its inputs in a step, and gradients get noisier as fewer are kept. Keras "
+            "takes the share to drop, papers often give the share to keep. Dropout on the logits "
+            "sets predictions themselves to zero, which no weight can make up for."
         ),
         source=(
             "Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from "
@@ -42,8 +42,8 @@ class ExtremeDropout(Rule):
         ),
         fix="Use rates of 0.1 to 0.5, once between two kernels, and none after the last one.",
         false_positives=(
-            "Very wide layers, in which a tenth of the units are many; Keras counts what is "
-            "dropped, so a rate meant as the probability to keep is no false positive."
+            "Very wide layers, in which a tenth of the units are many; inputs that are hidden on "
+            "purpose, as in denoising autoencoders."
         ),
         bad="""
 layers = keras.layers
@@ -101,13 +101,13 @@ def _rates(layer: Layer) -> Iterator[tuple[str, float]]:
     """Yield the rates of a layer that drop anything, by key."""
     if layer.class_name in {*_DROPPING, "GaussianDropout"}:
         strength = rate(layer)
-        if strength:
+        if strength is not None and strength > 0:
             yield "rate", strength
     elif layer.known and layer.weights:
         for key in ("dropout", "recurrent_dropout"):
-            value = layer.config.get(key)
-            if isinstance(value, float) and value > 0:
-                yield key, value
+            strength = rate(layer, key)
+            if strength is not None and strength > 0:
+                yield key, strength
 
 
 def _kept(graph: Graph) -> Mapping[str, float]:

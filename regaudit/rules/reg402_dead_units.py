@@ -61,7 +61,7 @@ model = keras.Sequential([
             if measured is None or not measured.units or weight.shared_with is not None:
                 continue
             dead, units = measured.dead_units or 0, measured.units
-            if units < self.min_units or dead < self.min_share * units:
+            if not dead or units < self.min_units or dead < self.min_share * units:
                 continue
             saved = dead_parameters(layer, weight, dead)
             yield self.item(

@@ -65,6 +65,13 @@ class TestPartlyRegularizedStack:
         assert severities(found) == [severity]
         assert ("ignores" in found[0].message) == (keras < "3")
 
+    def test_a_key_that_is_stored_and_never_applied_is_left_to_its_own_rule(self):
+        separable = dense("b", None, "SeparableConv2D", role="depthwise_kernel")
+        convolution = dense("a", l2(), "Conv2D")
+        assert check(convolution, separable, keras="2.15.0")
+        wrong = replace(separable, unplaced={"kernel_regularizer": l2(status=Status.INERT)})
+        assert not check(convolution, wrong, keras="2.15.0")
+
     def test_one_of_a_recurrent_layers_kernels(self):
         pair = (
             kernel("r", (4, 4), regularizer=l2()),
@@ -84,6 +91,15 @@ class TestPartlyRegularizedStack:
         # The others cost 1e-3 * 10^2 = 0.1; 0.1 / 20^2 = 2.5e-4, rounded to 2e-4.
         assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.0002)"
         assert item.suggestion.penalty == pytest.approx(0.08)
+
+    @pytest.mark.parametrize("norm", [None, 0.0, 1e-200, 1e200])
+    def test_weights_that_no_strength_fits_get_no_suggestion(self, norm):
+        chain = dense("a", l2(1e-3)), dense("b"), dense("c", l2(1e-3))
+        given = evidence(*chain)
+        path = chain[1].weights[0].stored_path
+        moments = {**given.moments, path: replace(given.moments[path], l2_norm=norm)}
+        (item,) = PartlyRegularizedStack().check(replace(given, moments=moments))
+        assert item.suggestion is None
 
     def test_suggests_by_the_gap_where_it_is_known(self):
         facts = {"train_loss": 0.1, "val_loss": 0.9}

@@ -49,8 +49,11 @@ class TestExtremeDropout:
         assert item.path == "d"
         assert "predictions" in item.message
 
-    def test_a_rate_of_zero_drops_nothing(self):
-        assert not check(dense("a"), dense("out"), dropout("d", 0.0))
+    @pytest.mark.parametrize("rate", [0.0, -1.0, None, "0.9", True, float("nan"), 10**400])
+    def test_a_rate_of_zero_drops_nothing_and_other_values_are_no_rates(self, rate):
+        assert not check(dense("a"), dense("out"), dropout("d", rate))
+        inside = layer("l", "LSTM", (kernel("l", (4, 4)),), recurrent_dropout=rate)
+        assert not check(inside, dense("out"))
 
     def test_dropout_on_an_output_that_is_no_classification_passes(self):
         chain = dense("a"), dense("out"), dropout("d", 0.1)

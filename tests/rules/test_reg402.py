@@ -12,6 +12,12 @@ class TestDeadUnits:
         assert not list(DeadUnits().check(evidence(large, dead=4)))
         assert list(DeadUnits().check(evidence(large, dead=5)))
 
+    def test_layers_without_dead_units_pass_whatever_the_thresholds(self):
+        large = layer("large", weights=(kernel("large", (10, 100)),))
+        strict = DeadUnits(min_share=0.0, min_units=1)
+        assert not list(strict.check(evidence(large, dead=0)))
+        assert list(strict.check(evidence(large, dead=1)))
+
     def test_says_what_pruning_would_save(self):
         bias = Weight("l/bias", "layers/l/vars/1", "bias", (100,), "float32", trainable=True)
         (finding,) = DeadUnits().check(
