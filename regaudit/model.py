@@ -65,6 +65,8 @@ class Weight:
     """How to see the layer's outputs in the weight; None for vectors and unknown roles."""
     shared_with: str | None = None
     """Path of the weight that is the same variable and carries its penalty."""
+    loads_from: str | None = None
+    """Stored path of the values that a load by order puts here instead of its own."""
 
     @property
     def size(self) -> int:
