@@ -118,13 +118,8 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     chance = evidence.chance
     if chance is None or gap <= NO_CHANGE * chance.value:
         return None
-<<<<<<< HEAD
     kernels = evidence.kernel_count
-    l2 = gap_strength(gap, kernels, norm**2)
-=======
-    kernels = sum(1 for _ in evidence.kernels())
     l2 = gap_strength(gap, kernels, norm * norm)
->>>>>>> rulesb
     if l2 is None:
         return None
     reason = (
@@ -151,16 +146,7 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     """The budget rule over all kernels whose scale no normalization undoes."""
     if evidence.chance is None:
         return None
-<<<<<<< HEAD
     l2 = budget_strength(evidence.chance, [evidence.free_square])
-=======
-    squares = []
-    for layer, weight in evidence.kernels():
-        measured = evidence.measured(weight)
-        if measured and measured.l2_norm and not evidence.next_normalization(layer):
-            squares.append(measured.l2_norm * measured.l2_norm)
-    l2 = budget_strength(evidence.chance, squares)
->>>>>>> rulesb
     if l2 is None:
         return None
     reason = (

@@ -95,7 +95,7 @@ class Evidence:
             for layer, weight in self._kernels
             if (measured := self.measured(weight)) and not self.next_normalization(layer)
         )
-        return sum(norm**2 for norm in norms if norm)
+        return sum(norm * norm for norm in norms if norm)  # an infinity, where ** raises
 
     @cached_property
     def _strengths(self) -> Mapping[tuple[str, str], tuple[tuple[Weight, float], ...]]:

@@ -92,6 +92,9 @@ class LegacyJoin:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
+        if not self.dialect.keras_2:
+            _mark_misplaced(plan, [path for path, _ in stored.values()])
+        for planned in plan:
             self._add(planned)
         for path, named in others.items():
             weights = [(slot, *stored[name.name]) for slot, name in named]
@@ -230,6 +233,26 @@ def _mode_of_attention(planned: Planned, stored: Stored) -> str:
     if "int8" not in dtypes:
         return ""
     return "int4" if packs_attention(planned.serialized, kernels) else "int8"
+
+
+def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
+    """Note which weights get each other's values from Keras 3, which loads a group by order.
+
+    A group is stored with the weights first that were trainable then, and loaded with those first
+    that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves.
+    """
+    at = {path: index for index, path in enumerate(stored)}
+    natural = [
+        (planned, weight)
+        for planned in plan
+        for weight in sorted(planned.weights, key=lambda weight: at[weight.stored_path])
+    ]
+    if len(natural) != len(stored) or not all(planned.certain for planned in plan):
+        return  # what custom layers hold may stand anywhere
+    loaded = sorted(natural, key=lambda pair: not pair[1].trainable)
+    for (planned, weight), path in zip(loaded, stored, strict=True):
+        if weight.stored_path != path:
+            planned.weights[planned.weights.index(weight)] = replace(weight, loads_from=path)
 
 
 def _rank(planned: Planned, slot: Slot) -> int:

@@ -68,6 +68,8 @@ class Weight:
     that the stored codes stand for; None if they are those of the stored values."""
     shared_with: str | None = None
     """Path of the weight that is the same variable and carries its penalty."""
+    loads_from: str | None = None
+    """Stored path of the values that a load by order puts here instead of its own."""
 
     @property
     def size(self) -> int:

@@ -33,6 +33,7 @@ class TestFrozenAttentionThaws:
         assert not self.check(evidence(attention(trainable=False)))
 
     @pytest.mark.keras
+    @pytest.mark.filterwarnings("ignore")
     def test_keras_thaws_what_it_says_and_nothing_else(self, tmp_path):
         keras = pytest.importorskip("keras")
         inputs = keras.layers.Input((4, 8))
@@ -40,7 +41,7 @@ class TestFrozenAttentionThaws:
         dense = keras.layers.Dense(2, trainable=False, name="dense")
         keras.Model(inputs, dense(frozen(inputs, inputs))).save(tmp_path / "m.keras")
         loaded = keras.models.load_model(tmp_path / "m.keras")
-        thawed = {v.path.split("/")[-3] for v in loaded.trainable_weights}
+        thawed = {v.path.split("/")[0] for v in loaded.trainable_weights}
         report = regaudit.audit(tmp_path / "m.keras")
         (finding,) = [f for f in report.findings if f.code == "REG318"]
         assert thawed == {finding.path} == {"frozen"}

@@ -1,0 +1,75 @@
+"""REG404: a kernel that is still as it was initialized, in a model that was trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.initial import is_untouched
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class UntrainedLayer(Rule):
+    about: ClassVar[About] = About(
+        code="REG404",
+        name="untrained-layer",
+        title="Trainable kernel that still matches its initializer",
+        severity=Severity.NOTE,
+        confidence="medium",
+        what=(
+            "Looks for trainable kernels whose values may well be drawn by their initializer "
+            "(mean, standard deviation, mean size and largest value within sampling error, and "
+            "all biases beside them as at the start), while others of the model have moved."
+        ),
+        rationale=(
+            "A few steps of training carry some values beyond the initializer's bounds and move "
+            "every bias. A layer without a trace of that was not trained: it was frozen then and "
+            "is not now, no gradient reached it, or the weights of another run were not loaded."
+        ),
+        source=(
+            "keras/src/initializers/random_initializers.py: distribution, scale and bounds of "
+            "each initializer"
+        ),
+        fix="Train the layer, load the weights that are missing, or set trainable=False for good.",
+        false_positives=(
+            "A new head on a pretrained model before its training; random features meant so."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((20,)),
+    keras.layers.Dense(16, activation="relu", name="trained"),
+    keras.layers.Dense(10, activation="softmax", name="untrained"),
+])
+model.layers[0].kernel.assign(2.0 * model.layers[0].kernel)  # as training would
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((20,)),
+    keras.layers.Dense(16, activation="relu"),
+    keras.layers.Dense(10, activation="softmax"),
+])
+model.compile("sgd", "sparse_categorical_crossentropy")
+inputs = np.random.default_rng(0).normal(size=(64, 20))
+model.fit(inputs, (inputs[:, 0] > 0).astype("int32"), epochs=5, verbose=0)
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        training = evidence.training
+        if training is not None and training.steps == 0:
+            return
+        kernels = [
+            (weight, is_untouched(layer, weight, evidence.moments))
+            for layer, weight in evidence.kernels()
+        ]
+        if not any(untouched is False for _, untouched in kernels):
+            return
+        for weight, untouched in kernels:
+            if untouched:
+                yield self.item(
+                    weight,
+                    f"its {weight.size:,} values still match their initializer, "
+                    "while other kernels have moved",
+                )

@@ -1,0 +1,67 @@
+"""REG905: a legacy HDF5 file whose weights Keras 3 loads into the wrong places."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class OrderLoadedH5(Rule):
+    about: ClassVar[About] = About(
+        code="REG905",
+        name="order-loaded-h5",
+        title="HDF5 file whose weights come back swapped",
+        severity=Severity.ERROR,
+        confidence="high",
+        what=(
+            "Looks for .h5 files of Keras 3 in which the weights of a nested model or a wrapper "
+            "are stored in another order than Keras 3 loads them by."
+        ),
+        rationale=(
+            "Both orders put trainable weights first: those that were trainable when the file was "
+            "saved, and those that are once it is loaded. A layer thawed inside a frozen nested "
+            "model is not counted as trainable the first time and is the second. Weights of one "
+            "shape then come back swapped without a word; those of different shapes keep the file "
+            "from loading."
+        ),
+        source=(
+            "keras/src/legacy/saving/legacy_h5_format.py: load_weights_from_hdf5_group, "
+            '"topological (order-based) weight loading"; measured on Keras 3.3.3 to 3.15.1'
+        ),
+        fix=(
+            "Save as .keras, which loads by path. To rescue a file, load it after setting the "
+            "flags in the code as they were when it was saved."
+        ),
+        false_positives="Weights of one shape with equal values.",
+        bad="""
+inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(4)])
+inner.trainable = False
+inner.layers[-1].trainable = True
+model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)])
+# saved as "model.h5"
+""",
+        good="""
+inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(4)])
+inner.trainable = False
+inner.layers[-1].trainable = True
+model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)])
+# saved as "model.keras"
+""",
+        bad_file="corpus/keras-3.15.1/swapped.h5",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        weights = [weight for _, weight in evidence.model.weights()]
+        stored = {weight.stored_path: weight for weight in weights}
+        for weight in weights:
+            other = stored.get(weight.loads_from or "")
+            if other is None:
+                continue
+            effect = f"a load gives it the values of {other.path}"
+            if other.shape != weight.shape:
+                effect = f"a load fails: it comes to the values of {other.path}, of another shape"
+            yield self.item(weight, f"stored out of the order that Keras 3 loads by: {effect}")
