@@ -7,7 +7,7 @@ from typing import Any
 from regaudit.evidence import Evidence
 from regaudit.finding import Edit, Suggestion
 from regaudit.model import Layer, Weight
-from regaudit.strength import budget_strength, gap_strength, rounded
+from regaudit.strength import budget_strength, gap_strength, usable
 
 NO_CHANGE = 0.05
 """Gaps below this share of the chance loss ask for nothing."""
@@ -66,9 +66,16 @@ def scale(
     if regularizer is None or weight.regularizer_key is None or factor <= 0:
         return None
     given = {"l1": regularizer.l1, "l2": regularizer.l2}
-    strengths = {key: rounded(value * factor) for key, value in given.items() if value}
+    scaled = {key: usable(value * factor) for key, value in given.items() if value}
+    strengths = {key: value for key, value in scaled.items() if value is not None}
     measured = evidence.measured(weight)
-    if not strengths or measured is None or measured.l1_norm is None or measured.l2_norm is None:
+    if (
+        not strengths
+        or strengths.keys() != scaled.keys()
+        or measured is None
+        or measured.l1_norm is None
+        or measured.l2_norm is None
+    ):
         return None
     added = strengths.get("l1", 0.0) * measured.l1_norm
     added += strengths.get("l2", 0.0) * measured.l2_norm * measured.l2_norm

@@ -32,7 +32,7 @@ class InvalidStrength(Rule):
             "weights without end."
         ),
         source="keras/src/regularizers/regularizers.py: validate_float_arg",
-        fix="Write a finite number from zero up; `regaudit suggest` shows where to start.",
+        fix="Write a finite number from zero up, or take the regularizer away.",
         false_positives=(
             "None is known: what a strength is to be computed from is of no use to Keras in a file."
         ),

@@ -83,7 +83,10 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
 
 def _range(training: Training, epoch: float | None) -> str:
     """Say which decay would act in as many steps."""
+    steps = training.steps or 0
     least = training.weight_decay / (training.shrinkage or 1.0)  # 1 / (rate x steps)
-    if epoch is None or epoch * 2 > (training.steps or 0):
+    if steps < (100 if epoch is None else 2 * epoch):
+        return "so few steps leave none to use"
+    if epoch is None:
         return f"in as many, {least:.2g} and more are useful"
-    return f"useful are {least:.2g} to {least * (training.steps or 0) / epoch:.2g}"
+    return f"useful are {least:.2g} to {least * steps / epoch:.2g}"

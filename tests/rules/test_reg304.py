@@ -32,6 +32,13 @@ def test_of_a_schedule_the_largest_rate_counts():
     assert "by at most 0.0004 over 100 steps" in item.message
 
 
+@pytest.mark.parametrize("steps", [99, 1_999])
+def test_short_trainings_have_no_useful_decay(steps):
+    facts = {"train_size": 32_000, "batch_size": 32} if steps > 100 else None
+    (item,) = found(steps, facts)
+    assert item.message.endswith("so few steps leave none to use")
+
+
 def test_the_useful_range():
     (item,) = found(1_000)
     assert item.message.endswith("in as many, 1 and more are useful")
