@@ -35,7 +35,8 @@ def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
 
 
 def _class_name(layer: Any) -> str:
-    return str(layer.get("class_name"))
+    """Return the class without the package that Keras 2 puts before a custom one."""
+    return str(layer.get("class_name")).rpartition(">")[2]
 
 
 def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> list[str]:

@@ -166,7 +166,7 @@ class Join:
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
             weights, skipped = scaled_back(
-                weights, slots, serialized, mode, self.tensors, self.dialect
+                weights, slots, serialized, mode, tensors=self.tensors, dialect=self.dialect
             )
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)

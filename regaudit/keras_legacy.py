@@ -137,8 +137,8 @@ class LegacyJoin:
                 planned.slots,
                 planned.serialized,
                 planned.mode,
-                self.tensors,
-                self.dialect,
+                tensors=self.tensors,
+                dialect=self.dialect,
             )
             self.skipped += skipped
         layer = make_layer(

@@ -159,6 +159,7 @@ def scaled_back(
     slots: tuple[Slot, ...],
     serialized: Serialized,
     mode: str,
+    *,
     tensors: dict[str, Tensor],
     dialect: Dialect,
 ) -> tuple[tuple[Weight, ...], list[Skip]]:

@@ -18,6 +18,7 @@ import regaudit
 from regaudit.config import read_architecture
 from regaudit.keras_codes import MATRICES
 from regaudit.keras_config import NO_CONFIGURATION, parse_architecture
+from regaudit.keras_groups import group_names
 from regaudit.model import Status
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
@@ -221,3 +222,9 @@ def test_layers_of_one_class_in_several_lists_keep_apart(tmp_path):
         "pair/dense/vars/0",
         "dense/vars/0",
     }
+
+
+def test_a_custom_class_counts_by_its_own_name_without_its_package():
+    """Keras 2.12 wrote `my_layers>Dense` for a custom class; its group is `dense`."""
+    layers = [{"class_name": "my_layers>Dense"}, {"class_name": "Dense"}]
+    assert group_names(layers, None) == ["dense", "dense_1"]
