@@ -62,17 +62,26 @@ class _Workers:
 
     def audit(self, file: str) -> Report:
         """Audit a file in an idle worker."""
-        try:
-            worker = self.idle.get_nowait()
-        except Empty:
-            worker = _Worker(self.config)
-            self.started.append(worker)
+        worker = self._idle() or self._start()
         report = worker.audit(file)
         if worker.fit and worker.process.poll() is None:
             self.idle.put(worker)
         else:
             worker.kill()
         return report
+
+    def _idle(self) -> "_Worker | None":
+        """Return a worker that waits and lives."""
+        with suppress(Empty):
+            while (worker := self.idle.get_nowait()).process.poll() is not None:
+                pass
+            return worker
+        return None
+
+    def _start(self) -> "_Worker":
+        worker = _Worker(self.config)
+        self.started.append(worker)
+        return worker
 
     def __enter__(self) -> Self:
         return self
