@@ -564,6 +564,22 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_a_standard_output_that_is_full_or_closed_is_no_traceback():
+    for redirection, code, said in ((">/dev/full", 2, b"No space left"), (">&-", 0, b"")):
+        command = f"{sys.executable} -m regaudit inspect --isolated {GOOD} {redirection}"
+        result = subprocess.run(
+            ["/bin/sh", "-c", command],
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            timeout=60,
+        )
+        assert result.returncode == code, result.stderr
+        assert said in result.stderr
+        assert b"Traceback" not in result.stderr
+
+
 @posix
 def test_a_device_is_written_to_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
