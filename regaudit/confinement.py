@@ -40,26 +40,34 @@ def timed(limits: Limits, size: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def allocated() -> int:
+    """Return the bytes that this process has allocated; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text("ascii").split()[5]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 @contextmanager
 def confined(limits: Limits) -> Iterator[None]:
     """Let this process allocate so much more and no more; where the system cannot, nothing."""
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-
-        pages = Path("/proc/self/statm").read_text("ascii").split()[5]
-    except (ImportError, OSError):  # macOS does not enforce it
+    before = allocated()
+    if not before:  # macOS does not enforce it, Windows has none
         yield
         return
-    most = int(pages) * resource.getpagesize() + limits.memory_bytes
+    import resource  # noqa: PLC0415 - Windows has none
+
+    most = before + limits.memory_bytes
     most += PER_CPU * (os.cpu_count() or 1)
-    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if resource.RLIM_INFINITY not in {before, hard}:
-        most = min(most, before)
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY:
+        most = min(most, soft)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def death(number: int, limits: Limits) -> tuple[str, str]:

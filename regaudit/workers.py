@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Timer
@@ -19,7 +20,7 @@ from typing import IO, Any, Self
 
 from regaudit.auditing import audit, size_of
 from regaudit.config import Config
-from regaudit.confinement import confined, death, timed
+from regaudit.confinement import allocated, confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 
@@ -61,15 +62,26 @@ class _Workers:
 
     def audit(self, file: str) -> Report:
         """Audit a file in an idle worker."""
-        try:
-            worker = self.idle.get_nowait()
-        except Empty:
-            worker = _Worker(self.config)
-            self.started.append(worker)
+        worker = self._idle() or self._start()
         report = worker.audit(file)
-        if worker.process.poll() is None:
+        if worker.fit and worker.process.poll() is None:
             self.idle.put(worker)
+        else:
+            worker.kill()
         return report
+
+    def _idle(self) -> "_Worker | None":
+        """Return a worker that waits and lives."""
+        with suppress(Empty):
+            while (worker := self.idle.get_nowait()).process.poll() is not None:
+                pass
+            return worker
+        return None
+
+    def _start(self) -> "_Worker":
+        worker = _Worker(self.config)
+        self.started.append(worker)
+        return worker
 
     def __enter__(self) -> Self:
         return self
@@ -80,10 +92,11 @@ class _Workers:
 
 
 class _Worker:
-    """One child process."""
+    """One child process; `fit` for another file until it says otherwise."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.fit = True
         self.process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-P", "-c", _PROGRAM.format(sys.path)],
             stdin=subprocess.PIPE,
@@ -101,7 +114,8 @@ class _Worker:
         timer.start()
         try:
             self._send(file)
-            report = _Reports(io.BytesIO(_receive(self.process.stdout))).load()
+            answer = io.BytesIO(_receive(self.process.stdout))
+            report, self.fit = _Reports(answer).load()
         except (OSError, EOFError):
             return Report(file, failure=self._death())
         finally:
@@ -116,14 +130,19 @@ class _Worker:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
-                pipe.close()
+                with suppress(OSError):  # of what was never sent
+                    pipe.close()
 
     def _send(self, message: Any) -> None:
         _write(self.process.stdin, pickle.dumps(message))
 
     def _death(self) -> Failure:
         """Say what the process died of."""
-        code = self.process.wait()
+        try:
+            code = self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:  # it only closed its pipes
+            self.process.kill()
+            code = self.process.wait()
         if code < 0:
             return Failure(*death(-code, self.config.limits))
         message = f"the process that read it ended unexpectedly (exit code {code})"
@@ -163,11 +182,15 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
     try:
         config: Config = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
+        start = allocated()
         with confined(config.limits):
             while True:
                 file: str = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
                 with timed(config.limits, size_of(file)):
-                    answer = pickle.dumps(audit(file, config))
+                    report = audit(file, config)
+                    # What this file leaves behind must not be missing for the next one.
+                    fit = allocated() < start + config.limits.memory_bytes // 8
+                    answer = pickle.dumps((report, fit))
                 _write(answers, answer)
     except (EOFError, OSError):
         return

@@ -313,11 +313,32 @@ def test_memory_beyond_the_limit_is_a_failure(isolate):
     assert b"more memory than there is" in result.stdout
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces it")
+def test_a_file_leaves_the_next_one_its_memory():
+    """Files that fill the memory and good ones by turns: every good one is as alone."""
+    greedy = str(HOSTILE / "zip-lzma-dictionary.keras")
+    reports = list(regaudit.audit_files([greedy, str(GOOD)] * 4))
+    assert [report.failure is None for report in reports] == [False, True] * 4
+    pool = workers._Workers(Config(Config.default().rules, limits=Limits(memory_bytes=1 << 26)))
+    with pool:  # one eighth of the limit is left behind by the import of a format alone
+        for _ in range(3):
+            assert pool.audit(str(ROOT / "fixtures/corpus/tf-2.15/mlp.h5")).failure is None
+
+
 def test_an_answer_that_is_no_report_is_not_made():
     """A worker that was taken over cannot make its parent run anything."""
     evil = b"cposix\nsystem\n(S'touch owned'\ntR."
     with pytest.raises(workers.pickle.UnpicklingError, match="not part of a report"):
         workers._Reports(io.BytesIO(evil)).load()
+
+
+def test_a_worker_that_dies_idle_is_no_end_of_the_run():
+    pool = workers._Workers(Config.default())
+    with pool:
+        assert pool.audit(str(GOOD)).ok
+        pool.started[0].process.kill()
+        pool.started[0].process.wait()
+        assert pool.audit(str(GOOD)).ok
 
 
 def test_workers_end_with_their_run():
@@ -541,6 +562,22 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path):
     assert b"cannot be written: File too large" in result.stderr
     assert (tmp_path / "out.html").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_a_standard_output_that_is_full_or_closed_is_no_traceback():
+    for redirection, code, said in ((">/dev/full", 2, b"No space left"), (">&-", 0, b"")):
+        command = f"{sys.executable} -m regaudit inspect --isolated {GOOD} {redirection}"
+        result = subprocess.run(
+            ["/bin/sh", "-c", command],
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            timeout=60,
+        )
+        assert result.returncode == code, result.stderr
+        assert said in result.stderr
+        assert b"Traceback" not in result.stderr
 
 
 @posix

@@ -283,7 +283,7 @@ def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
     from regaudit.renderer import View
 
     printed = target.file is None
-    terminal = printed and sys.stdout.isatty()
+    terminal = printed and _is_terminal()
     return View(
         **{
             "layer": options.get("layer", "*"),
@@ -331,9 +331,14 @@ def _is_unicode(encoding: str | None) -> bool:
     return (encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
+def _is_terminal() -> bool:
+    """Whether standard output is one; there may be none at all."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _wants_color(choice: str) -> bool:
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal()

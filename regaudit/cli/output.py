@@ -24,7 +24,7 @@ def emit(text: str, output: Path | None) -> None:
         click.UsageError: the file cannot be written; what was there is untouched.
     """
     if output is None:
-        click.echo(text, nl=False, color=True)  # whether there is colour was decided before
+        _print(text)
         return
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
@@ -56,6 +56,18 @@ def summarize(markdown: str) -> None:
             stream.write(text)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _print(text: str) -> None:
+    """Print, or say that standard output takes no more; a reader that left is Click's to handle."""
+    try:
+        click.echo(text, nl=False, color=True)  # whether there is colour was decided before
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor is there a second attempt at the end
+        message = f"standard output cannot be written: {error.strerror}"
+        raise click.UsageError(message) from error
 
 
 def unreadable(reports: Sequence["Report"]) -> int:
