@@ -8,7 +8,7 @@ from regaudit.cli.guard import fork
 
 def main() -> None:
     """Run the command line in a guarded process."""
-    command(obj=None if "--no-isolate" in sys.argv else fork())
+    command(prog_name="regaudit", obj=None if "--no-isolate" in sys.argv else fork())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 import regaudit.renderers
 from regaudit.cli.guard import Killed, guarding
@@ -75,9 +76,22 @@ also = click.option(
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def rule_codes(
+    _context: click.Context, _option: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the code or the name of a rule."""
+    from regaudit.registry import rules
+
+    names = [(name, r.about.title) for r in rules() for name in (r.about.code, r.about.name)]
+    word = incomplete.upper() if incomplete[:1].isupper() else incomplete
+    return [CompletionItem(name, help=title) for name, title in names if name.startswith(word)]
+
+
 def auditing(command: _Command) -> _Command:
     """Add what every command takes that audits any models."""
-    return judging(click.argument("models", nargs=-1, metavar="[MODEL]...")(command))
+    return judging(
+        click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path())(command)
+    )
 
 
 def judging(command: _Command) -> _Command:
@@ -122,11 +136,18 @@ def judging(command: _Command) -> _Command:
             metavar="FILE",
             help="Accept what this file knows; `regaudit baseline write` makes it.",
         ),
-        click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="RULE",
+            shell_complete=rule_codes,
+            help="All rules but these.",
+        ),
         click.option(
             "--select",
             multiple=True,
             metavar="RULE",
+            shell_complete=rule_codes,
             help="Only these rules: a code, a name, or a prefix such as REG1.",
         ),
         click.option(
