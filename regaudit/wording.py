@@ -129,9 +129,14 @@ def verdict(report: Report) -> str:
     """Say in one sentence how the audit came out."""
     if report.failure:
         return f"could not be audited: {plain(report.failure.message)}"
+    return total([report])
+
+
+def total(reports: Sequence[Report]) -> str:
+    """Count the findings by severity: `1 error, 2 notes`."""
     parts = []
     for level in reversed(Severity):
-        found = [finding for finding in report.findings if finding.severity is level]
+        found = [f for report in reports for f in report.findings if f.severity is level]
         if found:
             parts.append(count(len(found), str(level)))
     return ", ".join(parts) if parts else "no findings"

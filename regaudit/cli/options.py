@@ -252,17 +252,19 @@ def settings_of(
     Raises:
         click.UsageError: a wrong setting, flag or baseline.
     """
-    from regaudit.baseline import read_baseline
     from regaudit.errors import UsageError
-    from regaudit.settings_page import settings_page
 
     try:
         config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
         if baseline and config.baseline_file:
+            from regaudit.baseline import read_baseline
+
             config = replace(config, baseline=read_baseline(config.baseline_file))
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     if options["show_settings"]:
+        from regaudit.settings_page import settings_page
+
         click.echo(settings_page(config), nl=False)
         sys.exit(0)
     return config
