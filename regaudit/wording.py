@@ -8,7 +8,7 @@ from math import isclose
 
 from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.facts import option
-from regaudit.finding import NotRun, Report, Severity
+from regaudit.finding import NotRun, Report, Severity, Suppressed
 from regaudit.model import Model, Optimizer, Regularizer
 from regaudit.rule import About, Rule
 
@@ -123,6 +123,11 @@ def not_run(rule: NotRun) -> str:
     """Say which rule was not asked: `REG205 underregularized: not run: needs --train-loss`."""
     how = "run in part: the rest needs" if rule.partly else "not run: needs"
     return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
+
+
+def suppressed(one: Suppressed) -> str:
+    """Say what is accepted and why: `REG101 at hidden/kernel is accepted: pruned later`."""
+    return f"{one.code} at {plain(one.item.path) or '(model)'} is accepted: {plain(one.reason)}"
 
 
 def verdict(report: Report) -> str:

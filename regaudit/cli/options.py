@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 import regaudit.renderers
 from regaudit.cli.guard import Killed, guarding
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from regaudit.config import Config
     from regaudit.finding import Report
     from regaudit.renderer import View
@@ -78,8 +79,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def rule_codes(
     _context: click.Context, _option: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> list["CompletionItem"]:
     """Complete the code or the name of a rule."""
+    from click.shell_completion import CompletionItem
+
     from regaudit.registry import rules
 
     names = [(name, r.about.title) for r in rules() for name in (r.about.code, r.about.name)]

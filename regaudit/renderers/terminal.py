@@ -130,6 +130,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield from _wrapped(f"{wording.summary(report)} {wording.coverage(report)}.", view)
     yield from _skipped(report, view)
     yield from _not_run(report, view)
+    yield from _suppressed(report, view)
     if report.findings:
         yield ""
         yield from _findings(report, view)
@@ -139,6 +140,7 @@ def _check(report: Report, view: View) -> Iterator[str]:
     """The verdict on one model."""
     yield _headline(report, view)
     yield from _findings(report, view)
+    yield from _suppressed(report, view)
     if report.model:
         for line in _wrapped(f"{wording.coverage(report)}.", view, "  "):
             yield _paint(line, DIM, view)
@@ -296,6 +298,16 @@ def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
         if suggestion.reason != said:
             text += f"; {suggestion.reason}"
         yield from _wrapped(wording.plain(text), view, "      ")
+
+
+def _suppressed(report: Report, view: View) -> Iterator[str]:
+    """What an ignore or the baseline accepts: a count, or each with its reason."""
+    if view.verbose:
+        for one in report.suppressed:
+            yield from _wrapped(wording.suppressed(one), view, "  ")
+    elif report.suppressed:
+        places = wording.count(len(report.suppressed), "place")
+        yield f"  {places} accepted by an ignore or the baseline (--verbose)"
 
 
 def _not_run(report: Report, view: View) -> Iterator[str]:
