@@ -212,6 +212,19 @@ def test_output_goes_to_a_file_as_a_whole():
     assert [file.name for file in Path().iterdir()] == ["out.json"]
 
 
+def test_a_link_stays_a_link_and_a_pipe_a_pipe():
+    Path("real.json").write_text("old")
+    Path("link.json").symlink_to("real.json")
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        outputs = ("--output", "json:link.json", "--output", "jsonl:pipe")
+        assert run("check", GOOD, *outputs).exit_code == 0
+        assert json.loads(reader.communicate()[0])["schema"] == "regaudit/1"
+    assert Path("link.json").is_symlink()
+    assert json.loads(Path("real.json").read_text())["schema"] == "regaudit/1"
+    assert Path("pipe").is_fifo()
+
+
 def test_a_model_is_never_overwritten():
     shutil.copy(GOOD, "model.keras")
     before = Path("model.keras").read_bytes()

@@ -25,9 +25,14 @@ def emit(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False, color=True)  # whether there is colour was decided before
         return
+    content = text.encode("utf-8", "backslashreplace")
     try:
-        with _replacing(output) as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+        if output.exists() and not output.is_file():  # a pipe or a device: nothing to replace
+            with output.open("wb") as stream:
+                stream.write(content)
+            return
+        with _replacing(output.resolve()) as file:
+            file.write(content)
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
 
