@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from regaudit.errors import RegauditError, UnreadableModelError, UsageError
     from regaudit.facts import Facts
     from regaudit.finding import Finding, Item, Report, Severity, Suggestion
+    from regaudit.keras_callback import audit_callback
     from regaudit.run import audit_files
 
 __version__ = VERSION
 
 _HOMES = {
     "audit": "auditing",
+    "audit_callback": "keras_callback",
     "audit_files": "run",
     "Changes": "changes",
     "Config": "config",
@@ -52,6 +54,7 @@ __all__ = [
     "UnreadableModelError",
     "UsageError",
     "audit",
+    "audit_callback",
     "audit_files",
     "diff",
 ]

@@ -10,7 +10,7 @@ def main() -> None:
     killed = None if "--no-isolate" in sys.argv else fork()
     from regaudit.cli import main as command  # noqa: PLC0415 - after the fork
 
-    command(obj=killed)
+    command(prog_name="regaudit", obj=killed)
 
 
 if __name__ == "__main__":

@@ -56,11 +56,11 @@ class Baseline:
 
     def written(self, reports: Iterable[Report]) -> "Baseline":
         """Return a baseline of everything found: made without one."""
-        return Baseline(self.file, dict(self._found(reports)))
+        return Baseline(self.file, self._worst(reports))
 
     def updated(self, reports: Iterable[Report]) -> "Baseline":
         """Return this baseline with what is found now; entries of other models stay."""
-        return Baseline(self.file, {**self.pruned(reports).entries, **dict(self._found(reports))})
+        return Baseline(self.file, {**self.pruned(reports).entries, **self._worst(reports)})
 
     def pruned(self, reports: Iterable[Report]) -> "Baseline":
         """Return this baseline without what is no longer found in the models audited."""
@@ -87,6 +87,13 @@ class Baseline:
             ],
         }
         return json.dumps(content, indent=2) + "\n"
+
+    def _worst(self, reports: Iterable[Report]) -> dict[Key, Accepted]:
+        """Return what is found; the worst where a rule says several things of one place."""
+        found: dict[Key, Accepted] = {}
+        for key, one in self._found(reports):
+            found[key] = max(one, found.get(key, one))
+        return found
 
     def _found(self, reports: Iterable[Report]) -> Iterator[tuple[Key, Accepted]]:
         for report in reports:

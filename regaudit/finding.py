@@ -205,6 +205,12 @@ class Report:
         items = (item for finding in self.findings for item in finding.items)
         return tuple(item.suggestion for item in items if item.suggestion)
 
+    def _repr_html_(self) -> str:
+        """Show itself in a notebook."""
+        from regaudit.notebook import report_html  # noqa: PLC0415 - a report is no page elsewhere
+
+        return report_html(self)
+
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""
         penalty = self.penalties.get(weight.stored_path)

@@ -7,7 +7,7 @@ holds, as JSON. It runs in a process of its own, so that Keras never enters the 
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +29,47 @@ def is_live(model: object) -> bool:
         base.__name__ == "Model" and base.__module__.partition(".")[0] in _HOMES
         for base in type(model).__mro__
     )
+
+
+def callback_base() -> type:
+    """Return the class of callbacks of the Keras in use: tf-keras if that alone is loaded.
+
+    Raises:
+        UsageError: no Keras is installed.
+    """
+    try:
+        if "tf_keras" in sys.modules and "keras" not in sys.modules:
+            from tf_keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
+        else:
+            from keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
+    except ImportError as error:
+        raise UsageError(f"a callback needs Keras: {one_line(error)}") from error
+    found: type = Callback
+    return found
+
+
+def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]:
+    """Return what writes numbers of a step for TensorBoard into a folder.
+
+    Raises:
+        UsageError: TensorFlow is not installed.
+    """
+    try:
+        import tensorflow as tf  # noqa: PLC0415 - only for a log
+    except ImportError as error:
+        raise UsageError(f"a log for TensorBoard needs TensorFlow: {one_line(error)}") from error
+    writer = tf.summary.create_file_writer(str(folder))
+    plugin = {"plugin_data": {"plugin_name": "scalars"}, "data_class": 1}
+    metadata = tf.compat.v1.SummaryMetadata(**plugin)
+
+    def log(numbers: Mapping[str, float], step: int) -> None:
+        # Not tf.summary.scalar: to write, that needs TensorBoard itself.
+        with writer.as_default(step=step):
+            for name, value in numbers.items():
+                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+        writer.flush()
+
+    return log
 
 
 @contextmanager

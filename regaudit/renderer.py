@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from regaudit.finding import Report, Severity
 from regaudit.model import Layer, Weight
@@ -44,6 +44,16 @@ class View:
         if self.sort in SORT_KEYS:
             rows.sort(key=lambda row: _sort_key(self.sort, report, row[1]))
         yield from rows
+
+    def records(self, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the records of the layers to show."""
+        if self.layer == "*":
+            return layers
+        return [
+            layer
+            for layer in layers
+            if self.shows(layer["path"], *(weight["path"] for weight in layer["weights"]))
+        ]
 
     def shows(self, *paths: str) -> bool:
         """Whether any of the paths is of a layer to show."""

@@ -27,6 +27,8 @@ def _lines(config: Config) -> Iterator[str]:
         value = getattr(config.facts, one.name)
         if value is not None:
             yield f"{one.name.replace('_', '-')} = {_toml(value)}"
+    yield "\n[limits]"
+    yield from (f"{one.name} = {getattr(config.limits, one.name)}" for one in fields(config.limits))
     for rule in config.rules:
         yield from _rule(rule, config)
     for ignore in config.ignores:

@@ -8,7 +8,7 @@ from math import isclose
 
 from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.facts import option
-from regaudit.finding import NotRun, Report, Severity
+from regaudit.finding import NotRun, Report, Severity, Suppressed
 from regaudit.model import Model, Optimizer, Regularizer
 from regaudit.rule import About, Rule
 
@@ -125,13 +125,23 @@ def not_run(rule: NotRun) -> str:
     return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
 
 
+def suppressed(one: Suppressed) -> str:
+    """Say what is accepted and why: `REG101 at hidden/kernel is accepted: pruned later`."""
+    return f"{one.code} at {plain(one.item.path) or '(model)'} is accepted: {plain(one.reason)}"
+
+
 def verdict(report: Report) -> str:
     """Say in one sentence how the audit came out."""
     if report.failure:
         return f"could not be audited: {plain(report.failure.message)}"
+    return total([report])
+
+
+def total(reports: Sequence[Report]) -> str:
+    """Count the findings by severity: `1 error, 2 notes`."""
     parts = []
     for level in reversed(Severity):
-        found = [finding for finding in report.findings if finding.severity is level]
+        found = [f for report in reports for f in report.findings if f.severity is level]
         if found:
             parts.append(count(len(found), str(level)))
     return ", ".join(parts) if parts else "no findings"

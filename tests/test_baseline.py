@@ -142,6 +142,8 @@ def test_the_gate_opens_for_what_is_known_and_closes_for_what_is_worse():
     assert result.exit_code == 0
     (one,) = json.loads(result.stdout)["reports"][0]["suppressed"]
     assert (one["by"], one["code"], one["path"]) == ("baseline", "REG101", "hidden/kernel")
+    assert "1 place accepted by an ignore or the baseline" in run(*known).output
+    assert "REG101 at hidden/kernel is accepted: in the baseline" in run(*known, "-v").output
     content = json.loads(Path(".regaudit-baseline.json").read_text())
     content["findings"][0]["rank"] = 50_000.0
     Path(".regaudit-baseline.json").write_text(json.dumps(content))

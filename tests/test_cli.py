@@ -1,9 +1,15 @@
 """The command line as its users meet it: exit codes, first lines, files written."""
 
+import contextlib
+import fcntl
 import json
+import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import zipfile
 from pathlib import Path
 
@@ -11,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import regaudit
-from regaudit.cli import main
+from regaudit.cli import COMMANDS, main
 from regaudit.keras_layers import KERNEL_ROLES
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -75,6 +81,48 @@ def test_exit_codes_and_first_lines(arguments, code, first):
     result = run(*arguments)
     assert result.exit_code == code, result.output
     assert result.output.startswith(first), result.output
+
+
+EXIT_CODES = {
+    "inspect": {0: [OVERFIT], 2: ["--nonsense"], 3: ["gone.keras"]},
+    "report": {
+        0: [OVERFIT, "--json", "out.json"],
+        2: [OVERFIT],
+        3: ["gone.keras", OVERFIT, "--output", "sarif:out.sarif"],
+    },
+    "check": {
+        0: [GOOD],
+        1: [OVERFIT, GOOD],
+        2: [GOOD, "--baseline", "none.json"],
+        3: [OVERFIT, "gone.keras"],
+    },
+    "diff": {
+        0: [GOOD, OVERFIT],
+        1: [GOOD, OVERFIT, "--exit-code"],
+        2: [GOOD],
+        3: [GOOD, "gone.keras"],
+    },
+    "explain": {0: ["REG902"], 2: ["REG9"]},
+    "rules": {0: ["--format", "json"], 2: ["--format", "html"]},
+    "baseline": {0: ["write", OVERFIT], 2: ["write", OVERFIT], 3: ["update", "gone.keras"]},
+    "config": {0: ["init"], 2: ["make"]},
+    "schema": {0: [], 2: ["more"]},
+    "completions": {0: ["zsh"], 2: ["sh"]},
+}
+"""By command: arguments that end in each of its documented exit codes."""
+
+
+@pytest.mark.parametrize("command", EXIT_CODES)
+def test_every_exit_code_of_every_command(command):
+    for code, arguments in EXIT_CODES[command].items():
+        result = run(command, *arguments)
+        assert result.exit_code == code, (arguments, result.output)
+        assert "Traceback" not in result.output
+
+
+def test_no_command_is_left_out():
+    """Those of `verify` are in its own tests: it needs Keras."""
+    assert {*EXIT_CODES, "verify"} == set(COMMANDS)
 
 
 def test_a_wrong_rule_gets_a_hint():
@@ -162,6 +210,19 @@ def test_output_goes_to_a_file_as_a_whole():
     assert run("check", OVERFIT, "--format", "json", "-o", "out.json").output == ""
     assert json.loads(Path("out.json").read_text())["schema"] == "regaudit/1"
     assert [file.name for file in Path().iterdir()] == ["out.json"]
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe():
+    Path("real.json").write_text("old")
+    Path("link.json").symlink_to("real.json")
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        outputs = ("--output", "json:link.json", "--output", "jsonl:pipe")
+        assert run("check", GOOD, *outputs).exit_code == 0
+        assert json.loads(reader.communicate()[0])["schema"] == "regaudit/1"
+    assert Path("link.json").is_symlink()
+    assert json.loads(Path("real.json").read_text())["schema"] == "regaudit/1"
+    assert Path("pipe").is_fifo()
 
 
 def test_a_model_is_never_overwritten():
@@ -377,3 +438,36 @@ def test_one_architecture_is_enough():
     result = run("inspect", WEIGHTS, "--config", ARCHITECTURE, "--config", ARCHITECTURE)
     assert result.exit_code == 2
     assert "no more" in result.stderr
+
+
+def in_terminal(width, *arguments):
+    """Run a command in a real terminal of a width; return what it shows."""
+    parent, child = os.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    command = [sys.executable, "-m", "regaudit", *arguments]
+    with subprocess.Popen(command, stdout=child, stderr=child, env=environment) as process:
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # at its end
+            while part := os.read(parent, 1 << 16):
+                shown += part
+    os.close(parent)
+    assert process.returncode in {0, 1}
+    return re.sub(r"\x1b\[\d*m", "", shown.decode()).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("name", sorted(file.stem for file in MODELS.glob("*.keras")))
+def test_a_terminal_is_filled_and_never_overrun(width, name):
+    file = str(MODELS / f"{name}.keras")
+    shown = in_terminal(width, "inspect", file).replace(str(MODELS), "models")
+    assert max(map(len, shown.splitlines())) <= width, shown
+
+
+def test_shares_are_drawn_where_the_terminal_can():
+    shown = in_terminal(80, "inspect", GOOD)
+    assert "█████  82.7%" in shown
+    assert "█" not in run("inspect", GOOD).output
+    assert "82.7%" in run("inspect", GOOD).output

@@ -176,6 +176,16 @@ class TestJsonl:
         assert lines == [{**head, **report} for report in content["reports"]]
 
 
+def test_a_glob_chooses_layers_in_json_too(audited):
+    for format_, reports in (
+        ("json", json.loads(render("json", audited, layer="block/*"))["reports"]),
+        ("jsonl", list(map(json.loads, render("jsonl", audited, layer="block/*").splitlines()))),
+    ):
+        paths = [layer["path"] for report in reports for layer in report["layers"]]
+        assert paths, format_
+        assert all(path.startswith("block") for path in paths), format_
+
+
 def told(format_, text):
     """Return (file, code, path) of all findings, and the files that failed, as a format tells."""
     return globals()[f"_{format_}"](text)

@@ -113,7 +113,7 @@ def test_wrong_overrides_are_usage_errors(override, said):
 def test_shown_settings_read_back_are_the_same():
     Path("regaudit.toml").write_text(
         'preset = "finetune"\nmodels = ["a", "b \\" c"]\nfail-on = "note"\ntrain-size = 10\n'
-        "[rules.REG101]\nmin_parameters = 7\n"
+        "[limits]\nlayers = 77\n[rules.REG101]\nmin_parameters = 7\n"
         '[[override]]\nmodel = "x*"\nlayer = "y"\nrules.REG402.min_share = 0.5\n'
         '[[ignore]]\ncode = "REG402"\nreason = "known"\nexpires = 9999-12-31\n'
     )
@@ -123,6 +123,7 @@ def test_shown_settings_read_back_are_the_same():
     old, new = read_config(Path("regaudit.toml")), read_config(Path("again.toml"))
     same = {"file": None, "content": {}, "severities": {}}
     assert replace(old, **same) == replace(new, **same)
+    assert new.limits.layers == 77
     assert new.severities["REG101"] is Severity.NOTE
 
 

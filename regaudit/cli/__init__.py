@@ -21,6 +21,7 @@ COMMANDS = (
     "baseline",
     "config",
     "schema",
+    "completions",
 )
 """In the order of `--help`; each is the module and the function of its name."""
 

@@ -12,8 +12,8 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
 @judging
 @shown
 @output_file

@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regaudit.cli.options import rule_codes
+
 if TYPE_CHECKING:
     from regaudit.rule import Rule
 
 
 @click.command()
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=rule_codes)
 @click.option("--all", "every", is_flag=True, help="Explain every rule.")
 def explain(rule: str | None, every: bool) -> None:
     """Explain a RULE, given by code or name."""

@@ -15,6 +15,8 @@ import regaudit.renderers
 from regaudit.guard import Killed, guarding
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from regaudit.config import Config
     from regaudit.finding import Report
     from regaudit.renderer import View
@@ -75,9 +77,24 @@ also = click.option(
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def rule_codes(
+    _context: click.Context, _option: click.Parameter, incomplete: str
+) -> list["CompletionItem"]:
+    """Complete the code or the name of a rule."""
+    from click.shell_completion import CompletionItem
+
+    from regaudit.registry import rules
+
+    names = [(name, r.about.title) for r in rules() for name in (r.about.code, r.about.name)]
+    word = incomplete.upper() if incomplete[:1].isupper() else incomplete
+    return [CompletionItem(name, help=title) for name, title in names if name.startswith(word)]
+
+
 def auditing(command: _Command) -> _Command:
     """Add what every command takes that audits any models."""
-    return judging(click.argument("models", nargs=-1, metavar="[MODEL]...")(command))
+    return judging(
+        click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path())(command)
+    )
 
 
 def judging(command: _Command) -> _Command:
@@ -122,11 +139,18 @@ def judging(command: _Command) -> _Command:
             metavar="FILE",
             help="Accept what this file knows; `regaudit baseline write` makes it.",
         ),
-        click.option("--ignore", multiple=True, metavar="RULE", help="All rules but these."),
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="RULE",
+            shell_complete=rule_codes,
+            help="All rules but these.",
+        ),
         click.option(
             "--select",
             multiple=True,
             metavar="RULE",
+            shell_complete=rule_codes,
             help="Only these rules: a code, a name, or a prefix such as REG1.",
         ),
         click.option(

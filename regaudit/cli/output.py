@@ -28,7 +28,8 @@ def emit(text: str, output: Path | None) -> None:
         return
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
-        with output.open("wb") if special else _replacing(output) as file:  # such as /dev/null
+        # A pipe or a device has nothing to replace; of a link, what it leads to is replaced.
+        with output.open("wb") if special else _replacing(output.resolve()) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error

@@ -15,11 +15,6 @@ class Json(Renderer):
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
         content = document(reports)
-        if view.layer != "*":
-            for report in content["reports"]:
-                report["layers"] = [
-                    layer
-                    for layer in report["layers"]
-                    if view.shows(layer["path"], *(weight["path"] for weight in layer["weights"]))
-                ]
+        for report in content["reports"]:
+            report["layers"] = view.records(report["layers"])
         return json.dumps(content, allow_nan=False) + "\n"

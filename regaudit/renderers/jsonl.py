@@ -14,10 +14,11 @@ class Jsonl(Renderer):
     name: ClassVar[str] = "jsonl"
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        return "".join(_line(report) for report in reports)
+        return "".join(_line(report, view) for report in reports)
 
 
-def _line(report: Report) -> str:
+def _line(report: Report, view: View) -> str:
     content = document([report])
     (record,) = content.pop("reports")
+    record["layers"] = view.records(record["layers"])
     return json.dumps({**content, **record}, separators=(",", ":"), allow_nan=False) + "\n"

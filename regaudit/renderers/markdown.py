@@ -92,6 +92,7 @@ def _others(report: Report) -> Iterator[str]:
             spelled = _text(wording.regularizer(regularizer))
             lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
+    lines += [f"- {_text(wording.suppressed(one))}" for one in report.suppressed]
     lines += [f"- {_text(wording.not_run(rule))}" for rule in report.not_run]
     if lines:
         yield "### Remarks"

@@ -4,6 +4,7 @@ A model is a binary file: its findings are at line 1, and the weight is their lo
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -92,8 +93,10 @@ def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict
     found = [
         (finding.code, item, None) for finding in report.findings for item in finding.items
     ] + [(one.code, one.item, one.reason) for one in report.suppressed]
+    seen: Counter[tuple[str, str]] = Counter()
     for code, item, reason in found:
-        result = _result(code, item, report, view)
+        seen[code, item.path] += 1
+        result = _result(code, item, report, view, seen[code, item.path])
         if code in codes:
             result["ruleIndex"] = codes[code]
         accepted = {"kind": "external", "status": "accepted", "justification": reason}
@@ -101,7 +104,8 @@ def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict
         yield result
 
 
-def _result(code: str, item: Item, report: Report, view: View) -> dict[str, Any]:
+def _result(code: str, item: Item, report: Report, view: View, number: int) -> dict[str, Any]:
+    """Return one result; `number` counts those of one rule at one place."""
     uri = _uri(report.file, view)
     fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()
     path = item.path or "(model)"
@@ -125,7 +129,7 @@ def _result(code: str, item: Item, report: Report, view: View) -> dict[str, Any]
             }
         ],
         # The one that GitHub keeps alerts by; by itself it would take the line, always the first.
-        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:32]}:1"},
+        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:32]}:{number}"},
     }
 
 

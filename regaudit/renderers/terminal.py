@@ -23,6 +23,11 @@ COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
 
 GREEN = "32"
+DIM = "2"
+BOLD = "1"
+
+BAR = 6
+"""Columns of a bar for a share of one."""
 
 
 class Column(NamedTuple):
@@ -80,6 +85,7 @@ REGULARIZER = Column(
     "regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0
 )
 STATUS = Column("status", _status, 3)
+SHARE = Column("share", _share, 3, right=True)
 COLUMNS = (
     LAYER,
     Column("class", lambda _r, layer, _w: wording.plain(layer.class_name or "?"), 6),
@@ -89,7 +95,7 @@ COLUMNS = (
     REGULARIZER,
     STATUS,
     Column("penalty", _penalty, 0, right=True),
-    Column("share", _share, 7, right=True),
+    SHARE,
     Column("L1", _measured("l1_norm"), 8, right=True),
     Column("L2", _measured("l2_norm"), 2, right=True),
     Column("max", _measured("max_abs"), 9, right=True),
@@ -106,7 +112,7 @@ class Terminal(Renderer):
             "\n".join(_inspection(report, view) if view.tables else _check(report, view))
             for report in reports
         ]
-        closing = _closing(reports)
+        closing = _closing(reports, view)
         return "\n\n".join([*paragraphs, *closing]) + "\n"
 
 
@@ -124,6 +130,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield from _wrapped(f"{wording.summary(report)} {wording.coverage(report)}.", view)
     yield from _skipped(report, view)
     yield from _not_run(report, view)
+    yield from _suppressed(report, view)
     if report.findings:
         yield ""
         yield from _findings(report, view)
@@ -133,8 +140,10 @@ def _check(report: Report, view: View) -> Iterator[str]:
     """The verdict on one model."""
     yield _headline(report, view)
     yield from _findings(report, view)
+    yield from _suppressed(report, view)
     if report.model:
-        yield from _wrapped(f"{wording.coverage(report)}.", view, "  ")
+        for line in _wrapped(f"{wording.coverage(report)}.", view, "  "):
+            yield _paint(line, DIM, view)
     yield from _not_run(report, view)
 
 
@@ -143,7 +152,7 @@ def _headline(report: Report, view: View) -> str:
     if report.failure:
         color = COLORS[Severity.ERROR]
     verdict = _paint(wording.verdict(report), color, view)
-    return f"{_paint(wording.plain(report.file), '1', view)}: {verdict}"
+    return f"{_paint(wording.plain(report.file), BOLD, view)}: {verdict}"
 
 
 def _header(report: Report, model: Model, view: View) -> Iterator[str]:
@@ -157,7 +166,7 @@ def _header(report: Report, model: Model, view: View) -> Iterator[str]:
     ]
     for title, text in facts:
         lines = wrap(text, max(view.width - 11, 20)) or [""]
-        yield f"{_paint(f'{title:<9}', '1', view)}  {lines[0]}"
+        yield f"{_paint(f'{title:<9}', BOLD, view)}  {lines[0]}"
         yield from (f"{'':<11}{line}" for line in lines[1:])
 
 
@@ -167,6 +176,9 @@ def _table(report: Report, view: View) -> str:
     if not weights:
         return "no weights to show"
     cells = {column: [column.cell(report, *row) for row in weights] for column in COLUMNS}
+    if view.unicode:
+        shares = [report.share(weight) for _, weight in weights]
+        cells[SHARE] = list(map(_bar, shares, cells[SHARE]))
     if not view.wide:
         cells = {
             column: values
@@ -181,6 +193,15 @@ def _table(report: Report, view: View) -> str:
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in cells],
     )
+
+
+def _bar(share: float | None, text: str) -> str:
+    """Draw a share of one, in eighths of `BAR` columns, before its number."""
+    if not share:
+        return text
+    eighths = max(round(min(share, 1.0) * BAR * 8), 1)
+    blocks = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    return f"{blocks:<{BAR}} {text:>5}"
 
 
 def _fit(cells: dict[Column, list[str]], width: int) -> None:
@@ -272,11 +293,21 @@ def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
     yield from _wrapped(f"{mark}{path}: {wording.plain(item.message)}", view, "    ")
     suggestion = item.suggestion
     if suggestion:
-        yield f"      {suggestion.code}"
+        yield f"      {_paint(suggestion.code, GREEN, view)}"
         text = f"adds {wording.number(suggestion.penalty)} to the loss"
         if suggestion.reason != said:
             text += f"; {suggestion.reason}"
         yield from _wrapped(wording.plain(text), view, "      ")
+
+
+def _suppressed(report: Report, view: View) -> Iterator[str]:
+    """What an ignore or the baseline accepts: a count, or each with its reason."""
+    if view.verbose:
+        for one in report.suppressed:
+            yield from _wrapped(wording.suppressed(one), view, "  ")
+    elif report.suppressed:
+        places = wording.count(len(report.suppressed), "place")
+        yield f"  {places} accepted by an ignore or the baseline (--verbose)"
 
 
 def _not_run(report: Report, view: View) -> Iterator[str]:
@@ -286,18 +317,41 @@ def _not_run(report: Report, view: View) -> Iterator[str]:
             yield from _wrapped(wording.not_run(rule), view, "  ")
 
 
-def _closing(reports: Sequence[Report]) -> list[str]:
-    """What to do next."""
-    codes = {finding.code: None for report in reports for finding in report.findings}
+def _closing(reports: Sequence[Report], view: View) -> list[str]:
+    """How all of it came out, and what to do next."""
+    audited = sum(report.model is not None for report in reports)
     failed = sum(report.failure is not None for report in reports)
     lines = []
-    audited = sum(report.model is not None for report in reports)
     if audited + failed > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
-        lines.append(f"{wording.count(audited, 'model')} audited{bad}.")
+        lines.append(f"{wording.count(audited, 'model')} audited{bad}: {wording.total(reports)}.")
+    if not view.tables:
+        lines += _gate(reports, failed, view)
+    codes = {finding.code: None for report in reports for finding in report.findings}
+    lacking = {rule.code: None for report in reports for rule in report.not_run}
     if codes:
         lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
+    elif lacking and not view.verbose:
+        rules = wording.count(len(lacking), "rule")
+        lines.append(f"{rules} could not be asked: --verbose says what they need.")
     return ["\n".join(lines)] if lines else []
+
+
+def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
+    """Say whether a check fails, and by what."""
+    found = [finding for report in reports for finding in report.findings]
+    bad = sum(finding.severity >= view.fail_on for finding in found)
+    why = []
+    if failed:
+        why.append(
+            wording.count(failed, "file that could not be read", "files that could not be read")
+        )
+    if bad:
+        why.append(f"{wording.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
+    if why:
+        yield _paint(f"Failed: {' and '.join(why)}.", COLORS[Severity.ERROR], view)
+    elif found:
+        yield _paint("Passed.", GREEN, view)
 
 
 def _wrapped(text: str, view: View, indent: str = "") -> Iterator[str]:

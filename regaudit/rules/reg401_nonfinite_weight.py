@@ -47,6 +47,7 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
                 yield self.item(
                     weight,
                     f"{measured.nonfinite:,} of {measured.size:,} values are NaN or infinite",
+                    rank=measured.nonfinite,
                     nonfinite=measured.nonfinite,
                     size=measured.size,
                 )

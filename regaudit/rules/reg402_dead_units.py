@@ -68,6 +68,7 @@ model = keras.Sequential([
                 weight,
                 f"{dead:,} of {units:,} units are dead ({dead / units:.0%}), {saved:,} parameters "
                 f"with their biases; {_cause(layer, weight)}",
+                rank=saved,
                 dead_units=dead,
                 units=units,
                 parameters=saved,

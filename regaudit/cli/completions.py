@@ -1,0 +1,21 @@
+"""`regaudit completions`: completion of commands, options, files and rule codes in a shell."""
+
+import click
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completions(context: click.Context, shell: str) -> None:
+    r"""Print what SHELL needs to complete regaudit.
+
+    \b
+    bash: eval "$(regaudit completions bash)"               in ~/.bashrc
+    zsh:  eval "$(regaudit completions zsh)"                in ~/.zshrc
+    fish: regaudit completions fish > ~/.config/fish/completions/regaudit.fish
+    """
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+    kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    command = context.find_root().command
+    click.echo(kind(command, {}, "regaudit", "_REGAUDIT_COMPLETE").source())

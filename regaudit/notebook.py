@@ -1,0 +1,94 @@
+"""A report as a piece of HTML for notebooks: no script, no style sheet, nothing of the page's own.
+
+Colours are the page's; only marks of severity have their own, legible on light and on dark.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from regaudit import wording
+from regaudit.finding import Finding, Report, Severity
+
+SHOWN = 100
+"""Weights and places shown; the rest is counted."""
+
+MARKS = {Severity.ERROR: "#b3261e", Severity.WARNING: "#8a5300", Severity.NOTE: "#3b5f8a"}
+"""Backgrounds of white letters, each with a contrast above 4.5."""
+
+_LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
+
+
+def report_html(report: Report) -> str:
+    """Return the verdict, the findings and the weights, the latter folded."""
+    return f'<div style="overflow-x:auto">{"".join(_parts(report))}</div>'
+
+
+def _parts(report: Report) -> Iterator[str]:
+    yield f"<p><b>{_text(report.file)}</b>: {_text(wording.verdict(report))}</p>"
+    if report.model is not None:
+        facts = (
+            f"{wording.kind(report.model)}, {wording.parameters(report.model)}",
+            f"penalty: {wording.total_penalty(report)}",
+            f"{wording.summary(report)} {wording.coverage(report)}.",
+        )
+        yield f"<p>{'<br>'.join(map(_text, facts))}</p>"
+    for finding in report.findings:
+        yield from _finding(finding)
+    if report.model is not None:
+        yield from _weights(report)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    color, level = MARKS[finding.severity], str(finding.severity)
+    badge = f'<span style="background:{color};color:#fff;padding:0 .4em">{level}</span>'
+    places = []
+    for item in finding.items[:SHOWN]:
+        code = item.suggestion.code if item.suggestion else ""
+        cure = f"<br><code>{_text(code)}</code>" if code else ""
+        where = _text(item.path or "(model)")
+        places.append(f"<li><code>{where}</code>: {_text(item.message)}{cure}</li>")
+    left = len(finding.items) - len(places)
+    more = f"<li>and {left:,} more</li>" if left else ""
+    name = f"<b>{_text(finding.code)}</b> {_text(finding.name)}"
+    yield f"<div>{badge} {name}<ul>{''.join(places)}{more}</ul></div>"
+
+
+def _weights(report: Report) -> Iterator[str]:
+    model = report.model
+    weights = [weight for _, weight in model.weights()] if model else []
+    rows = []
+    for weight in weights[:SHOWN]:
+        moments = report.moments.get(weight.stored_path)
+        dead = f"{moments.dead_units}/{moments.units}" if moments and moments.units else "-"
+        status = str(weight.regularizer.status) if weight.regularizer else wording.MISSING
+        rows.append(
+            (
+                weight.path,
+                wording.shape(weight.shape),
+                wording.regularizer(weight.regularizer),
+                status,
+                wording.number(report.penalties.get(weight.stored_path)),
+                wording.number(moments.l2_norm if moments else None),
+                wording.percent(moments.sparsity if moments else None),
+                dead,
+            )
+        )
+    head = ("weight", "shape", "regularizer", "status", "penalty", "L2 norm", "sparsity", "dead")
+    left = len(weights) - len(rows)
+    more = f"<p>and {left:,} more</p>" if left else ""
+    table = f"<table>{_row(head, 'th')}{''.join(_row(row, 'td') for row in rows)}</table>{more}"
+    yield f"<details><summary>{wording.count(len(weights), 'weight')}</summary>{table}</details>"
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    aligned = ["left"] * 4 + ["right"] * 4
+    return "<tr>{}</tr>".format(
+        "".join(
+            f'<{tag} style="text-align:{align};{_LINE}">{_text(cell)}</{tag}>'
+            for cell, align in zip(cells, aligned, strict=True)
+        )
+    )
+
+
+def _text(text: str) -> str:
+    return escape(wording.plain(text))

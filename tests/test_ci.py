@@ -1,0 +1,156 @@
+"""Where CI meets regaudit: pre-commit, the GitHub action, and a shell that completes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from jsonschema import Draft7Validator
+
+from regaudit import registry
+from regaudit.cli import main
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "fixtures" / "models"
+OVERFIT, GOOD = MODELS / "digits-cnn.keras", MODELS / "regularized-cnn.keras"
+SCHEMAS = Path(__file__).with_name("schemas")
+
+
+def on_path(folder):
+    """Return an environment in which `regaudit` is the one under test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = folder / "regaudit"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m regaudit "$@"\n')
+    command.chmod(0o755)
+    path = os.pathsep.join((str(folder), os.environ["PATH"]))
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+class TestPreCommit:
+    """The hook as it is shipped, by real pre-commit on a real repository."""
+
+    @pytest.fixture
+    def repository(self, tmp_path):
+        pytest.importorskip("pre_commit")
+        (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+        local = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}
+        folder = tmp_path / "repository"
+        folder.mkdir()
+        subprocess.run(["git", "init", "-q", folder], check=True)
+        (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump(local))
+        return folder
+
+    def run(self, folder, tmp_path):
+        environment = on_path(tmp_path / "bin")
+        environment["PRE_COMMIT_HOME"] = str(tmp_path / "cache")
+        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+        command = [sys.executable, "-m", "pre_commit", "run", "--color", "never"]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    def test_a_model_with_an_error_is_not_committed(self, repository, tmp_path):
+        shutil.copy(OVERFIT, repository / "a model.keras")
+        result = self.run(repository, tmp_path)
+        assert result.returncode == 1, result.stdout + result.stderr
+        assert "a model.keras: 1 error" in result.stdout
+
+    def test_a_model_without_passes_and_other_files_are_no_matter(self, repository, tmp_path):
+        shutil.copy(GOOD, repository / "good.keras")
+        (repository / "notes.txt").write_text("no model\n")
+        result = self.run(repository, tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Passed" in result.stdout
+
+
+class TestAction:
+    """The steps of the action, by a real shell."""
+
+    @pytest.fixture
+    def action(self):
+        return yaml.safe_load((ROOT / "action.yml").read_text())
+
+    def test_its_metadata_is_valid(self, action):
+        schema = json.loads((SCHEMAS / "github-action.json").read_text("utf-8"))
+        Draft7Validator(schema).validate(action)
+
+    def audit(self, action, folder, **inputs):
+        """Run the step that audits, with its inputs as GitHub hands them on."""
+        environment = on_path(folder / "runner" / "regaudit" / "bin")
+        given = {name: one["default"] for name, one in action["inputs"].items()} | inputs
+        step = action["runs"]["steps"][1]
+        for name, value in step["env"].items():
+            environment[name] = given[value.removeprefix("${{ inputs.").removesuffix(" }}")]
+        environment |= {
+            "RUNNER_TEMP": str(folder / "runner"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        }
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    def test_it_annotates_and_fails(self, action, tmp_path):
+        shutil.copy(OVERFIT, tmp_path / "a b.keras")
+        inputs = {"paths": "a b.keras\n", "sarif": "out.sarif"}
+        result = self.audit(action, tmp_path, **inputs)
+        assert result.returncode == 1, result.stderr
+        assert result.stdout.startswith("::error file=a b.keras,title=REG101 ")
+        assert json.loads((tmp_path / "out.sarif").read_text())["version"] == "2.1.0"
+        assert "REG101" in (tmp_path / "summary.md").read_text()
+
+    def test_nothing_in_its_inputs_is_run(self, action, tmp_path):
+        shutil.copy(GOOD, tmp_path / "good.keras")
+        hostile = "$(touch owned)`touch owned`;touch owned"
+        result = self.audit(action, tmp_path, paths=f"good.keras\n{hostile}")
+        assert result.returncode == 3
+        assert not (tmp_path / "owned").exists()
+        more = self.audit(action, tmp_path, arguments="--select\nREG4", paths="good.keras")
+        assert more.returncode == 0, more.stderr
+
+
+class TestCompletions:
+    def complete(self, shell, *words):
+        last = len(words) - 1
+        environment = {
+            "_REGAUDIT_COMPLETE": f"{shell}_complete",
+            "COMP_WORDS": words[last] if shell == "fish" else " ".join(words),
+            "COMP_CWORD": words[last] if shell == "fish" else str(last),
+        }
+        if shell == "fish":
+            environment["COMP_WORDS"] = " ".join(words)
+        return CliRunner().invoke(main, [], env=environment, prog_name="regaudit").output
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_rule_codes_and_commands_are_completed(self, shell):
+        script = CliRunner().invoke(main, ["completions", shell]).output
+        assert "_REGAUDIT_COMPLETE" in script
+        codes = {rule.about.code for rule in registry.rules()}
+        completed = self.complete(shell, "regaudit", "explain", "REG")
+        assert all(code in completed for code in codes)
+        assert "dead-units" in self.complete(shell, "regaudit", "check", "--select", "dead")
+        assert "inspect" in self.complete(shell, "regaudit", "insp")
+
+    def test_a_real_bash_completes(self, tmp_path):
+        program = """
+        eval "$(regaudit completions bash)"
+        COMP_WORDS=(regaudit explain REG10) COMP_CWORD=2
+        _regaudit_completion regaudit REG10 explain
+        echo "${COMPREPLY[@]}"
+        """
+        result = subprocess.run(
+            ["bash", "-c", program],
+            env=on_path(tmp_path / "bin"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "REG101" in result.stdout.split(), result.stderr
+
+    def test_another_shell_is_a_usage_error(self):
+        assert CliRunner().invoke(main, ["completions", "tcsh"]).exit_code == 2
