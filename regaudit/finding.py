@@ -148,6 +148,8 @@ class Report:
     """Rules that lacked a fact about the training."""
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
+    sha256: str | None = None
+    """Of the file, in hexadecimal; None for a directory, and where it was not asked for."""
 
     @property
     def ok(self) -> bool:

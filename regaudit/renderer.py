@@ -1,8 +1,8 @@
 """What a renderer is: something that turns reports into a string."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
@@ -28,6 +28,8 @@ class View:
     width: int = 80
     """Columns of the terminal."""
     color: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the audit was asked for, in the user's terms: `fail-on` is `error`."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""
@@ -67,6 +69,8 @@ class Renderer(ABC):
 
     name: ClassVar[str]
     """As `--format` calls it."""
+    detailed: ClassVar[bool] = False
+    """Whether it shows what an audit takes only when asked: SHA-256 and histograms."""
 
     @abstractmethod
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:

@@ -24,7 +24,7 @@ def check(format_: str, output: Path | None, fail_on: str | None, **options: Any
     Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
     not be audited; 3 wins over 1, and the findings are printed all the same.
     """
-    reports, config = run_audit(options, (output,), fail_on)
+    reports, config = run_audit(options, (output,), fail_on, formats=(format_,))
     shown = view(options, output, tables=format_ != "terminal")
     emit(render(format_, reports, config, shown), output)
     failed = any(report.worst >= config.fail_on for report in reports)

@@ -26,7 +26,7 @@ def inspect(format_: str, output: Path | None, sort: str, wide: bool, **options:
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """
-    reports, config = run_audit(options, (output,))
+    reports, config = run_audit(options, (output,), formats=(format_,))
     shown = view(options, output, sort=sort, wide=wide)
     emit(render(format_, reports, config, shown), output)
     sys.exit(unreadable(reports))

@@ -131,20 +131,32 @@ def printing(command: _Command) -> _Command:
 
 
 def run_audit(
-    options: dict[str, Any], outputs: Iterable[Path | None], fail_on: str | None = None
+    options: dict[str, Any],
+    outputs: Iterable[Path | None],
+    fail_on: str | None = None,
+    *,
+    formats: Iterable[str] = (),
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
+
+    Args:
+        options: what `auditing` added.
+        outputs: files to be written.
+        fail_on: wins over the settings.
+        formats: of the outputs; some show more than others.
 
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
     from regaudit.errors import UsageError
+    from regaudit.registry import renderer
     from regaudit.run import find_models
 
     try:
         config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
     except UsageError as error:
         raise click.UsageError(str(error)) from error
+    config = replace(config, detailed=any(renderer(name).detailed for name in formats))
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, outputs):
@@ -187,9 +199,11 @@ def view(options: dict[str, Any], output: Path | None, **settings: Any) -> "View
 
 def render(format_: str, reports: list["Report"], config: "Config", view: "View") -> str:
     """Return the reports in one of `FORMATS`, with what was checked."""
+    from regaudit.cli.settings import spelled
     from regaudit.registry import renderer
 
-    return renderer(format_).render(reports, [rule.about for rule in config.rules], view)
+    shown = replace(view, settings=dict(spelled(config)))
+    return renderer(format_).render(reports, [rule.about for rule in config.rules], shown)
 
 
 def _config(options: dict[str, Any], fail_on: str | None) -> "Config":

@@ -33,7 +33,7 @@ def report(html: Path | None, markdown: Path | None, json: Path | None, **option
     if not wanted:
         message = "say what to write: --html FILE, --markdown FILE or --json FILE"
         raise click.UsageError(message)
-    reports, config = run_audit(options, wanted.values())
+    reports, config = run_audit(options, wanted.values(), formats=wanted)
     for format_, file in wanted.items():
         emit(render(format_, reports, config, view(options, file)), file)
     _say(reports, wanted)
