@@ -1,6 +1,8 @@
 """The command line as its users meet it: exit codes, first lines, files written."""
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import regaudit
+from regaudit import auditing
 from regaudit.cli import main
 from regaudit.keras_layers import KERNEL_ROLES
 
@@ -377,3 +380,30 @@ def test_one_architecture_is_enough():
     result = run("inspect", WEIGHTS, "--config", ARCHITECTURE, "--config", ARCHITECTURE)
     assert result.exit_code == 2
     assert "no more" in result.stderr
+
+
+def test_the_page_says_which_file_it_is_about_and_what_was_asked():
+    Path("regaudit.toml").write_text(
+        '[rules.REG101]\nmin_parameters = 5000\n[[ignore]]\ncode = "REG402"\nreason = "pruned"\n'
+    )
+    assert run("report", OVERFIT, "--html", "out.html", "--val-size", "1500").exit_code == 0
+    page = Path("out.html").read_text()
+    assert hashlib.sha256(Path(OVERFIT).read_bytes()).hexdigest() in page
+    assert "Histograms of 3 kernels" in page
+    for name, value in (
+        ("settings file", "regaudit.toml"),
+        ("preset", "default"),
+        ("fail-on", "error"),
+        ("val-size", "1,500"),
+        ("ignore 1", "REG402 in layer * of model *: pruned"),
+        ("rules.REG101.min_parameters", "5,000"),
+    ):
+        assert re.search(rf'<th scope="row">{name}</th><td>[^<]*{re.escape(value)}</td>', page)
+
+
+def test_only_a_page_takes_time_for_histograms(monkeypatch):
+    asked = []
+    monkeypatch.setattr(auditing, "file_digest", lambda *_: asked.append(1))
+    for format_ in ("terminal", "json", "csv", "markdown"):
+        assert run("inspect", GOOD, "--format", format_).exit_code == 0
+    assert not asked
