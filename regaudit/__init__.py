@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
+    from regaudit.applying import Change, apply, undo
     from regaudit.auditing import audit
     from regaudit.config import Config
-    from regaudit.errors import RegauditError, UnreadableModelError, UsageError
+    from regaudit.errors import RefusedEditError, RegauditError, UnreadableModelError, UsageError
     from regaudit.facts import Facts
-    from regaudit.finding import Finding, Item, Report, Severity, Suggestion
+    from regaudit.finding import Edit, Finding, Item, Report, Severity, Suggestion
     from regaudit.run import audit_files
 
 __version__ = VERSION
 
 _HOMES = {
+    "apply": "applying",
     "audit": "auditing",
     "audit_files": "run",
+    "Change": "applying",
     "Config": "config",
+    "Edit": "finding",
     "Facts": "facts",
     "Finding": "finding",
     "Item": "finding",
@@ -32,23 +36,30 @@ _HOMES = {
     "Report": "finding",
     "Severity": "finding",
     "Suggestion": "finding",
+    "RefusedEditError": "errors",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
+    "undo": "applying",
 }
 
 __all__ = [
+    "Change",
     "Config",
+    "Edit",
     "Facts",
     "Finding",
     "Item",
+    "RefusedEditError",
     "RegauditError",
     "Report",
     "Severity",
     "Suggestion",
     "UnreadableModelError",
     "UsageError",
+    "apply",
     "audit",
     "audit_files",
+    "undo",
 ]
 
 

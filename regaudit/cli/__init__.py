@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from regaudit.cli.apply import apply
 from regaudit.cli.check import check
 from regaudit.cli.explain import explain
 from regaudit.cli.inspect import inspect
@@ -32,5 +33,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (inspect, report, check, explain, rules, verify):
+for _command in (inspect, report, check, explain, rules, verify, apply):
     main.add_command(_command)

@@ -1,13 +1,12 @@
 """Printing and writing, and the exit code."""
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
+
+from regaudit.replacing import replacing
 
 if TYPE_CHECKING:
     from regaudit.finding import Report
@@ -26,7 +25,7 @@ def emit(text: str, output: Path | None) -> None:
         click.echo(text, nl=False, color=True)  # whether there is colour was decided before
         return
     try:
-        with _replacing(output) as file:
+        with replacing(output) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
@@ -35,23 +34,3 @@ def emit(text: str, output: Path | None) -> None:
 def unreadable(reports: Sequence["Report"]) -> int:
     """Return the exit code that wins over findings: 3 if anything could not be audited, else 0."""
     return UNREADABLE if not reports or any(report.failure for report in reports) else OK
-
-
-@contextlib.contextmanager
-def _replacing(output: Path) -> Iterator[IO[bytes]]:
-    """Yield a temporary file beside `output` that takes its place once it is complete."""
-    with tempfile.NamedTemporaryFile(
-        dir=output.parent, prefix=f".{output.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
-            temporary.replace(output)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

@@ -1,18 +1,21 @@
 """The `.keras` archive of Keras 3: a zip of `config.json`, `metadata.json`, `model.weights.h5`."""
 
+import json
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from regaudit.archive_member import replace_member
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import INFLATION, JSON_BYTES
+from regaudit.replacing import replacing
 from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
@@ -39,6 +42,7 @@ class KerasArchive(Format):
             with zipfile.ZipFile(file) as archive:
                 members = _members(archive)
                 config = parse_json(_text(archive, members, "config.json"), "config.json")
+                config = self.edited.get("config.json", config)
                 metadata: Serialized = {}
                 if "metadata.json" in members:
                     raw = _text(archive, members, "metadata.json")
@@ -46,10 +50,17 @@ class KerasArchive(Format):
                 with ExitStack() as stack:
                     names = _weights(archive, members)
                     trees = [_tree(archive, members[name], file, stack) for name in names]
-                    yield Artifact.of(describe(config, metadata, merged(trees)))
+                    yield Artifact.of(
+                        describe(config, metadata, merged(trees)), {"config.json": config}
+                    )
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
             raise UnreadableModelError(message) from error
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        content = json.dumps(documents["config.json"]).encode()
+        with replacing(out, like=file) as copy:
+            replace_member(file, "config.json", content, copy)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -1,6 +1,8 @@
 """The unzipped form of a `.keras` archive: a directory with its members as files (Keras 3.4 on)."""
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +13,7 @@ from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
 from regaudit.limits import JSON_BYTES
+from regaudit.replacing import replacing, replacing_folder
 
 WEIGHTS = "model.weights.h5"
 
@@ -25,7 +28,7 @@ class KerasDirectory(Format):
 
     @contextmanager
     def read(self, file: Path) -> Iterator[Artifact]:
-        config = _json(file / "config.json")
+        config = self.edited.get("config.json") or _json(file / "config.json")
         metadata = _json(file / "metadata.json") if (file / "metadata.json").exists() else {}
         weights = file / WEIGHTS
         if not weights.exists():
@@ -34,7 +37,22 @@ class KerasDirectory(Format):
             )
         _refuse_link(weights)
         with opened(weights) as hdf5:
-            yield Artifact.of(describe(config, metadata, read_tree(hdf5, weights)))
+            description = describe(config, metadata, read_tree(hdf5, weights))
+            yield Artifact.of(description, {"config.json": config})
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        text = json.dumps(documents["config.json"]).encode()
+        if out == file:
+            part = self.part(file)
+            with replacing(part, like=part) as config:
+                config.write(text)
+            return
+        with replacing_folder(out) as copy:
+            shutil.copytree(file, copy, symlinks=True, dirs_exist_ok=True)
+            (copy / "config.json").write_bytes(text)
+
+    def part(self, file: Path) -> Path:
+        return file / "config.json"
 
 
 def _json(file: Path) -> Serialized:

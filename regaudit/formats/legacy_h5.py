@@ -4,16 +4,19 @@ Whole models carry their configuration in the root attribute `model_config`; fil
 have none and are measured by the names in them.
 """
 
+import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
+from regaudit.hdf5_writing import write_text
 from regaudit.keras_1 import has_options_of_keras_1
 from regaudit.keras_config import parse_json
 from regaudit.keras_dialect import Dialect
@@ -22,6 +25,7 @@ from regaudit.keras_legacy import LegacyJoin, Stored
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import OBJECTS
 from regaudit.model import Model, Optimizer, Skip
+from regaudit.replacing import replacing
 from regaudit.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
@@ -49,7 +53,19 @@ class LegacyH5(Format):
             if config is None:
                 yield _weights_alone(_Reader(hdf5, tree, ""))
             else:
-                yield _whole(_Reader(hdf5, tree, "model_weights"), config)
+                training = _json(hdf5, "training_config")
+                kept = {"model_config": config}
+                kept |= {"training_config": training} if training else {}
+                kept |= self.edited
+                artifact = _whole(_Reader(hdf5, tree, "model_weights"), kept["model_config"])
+                yield replace(artifact, documents=kept)
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        with replacing(out, like=file) as copy, file.open("rb") as source:
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            for name, document in documents.items():
+                write_text(Path(copy.name), name, json.dumps(document))
 
 
 @dataclass(slots=True)
