@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
+    from regaudit.advising import Proposal, suggest
     from regaudit.applying import Change, apply, undo
     from regaudit.auditing import audit
     from regaudit.config import Config
@@ -36,7 +37,9 @@ _HOMES = {
     "Report": "finding",
     "Severity": "finding",
     "Suggestion": "finding",
+    "Proposal": "advising",
     "RefusedEditError": "errors",
+    "suggest": "advising",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
     "undo": "applying",
@@ -49,6 +52,7 @@ __all__ = [
     "Facts",
     "Finding",
     "Item",
+    "Proposal",
     "RefusedEditError",
     "RegauditError",
     "Report",
@@ -59,6 +63,7 @@ __all__ = [
     "apply",
     "audit",
     "audit_files",
+    "suggest",
     "undo",
 ]
 

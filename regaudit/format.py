@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from regaudit.errors import RefusedEditError
 from regaudit.keras_config import Description
+from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
 from regaudit.tensor import Tensor
 

@@ -13,6 +13,7 @@ from regaudit.cli.explain import explain
 from regaudit.cli.inspect import inspect
 from regaudit.cli.report import report
 from regaudit.cli.rules import rules
+from regaudit.cli.suggest import suggest
 from regaudit.cli.verify import verify
 from regaudit.version import VERSION
 
@@ -33,5 +34,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (inspect, report, check, explain, rules, verify, apply):
+for _command in (inspect, report, check, explain, rules, verify, suggest, apply):
     main.add_command(_command)

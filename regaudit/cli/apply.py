@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
+from regaudit.cli.suggest import advising, proposed
 
 if TYPE_CHECKING:
     from regaudit.applying import Change
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Edits as JSON, from `suggest --format json`.",
 )
+@click.option("--suggested", is_flag=True, help="The edits of `regaudit suggest`.")
+@advising
 @click.option("--recipe", metavar="NAME", help="The L2 of a paper on every bare kernel: vgg, ...")
 @click.option("--to-adamw", is_flag=True, help="Kernel L2 out, weight decay of AdamW in.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
@@ -82,22 +85,29 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
         raise click.UsageError("say where to write: one of -o OUT, --in-place and --dry-run")
     if options["verify"] and options["dry_run"]:
         raise click.UsageError("--verify needs a file that was written, not --dry-run")
-    asked = ("settings", "removals", "files", "recipe", "to_adamw")
+    asked = ("settings", "removals", "files", "suggested", "recipe", "to_adamw")
     if not any(options[name] for name in asked):
         raise click.UsageError(
-            "say what to change: --set, --remove, --from, --recipe or --to-adamw"
+            "say what to change: --set, --remove, --from, --suggested, --recipe or --to-adamw"
         )
 
 
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     from regaudit import applying
     from regaudit.auditing import audit
+    from regaudit.edit_request import Wanted
     from regaudit.errors import UnreadableModelError
 
     report = audit(model)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
+    if options["suggested"]:
+        proposal = proposed(report, options)
+        if not proposal.edits:
+            click.echo(proposal.verdict)
+            return OK
+        wanted = Wanted((*proposal.edits, *wanted.edits), wanted.passed_over)
     change = applying.apply(
         model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
     )
