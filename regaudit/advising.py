@@ -139,8 +139,11 @@ def suggest(
         raise RefusedEditError(report.failure.message if report.failure else "nothing was read")
     if not model.class_name:
         raise RefusedEditError("it holds weights only: which of them are regularized is not known")
-    facts = _without_penalty(report, facts or Facts(), with_penalty=with_penalty)
-    evidence = Evidence(model, report.moments, report.penalties, facts)
+    given = Evidence(model, report.moments, report.penalties, facts or Facts())
+    facts = _without_penalty(
+        report, given.facts, with_penalty=with_penalty, floor=given.chance is not None
+    )
+    evidence = replace(given, facts=facts)
     remarks = tuple(_remarks(evidence))
     places = tuple(_places(evidence))
     if not places:
@@ -152,7 +155,7 @@ def suggest(
     return Proposal(report, facts, aim, tuple(_both_ways(changes)), remarks, verdict)
 
 
-def _without_penalty(report: Report, facts: Facts, *, with_penalty: bool) -> Facts:
+def _without_penalty(report: Report, facts: Facts, *, with_penalty: bool, floor: bool) -> Facts:
     """Take the penalty out of the losses, and refuse numbers that no training gives."""
     losses = {name: getattr(facts, name) for name in ("train_loss", "val_loss")}
     for name, loss in losses.items():
@@ -165,7 +168,7 @@ def _without_penalty(report: Report, facts: Facts, *, with_penalty: bool) -> Fac
                     f"{key} {loss:g} is below the penalty of {report.penalty:.4g} it should contain"
                 )
             losses[name] = loss - report.penalty
-        elif loss < 0:
+        if floor and loss < 0:
             raise UsageError(f"{key} {loss:g} is below zero, which no loss of this kind can be")
     return replace(facts, **losses)
 
@@ -316,13 +319,9 @@ def _change(
     confidence: Literal["high", "medium", "low"],
     why: str,
 ) -> Change:
-    paths = tuple(weight.path for weight in place.weights)
-    present = place.weights[0].regularizer
-    l1, l2 = strengths
-    penalty = place.penalty
-    return Change(
-        place.layer.path, place.key, paths, present, l1, l2, penalty, after, confidence, why
-    )
+    layer, weights = place.layer.path, tuple(weight.path for weight in place.weights)
+    present, before = place.weights[0].regularizer, place.penalty
+    return Change(layer, place.key, weights, present, *strengths, before, after, confidence, why)
 
 
 def _both_ways(changes: Sequence[Change]) -> Iterator[Change]:
@@ -365,8 +364,8 @@ def _adamw(empty: Proposal, evidence: Evidence, places: Sequence[Place]) -> Prop
             f"useful end, 1 / (rate x steps), for as many steps as before ({training.steps:,})"
         ),
         (
-            "the decay reaches biases and normalizations too: exclude_from_weight_decay, after every "
-            "load, for it is not saved"
+            "the decay reaches biases and normalizations too: exclude_from_weight_decay, after "
+            "every load, for it is not saved"
         ),
     ]
     per_epoch = evidence.facts.steps_per_epoch

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def _changed(
     decays = [edit for edit in edits if edit.key == OPTIMIZER]
     for edit in decays:
         new = with_decay(new, edit.value or {})
-    view = recognize(file)
+    view = copy(plugin)
     view.edited = new
     with view.read(file) as artifact:
         after = replace(
