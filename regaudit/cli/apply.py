@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
-from regaudit.cli.suggest import advising, proposed
+from regaudit.cli.suggest import advising, proposed, wrapped
 
 if TYPE_CHECKING:
     from regaudit.applying import Change
@@ -143,7 +143,7 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     lines = []
     for place, old, new in change.lines():
         lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
-    lines += [f"passed over: {plain(note)}" for note in wanted.passed_over]
+    lines += [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:
@@ -151,8 +151,10 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     if change.jump:
         way = "higher" if change.jump > 0 else "lower"
         lines.append(
-            f"The training loss will read {number(abs(change.jump), 6)} {way} from the first step: "
-            "that is the penalty; the predictions are the same."
+            wrapped(
+                f"The training loss will read {number(abs(change.jump), 6)} {way} from the first "
+                "step: that is the penalty; the predictions are the same."
+            )
         )
     if out is None:
         lines.append("Nothing was written.")
@@ -160,8 +162,10 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     compiled = after.model is not None and after.model.loss is not None
     then = "" if compiled else ", compile it: it was saved without an optimizer"
     lines.append(
-        f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file{then}, "
-        "and go on training: a model already in memory does not change."
+        wrapped(
+            f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
+            f"{then}, and go on training: a model already in memory does not change."
+        )
     )
     return lines
 

@@ -1,7 +1,9 @@
 """`regaudit suggest`: which strengths a model should have, and why."""
 
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +134,8 @@ def _table(proposal: "Proposal") -> str:
     from regaudit.wording import MISSING, number, plain, regularizer
 
     report = proposal.report
-    lines = [plain(report.file), proposal.verdict, *(f"- {text}" for text in proposal.remarks)]
+    lines = [plain(report.file), wrapped(proposal.verdict)]
+    lines += [wrapped(f"- {text}") for text in proposal.remarks]
     after = report.penalty + proposal.jump
     rows = [
         [
@@ -150,18 +153,27 @@ def _table(proposal: "Proposal") -> str:
         headers = ["weight", "now", "suggested", "penalty", "then", "share", "confidence"]
         table = tabulate(rows, headers, disable_numparse=True)
         lines += ["", *(line.rstrip() for line in table.splitlines()), ""]
-        lines += [f"why: {reason}" for reason in dict.fromkeys(c.reason for c in proposal.changes)]
+        reasons = dict.fromkeys(change.reason for change in proposal.changes)
+        lines += [wrapped(f"why: {reason}") for reason in reasons]
         way = "higher" if proposal.jump > 0 else "lower"
         lines.append(
-            f"penalty {number(report.penalty, 6)} -> {number(after, 6)}: the training loss will "
-            f"read {number(abs(proposal.jump))} {way} from the first step"
+            wrapped(
+                f"penalty {number(report.penalty, 6)} -> {number(after, 6)}: the training loss "
+                f"will read {number(abs(proposal.jump))} {way} from the first step"
+            )
         )
     if proposal.edits:
-        lines.append(
-            f"Write it into a copy: regaudit apply {plain(report.file)} -o OUT --suggested, with "
-            "the same options"
-        )
+        lines += ["", "Write it into a copy, with the same options:"]
+        lines.append(f"  regaudit apply {plain(report.file)} -o OUT --suggested")
     return "\n".join(lines) + "\n"
+
+
+def wrapped(text: str) -> str:
+    """Break a line at the width of the terminal; 80 columns where there is none."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    return textwrap.fill(
+        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _spelled(l1: float, l2: float) -> str:
