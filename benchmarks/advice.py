@@ -46,7 +46,7 @@ def main() -> None:
     jobs = [
         (number, seed)
         for seed in range(chosen.seeds)
-        for number, task in enumerate(TASKS)
+        for number, task in sorted(enumerate(TASKS), key=lambda pair: not pair[1].held_out)
         if chosen.tasks in task.name
     ]
     runs = []

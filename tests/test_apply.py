@@ -570,7 +570,7 @@ def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, fil
     if change.after.penalty_complete:
         losses = float(sum(after.losses))
         assert losses == pytest.approx(change.after.penalty, rel=1e-6)
-    result = compared(before, after)
+    result = compared(after, before)
     assert result == "equal" or result.startswith("not compared")
 
 
