@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING, Any
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
+    from regaudit.advising import Proposal, suggest
+    from regaudit.applying import Change, apply, undo
     from regaudit.auditing import audit
     from regaudit.changes import Changes, diff
     from regaudit.config import Config
-    from regaudit.errors import RegauditError, UnreadableModelError, UsageError
+    from regaudit.errors import RefusedEditError, RegauditError, UnreadableModelError, UsageError
     from regaudit.facts import Facts
-    from regaudit.finding import Finding, Item, Report, Severity, Suggestion
+    from regaudit.finding import Edit, Finding, Item, Report, Severity, Suggestion
     from regaudit.keras_callback import audit_callback
     from regaudit.run import audit_files
 
 __version__ = VERSION
 
 _HOMES = {
+    "apply": "applying",
     "audit": "auditing",
     "audit_callback": "keras_callback",
     "audit_files": "run",
+    "Change": "applying",
     "Changes": "changes",
     "Config": "config",
+    "Edit": "finding",
     "Facts": "facts",
     "Finding": "finding",
     "Item": "finding",
@@ -36,27 +41,38 @@ _HOMES = {
     "Report": "finding",
     "Severity": "finding",
     "Suggestion": "finding",
+    "Proposal": "advising",
+    "RefusedEditError": "errors",
+    "suggest": "advising",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
     "diff": "changes",
+    "undo": "applying",
 }
 
 __all__ = [
+    "Change",
     "Changes",
     "Config",
+    "Edit",
     "Facts",
     "Finding",
     "Item",
+    "Proposal",
+    "RefusedEditError",
     "RegauditError",
     "Report",
     "Severity",
     "Suggestion",
     "UnreadableModelError",
     "UsageError",
+    "apply",
     "audit",
     "audit_callback",
     "audit_files",
     "diff",
+    "suggest",
+    "undo",
 ]
 
 

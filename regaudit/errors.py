@@ -2,6 +2,7 @@
 
 RegauditError
 ├─ UsageError               unknown rule, unknown setting, bad value      exit 2
+├─ RefusedEditError         `apply` cannot do that to this file           exit 3, nothing is changed
 └─ UnreadableModelError     the file is missing, damaged or not a model   exit 3, the run goes on
    ├─ UnknownFormatError    no format recognizes the content
    └─ UnsafeFileError       reading on would follow a link or exhaust the machine
@@ -26,3 +27,7 @@ class UnknownFormatError(UnreadableModelError):
 
 class UnsafeFileError(UnreadableModelError):
     """Reading on would leave the file or allocate far more than it holds."""
+
+
+class RefusedEditError(RegauditError):
+    """The edit cannot be written into this file, or would do nothing there."""

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
+from regaudit.errors import RefusedEditError
 from regaudit.keras_config import Description
 from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
@@ -22,11 +24,15 @@ class Artifact:
     """By `Weight.stored_path`."""
     skipped: tuple[Skip, ...]
     """What could not be examined, and why."""
+    documents: Mapping[str, Serialized] = field(default_factory=dict)
+    """The JSON that the file keeps and `write` can replace, parsed, the model's first."""
 
     @classmethod
-    def of(cls, description: Description) -> "Artifact":
+    def of(
+        cls, description: Description, documents: Mapping[str, Serialized] | None = None
+    ) -> "Artifact":
         """Make the artifact of a described model."""
-        return cls(description.model, description.tensors, description.skipped)
+        return cls(description.model, description.tensors, description.skipped, documents or {})
 
 
 class Format(ABC):
@@ -34,6 +40,10 @@ class Format(ABC):
 
     name: ClassVar[str]
     """As reports call it: `keras`, `h5`, ..."""
+    why_not: ClassVar[str] = ""
+    """Why models of this format cannot be edited; empty where `write` does it."""
+    edited: Mapping[str, Serialized] = MappingProxyType({})
+    """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
 
     @abstractmethod
     def sniff(self, file: Path) -> bool:
@@ -53,3 +63,26 @@ class Format(ABC):
             UnreadableModelError: the file is damaged.
             UnsafeFileError: reading on would leave the file or exhaust the machine.
         """
+
+    def write(  # the formats that can, do
+        self,
+        file: Path,  # noqa: ARG002
+        documents: Mapping[str, Serialized],  # noqa: ARG002
+        out: Path,  # noqa: ARG002
+    ) -> None:
+        """Write a copy of a model that differs in its JSON alone.
+
+        Args:
+            file: the file, or the directory that is the model.
+            documents: those to replace, by name.
+            out: the file to make, or the directory, which does not exist.
+
+        Raises:
+            RefusedEditError: this format does not keep the configuration, or not so that an edit
+                of it would have an effect.
+        """
+        raise RefusedEditError(self.why_not)
+
+    def part(self, file: Path) -> Path:
+        """Return the file that an edit in place replaces: of a directory, the one with the JSON."""
+        return file

@@ -17,6 +17,7 @@ from regaudit.activity import DataError, measure_activity
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.loaded import layers_of, matched, regularizer_of, variables_of
 from regaudit.model import Model, Skip, Status
+from regaudit.predictions import compared
 from regaudit.wording import plain
 from regaudit.wording import regularizer as spelled
 
@@ -160,6 +161,9 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
     if request["data"]:
         loss = keras.losses.get(request["loss"]) if isinstance(request["loss"], str) else None
         reply["data"] = measure_activity(model, request["data"], request["batch_size"], loss)
+    if request["against"]:
+        other = keras.models.load_model(request["against"], compile=False, safe_mode=True)
+        reply["predictions"] = compared(model, other)
     return reply
 
 

@@ -35,15 +35,23 @@ class Verification:
     remarks: tuple[str, ...]
     data: Mapping[str, Any] | None = None
     """What the layers put out on data, as `measure_activity` returns it."""
+    predictions: str = ""
+    """How they compare with those of another file: `equal`, or in what they differ, or why not."""
 
 
-def verify(report: Report, data: Path | None = None, batch_size: int = 32) -> Verification:
+def verify(
+    report: Report,
+    data: Path | None = None,
+    batch_size: int = 32,
+    against: Path | None = None,
+) -> Verification:
     """Load the file of a report with real Keras, in safe mode, and compare.
 
     Args:
         report: of a file on this machine.
         data: NPZ file to run the model on.
         batch_size: samples run at once.
+        against: another file whose model should predict the same.
 
     Raises:
         UnreadableModelError: there is no Keras here, or it cannot load the file.
@@ -59,6 +67,7 @@ def verify(report: Report, data: Path | None = None, batch_size: int = 32) -> Ve
         "data": str(data.absolute()) if data else None,
         "batch_size": batch_size,
         "loss": report.model.loss,
+        "against": str(against.absolute()) if against else None,
     }
     reply = _ask(request)
     if "usage" in reply:
@@ -77,6 +86,7 @@ def verify(report: Report, data: Path | None = None, batch_size: int = 32) -> Ve
         differences=tuple(found),
         remarks=tuple(remarks),
         data=reply.get("data"),
+        predictions=reply.get("predictions", ""),
     )
 
 

@@ -18,6 +18,8 @@ COMMANDS = (
     "explain",
     "rules",
     "verify",
+    "suggest",
+    "apply",
     "baseline",
     "config",
     "schema",

@@ -1,12 +1,9 @@
 """Printing and writing, and the exit code."""
 
-import contextlib
-import errno
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,10 +23,12 @@ def emit(text: str, output: Path | None) -> None:
     if output is None:
         _print(text)
         return
+    from regaudit.replacing import replacing
+
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
-        # A pipe or a device has nothing to replace; of a link, what it leads to is replaced.
-        with output.open("wb") if special else _replacing(output.resolve()) as file:
+        # A pipe or a device has nothing to replace.
+        with output.open("wb") if special else replacing(output) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
@@ -74,26 +73,3 @@ def _print(text: str) -> None:
 def unreadable(reports: Sequence["Report"]) -> int:
     """Return the exit code that wins over findings: 3 if anything could not be audited, else 0."""
     return UNREADABLE if not reports or any(report.failure for report in reports) else OK
-
-
-@contextlib.contextmanager
-def _replacing(output: Path) -> Iterator[IO[bytes]]:
-    """Yield a temporary file beside `output` that takes its place once it is complete."""
-    output = output.resolve()  # what a link leads to is replaced, not the link
-    if output.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with tempfile.NamedTemporaryFile(
-        dir=output.parent, prefix=f".{output.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
-            temporary.replace(output)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

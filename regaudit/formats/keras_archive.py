@@ -1,5 +1,6 @@
 """The `.keras` archive of Keras 3: a zip of `config.json`, `metadata.json`, `model.weights.h5`."""
 
+import json
 import lzma
 import re
 import stat
@@ -8,17 +9,19 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from regaudit.archive_member import replace_member
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import allowed, hold
+from regaudit.replacing import replacing
 from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
@@ -55,7 +58,7 @@ class KerasArchive(Format):
             try:
                 archive = stack.enter_context(zipfile.ZipFile(file))
                 members = _members(archive)
-                config = _json(archive, members, "config.json")
+                config = self.edited.get("config.json") or _json(archive, members, "config.json")
                 metadata: Serialized = {}
                 if "metadata.json" in members:
                     metadata = _json(archive, members, "metadata.json")
@@ -64,7 +67,12 @@ class KerasArchive(Format):
             except _DAMAGED as error:
                 message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
                 raise UnreadableModelError(message) from error
-            yield Artifact.of(describe(config, metadata, merged(trees)))
+            yield Artifact.of(describe(config, metadata, merged(trees)), {"config.json": config})
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        content = json.dumps(documents["config.json"]).encode()
+        with replacing(out, like=file) as copy:
+            replace_member(file, "config.json", content, copy)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -1,7 +1,9 @@
 """The unzipped form of a `.keras` archive: a directory with its members as files (Keras 3.4 on)."""
 
+import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +14,7 @@ from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
+from regaudit.replacing import replacing, replacing_folder
 
 WEIGHTS = "model.weights.h5"
 
@@ -26,13 +29,28 @@ class KerasDirectory(Format):
 
     @contextmanager
     def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
-        config = _json(beside(file, "config.json"))
+        config = self.edited.get("config.json") or _json(beside(file, "config.json"))
         metadata: Serialized = {}
         if os.path.lexists(file / "metadata.json"):
             metadata = _json(beside(file, "metadata.json"))
         weights = beside(file, WEIGHTS)
         with opened(weights) as hdf5:
-            yield Artifact.of(describe(config, metadata, read_tree(hdf5, weights)))
+            description = describe(config, metadata, read_tree(hdf5, weights))
+            yield Artifact.of(description, {"config.json": config})
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        text = json.dumps(documents["config.json"]).encode()
+        if out == file:
+            part = self.part(file)
+            with replacing(part, like=part) as config:
+                config.write(text)
+            return
+        with replacing_folder(out) as copy:
+            shutil.copytree(file, copy, symlinks=True, dirs_exist_ok=True)
+            (copy / "config.json").write_bytes(text)
+
+    def part(self, file: Path) -> Path:
+        return file / "config.json"
 
 
 def _json(file: Path) -> Serialized:

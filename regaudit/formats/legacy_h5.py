@@ -4,16 +4,19 @@ Whole models carry their configuration in the root attribute `model_config`; fil
 have none and are measured by the names in them.
 """
 
+import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
+from regaudit.hdf5_writing import write_text
 from regaudit.keras_1 import has_options_of_keras_1
 from regaudit.keras_config import NO_CONFIGURATION, freezes_all, make_model, parse_json
 from regaudit.keras_dialect import Dialect
@@ -21,6 +24,7 @@ from regaudit.keras_graph import Serialized
 from regaudit.keras_legacy import LegacyJoin, Stored
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
+from regaudit.replacing import replacing
 from regaudit.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
@@ -44,12 +48,23 @@ class LegacyH5(Format):
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             config = _json(hdf5, "model_config")
-            if config is not None:
-                yield _whole(_Reader(hdf5, tree, "model_weights"), config)
-            elif architecture is not None:
-                yield _whole(_Reader(hdf5, tree, ""), architecture)
+            if config is None:
+                alone = _Reader(hdf5, tree, "")
+                yield _whole(alone, architecture) if architecture else _weights_alone(alone)
             else:
-                yield _weights_alone(_Reader(hdf5, tree, ""))
+                training = _json(hdf5, "training_config")
+                kept = {"model_config": config}
+                kept |= {"training_config": training} if training else {}
+                kept |= self.edited
+                artifact = _whole(_Reader(hdf5, tree, "model_weights"), kept["model_config"])
+                yield replace(artifact, documents=kept)
+
+    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+        with replacing(out, like=file) as copy, file.open("rb") as source:
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            for name, document in documents.items():
+                write_text(Path(copy.name), name, json.dumps(document))
 
 
 @dataclass(slots=True)

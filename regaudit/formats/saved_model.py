@@ -36,6 +36,10 @@ class SavedModel(Format):
     """Layers are tied to variables by the names of the object graph, as Keras does it."""
 
     name: ClassVar[str] = "saved_model"
+    why_not: ClassVar[str] = (
+        "a SavedModel runs the graph in it, not the configuration: an edit would do "
+        "nothing; save the model as .keras"
+    )
 
     def sniff(self, file: Path) -> bool:
         return (file.is_dir() or file.name == GRAPH) and (_folder(file) / GRAPH).is_file()

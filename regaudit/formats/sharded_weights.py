@@ -18,6 +18,7 @@ class ShardedWeights(Format):
     """Every shard lies beside the list; one layer's weights may be in two of them."""
 
     name: ClassVar[str] = "sharded-weights"
+    why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
     def sniff(self, file: Path) -> bool:
         if not file.is_file():

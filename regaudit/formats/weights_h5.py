@@ -24,6 +24,7 @@ class WeightsH5(Format):
     """Every weight is measured; which regularizers the model has, only its configuration tells."""
 
     name: ClassVar[str] = "weights-h5"
+    why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
     def sniff(self, file: Path) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None

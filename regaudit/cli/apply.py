@@ -1,0 +1,198 @@
+"""`regaudit apply`: regularizers written into the file, weights untouched."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE
+from regaudit.cli.suggest import advising, proposed, wrapped
+
+if TYPE_CHECKING:
+    from regaudit.applying import Change
+    from regaudit.edit_request import Wanted
+    from regaudit.model import Model
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="OUT", help="File to make."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="GLOB:SLOT=REGULARIZER",
+    help="Such as 'conv*:kernel=l2(1e-4)'; l1, l2, l1_l2 or orthogonal on a kernel, bias, "
+    "recurrent, embeddings, depthwise, pointwise, gamma, beta, alpha or activity slot.",
+)
+@click.option(
+    "--remove", "removals", multiple=True, metavar="GLOB[:SLOT]", help="Take regularizers out."
+)
+@click.option(
+    "--from",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Edits as JSON, from `suggest --format json`.",
+)
+@click.option("--suggested", is_flag=True, help="The edits of `regaudit suggest`.")
+@advising
+@click.option("--recipe", metavar="NAME", help="The L2 of a paper on every bare kernel: VGG16, ...")
+@click.option("--to-adamw", is_flag=True, help="Kernel L2 out, weight decay of AdamW in.")
+@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--in-place", is_flag=True, help="Edit MODEL itself; a backup stays beside it.")
+@click.option("--undo", is_flag=True, help="Put the backup of --in-place back.")
+@click.option("--force", is_flag=True, help="Edit frozen weights too; replace OUT if it is there.")
+@click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
+def apply(model: Path, out: Path | None, **options: Any) -> None:
+    """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
+
+    For .keras archives and directories, and whole models in HDF5. Exits with 2 for a request that
+    makes no sense, with 3 for one that this file cannot take; then nothing is changed.
+    """
+    from regaudit.errors import RegauditError, UsageError
+    from regaudit.wording import plain
+
+    try:
+        if options["undo"]:
+            _undo(model, options["force"])
+            return
+        _check(out, options)
+        code = _apply(model, out, options)
+    except UsageError as error:
+        raise click.UsageError(plain(str(error))) from error
+    except RegauditError as error:
+        click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
+        sys.exit(UNREADABLE)
+    sys.exit(code)
+
+
+def _undo(model: Path, force: bool) -> None:
+    from regaudit.applying import undo
+
+    click.echo(f"{undo(model, force=force)} is as it was before")
+
+
+def _check(out: Path | None, options: dict[str, Any]) -> None:
+    """Refuse options that contradict each other."""
+    ways = [out is not None, options["in_place"], options["dry_run"]]
+    if sum(ways) != 1:
+        raise click.UsageError("say where to write: one of -o OUT, --in-place and --dry-run")
+    if options["verify"] and options["dry_run"]:
+        raise click.UsageError("--verify needs a file that was written, not --dry-run")
+    asked = ("settings", "removals", "files", "suggested", "recipe", "to_adamw")
+    if not any(options[name] for name in asked):
+        raise click.UsageError(
+            "say what to change: --set, --remove, --from, --suggested, --recipe or --to-adamw"
+        )
+
+
+def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
+    from regaudit import applying
+    from regaudit.auditing import audit
+    from regaudit.edit_request import Wanted
+    from regaudit.errors import UnreadableModelError
+
+    report = audit(model)
+    if report.failure or report.model is None:
+        raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    wanted = _wanted(report.model, options)
+    if options["suggested"]:
+        proposal = proposed(report, options)
+        if not proposal.edits:
+            click.echo(proposal.verdict)
+            return OK
+        wanted = Wanted((*proposal.edits, *wanted.edits), wanted.passed_over)
+    change = applying.apply(
+        model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
+    )
+    click.echo("\n".join(_told(change, wanted, None if options["dry_run"] else out or model)))
+    return _verified(change, model, options) if options["verify"] else OK
+
+
+def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
+    """Return the edits that the command line asks for."""
+    from regaudit.edit_request import Wanted, read_edits, removals, settings
+    from regaudit.optimizer_edit import to_adamw
+    from regaudit.recipe_edit import recipe_edits
+
+    parts = [removals(model, text) for text in options["removals"]]
+    parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
+    parts += [Wanted(read_edits(file)) for file in options["files"]]
+    if options["recipe"]:
+        parts.append(Wanted(recipe_edits(model, options["recipe"])))
+    if options["to_adamw"]:
+        parts.append(Wanted(to_adamw(model)))
+    by_place = {(edit.layer, edit.key): edit for part in parts for edit in part.edits}
+    return Wanted(
+        tuple(by_place.values()), tuple(note for part in parts for note in part.passed_over)
+    )
+
+
+def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
+    """Say what changes in the configuration and in the loss, and what to do next."""
+    import json
+
+    from regaudit.wording import count, number, plain
+
+    lines = []
+    for place, old, new in change.lines():
+        lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
+    lines += [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    before, after = change.before, change.after
+    lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
+    if not after.penalty_complete:
+        lines[-1] += ", and what custom code adds, which the file does not tell"
+    if change.jump:
+        way = "higher" if change.jump > 0 else "lower"
+        lines.append(
+            wrapped(
+                f"The training loss will read {number(abs(change.jump), 6)} {way} from the first "
+                "step: that is the penalty; the predictions are the same."
+            )
+        )
+    if out is None:
+        lines.append("Nothing was written.")
+        return lines
+    compiled = after.model is not None and after.model.loss is not None
+    then = "" if compiled else ", compile it: it was saved without an optimizer"
+    lines.append(
+        wrapped(
+            f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
+            f"{then}, and go on training: a model already in memory does not change."
+        )
+    )
+    return lines
+
+
+def _json(json: Any, value: Any) -> str:
+    from regaudit.wording import plain
+
+    return plain(json.dumps(value, default=dict))
+
+
+def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
+    """Hold the new file against the old one and against what was announced, in real Keras."""
+    from regaudit.applying import backup_of
+    from regaudit.verifying import verify
+    from regaudit.wording import number, plain
+
+    with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
+        against = model
+        if options["in_place"] and model.is_file():  # Keras goes by the suffix
+            against = Path(folder, model.name)
+            against.symlink_to(backup_of(model).absolute())
+        result = verify(change.after, against=against)
+    same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
+    losses = number(result.losses, 10)
+    click.echo(
+        f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}"
+    )
+    for path, what, ours, keras in result.differences:
+        click.echo(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
+    return OK if same and not result.differences else FINDINGS

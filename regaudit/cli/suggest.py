@@ -1,0 +1,224 @@
+"""`regaudit suggest`: which strengths a model should have, and why."""
+
+import json
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regaudit.cli.options import FACTS
+from regaudit.cli.output import OK, UNREADABLE, emit
+
+if TYPE_CHECKING:
+    from regaudit.advising import Proposal
+    from regaudit.finding import Report
+
+
+def advising(command: Any) -> Any:
+    """Add the options that say what is known of the training."""
+    for option in (
+        click.option(
+            "--aim",
+            type=click.Choice(["l2", "l1", "adamw"]),
+            default="l2",
+            show_default=True,
+            help="Kind of regularization.",
+        ),
+        click.option(
+            "--with-penalty",
+            is_flag=True,
+            help="The losses contain the penalty, as model.evaluate prints them: subtract it.",
+        ),
+        click.option(
+            "--val-data",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="NPZ file with x and y of the validation set.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="NPZ file with x and y of the training set: Keras measures the loss on it.",
+        ),
+        *(
+            click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
+            for name, real, text in FACTS
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@advising
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["terminal", "code", "json"]),
+    default="terminal",
+    show_default=True,
+    help="A table, Keras code to paste, or edits for `apply --from`.",
+)
+@click.option(
+    "-o", "--output-file", "output", type=click.Path(path_type=Path), metavar="FILE", help="File."
+)
+def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> None:
+    """Suggest strengths for the regularizers of MODEL.
+
+    Give --train-loss and --val-loss: the gap between them tells how strong. Both are losses
+    without the penalty: what model.evaluate prints less the penalty that `inspect` shows, or the
+    printed ones and --with-penalty. Without them only the start of a sweep can be named.
+
+    Exits with 0, also when nothing is to be changed.
+    """
+    from regaudit.auditing import audit
+    from regaudit.errors import RegauditError, UsageError
+    from regaudit.wording import plain
+
+    try:
+        proposal = proposed(audit(model), options)
+    except UsageError as error:
+        raise click.UsageError(plain(str(error))) from error
+    except RegauditError as error:
+        click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
+        sys.exit(UNREADABLE)
+    shown = {"terminal": _table, "code": _code, "json": _json}[format_](proposal)
+    emit(shown, output)
+    sys.exit(OK)
+
+
+def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
+    """Return what the facts on the command line lead to.
+
+    Raises:
+        UsageError: numbers that cannot be.
+        UnreadableModelError: Keras cannot load the model, to measure its losses.
+    """
+    from regaudit.advising import suggest as advise
+    from regaudit.facts import Facts
+
+    given = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
+    measured = {
+        name: _loss(report, options[key], given[name])
+        for name, key in (("train_loss", "data"), ("val_loss", "val_data"))
+        if options[key] is not None
+    }
+    with_penalty = options["with_penalty"] and not measured
+    return advise(
+        report, Facts.checked(**{**given, **measured}), options["aim"], with_penalty=with_penalty
+    )
+
+
+def _loss(report: "Report", data: Path, given: float | None) -> float:
+    """Measure a loss with real Keras, without the penalty."""
+    from regaudit.errors import UsageError
+    from regaudit.verifying import verify
+
+    if given is not None:
+        raise UsageError(f"{data} and a loss in numbers are two answers to one question")
+    found = verify(report, data).data
+    loss = found["loss"] if found else None
+    if loss is None:
+        raise UsageError(f"{data} gives no loss: it holds no y, or the model no plain loss")
+    return float(loss)
+
+
+def _table(proposal: "Proposal") -> str:
+    from tabulate import tabulate
+
+    from regaudit.wording import MISSING, number, plain, regularizer
+
+    report = proposal.report
+    lines = [plain(report.file), wrapped(proposal.verdict)]
+    lines += [wrapped(f"- {text}") for text in proposal.remarks]
+    after = report.penalty + proposal.jump
+    rows = [
+        [
+            plain("/".join(filter(None, (change.layer, change.key.removesuffix("_regularizer"))))),
+            regularizer(change.present) if change.present else MISSING,
+            _spelled(change.l1, change.l2),
+            number(change.before),
+            number(change.after),
+            f"{change.after / after:.0%}" if after else MISSING,
+            change.confidence,
+        ]
+        for change in proposal.changes
+    ]
+    if rows:
+        headers = ["weight", "now", "suggested", "penalty", "then", "share", "confidence"]
+        table = tabulate(rows, headers, disable_numparse=True)
+        lines += ["", *(line.rstrip() for line in table.splitlines()), ""]
+        reasons = dict.fromkeys(change.reason for change in proposal.changes)
+        lines += [wrapped(f"why: {reason}") for reason in reasons]
+        way = "higher" if proposal.jump > 0 else "lower"
+        lines.append(
+            wrapped(
+                f"penalty {number(report.penalty, 6)} -> {number(after, 6)}: the training loss "
+                f"will read {number(abs(proposal.jump))} {way} from the first step"
+            )
+        )
+    if proposal.edits:
+        lines += ["", "Write it into a copy, with the same options:"]
+        lines.append(f"  regaudit apply {plain(report.file)} -o OUT --suggested")
+    return "\n".join(lines) + "\n"
+
+
+def wrapped(text: str) -> str:
+    """Break a line at the width of the terminal; 80 columns where there is none."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    return textwrap.fill(
+        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _spelled(l1: float, l2: float) -> str:
+    parts = [f"{name}({value:g})" for name, value in (("l1", l1), ("l2", l2)) if value]
+    return f"l1_l2({l1:g}, {l2:g})" if len(parts) == 2 else next(iter(parts), "none")
+
+
+def _code(proposal: "Proposal") -> str:
+    from regaudit.wording import plain
+
+    layers = {layer.path: layer for layer in _layers(proposal)}
+    lines = [f"# {proposal.verdict}", *(f"# {text}" for text in proposal.remarks)]
+    for change in proposal.changes:
+        name = layers[change.layer].class_name
+        lines.append(f"{plain(name)}(..., {change.code})  # {plain(change.layer)}")
+    return "\n".join(lines) + "\n"
+
+
+def _layers(proposal: "Proposal") -> Any:
+    return proposal.report.model.layers if proposal.report.model else ()
+
+
+def _json(proposal: "Proposal") -> str:
+    changes = [
+        {
+            "layer": change.layer,
+            "key": change.key,
+            "weights": list(change.weights),
+            "l1": change.l1,
+            "l2": change.l2,
+            "code": change.code,
+            "penalty_before": change.before,
+            "penalty_after": change.after,
+            "confidence": change.confidence,
+            "reason": change.reason,
+        }
+        for change in proposal.changes
+    ]
+    edits = [{"layer": edit.layer, "key": edit.key, "value": edit.value} for edit in proposal.edits]
+    content = {
+        "file": proposal.report.file,
+        "verdict": proposal.verdict,
+        "remarks": list(proposal.remarks),
+        "penalty_jump": proposal.jump,
+        "changes": changes,
+        "edits": edits,
+    }
+    return json.dumps(content, indent=2, default=dict) + "\n"

@@ -1,0 +1,178 @@
+"""Which edits can have an effect on which model, and why the others cannot."""
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from regaudit.config import did_you_mean
+from regaudit.errors import RefusedEditError, UsageError
+from regaudit.finding import Edit
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_edit import understood
+from regaudit.keras_layers import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
+from regaudit.model import Layer, Model, Weight
+
+ACTIVITY = "activity_regularizer"
+_SUFFIX = "_regularizer"
+
+
+def matching(model: Model, glob: str) -> list[Layer]:
+    """Return the layers whose path is, or matches, a glob.
+
+    Raises:
+        UsageError: there are none.
+    """
+    exact = [layer for layer in model.layers if layer.path == glob]
+    found = exact or [layer for layer in model.layers if fnmatchcase(layer.path, glob)]
+    if found:
+        return found
+    for layer, weight in model.weights():
+        if fnmatchcase(weight.path.rpartition("/")[0], glob):
+            message = f"{glob} lies inside {layer.path}, whose keys govern all of it: name that"
+            raise UsageError(message)
+    paths = [layer.path for layer in model.layers]
+    raise UsageError(f"no layer matches {glob!r}{did_you_mean(glob, paths)}")
+
+
+def keys_of(layer: Layer, dialect: Dialect) -> dict[str, str]:
+    """Return the keys that regularize something in a layer, by the names of their slots.
+
+    A slot bears the name of its key, `recurrent`, and also that of its weight, `recurrent_kernel`.
+    """
+    slots = {}
+    for weight in layer.weights:
+        if weight.regularizer_key and _owns(layer, weight.regularizer_key, dialect):
+            slots[weight.role] = weight.regularizer_key
+            slots[weight.regularizer_key.removesuffix(_SUFFIX)] = weight.regularizer_key
+    if not layer.known:
+        keys = (key for key in layer.config if key.endswith(_SUFFIX))
+        slots.update({key.removesuffix(_SUFFIX): key for key in keys})
+    if not _why_no_activity(layer, dialect):
+        slots["activity"] = ACTIVITY
+    return slots
+
+
+def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
+    """Say why an edit cannot work, in one sentence; empty if it can.
+
+    Args:
+        model: as the file describes it.
+        edit: see there.
+        force: whether frozen weights may be edited: it acts once they are thawed.
+
+    Raises:
+        UsageError: there is no such layer, or its value is no regularizer of Keras.
+    """
+    dialect = Dialect.of(model.keras_version)
+    layer = next((layer for layer in model.layers if layer.path == edit.layer), None)
+    if layer is None:
+        near = did_you_mean(edit.layer, [layer.path for layer in model.layers])
+        raise UsageError(f"no layer is called {edit.layer!r}{near}")
+    if edit.value is None:
+        empty = layer.config.get(edit.key) is None
+        return f"{edit.layer} has no {edit.key} to remove" if empty else ""
+    regularizer = understood(edit.value)
+    if not layer.known:
+        known = edit.key.endswith(_SUFFIX) and edit.key in layer.config
+        return (
+            "" if known else f"{edit.layer} is a custom layer whose configuration has no {edit.key}"
+        )
+    if edit.key == ACTIVITY:
+        return _why_no_activity(layer, dialect)
+    weights = [weight for weight in layer.weights if weight.regularizer_key == edit.key]
+    if not weights or not _owns(layer, edit.key, dialect):
+        return _why_no_slot(layer, edit.key, dialect)
+    for weight in weights:
+        fault = _fault(layer, weight, force=force)
+        if regularizer.class_name == "OrthogonalRegularizer" and not fault:
+            fault = _why_not_orthogonal(weight, regularizer.config["mode"])
+        if fault:
+            return f"{weight.path} {fault}"
+    return ""
+
+
+def shared(model: Model, edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """Add the same edit to the layers that share a weight with an edited one.
+
+    Raises:
+        RefusedEditError: two edits of one place disagree.
+    """
+    dialect = Dialect.of(model.keras_version)
+    found: dict[tuple[str, str], Edit] = {}
+    for edit in edits:
+        for one in (edit, *_siblings(model, edit, dialect)):
+            first = found.setdefault((one.layer, one.key), one)
+            if first.value != one.value:
+                raise RefusedEditError(f"two edits of {one.layer} give it different {one.key}s")
+    return tuple(found.values())
+
+
+def _siblings(model: Model, edit: Edit, dialect: Dialect) -> Iterator[Edit]:
+    pairs = [(layer, weight) for layer, weight in model.weights() if weight.regularizer_key]
+    own = {
+        weight.shared_with or weight.path
+        for layer, weight in pairs
+        if layer.path == edit.layer and weight.regularizer_key == edit.key
+    }
+    for layer, weight in pairs:
+        key = weight.regularizer_key
+        if (weight.shared_with or weight.path) in own and key and _owns(layer, key, dialect):
+            yield Edit(layer.path, key, edit.value)
+
+
+def _owns(layer: Layer, key: str, dialect: Dialect) -> bool:
+    """Whether a key belongs into the configuration of this very layer, not of one inside."""
+    return any(slot.regularizer_key == key for slot in _slots(layer, dialect))
+
+
+def _slots(layer: Layer, dialect: Dialect) -> tuple[Slot, ...]:
+    return all_slots(layer.class_name, keras_2=dialect.keras_2) or ()
+
+
+def _fault(layer: Layer, weight: Weight, *, force: bool) -> str:
+    """Say why a regularizer on a weight would not act; empty if it would."""
+    if not weight.dtype.startswith(("float", "bfloat")):
+        return f"is quantized ({weight.dtype}): Keras drops its regularizer"
+    if layer.config.get("quantization_config") and weight.role != "bias" and not weight.trainable:
+        return "is quantized: Keras drops its regularizer"
+    if layer.config.get("lora_rank") and not weight.trainable:
+        return "is frozen by LoRA: after loading its penalty is not paid"
+    if not weight.trainable and not force:
+        return "is frozen: a regularizer would do nothing until it is thawed; --force sets it"
+    return ""
+
+
+def _why_not_orthogonal(weight: Weight, mode: str) -> str:
+    if len(weight.shape) != 2:
+        return "is not a matrix: Keras computes orthogonality of matrices only"
+    count = weight.shape[0 if mode == "rows" else 1]
+    return "" if count > 1 else f"has one of its {mode} only: the penalty would be NaN"
+
+
+def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
+    slot = next((s for s in _slots(layer, dialect) if s.regularizer_key == key), None)
+    if slot is not None and not slot.when(layer.config):
+        return f"{layer.path} has no {slot.role}: its options switch it off"
+    if slot is not None:
+        return f"the file holds no {slot.role} of {layer.path}: the layer was not built"
+    if layer.class_name in WRAPPED_OF_KERAS_2:
+        return f"{layer.path} only wraps another layer: edit that one, {layer.path}/*"
+    if layer.class_name in MODELS:
+        return f"{layer.path} is a model: edit the layers in it, {layer.path}/*"
+    names = dict.fromkeys(k.removesuffix(_SUFFIX) for k in keys_of(layer, dialect).values())
+    having = f"it has {', '.join(names)}" if names else "it has none"
+    return f"{layer.path}, a {layer.class_name}, has no slot {key.removesuffix(_SUFFIX)}: {having}"
+
+
+def _why_no_activity(layer: Layer, dialect: Dialect) -> str:
+    """Say why an activity regularizer would not act on a layer; empty if it would."""
+    name = layer.class_name
+    never = {"EinsumDense"} if dialect.keras_2 else {"SimpleRNN"}
+    if name in never:
+        return f"{layer.path}, a {name}, never applies an activity regularizer"
+    if name == "ActivityRegularization":
+        return f"{layer.path} is a regularizer by itself: its strengths are its options l1 and l2"
+    there = layer.activity_regularizer is not None or ACTIVITY in layer.config
+    table = name in LAYERS and not name.endswith("Cell") and not dialect.keras_2
+    if there or table:
+        return ""
+    return f"{layer.path}, a {name}, has no activity regularizer"

@@ -1,0 +1,183 @@
+"""Edits into Keras's JSON: where a layer's configuration lies, and how each Keras spells a value.
+
+Nothing is built or imported: a copy of the parsed configuration is changed and handed back.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from regaudit.errors import RefusedEditError, UsageError
+from regaudit.finding import Edit
+from regaudit.keras_dialect import CURRENT, Dialect
+from regaudit.keras_graph import config_of, layers_of, name_of
+from regaudit.keras_layers import WRAPPED_OF_KERAS_2, all_slots
+from regaudit.keras_regularizers import parse_regularizer
+from regaudit.keras_weights import is_custom
+from regaudit.limits import allowed
+from regaudit.model import Regularizer, Status
+
+_MODULES = (2, 13, 0)
+"""Keras 2 writes a module beside the class of a regularizer from here on."""
+_L1_AND_L2 = (2, 4, 0)
+"""Before it, Keras 2 knows the class `L1L2` only."""
+_ORTHOGONAL = (2, 8, 0)
+"""Keras 2 has orthogonal regularizers from here on."""
+_LETTERS = {"kernel": "W", "embeddings": "W", "recurrent": "U", "bias": "b"}
+_WEAKEST, _STRONGEST = 1e-12, 100.0
+"""Beyond these, a strength is a slip of the pen."""
+
+
+def entries(config: Mapping[str, Any], dialect: Dialect) -> dict[str, dict[str, Any]]:
+    """Return the serialized layers of a configuration, by the paths that the audit gives them.
+
+    A layer that is written once and made twice, such as the two directions of a Bidirectional of
+    Keras 2, stands under both paths.
+
+    Args:
+        config: the root of the model's configuration, as parsed.
+        dialect: of the Keras that saved it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path, layer in _members(config, "", dialect, 0):
+        found.setdefault(path, layer)
+    return found
+
+
+def _members(
+    model: Mapping[str, Any], prefix: str, dialect: Dialect, depth: int
+) -> Iterator[tuple[str, Any]]:
+    for layer in layers_of(model):
+        yield from _entry(layer, prefix + name_of(layer), dialect, depth)
+
+
+def _entry(layer: Any, path: str, dialect: Dialect, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > allowed().layer_depth:
+        return
+    yield path, layer
+    if layers_of(layer):
+        yield from _members(layer, f"{path}/", dialect, depth + 1)
+        return
+    for name, inner in _held(layer, dialect):
+        yield from _entry(inner, f"{path}/{name}", dialect, depth + 1)
+
+
+def _held(layer: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    """Yield the layers inside a wrapper or a custom layer, with the names a load gives them."""
+    class_name, config = str(layer.get("class_name")), config_of(layer)
+    custom = is_custom(layer)
+    if class_name == "Bidirectional" and not custom:
+        forward = config.get("layer")
+        if not isinstance(forward, Mapping):
+            return
+        backward = config.get("backward_layer") or forward
+        name, other = name_of(forward), name_of(backward)
+        if dialect.keras_2:
+            yield f"forward_{name}", forward
+            yield f"backward_{other}", backward
+        else:
+            own = backward is not forward
+            yield name, forward
+            yield other if own else f"backward_{name.removeprefix('forward_')}", backward
+        return
+    known = not custom and class_name in WRAPPED_OF_KERAS_2
+    if not known and not custom and all_slots(class_name, keras_2=dialect.keras_2) is not None:
+        return
+    for key in WRAPPED_OF_KERAS_2[class_name].values() if known else config:
+        held = config.get(key)
+        for inner in held if isinstance(held, list) else [held]:
+            if isinstance(inner, Mapping) and "class_name" in inner and "config" in inner:
+                yield name_of(inner), inner
+
+
+def edited(config: Mapping[str, Any], edits: tuple[Edit, ...], dialect: Dialect) -> dict[str, Any]:
+    """Return a configuration with regularizers put in, and others taken out.
+
+    Raises:
+        RefusedEditError: a layer is not in the configuration, or two edits share one place and
+            disagree.
+        UsageError: see `spelled`.
+    """
+    result: dict[str, Any] = deepcopy(dict(config))
+    places = entries(result, dialect)
+    written: dict[tuple[int, str], Any] = {}
+    touched = {(edit.layer, edit.key) for edit in edits}
+    for edit in edits:
+        layer = places.get(edit.layer)
+        if layer is None or not isinstance(layer.get("config"), dict):
+            raise RefusedEditError(f"{edit.layer} has no place of its own in the configuration")
+        alike = [path for path, other in places.items() if other is layer]
+        missing = [path for path in alike if (path, edit.key) not in touched]
+        value = None if edit.value is None else spelled(edit.value, dialect)
+        place = (id(layer), edit.key)
+        if missing or written.setdefault(place, value) != value:
+            raise RefusedEditError(
+                f"the file keeps one configuration for {' and '.join(alike)}: give all of them "
+                f"the same {edit.key}"
+            )
+        key = edit.key
+        if dialect.keras_1 and key not in layer["config"]:
+            key = _key_of_keras_1(key)
+        layer["config"][key] = value
+    return result
+
+
+def _key_of_keras_1(key: str) -> str:
+    stem, _, option = key.rpartition("_")
+    return f"{_LETTERS[stem]}_{option}" if stem in _LETTERS else key
+
+
+def understood(value: Mapping[str, Any]) -> Regularizer:
+    """Return the regularizer that the value of an edit means.
+
+    Raises:
+        UsageError: it is not one of Keras's own with a strength that makes sense.
+    """
+    found = parse_regularizer(value, Dialect(CURRENT))
+    if found is None or found.status is Status.OPAQUE:
+        raise UsageError("an edit's value is a regularizer of Keras: L1, L2, L1L2 or orthogonal")
+    if found.config.get("mode", "rows") not in ("rows", "columns"):
+        raise UsageError("the mode of an orthogonal regularizer is rows or columns")
+    if found.status is Status.UNKNOWN:
+        raise UsageError("a strength is a finite number above zero")
+    if found.status is Status.INERT:
+        raise UsageError("a strength of zero does nothing: remove the regularizer instead")
+    strengths = [found.l1 or 0.0, found.l2 or 0.0, found.config.get("factor", 0.0)]
+    for strength in filter(None, strengths):
+        if not _WEAKEST <= strength <= _STRONGEST:
+            raise UsageError(
+                f"a strength of {strength:g} is out of reason: "
+                f"it is between {_WEAKEST:g} and {_STRONGEST:g}"
+            )
+    return found
+
+
+def spelled(value: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return a regularizer as one version of Keras writes it, so that it loads it.
+
+    Raises:
+        UsageError: see `understood`.
+        RefusedEditError: that version has no such regularizer.
+    """
+    regularizer = understood(value)
+    class_name = regularizer.class_name
+    l1, l2 = regularizer.l1 or 0.0, regularizer.l2 or 0.0
+    if class_name == "OrthogonalRegularizer":
+        if dialect.version < _ORTHOGONAL:
+            raise RefusedEditError("the Keras that saved the file has no orthogonal regularizer")
+        config = {key: regularizer.config[key] for key in ("factor", "mode")}
+    elif dialect.keras_1:
+        kind = "L1L2Regularizer" if dialect.version >= (1, 2, 0) else "WeightRegularizer"
+        return {"name": kind, "l1": l1, "l2": l2}
+    elif class_name == "L1L2" or dialect.version < _L1_AND_L2:
+        class_name, config = "L1L2", {"l1": l1, "l2": l2}
+    else:
+        config = {"l1": l1} if class_name == "L1" else {"l2": l2}
+    if dialect.version < _MODULES:
+        return {"class_name": class_name, "config": config}
+    return {
+        "module": "keras.regularizers",
+        "class_name": class_name,
+        "config": config,
+        "registered_name": None,
+    }

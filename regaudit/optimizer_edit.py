@@ -1,0 +1,72 @@
+"""The optimizer in Keras's JSON: its weight decay set, Adam made into AdamW."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from regaudit.errors import RefusedEditError
+from regaudit.finding import Edit
+from regaudit.keras_graph import Serialized
+from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.model import Model, Status
+
+OPTIMIZER = "optimizer"
+"""Key of an edit that is about no layer: its value names a class and a weight decay."""
+
+
+def to_adamw(model: Model) -> tuple[Edit, ...]:
+    """Return the edits that take L2 off all kernels and give the optimizer as much weight decay.
+
+    An l2 of s pulls with 2s w, so the decay is 2s. That is exact for SGD only: Adam divides the
+    gradient of a penalty by its usual size, and AdamW's decay is not divided. Several strengths
+    become their mean, weighted by the parameters.
+
+    Raises:
+        RefusedEditError: no kernel has a pure L2 in force, or the optimizer is not Adam.
+    """
+    found: dict[Edit, float] = {}
+    total = size = 0.0
+    for layer, weight in model.weights():
+        regularizer, key = weight.regularizer, weight.regularizer_key
+        if weight.role not in KERNEL_ROLES or regularizer is None or key is None:
+            continue
+        if regularizer.status is Status.IN_FORCE and regularizer.l2 and not regularizer.l1:
+            found[Edit(layer.path, key, None)] = regularizer.l2
+            total += regularizer.l2 * weight.size
+            size += weight.size
+    if not found:
+        raise RefusedEditError("no kernel has an L2 regularizer in force to turn into weight decay")
+    decay = 2 * total / size
+    return (*found, Edit("", OPTIMIZER, {"class_name": "AdamW", "weight_decay": decay}))
+
+
+def with_decay(documents: Mapping[str, Serialized], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a model whose Adam has become AdamW.
+
+    Raises:
+        RefusedEditError: the model is not compiled, or its optimizer has no weight decay to set.
+    """
+    new = deepcopy(dict(documents))
+    holder: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
+    holder = holder if isinstance(holder, dict) else {}
+    optimizer = holder.get("optimizer_config") or holder.get("optimizer")
+    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
+        raise RefusedEditError("the model was saved without its optimizer: there is none to edit")
+    inner = optimizer["config"].get("inner_optimizer")
+    optimizer = inner if isinstance(inner, dict) else optimizer
+    name, config = str(optimizer.get("class_name")), optimizer["config"]
+    if name.removeprefix("Custom>") not in {"Adam", "AdamW"}:
+        raise RefusedEditError(
+            f"its optimizer is {name}: only Adam has a twin, AdamW, that goes on from its state"
+        )
+    if "weight_decay" not in config:
+        raise RefusedEditError(f"the {name} of the Keras that saved the file has no weight decay")
+    if config.get("weight_decay"):
+        raise RefusedEditError(
+            f"its optimizer has a weight decay already: {config['weight_decay']:g}"
+        )
+    optimizer["class_name"] = name.replace("AdamW", "Adam").replace("Adam", "AdamW")
+    if "registered_name" in optimizer:
+        optimizer["registered_name"] = optimizer["class_name"]
+    config["weight_decay"] = value["weight_decay"]
+    return new

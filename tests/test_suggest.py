@@ -1,0 +1,256 @@
+"""What to change in a whole model: strengths by the losses, starting points, and leaving it."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import regaudit
+from regaudit import Facts, RefusedEditError, UsageError
+from regaudit.cli import main
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+DIGITS = FIXTURES / "models" / "digits-cnn.keras"
+CURRENT = FIXTURES / "corpus" / "keras-3.15.1"
+OVERFIT = Facts(train_loss=0.003, val_loss=0.39)
+real_keras = pytest.mark.keras
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def report():
+    return regaudit.audit(DIGITS)
+
+
+def with_l2(strength, tmp_path):
+    out = tmp_path / f"l2-{strength}.keras"
+    edits = [
+        regaudit.Edit(layer, "kernel_regularizer", {"class_name": "L2", "config": {"l2": strength}})
+        for layer in ("conv", "hidden", "digit")
+    ]
+    regaudit.apply(DIGITS, edits, out)
+    return regaudit.audit(out)
+
+
+def test_the_gap_is_shared_equally_by_the_kernels(report):
+    """lambda = gap / (2 n ||W||^2), in steps of 1, 2 and 5."""
+    proposal = regaudit.suggest(report, OVERFIT)
+    norms = {w.path: report.moments[w.stored_path].l2_norm for _, w in report.model.weights()}
+    assert len(proposal.changes) == 3
+    for change in proposal.changes:
+        (path,) = change.weights
+        exact = 0.5 * (0.39 - 0.003) / (3 * norms[path] ** 2)
+        assert 10**-0.2 < change.l2 / exact < 10**0.2
+        assert f"{change.l2:e}"[0] in "125"
+        assert change.after == pytest.approx(change.l2 * norms[path] ** 2)
+    assert "EarlyStopping(restore_best_weights=True)" in proposal.remarks[0]
+    assert proposal.jump == pytest.approx(sum(c.after for c in proposal.changes))
+
+
+def test_l1_uses_the_sum_of_absolute_values(report):
+    proposal = regaudit.suggest(report, OVERFIT, aim="l1")
+    norms = {w.path: report.moments[w.stored_path].l1_norm for _, w in report.model.weights()}
+    for change in proposal.changes:
+        exact = 0.5 * 0.387 / (3 * norms[change.weights[0]])
+        assert 10**-0.2 < change.l1 / exact < 10**0.2
+        assert change.l2 == 0
+
+
+def test_without_losses_a_starting_point_is_called_one(report):
+    proposal = regaudit.suggest(report)
+    assert {change.confidence for change in proposal.changes} == {"low"}
+    assert "starting point" in proposal.verdict
+    assert not any("EarlyStopping" in remark for remark in proposal.remarks)
+    assert 0.03 < proposal.jump / np.log(10) < 0.08
+
+
+@pytest.mark.parametrize(("train", "val"), [(0.3, 0.31), (0.5, 0.4), (0.2, 0.2 + 0.049 * 2.3)])
+def test_what_does_not_overfit_is_left(report, train, val):
+    proposal = regaudit.suggest(report, Facts(train_loss=train, val_loss=val))
+    assert proposal.edits == ()
+    assert proposal.verdict.startswith("Leave it")
+
+
+def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
+    strong = with_l2(0.01, tmp_path)
+    proposal = regaudit.suggest(strong)
+    assert proposal.verdict.startswith("Weaken")
+    assert {change.confidence for change in proposal.changes} == {"high"}
+    assert 0.02 < (strong.penalty + proposal.jump) / np.log(10) < 0.1
+    assert len({change.l2 for change in proposal.changes}) == 1
+
+
+def test_a_penalty_far_above_the_gap_is_weakened(tmp_path):
+    proposal = regaudit.suggest(with_l2(1e-3, tmp_path), Facts(train_loss=0.3, val_loss=0.31))
+    assert "ten times the gap" in proposal.verdict
+    assert all(0 < change.l2 < 1e-3 for change in proposal.changes)
+
+
+def test_strengths_that_do_already_are_left(tmp_path):
+    done = with_l2(1e-3, tmp_path)
+    proposal = regaudit.suggest(done, OVERFIT)
+    assert {change.layer for change in proposal.changes} == {"conv", "digit"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "remark"),
+    [
+        (Facts(train_loss=0.003, val_loss=0.39, val_size=50), "50 validation samples are few"),
+        (Facts(train_loss=0.5, val_loss=0.4), "average over the epoch"),
+        (Facts(train_loss=0.01, val_loss=9.0), "worse than guessing"),
+        (Facts(train_loss=0.01), "one loss alone"),
+    ],
+)
+def test_the_usual_mistakes_are_named(report, facts, remark):
+    assert any(remark in text for text in regaudit.suggest(report, facts).remarks)
+
+
+def test_losses_with_the_penalty_are_noticed_and_can_be_given(tmp_path):
+    done = with_l2(1e-3, tmp_path)
+    printed = Facts(train_loss=done.penalty + 0.003, val_loss=done.penalty + 0.39)
+    assert any("--with-penalty" in text for text in regaudit.suggest(done, printed).remarks)
+    proposal = regaudit.suggest(done, printed, with_penalty=True)
+    assert proposal.facts.train_loss == pytest.approx(0.003)
+    assert not any("--with-penalty" in text for text in proposal.remarks)
+    with pytest.raises(UsageError, match="below the penalty"):
+        regaudit.suggest(done, Facts(train_loss=0.01, val_loss=0.9), with_penalty=True)
+
+
+def test_attention_gets_one_strength_for_all_its_kernels():
+    report = regaudit.audit(CURRENT / "attention.keras")
+    proposal = regaudit.suggest(report, Facts(train_loss=0.01, val_loss=2.0, target_variance=1.0))
+    keys = [(change.layer, change.key) for change in proposal.changes]
+    assert len(keys) == len(set(keys))
+    if proposal.changes:
+        assert regaudit.apply(CURRENT / "attention.keras", proposal.edits).jump == pytest.approx(
+            proposal.jump
+        )
+
+
+def test_adamw_is_given_the_lower_end_of_its_range(report):
+    proposal = regaudit.suggest(report, Facts(train_size=300, batch_size=32), aim="adamw")
+    assert proposal.decay == pytest.approx(1 / (1e-3 * 600), rel=0.3)
+    assert any("1 / (rate x steps an epoch)" in text for text in proposal.remarks)
+    change = regaudit.apply(DIGITS, proposal.edits)
+    assert change.after.model.optimizer.class_name == "AdamW"
+
+
+def test_what_holds_no_configuration_is_refused():
+    with pytest.raises(RefusedEditError, match="weights only"):
+        regaudit.suggest(regaudit.audit(CURRENT / "names.weights.h5"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--train-loss", "nan", "--val-loss", "1"], 2, "finite number"),
+        (["--train-loss", "-1", "--val-loss", "1"], 2, "below zero"),
+        (["--val-size", "0"], 2, "whole number of samples"),
+        (["--aim", "l3"], 2, "'l3' is not one of"),
+        (["--data", "missing.npz"], 2, "does not exist"),
+    ],
+)
+def test_impossible_numbers_get_one_line(arguments, code, said):
+    result = run("suggest", DIGITS, *arguments)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert not result.stdout
+
+
+def test_what_cannot_be_read_exits_with_3(tmp_path):
+    result = run("suggest", tmp_path / "missing.keras")
+    assert result.exit_code == 3
+    assert result.stderr.count("\n") == 1
+
+
+def test_every_format_says_the_same(tmp_path):
+    losses = ("--train-loss", "0.003", "--val-loss", "0.39")
+    edits, out, same = (tmp_path / name for name in ("edits.json", "a.keras", "b.keras"))
+    table = run("suggest", DIGITS, *losses)
+    assert table.exit_code == 0, table.output
+    assert "l2(0.002)" in table.stdout
+    code = run("suggest", DIGITS, *losses, "--format", "code").stdout
+    assert "Dense(..., kernel_regularizer=keras.regularizers.L2(l2=0.002))  # digit" in code
+    assert run("suggest", DIGITS, *losses, "--format", "json", "-o", edits).exit_code == 0
+    assert len(json.loads(edits.read_text())["edits"]) == 3
+    assert run("apply", DIGITS, "-o", out, "--from", edits).exit_code == 0
+    assert run("apply", DIGITS, "-o", same, "--suggested", *losses).exit_code == 0
+    assert out.read_bytes() == same.read_bytes()
+    left = run("apply", DIGITS, "-o", tmp_path / "c", "--suggested", *losses[:2], "--val-loss", "0")
+    assert left.exit_code == 0
+    assert left.stdout.startswith("Leave it")
+    assert not (tmp_path / "c").exists()
+
+
+# Real Keras --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    return pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    datasets = pytest.importorskip("sklearn.datasets")
+    images, labels = datasets.load_digits(return_X_y=True)
+    x = (images.reshape(-1, 8, 8, 1) / 16).astype("float32")
+    cuts = (slice(300), slice(300, 700), slice(700, None))
+    return [(x[part], labels[part]) for part in cuts]
+
+
+@real_keras
+@pytest.mark.filterwarnings("ignore")
+def test_the_whole_loop_helps_a_cnn_that_overfits(keras, digits, tmp_path, capsys):
+    """Audit, suggest, apply, five more epochs: better than the saved model and than without."""
+    train, val, test = digits
+    file, out = tmp_path / "digits.keras", tmp_path / "regularized.keras"
+    shutil.copy(DIGITS, file)
+
+    def loss(model, data):
+        whole = model.evaluate(*data, verbose=0)[0]
+        return whole - float(sum(model.losses)) if model.losses else whole
+
+    assert any(finding.code == "REG101" for finding in regaudit.audit(file).findings)
+    saved = keras.models.load_model(file)
+    losses = [loss(saved, data) for data in (train, val)]
+    given = ("--train-loss", losses[0], "--val-loss", losses[1], "--val-size", len(val[0]))
+    applied = run("apply", file, "-o", out, "--suggested", *given)
+    assert applied.exit_code == 0, applied.output
+
+    tested = {"saved": loss(saved, test)}
+    for name, path in (("without", file), ("regularized", out)):
+        model = keras.models.load_model(path)
+        keras.utils.set_random_seed(0)
+        model.fit(*train, epochs=5, verbose=0)
+        tested[name] = loss(model, test)
+    with capsys.disabled():
+        sys.stdout.write(
+            "\ntest loss: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in tested.items())
+            + "\n"
+        )
+    assert tested["regularized"] < tested["saved"]
+    assert tested["regularized"] < tested["without"]
+
+
+@real_keras
+def test_losses_are_measured_on_data(digits, tmp_path):
+    files = [tmp_path / name for name in ("train.npz", "val.npz")]
+    for file, (x, y) in zip(files, digits, strict=False):
+        np.savez(file, x=x, y=y)
+    result = run("suggest", DIGITS, "--data", files[0], "--val-data", files[1])
+    assert result.exit_code == 0, result.output
+    assert "above the training loss" in result.stdout
+    both = run("suggest", DIGITS, "--data", files[0], "--train-loss", "0.1")
+    assert both.exit_code == 2
