@@ -253,6 +253,11 @@ def test_attributes_of_hdf5_keep_their_form(form, tmp_path):
     assert back.after.penalty == 0
 
 
+def test_a_dry_run_leaves_no_trace_in_later_audits():
+    assert regaudit.apply(DIGITS, everything(DIGITS)).after.penalty > 0
+    assert regaudit.audit(DIGITS).penalty == 0
+
+
 def test_edits_follow_each_keras():
     """Every version gets the spelling that it writes itself."""
     edits = [Edit("hidden", "kernel_regularizer", L2)]
