@@ -42,7 +42,11 @@ def main() -> None:
     parser.add_argument("--tasks", default="", help="only those whose name contains this")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="where every run is written down")
+    parser.add_argument("--tables", type=Path, help="print the tables of such a file, run nothing")
     chosen = parser.parse_args()
+    if chosen.tables:
+        print("\n".join(tables(json.loads(chosen.tables.read_text(encoding="utf-8")))))
+        return
     jobs = [
         (number, seed)
         for seed in range(chosen.seeds)

@@ -183,8 +183,8 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
         return
     if chance is not None and gap > NO_CHANGE * chance.value:
         yield (
-            "first: keras.callbacks.EarlyStopping(restore_best_weights=True); it does about as "
-            "much as the strengths below, and both together slightly more"
+            "first: keras.callbacks.EarlyStopping(restore_best_weights=True); where it was "
+            "measured it did as much as the strengths below, or more"
         )
     loss = facts.train_loss or 0.0
     if 0 < penalty <= loss < 1.5 * penalty:
