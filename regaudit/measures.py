@@ -61,6 +61,8 @@ class Moments:
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
     """Outputs into which every finite weight is near zero."""
+    dead: bytes = b""
+    """Which outputs these are, a bit for each, as NumPy packs them."""
 
     @property
     def sparsity(self) -> float | None:
@@ -252,7 +254,7 @@ def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Mome
     dead = None
     if units is not None:
         largest = np.maximum.reduce(unit_max) if unit_max else np.zeros(units.units)
-        dead = int(np.count_nonzero(largest < threshold)) if size else 0
+        dead = (largest < threshold) & (size > 0)
     finite = exact or size == 0
     return Moments(
         size=size,
@@ -266,7 +268,8 @@ def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Mome
         mean=_finite(mean) if exact else None,
         std=_finite(sqrt(deviations / count)) if exact else None,
         units=None if units is None else units.units,
-        dead_units=dead,
+        dead_units=None if dead is None else int(np.count_nonzero(dead)),
+        dead=b"" if dead is None else np.packbits(dead).tobytes(),
     )
 
 

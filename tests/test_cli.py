@@ -78,7 +78,7 @@ def test_exit_codes_and_first_lines(arguments, code, first):
 
 
 def test_a_wrong_rule_gets_a_hint():
-    assert "did you mean 'REG101'?" in run("check", GOOD, "--select", "REG110").output
+    assert "did you mean 'REG101'?" in run("check", GOOD, "--select", "REG1O1").output
 
 
 @pytest.mark.parametrize(

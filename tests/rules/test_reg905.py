@@ -14,7 +14,7 @@ CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 FILES = sorted(
     file
     for file in CORPUS.glob("keras-3*/*.h5")
-    if "weights" not in file.name and file.stem not in {"attention_frozen"}
+    if "weights" not in file.name and file.stem != "attention_frozen"
 )
 
 
