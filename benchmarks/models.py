@@ -1,4 +1,4 @@
-"""The models that are measured: architectures of `keras.applications`, random weights.
+"""The models that are measured: of `keras.applications` with random weights, and a deep one.
 
 `python -m benchmarks.models NAME FILE` builds one. A process of its own does it, so that the
 process that measures stays small.
@@ -8,9 +8,13 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 NAMES = ("ResNet50", "VGG16")
 """What there is, by its name in `keras.applications`."""
+
+DEEP = "Deep300"
+"""A residual network of 300 small layers, each kernel with an L2 penalty, after a training step."""
 
 
 def stored(name: str, cache: Path) -> Path:
@@ -29,9 +33,36 @@ def build(name: str, file: Path) -> None:
     import keras  # noqa: PLC0415  it is needed here alone and takes seconds
 
     keras.utils.set_random_seed(0)
-    model = getattr(keras.applications, name)(weights=None)
-    model.compile(optimizer="adam", loss="categorical_crossentropy")
+    if name == DEEP:
+        model = deep()
+    else:
+        model = getattr(keras.applications, name)(weights=None)
+        model.compile(optimizer="adam", loss="categorical_crossentropy")
     model.save(file)
+
+
+def deep() -> Any:
+    """Build a residual network of 300 layers, and train it for one step."""
+    import keras  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    layers = keras.layers
+    inputs = hidden = layers.Input((8, 8, 8))
+    for _ in range(37):
+        branch = hidden
+        for _ in range(2):
+            branch = layers.Conv2D(8, 3, padding="same", kernel_regularizer="l2")(branch)
+            branch = layers.BatchNormalization()(branch)
+            branch = layers.ReLU()(branch)
+        branch = layers.Dropout(0.1)(branch)
+        hidden = layers.Add()([hidden, branch])
+    hidden = layers.GlobalAveragePooling2D()(hidden)
+    hidden = layers.Dense(16, activation="relu", kernel_regularizer="l2")(hidden)
+    outputs = layers.Dense(10, activation="softmax", kernel_regularizer="l2")(hidden)
+    model = keras.Model(inputs, outputs)
+    model.compile("adamw", "sparse_categorical_crossentropy")
+    model.fit(np.zeros((2, 8, 8, 8)), np.zeros((2,)), verbose=0)
+    return model
 
 
 if __name__ == "__main__":

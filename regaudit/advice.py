@@ -5,8 +5,8 @@ from typing import Any
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Edit, Suggestion
-from regaudit.model import Layer, Status, Weight
-from regaudit.strength import budget_strength, gap_strength, rounded
+from regaudit.model import Layer, Weight
+from regaudit.strength import budget_strength, gap_strength, usable
 
 NO_CHANGE = 0.05
 """Gaps below this share of the chance loss ask for nothing."""
@@ -65,9 +65,16 @@ def scale(
     if regularizer is None or weight.regularizer_key is None or factor <= 0:
         return None
     given = {"l1": regularizer.l1, "l2": regularizer.l2}
-    strengths = {key: rounded(value * factor) for key, value in given.items() if value}
+    scaled = {key: usable(value * factor) for key, value in given.items() if value}
+    strengths = {key: value for key, value in scaled.items() if value is not None}
     measured = evidence.measured(weight)
-    if not strengths or measured is None or measured.l1_norm is None or measured.l2_norm is None:
+    if (
+        not strengths
+        or strengths.keys() != scaled.keys()
+        or measured is None
+        or measured.l1_norm is None
+        or measured.l2_norm is None
+    ):
         return None
     added = strengths.get("l1", 0.0) * measured.l1_norm
     added += strengths.get("l2", 0.0) * measured.l2_norm**2
@@ -114,7 +121,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     chance = evidence.chance
     if chance is None or gap <= NO_CHANGE * chance.value:
         return None
-    kernels = sum(1 for _ in evidence.kernels())
+    kernels = evidence.kernel_count
     l2 = gap_strength(gap, kernels, norm**2)
     if l2 is None:
         return None
@@ -131,16 +138,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
 
 def _by_peers(evidence: Evidence, layer: Layer, weight: Weight) -> Advice | None:
     """The L2 strength that regularized weights of the same class and role agree on."""
-    strengths = {
-        other.regularizer.l2
-        for peer, other in evidence.model.weights()
-        if peer.class_name == layer.class_name
-        and other.role == weight.role
-        and other is not weight
-        and other.regularizer
-        and other.regularizer.status is Status.IN_FORCE
-        and other.regularizer.l2
-    }
+    strengths = evidence.peer_strengths(layer, weight)
     if len(strengths) != 1:
         return None
     reason = f"the strength of the model's own regularized {layer.class_name} layers"
@@ -151,12 +149,7 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     """The budget rule over all kernels whose scale no normalization undoes."""
     if evidence.chance is None:
         return None
-    squares = []
-    for layer, weight in evidence.kernels():
-        measured = evidence.measured(weight)
-        if measured and measured.l2_norm and not evidence.next_normalization(layer):
-            squares.append(measured.l2_norm**2)
-    l2 = budget_strength(evidence.chance, squares)
+    l2 = budget_strength(evidence.chance, [evidence.free_square])
     if l2 is None:
         return None
     reason = (

@@ -58,17 +58,62 @@ class Evidence:
 
     def kernels(self) -> Iterator[tuple[Layer, Weight]]:
         """Yield every trainable kernel once: recurrent, depthwise and embeddings among them."""
-        for layer, weight in self.model.weights():
-            if weight.role in KERNEL_ROLES and weight.trainable and weight.shared_with is None:
-                yield layer, weight
+        yield from self._kernels
+
+    @cached_property
+    def _kernels(self) -> tuple[tuple[Layer, Weight], ...]:
+        return tuple(
+            (layer, weight)
+            for layer, weight in self.model.weights()
+            if weight.role in KERNEL_ROLES and weight.trainable and weight.shared_with is None
+        )
 
     def regularized(self) -> Iterator[tuple[Layer, Weight]]:
         """Yield every weight with a regularizer in force, once."""
+        yield from self._regularized
+
+    @cached_property
+    def _regularized(self) -> tuple[tuple[Layer, Weight], ...]:
+        return tuple(
+            (layer, weight)
+            for layer, weight in self.model.weights()
+            if weight.regularizer is not None
+            and weight.regularizer.status is Status.IN_FORCE
+            and weight.shared_with is None
+        )
+
+    @cached_property
+    def kernel_count(self) -> int:
+        """How many trainable kernels there are."""
+        return len(self._kernels)
+
+    @cached_property
+    def free_square(self) -> float:
+        """Sum of ||W||^2 over trainable kernels whose scale no normalization undoes."""
+        norms = (
+            measured.l2_norm
+            for layer, weight in self._kernels
+            if (measured := self.measured(weight)) and not self.next_normalization(layer)
+        )
+        return sum(norm**2 for norm in norms if norm)
+
+    @cached_property
+    def _strengths(self) -> Mapping[tuple[str, str], tuple[tuple[Weight, float], ...]]:
+        result: dict[tuple[str, str], list[tuple[Weight, float]]] = {}
         for layer, weight in self.model.weights():
             regularizer = weight.regularizer
-            in_force = regularizer is not None and regularizer.status is Status.IN_FORCE
-            if in_force and weight.shared_with is None:
-                yield layer, weight
+            if regularizer and regularizer.status is Status.IN_FORCE and regularizer.l2:
+                key = (layer.class_name, weight.role)
+                result.setdefault(key, []).append((weight, regularizer.l2))
+        return {key: tuple(found) for key, found in result.items()}
+
+    def peer_strengths(self, layer: Layer, weight: Weight) -> set[float]:
+        """Return the L2 strengths in force on other weights of the same class and role.
+
+        To six digits: some versions store float32.
+        """
+        peers = self._strengths.get((layer.class_name, weight.role), ())
+        return {float(f"{l2:.6g}") for other, l2 in peers if other is not weight}
 
     @cached_property
     def graph(self) -> Graph:

@@ -82,6 +82,9 @@ def _built_in(class_name: str, config: Mapping[str, Any]) -> Regularizer:
         if factor is None:
             return _refused(class_name, config)
         stored = {"factor": factor, "mode": config.get("mode", "rows")}
+        if stored["mode"] not in ("rows", "columns"):
+            why = "its mode is neither rows nor columns: Keras refuses to load it"
+            return _refused(class_name, config, why)
         if not factor:
             why = "its factor is zero"
             return Regularizer(class_name, None, None, stored, Status.INERT, why)
@@ -118,5 +121,5 @@ def _opaque(name: str, config: Any) -> Regularizer:
 
 
 def _refused(class_name: str, config: Mapping[str, Any], why: str = "") -> Regularizer:
-    why = why or "its strength is not a finite number >= 0: Keras refuses to load it"
+    why = why or "its strength is not a finite number >= 0: Keras 3 refuses to load it"
     return Regularizer(class_name, None, None, config, Status.UNKNOWN, why)

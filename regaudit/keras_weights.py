@@ -179,7 +179,9 @@ def _unplaced(
         regularizer = parse_regularizer(value, dialect)
         if regularizer is None:
             continue
-        if known:
+        if known and regularizer.status is Status.UNKNOWN:
+            yield key, regularizer  # Keras reads it before it finds no use for it
+        elif known:
             why = "the layer has no weight for it"
             yield key, replace(regularizer, status=Status.INERT, why=why)
         else:

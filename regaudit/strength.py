@@ -26,7 +26,7 @@ def budget_strength(chance: ChanceLoss, squared_norms: Iterable[float]) -> float
     without losses identifies the best strength: it is where a sweep should start.
     """
     total = sum(squared_norms)
-    return rounded(BUDGET * chance.value / total) if total > 0 else None
+    return usable(BUDGET * chance.value / total) if total > 0 else None
 
 
 def gap_strength(gap: float, kernels: int, squared_norm: float) -> float | None:
@@ -40,8 +40,13 @@ def gap_strength(gap: float, kernels: int, squared_norm: float) -> float | None:
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.
     """
-    usable = gap > 0 and kernels > 0 and squared_norm > 0
-    return rounded(0.5 * gap / (kernels * squared_norm)) if usable else None
+    known = gap > 0 and kernels > 0 and squared_norm > 0
+    return usable(0.5 * gap / (kernels * squared_norm)) if known else None
+
+
+def usable(strength: float) -> float | None:
+    """Round a strength; None for one that float32 does not hold: such weights are no model's."""
+    return rounded(strength) if 1e-30 < strength < 1e30 else None
 
 
 def rounded(strength: float) -> float:

@@ -100,7 +100,8 @@ def _penalty(weight, measured):
     regularizer = weight.regularizer
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return 0.0
-    return regularizer.l1 * measured.l1_norm + regularizer.l2 * measured.l2_norm**2
+    l1, l2 = regularizer.l1 or 0.0, regularizer.l2 or 0.0
+    return l1 * measured.l1_norm + l2 * measured.l2_norm**2
 
 
 def severities(found):

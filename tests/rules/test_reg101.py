@@ -62,7 +62,9 @@ class TestLargeLayerUnregularized:
     def test_the_models_own_strength_is_suggested_first(self):
         own = Regularizer("L2", 0.0, 3e-4, {}, Status.IN_FORCE)
         peer = layer("peer", weights=(kernel("peer", regularizer=own),))
-        (finding,) = self.check(evidence(self.big, peer, self.out))
+        in_float32 = Regularizer("L2", 0.0, 3.0000001e-4, {}, Status.IN_FORCE)
+        other = layer("other", weights=(kernel("other", regularizer=in_float32),))
+        (finding,) = self.check(evidence(self.big, peer, other, self.out))
         assert finding.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.0003)"
         assert finding.suggestion.penalty == pytest.approx(3e-4 * 100)
 

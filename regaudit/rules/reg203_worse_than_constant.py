@@ -1,0 +1,103 @@
+"""REG203: a loss with penalties above that of a model that has learned nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.advice import scale
+from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.facts import Facts
+from regaudit.finding import Item, Severity
+from regaudit.rule import About, Rule
+from regaudit.strength import BUDGET
+
+
+@dataclass(frozen=True)
+class WorseThanConstant(Rule):
+    about: ClassVar[About] = About(
+        code="REG203",
+        name="worse-than-constant",
+        title="Loss and penalties above those of a constant prediction",
+        severity=Severity.ERROR,
+        confidence="high",
+        what=(
+            "Adds what all regularizers in force cost today to the training loss, which you pass, "
+            "and compares the sum with the chance loss H: what a model loses that has learned "
+            "nothing, ln C for C classes."
+        ),
+        rationale=(
+            "With all its kernels at zero a model predicts a constant by its biases, pays no "
+            "penalty and loses no more than H. A model above H is worse at the very sum that "
+            "training lowers: penalties keep it from learning, or its training went wrong or is "
+            "not over."
+        ),
+        source=(
+            "The minimum of loss plus penalty is at most its value at zero weights, which is H "
+            "for penalties by norms; no paper is needed"
+        ),
+        fix=(
+            "If the penalties are a good part of the sum, multiply every strength by 0.05 H / R, "
+            "where R is the penalty today, and train on. If the loss alone is above H, look at "
+            "the labels and the learning rate first."
+        ),
+        false_positives=(
+            "A loss measured with class weights or sample weights, on which H does not count, or "
+            "one by `model.fit`, which has the penalty in it already."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((20,)),
+    keras.layers.Dense(50, activation="relu", kernel_regularizer=keras.regularizers.L2(8e-3)),
+    keras.layers.Dense(10, activation="softmax", kernel_regularizer=keras.regularizers.L2(8e-3)),
+])
+model.compile("sgd", "sparse_categorical_crossentropy")
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((20,)),
+    keras.layers.Dense(50, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-3)),
+    keras.layers.Dense(10, activation="softmax", kernel_regularizer=keras.regularizers.L2(1e-3)),
+])
+model.compile("sgd", "sparse_categorical_crossentropy")
+""",
+        facts=Facts(train_loss=2.1),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("train_loss", CHANCE_LOSS)
+    # What is known of the penalties is less than all of them: a finding stays true.
+    wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
+
+    min_excess: float = 0.01
+    """Of the chance loss: sums above it by less pass, as do losses that were rounded."""
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        chance, loss = evidence.chance, evidence.facts.train_loss
+        if chance is None or loss is None:
+            return
+        paying = [
+            (layer, weight)
+            for layer, weight in evidence.regularized()
+            if evidence.penalty(weight) > 0
+        ]
+        total = sum(evidence.penalty(weight) for _, weight in paying)
+        if loss + total <= (1 + self.min_excess) * chance.value:
+            return
+        message = (
+            f"the training loss of {loss:.3g} and penalties of {total:.3g} are together above "
+            f"{chance.value:.3g}, the loss of a constant prediction ({chance.basis})"
+        )
+        reason = f"all penalties together then cost 5 % of the chance loss ({chance.basis})"
+        # Small penalties are not what is wrong: then it is said of the model.
+        blamed = paying if total > BUDGET * chance.value else [(None, None)]
+        for layer, weight in blamed:
+            factor = BUDGET * chance.value / total if total else 1.0
+            yield self.item(
+                weight,
+                message,
+                rank=evidence.penalty(weight) if weight else None,
+                suggestion=scale(evidence, layer, weight, factor, reason)
+                if layer and weight
+                else None,
+                train_loss=loss,
+                total_penalty=total,
+                chance_loss=chance.value,
+            )

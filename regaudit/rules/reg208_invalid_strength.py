@@ -1,0 +1,82 @@
+"""REG208: a strength that is no finite number from zero up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from reprlib import repr as shortened
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.model import Regularizer, Status
+from regaudit.rule import About, Rule
+
+_STRENGTHS = ("l1", "l2", "factor", "mode")
+
+
+@dataclass(frozen=True)
+class InvalidStrength(Rule):
+    about: ClassVar[About] = About(
+        code="REG208",
+        name="invalid-strength",
+        title="Regularizer that Keras refuses to load",
+        severity=Severity.ERROR,
+        confidence="high",
+        what=(
+            "Looks for built-in regularizers, of weights and of outputs, whose strength is NaN, "
+            "infinite, negative, no number, or too large for one; and for what is no regularizer "
+            "where one must be."
+        ),
+        rationale=(
+            "Keras 3 checks strengths when it loads a model and stops at these: the file cannot "
+            "be loaded. Keras 2 lets negative strengths pass, and they make training enlarge "
+            "weights without end."
+        ),
+        source="keras/src/regularizers/regularizers.py: validate_float_arg",
+        fix="Write a finite number from zero up, or take the regularizer away.",
+        false_positives=(
+            "None is known: what a strength is to be computed from is of no use to Keras in a file."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(16, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-3)),
+    keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(1e-3)),
+])
+
+def edit(config):
+    first, last = config["config"]["layers"][1:]
+    first["config"]["kernel_regularizer"]["config"]["l2"] = float("nan")
+    last["config"]["kernel_regularizer"]["config"]["l2"] = -0.001
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(16, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-3)),
+    keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(1e-3)),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        for layer in evidence.model.layers:
+            for weight in layer.weights:
+                regularizer = weight.regularizer
+                if weight.shared_with is None and regularizer and _is_refused(regularizer):
+                    yield self.item(weight, _message(regularizer))
+            # What a custom layer reads out of its configuration, nobody knows.
+            unplaced = layer.unplaced if layer.known else {}
+            others = {"activity_regularizer": layer.activity_regularizer, **unplaced}
+            for key, regularizer in others.items():
+                if regularizer and _is_refused(regularizer):
+                    yield self.item(layer, f"{key}: {_message(regularizer)}")
+
+
+def _is_refused(regularizer: Regularizer) -> bool:
+    return regularizer.status is Status.UNKNOWN
+
+
+def _message(regularizer: Regularizer) -> str:
+    stored = regularizer.config
+    given = ", ".join(f"{key}={shortened(stored[key])}" for key in _STRENGTHS if key in stored)
+    spelled = f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
+    return f"{spelled}{regularizer.why}"

@@ -1,0 +1,83 @@
+"""REG210: an orthogonality penalty on a weight for which it is not defined."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.advice import remove
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_dialect import Dialect
+from regaudit.model import Regularizer, Status, Weight
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class OrthogonalUndefined(Rule):
+    about: ClassVar[About] = About(
+        code="REG210",
+        name="orthogonal-undefined",
+        title="OrthogonalRegularizer where it is not defined",
+        severity=Severity.ERROR,
+        confidence="high",
+        what=(
+            "Looks for OrthogonalRegularizer in force on weights that are no matrices, or whose "
+            "matrix has a single row (or a single column, by its mode)."
+        ),
+        rationale=(
+            "It averages over pairs of rows or columns of a matrix. For a weight of another rank "
+            "Keras raises an error once it computes the loss; a single row makes no pair, and the "
+            "average is 0 / 0: the loss is NaN, and after one step so is every weight."
+        ),
+        source="keras/src/regularizers/regularizers.py: OrthogonalRegularizer.__call__",
+        fix=(
+            "Take it away there; use the other mode where a matrix has one row or one column; for "
+            "convolutions use L2."
+        ),
+        false_positives="None is known for a model that is to be trained; others never pay it.",
+        bad="""
+orthogonal = keras.regularizers.OrthogonalRegularizer(0.001)
+model = keras.Sequential([
+    keras.layers.Input((8, 8, 1)),
+    keras.layers.Conv2D(4, 3, kernel_regularizer=orthogonal),
+    keras.layers.GlobalAveragePooling2D(),
+    keras.layers.Dense(2),
+])
+""",
+        good="""
+orthogonal = keras.regularizers.OrthogonalRegularizer(0.001)
+model = keras.Sequential([
+    keras.layers.Input((8, 8, 1)),
+    keras.layers.Conv2D(4, 3, kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.GlobalAveragePooling2D(),
+    keras.layers.Dense(2, kernel_regularizer=orthogonal),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        paying = {Status.IN_FORCE}
+        if Dialect.of(evidence.model.keras_version).frozen_pay:
+            paying.add(Status.FROZEN)
+        for layer, weight in evidence.model.weights():
+            regularizer = weight.regularizer
+            if regularizer is None or weight.shared_with is not None:
+                continue
+            if regularizer.class_name != "OrthogonalRegularizer":
+                continue
+            fault = _fault(weight, regularizer) if regularizer.status in paying else ""
+            if fault:
+                reason = "it is not defined on this weight"
+                yield self.item(weight, fault, suggestion=remove(layer, weight, reason))
+
+
+def _fault(weight: Weight, regularizer: Regularizer) -> str:
+    """Say what Keras makes of it; nothing where it is defined."""
+    shape = " x ".join(map(str, weight.shape))
+    if len(weight.shape) != 2:
+        rank = len(weight.shape)
+        return f"OrthogonalRegularizer takes matrices; this has rank {rank} ({shape}): an error"
+    mode = "columns" if regularizer.config.get("mode") == "columns" else "rows"
+    if weight.shape[mode == "columns"] < 2:
+        return f"OrthogonalRegularizer compares {mode}; this has only one ({shape}): a loss of NaN"
+    return ""

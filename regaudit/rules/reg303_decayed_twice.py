@@ -1,0 +1,90 @@
+"""REG303: an L2 penalty on a kernel that the optimizer decays as well."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.advice import remove
+from regaudit.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.rule import About, Rule
+from regaudit.training import Training
+
+
+@dataclass(frozen=True)
+class DecayedTwice(Rule):
+    about: ClassVar[About] = About(
+        code="REG303",
+        name="decayed-twice",
+        title="L2 penalty beside the optimizer's weight decay",
+        severity=Severity.WARNING,
+        confidence="high",
+        what=(
+            "Looks for kernels with an L2 penalty in force in a model whose optimizer has a "
+            "weight decay too."
+        ),
+        rationale=(
+            "Both shrink the same weights. Under SGD they add up: L2(s) is a weight decay of 2 s, "
+            "of 2 s / (1 - momentum) with momentum. Under Adam and its kind they do not even mix "
+            "by a fixed rule: the penalty is divided by past gradients, the decay is not. Whoever "
+            "tunes one of them tunes against the other."
+        ),
+        source=(
+            "Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization; "
+            "keras/src/optimizers/base_optimizer.py: _apply_weight_decay"
+        ),
+        fix="Keep one: the optimizer's decay where it has had effect, else the penalty.",
+        false_positives=(
+            "A decay that training keeps off these kernels by `exclude_from_weight_decay`: no "
+            "file tells."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False, kernel_regularizer=keras.regularizers.L2(1e-4)),
+])
+model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+])
+model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        training = evidence.training
+        if training is None or training.weight_decay <= 0:
+            return
+        for layer, weight in evidence.regularized():
+            l2 = weight.regularizer.l2 if weight.regularizer else None
+            if weight.role not in KERNEL_ROLES or not l2:
+                continue
+            reason = f"{training.class_name} decays this kernel already"
+            plain = weight.regularizer is not None and not weight.regularizer.l1
+            yield self.item(
+                weight,
+                f"L2 of {l2:.3g} beside {training.class_name}'s weight decay of "
+                f"{training.weight_decay:.3g}{_together(training, l2)}",
+                suggestion=remove(layer, weight, reason)
+                if plain and not _is_inert(training)
+                else None,
+                l2=l2,
+                weight_decay=training.weight_decay,
+            )
+
+
+def _together(training: Training, l2: float) -> str:
+    if training.class_name != "SGD" or not 0 <= training.momentum < 1:
+        return ", which follow different rules"
+    decay = training.weight_decay + 2 * l2 / (1 - training.momentum)
+    return f", together a decay of {decay:.3g}"
+
+
+def _is_inert(training: Training) -> bool:
+    """Whether the decay did nothing in the training so far, so that the penalty is to stay."""
+    shrinkage = training.shrinkage
+    return bool(training.steps) and shrinkage is not None and shrinkage <= EFFECTIVE_DECAY

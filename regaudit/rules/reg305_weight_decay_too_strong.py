@@ -1,0 +1,88 @@
+"""REG305: a weight decay that forgets what a model learned within an epoch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, NotRun, Severity
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class WeightDecayTooStrong(Rule):
+    about: ClassVar[About] = About(
+        code="REG305",
+        name="weight-decay-too-strong",
+        title="Weight decay that forgets within an epoch",
+        severity=Severity.WARNING,
+        confidence="medium",
+        what=(
+            "Looks at learning rate x weight decay, the share of every weight that a step takes "
+            "away; with a schedule at its largest rate. Given the training set's size and the "
+            "batch size it compares the steps of an epoch with 1 / (rate x decay), the steps that "
+            "weights remember; else it holds the share itself against a limit."
+        ),
+        rationale=(
+            "Decayed weights are a moving average of the updates of the last 1 / (rate x decay) "
+            "steps. Shorter than an epoch, they forget samples before they see them again."
+        ),
+        source=(
+            "Wang and Aitchison (2025), How to set AdamW's weight decay as you scale model and "
+            "dataset size; the limit without sizes, 100 steps, is this project's choice"
+        ),
+        fix="Lower the weight decay to 1 / (rate x steps of an epoch) or less.",
+        false_positives=(
+            "Without the sizes: an epoch of fewer than 100 steps. With a schedule: a peak that "
+            "passes quickly."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+])
+model.compile(keras.optimizers.SGD(0.1, weight_decay=0.5), "mse")
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+])
+model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
+""",
+    )
+    wants: ClassVar[tuple[str, ...]] = ("train_size", "batch_size")
+
+    max_share: float = 0.01
+    """Of every weight, a step: smaller decays pass where the steps of an epoch are not known."""
+    min_epochs: float = 1.0
+    """Weights that remember as many epochs or more pass."""
+
+    def not_run(self, evidence: Evidence) -> NotRun | None:
+        """Say what is lacking, but not for models without decay, of which nothing is asked."""
+        decays = evidence.training is not None and evidence.training.weight_decay > 0
+        return super().not_run(evidence) if decays else None
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        training = evidence.training
+        if training is None or training.weight_decay <= 0 or not training.learning_rate:
+            return
+        share = training.learning_rate * training.weight_decay
+        epoch = evidence.facts.steps_per_epoch
+        if share <= (self.max_share if epoch is None else 1 / (epoch * self.min_epochs)):
+            return
+        peak = f" at the largest rate of its {training.schedule}" if training.schedule else ""
+        said = (
+            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} takes "
+            f"{share:.2%} of every weight a step{peak}: it forgets within {1 / share:,.3g} steps"
+        )
+        if epoch is not None:
+            most = 1 / (training.learning_rate * epoch * self.min_epochs)
+            said += f", an epoch has {epoch:,.4g}; {most:.2g} is the most to use"
+        yield self.item(
+            None,
+            said,
+            weight_decay=training.weight_decay,
+            learning_rate=training.learning_rate,
+            share=share,
+        )

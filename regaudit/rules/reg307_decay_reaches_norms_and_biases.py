@@ -1,0 +1,89 @@
+"""REG307: a weight decay on variables that are not there to be small."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.rule import About, Rule
+
+_SPARED = {"bias": "biases", "gamma": "gammas", "beta": "betas"}
+"""Roles that are commonly left out of weight decay, and their plurals."""
+
+
+@dataclass(frozen=True)
+class DecayReachesNormsAndBiases(Rule):
+    about: ClassVar[About] = About(
+        code="REG307",
+        name="decay-reaches-norms-and-biases",
+        title="Weight decay on biases and normalization",
+        severity=Severity.NOTE,
+        confidence="medium",
+        what=(
+            "Looks for trainable biases and normalization's gamma and beta in a model whose "
+            "optimizer has a weight decay."
+        ),
+        rationale=(
+            "Keras decays every trainable variable that `exclude_from_weight_decay` does not "
+            "name. Biases and beta are offsets, gamma is a scale around one: pulled to zero they "
+            "lose fit and gain no simpler function. What is excluded is not saved: after "
+            "`load_model` all are decayed again."
+        ),
+        source=(
+            "keras/src/optimizers/base_optimizer.py: exclude_from_weight_decay and get_config; "
+            "He et al. (2019), Bag of Tricks for Image Classification with Convolutional Neural "
+            "Networks, section 3.1: no bias decay"
+        ),
+        fix=(
+            "Call `model.optimizer.exclude_from_weight_decay(var_names=['bias', 'gamma', 'beta'])` "
+            "after every load, before training; in tf-keras on a new optimizer, before `compile`."
+        ),
+        false_positives="Training code that does so: the file cannot tell.",
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+    keras.layers.LayerNormalization(),
+    keras.layers.Dense(2),
+])
+model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
+""",
+        good="""
+l2 = keras.regularizers.L2(2.5e-4)
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+    keras.layers.LayerNormalization(),
+    keras.layers.Dense(2, kernel_regularizer=l2),
+])
+model.compile(keras.optimizers.SGD(0.1), "mse")
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        training = evidence.training
+        if training is None or training.weight_decay <= 0:
+            return
+        found = Counter(
+            weight.role
+            for _, weight in evidence.model.weights()
+            if weight.role in _SPARED and weight.trainable and weight.shared_with is None
+        )
+        if not found:
+            return
+        listed = [
+            f"{found[role]:,} {many if found[role] > 1 else role}"
+            for role, many in _SPARED.items()
+            if found[role]
+        ]
+        *others, last = listed
+        reached = f"{', '.join(others)} and {last}" if others else last
+        yield self.item(
+            None,
+            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} reaches "
+            f"{reached}, unless each load excludes them anew",
+            weight_decay=training.weight_decay,
+            variables=sum(found.values()),
+        )
