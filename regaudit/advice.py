@@ -1,6 +1,7 @@
 """Suggestions: which strength a weight should have, as Keras code and as an edit."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from regaudit.evidence import Evidence
@@ -53,7 +54,7 @@ def set_l2(evidence: Evidence, layer: Layer, weight: Weight, advice: Advice) -> 
     measured = evidence.measured(weight)
     if measured is None or measured.l2_norm is None or weight.regularizer_key is None:
         return None
-    added = advice.l2 * measured.l2_norm**2
+    added = advice.l2 * measured.l2_norm * measured.l2_norm
     return _suggestion(layer, weight, {"l2": advice.l2}, added, advice.reason)
 
 
@@ -77,7 +78,7 @@ def scale(
     ):
         return None
     added = strengths.get("l1", 0.0) * measured.l1_norm
-    added += strengths.get("l2", 0.0) * measured.l2_norm**2
+    added += strengths.get("l2", 0.0) * measured.l2_norm * measured.l2_norm
     return _suggestion(layer, weight, strengths, added, reason)
 
 
@@ -95,7 +96,10 @@ def _suggestion(
     strengths: dict[str, float],
     added: float,
     reason: str,
-) -> Suggestion:
+) -> Suggestion | None:
+    """None for a strength that is no number above zero: the weights are too large or too small."""
+    if not all(0 < strength < inf for strength in strengths.values()):
+        return None
     class_name = "L1L2" if len(strengths) == 2 else next(iter(strengths)).upper()
     value: dict[str, Any] = {
         "module": "keras.regularizers",
@@ -122,7 +126,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     if chance is None or gap <= NO_CHANGE * chance.value:
         return None
     kernels = evidence.kernel_count
-    l2 = gap_strength(gap, kernels, norm**2)
+    l2 = gap_strength(gap, kernels, norm * norm)
     if l2 is None:
         return None
     reason = (

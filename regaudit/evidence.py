@@ -183,8 +183,8 @@ class Evidence:
                     spelled = f" ({strength:g})" if strength is not None else ""
                     yield Reason("noise", f"{noise.class_name}{spelled} on its {side}")
         for key in ("dropout", "recurrent_dropout"):
-            value = layer.config.get(key)
-            if isinstance(value, int | float) and value > 0:
+            value = rate(layer, key)
+            if value is not None and value > 0:
                 yield Reason("dropout", f"{key.replace('_', ' ')} of {value:g} inside it")
         if weight.constraint:
             yield Reason("constraint", f"the constraint {weight.constraint}")

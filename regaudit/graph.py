@@ -294,7 +294,14 @@ class Graph:
         return frozenset(output.path for output in self.model.outputs)
 
 
-def rate(layer: Layer) -> float | None:
-    """Return the rate of a dropout layer, or the stddev of a noise layer."""
-    value: Any = layer.config.get("rate", layer.config.get("stddev", layer.config.get("p")))
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def rate(layer: Layer, *keys: str) -> float | None:
+    """Return the rate of a dropout layer, or the stddev of a noise layer; None where it has none.
+
+    Args:
+        layer: any.
+        keys: where it may stand in the configuration, when not as in these layers.
+    """
+    given = (layer.config.get(key) for key in keys or ("rate", "stddev", "p"))
+    value: Any = next((value for value in given if value is not None), None)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return float(value) if usable else None

@@ -310,6 +310,7 @@ NORMALIZATIONS = frozenset(
         "LayerNormalization",
         "GroupNormalization",
         "RMSNormalization",
+        "SyncBatchNormalization",
         "UnitNormalization",
     }
 )

@@ -22,9 +22,11 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     "default": Preset("Every rule with its own thresholds."),
     "strict": Preset(
-        "Every kernel without a regularizer is named, and every dead unit.",
+        "Every kernel without a regularizer is named, every dead unit, and every L2 before a "
+        "normalization.",
         thresholds={
             "REG101": {"min_parameters": 0},
+            "REG302": {"min_share": 0.0},
             "REG402": {"min_share": 0.0, "min_units": 1},
         },
     ),

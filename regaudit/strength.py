@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, inf, log10
 
 BUDGET = 0.05
 """Share of the chance loss that the budget rule gives to the whole penalty."""
@@ -50,7 +50,12 @@ def usable(strength: float) -> float | None:
 
 
 def rounded(strength: float) -> float:
-    """Round to 1, 2 or 5 times a power of ten, the nearest by ratio, the lower one on a tie."""
+    """Round to 1, 2 or 5 times a power of ten, the nearest by ratio, the lower one on a tie.
+
+    Zero and what is not finite stay as they are.
+    """
+    if not 0 < strength < inf:
+        return strength
     exponent = floor(log10(strength))
     steps = [(step, power) for power in (exponent, exponent + 1) for step in (1, 2, 5)]
     best = min(steps, key=lambda pair: abs(log10(strength) - log10(pair[0]) - pair[1]))

@@ -206,3 +206,10 @@ def test_cycles_of_hostile_files_end():
     assert graph.next_normalization(one) is None
     assert not graph.next_kernels(one)
     assert not graph.previous_kernels(two)
+
+
+def test_the_synchronized_normalization_of_keras_2_is_one():
+    first = layer("a", weights=(kernel("a"),))
+    last = layer("b", weights=(kernel("b"),))
+    found = evidence(first, layer("n", "SyncBatchNormalization"), last, keras="2.15.0")
+    assert found.next_normalization(first) == "SyncBatchNormalization"

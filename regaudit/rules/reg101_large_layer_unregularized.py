@@ -49,7 +49,7 @@ model.compile("adam", "categorical_crossentropy")
 model = keras.Sequential([
     keras.layers.Input((400,)),
     keras.layers.Dense(300, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
-    keras.layers.Dense(10, activation="softmax"),
+    keras.layers.Dense(10, activation="softmax", kernel_regularizer=keras.regularizers.L2(1e-4)),
 ])
 model.compile("adam", "categorical_crossentropy")
 """,

@@ -45,7 +45,12 @@ class DefaultStrength(Rule):
 model = keras.Sequential([
     keras.layers.Input((8,)),
     keras.layers.Dense(16, activation="relu", kernel_regularizer="l2"),
-    keras.layers.Dense(10, activation="softmax", activity_regularizer=keras.regularizers.L1()),
+    keras.layers.Dense(
+        10,
+        activation="softmax",
+        kernel_regularizer=keras.regularizers.L2(0.002),
+        activity_regularizer=keras.regularizers.L1(),
+    ),
 ])
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,
@@ -55,7 +60,9 @@ model = keras.Sequential([
     keras.layers.Dense(
         16, activation="relu", kernel_regularizer=keras.regularizers.L2(0.002)
     ),
-    keras.layers.Dense(10, activation="softmax"),
+    keras.layers.Dense(
+        10, activation="softmax", kernel_regularizer=keras.regularizers.L2(0.002)
+    ),
 ])
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,

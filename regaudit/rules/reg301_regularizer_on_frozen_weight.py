@@ -38,7 +38,7 @@ model = keras.Sequential([
 model = keras.Sequential([
     keras.layers.Input((8,)),
     keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
-    keras.layers.Dense(2),
+    keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(1e-4)),
 ])
 """,
     )

@@ -43,6 +43,12 @@ class TestDeadUnits:
         assert not self.check(evidence(large, dead=4))
         assert self.check(evidence(large, dead=5))
 
+    def test_layers_without_dead_units_pass_whatever_the_thresholds(self):
+        large = layer("large", weights=(kernel("large", (10, 100)),))
+        strict = DeadUnits(min_share=0.0, min_units=1)
+        assert not list(strict.check(evidence(large, dead=0)))
+        assert list(strict.check(evidence(large, dead=1)))
+
     def test_outputs_of_the_model_cannot_be_cut_out(self):
         item = self.saved(dense("l", 10, 100))
         assert item.observed["parameters"] == 20 * (10 + 1)
@@ -109,13 +115,13 @@ def test_trained_to_death_it_counts_what_numpy_counts_through_keras(tmp_path):
     keras = pytest.importorskip("keras")
     np = pytest.importorskip("numpy")
     keras.utils.set_random_seed(0)
-    model = chain_of(keras, (48, 32), strength=0.01)
-    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 1000, 0.3)
+    model = chain_of(keras, (48, 32), strength=0.03)
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([5000, 6000], [0.1, 0.01, 1e-4])
     model.compile(keras.optimizers.SGD(rate), "mse", steps_per_execution=100)
     inputs = np.random.default_rng(0).normal(size=(64, 12)).astype("float32")
     truth = np.abs(inputs[:, :1])
     many, alike = np.tile(inputs, (100, 1)), np.tile(truth, (100, 1))
-    model.fit(many, alike, batch_size=64, epochs=60, shuffle=False, verbose=0)
+    model.fit(many, alike, batch_size=64, epochs=70, shuffle=False, verbose=0)
     model.save(tmp_path / "model.keras")
     config = Config.default(select=["REG402"])
     report = regaudit.audit(tmp_path / "model.keras", config)

@@ -1,0 +1,200 @@
+"""REG102: kernels left bare beside regularized ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+from regaudit.advice import Advice, set_l2, suggest
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity, Suggestion
+from regaudit.keras_dialect import Dialect
+from regaudit.model import Layer, Status, Weight
+from regaudit.rule import About, Rule
+from regaudit.strength import rounded
+
+_PLAIN = frozenset({"Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D"})
+_DEPTHWISE = frozenset(
+    {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
+    | {"SeparableConvolution2D"}
+)
+
+Kernels = list[tuple[Layer, Weight]]
+
+
+@dataclass(frozen=True)
+class PartlyRegularizedStack(Rule):
+    about: ClassVar[About] = About(
+        code="REG102",
+        name="partly-regularized-stack",
+        title="Kernels left bare beside regularized ones",
+        severity=Severity.WARNING,
+        confidence="medium",
+        what=(
+            "Looks for trainable kernels without a regularizer in a model that regularizes "
+            "their like: a kernel among regularized ones of its class (those that a normalization "
+            "follows and those that none follows apart), one of a recurrent layer's two kernels, "
+            "the output kernel, depthwise and separable convolutions beside regularized plain "
+            "ones. The last is a warning in files of Keras 2, which takes kernel_regularizer for "
+            "these layers and ignores it."
+        ),
+        rationale=(
+            "Penalties work together: in a chain of ReLU layers the scale can move from one "
+            "kernel to the next without changing the output, so a bare kernel grows by what the "
+            "penalty takes from its neighbours. Leaving out the output layer measured worse on "
+            "the tasks of this project's benchmark."
+        ),
+        source=(
+            "Neyshabur, Salakhutdinov and Srebro (2015), Path-SGD, arXiv:1506.02617, on the "
+            "rescaling of ReLU layers; tensorflow/tensorflow#41093 on the ignored key"
+        ),
+        fix=(
+            "Give the bare kernels a penalty too, by the key of their layer: DepthwiseConv2D "
+            "takes depthwise_regularizer, SeparableConv2D also pointwise_regularizer, recurrent "
+            "layers recurrent_regularizer."
+        ),
+        false_positives=(
+            "Kernels left out on purpose: MobileNet's authors put little or no decay on depthwise "
+            "filters, which have few parameters."
+        ),
+        bad="""
+layers, decay = keras.layers, keras.regularizers.L2(1e-3)
+model = keras.Sequential([
+    layers.Input((8, 4)),
+    layers.Dense(16, activation="relu", kernel_regularizer=decay),
+    layers.Dense(16, activation="relu", kernel_regularizer=decay),
+    layers.GRU(8, kernel_regularizer=decay),
+    layers.Dense(3, activation="softmax"),
+])
+""",
+        good="""
+layers, decay = keras.layers, keras.regularizers.L2(1e-3)
+model = keras.Sequential([
+    layers.Input((8, 4)),
+    layers.Dense(16, activation="relu", kernel_regularizer=decay),
+    layers.Dense(16, activation="relu", kernel_regularizer=decay),
+    layers.GRU(8, kernel_regularizer=decay, recurrent_regularizer=decay),
+    layers.Dense(3, activation="softmax", kernel_regularizer=decay),
+])
+""",
+    )
+
+    min_share: float = 0.5
+    """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        kernels = [(layer, weight) for layer, weight in evidence.kernels() if layer.known]
+        counts = _Counts(evidence, kernels)
+        if counts.all.regularized in {0, len(kernels)}:
+            return
+        cost = _middle_cost(evidence, kernels)
+        for layer, weight in kernels:
+            found = self._judge(evidence, layer, weight, counts) if _is_bare(weight) else None
+            if found:
+                severity, message = found
+                yield self.item(
+                    weight,
+                    message,
+                    severity=severity,
+                    suggestion=_suggestion(evidence, layer, weight, cost),
+                    kernels=len(kernels),
+                    regularized=counts.all.regularized,
+                )
+
+    def _judge(
+        self, evidence: Evidence, layer: Layer, weight: Weight, counts: "_Counts"
+    ) -> tuple[Severity, str] | None:
+        """Say why a bare kernel looks left out; None when it does not."""
+        if "kernel_regularizer" in layer.unplaced:
+            return None  # REG103 says it: the key is there, and it is the wrong one
+        alike = counts.kinds[_kind(evidence, layer, weight)]
+        if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
+            message = f"bare beside {counts.plain} regularized convolutions"
+            if Dialect.of(evidence.model.keras_version).keras_2 and self._mostly(counts.plain):
+                return Severity.WARNING, f"{message}; Keras 2 ignores kernel_regularizer here"
+            return Severity.NOTE, message
+        if other := _other_half(layer, weight):
+            return Severity.NOTE, f"bare, while the {other.role} beside it is regularized"
+        if self._mostly(alike):
+            return Severity.NOTE, f"bare, while {alike} kernels of this kind are regularized"
+        others = _Count(counts.all.kernels - 1, counts.all.regularized)
+        if evidence.graph.heads_of(layer) and self._mostly(others):
+            message = f"this output kernel is bare, while {others} others are regularized"
+            return Severity.NOTE, message
+        return None
+
+    def _mostly(self, count: "_Count") -> bool:
+        """Whether enough of some kernels are regularized to call the others left out."""
+        return count.regularized > 0 and count.regularized >= self.min_share * count.kernels
+
+
+@dataclass(slots=True)
+class _Count:
+    """How many of some kernels are regularized."""
+
+    kernels: int = 0
+    regularized: int = 0
+
+    def add(self, weight: Weight) -> None:
+        self.kernels += 1
+        self.regularized += not _is_bare(weight)
+
+    def __str__(self) -> str:
+        return f"{self.regularized:,} of {self.kernels:,}"
+
+
+class _Counts:
+    """All kernels, those of plain convolutions, and those of each kind."""
+
+    def __init__(self, evidence: Evidence, kernels: Kernels) -> None:
+        self.all, self.plain = _Count(), _Count()
+        self.kinds: dict[tuple[str, str, bool], _Count] = {}
+        for layer, weight in kernels:
+            self.all.add(weight)
+            self.kinds.setdefault(_kind(evidence, layer, weight), _Count()).add(weight)
+            if layer.class_name in _PLAIN:
+                self.plain.add(weight)
+
+
+def _is_bare(weight: Weight) -> bool:
+    return weight.regularizer is None or weight.regularizer.status is Status.INERT
+
+
+def _kind(evidence: Evidence, layer: Layer, weight: Weight) -> tuple[str, str, bool]:
+    return layer.class_name, weight.role, bool(evidence.next_normalization(layer))
+
+
+def _other_half(layer: Layer, weight: Weight) -> Weight | None:
+    """The regularized kernel of a recurrent layer whose other kernel is bare."""
+    if not any(other.role == "recurrent_kernel" for other in layer.weights):
+        return None
+    pair = [other for other in layer.weights if other.role in {"kernel", "recurrent_kernel"}]
+    return next((other for other in pair if other is not weight and not _is_bare(other)), None)
+
+
+def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:
+    """Return the median of what the penalized kernels add, those before normalizations apart."""
+    paid = [
+        evidence.penalty(weight)
+        for layer, weight in kernels
+        if evidence.penalty(weight) and not evidence.next_normalization(layer)
+    ]
+    return median(paid) if paid else None
+
+
+def _suggestion(
+    evidence: Evidence, layer: Layer, weight: Weight, cost: float | None
+) -> Suggestion | None:
+    """Suggest the penalty that the regularized kernels have, as it is equal at equilibrium."""
+    measured = evidence.measured(weight)
+    rescaled = evidence.next_normalization(layer) is not None
+    if rescaled or evidence.facts.gap is not None or cost is None:
+        return suggest(evidence, layer, weight)
+    square = measured.l2_norm * measured.l2_norm if measured and measured.l2_norm else 0.0
+    if not square:
+        return None
+    reason = (
+        f"it then costs as much as the regularized kernels do, {cost:.3g}: at equilibrium the "
+        "penalties of a chain of ReLU layers are equal"
+    )
+    return set_l2(evidence, layer, weight, Advice(rounded(cost / square), reason))

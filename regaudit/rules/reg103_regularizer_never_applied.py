@@ -1,0 +1,100 @@
+"""REG103: a regularizer that reaches no weight and no output."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.keras_dialect import Dialect
+from regaudit.keras_layers import all_slots
+from regaudit.model import Layer, Regularizer
+from regaudit.rule import About, Rule
+
+_SWITCHES = {
+    "bias_regularizer": ("use_bias", "bias"),
+    "beta_regularizer": ("center", "beta"),
+    "gamma_regularizer": ("scale", "gamma"),
+}
+"""Key of the configuration -> what switches its weight off, and the weight."""
+
+
+@dataclass(frozen=True)
+class RegularizerNeverApplied(Rule):
+    about: ClassVar[About] = About(
+        code="REG103",
+        name="regularizer-never-applied",
+        title="Regularizer that Keras never applies",
+        severity=Severity.WARNING,
+        confidence="high",
+        what=(
+            "Looks for regularizers in the configuration of built-in layers that govern nothing: "
+            "of a bias, beta or gamma that the layer's options leave out, kernel_regularizer of a "
+            "SeparableConv of Keras 2, the activity regularizer of a SimpleRNN of Keras 3 and of "
+            "an EinsumDense of Keras 2."
+        ),
+        rationale=(
+            "The code looks regularized and the layer is not: Keras takes the argument, keeps it "
+            "and never uses it. No error tells."
+        ),
+        source=(
+            "tensorflow/tensorflow#41093, DepthwiseConv2D and SeparableConv2D do not handle the "
+            "kernel regularizer; the others were measured on saved files by loading them"
+        ),
+        fix=(
+            "Drop the key, or use the one that works: depthwise_regularizer and "
+            "pointwise_regularizer for SeparableConv, an ActivityRegularization layer after a "
+            "SimpleRNN or an EinsumDense."
+        ),
+        false_positives=(
+            "One set of arguments for many layers, of which some have no bias: the key is idle "
+            "and does no harm."
+        ),
+        bad="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False, bias_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.BatchNormalization(center=False, beta_regularizer=keras.regularizers.L1(1e-4)),
+])
+""",
+        good="""
+model = keras.Sequential([
+    keras.layers.Input((8,)),
+    keras.layers.Dense(4, use_bias=False),
+    keras.layers.BatchNormalization(center=False),
+])
+""",
+    )
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        keras_2 = Dialect.of(evidence.model.keras_version).keras_2
+        for layer in evidence.model.layers:
+            if not layer.known or all_slots(layer.class_name, keras_2=keras_2) is None:
+                continue
+            for key, regularizer in layer.unplaced.items():
+                if not _is_zero(regularizer):
+                    message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
+                    yield self.item(layer, message, key=key)
+            deaf = "EinsumDense" if keras_2 else "SimpleRNN"
+            activity = layer.activity_regularizer
+            if layer.class_name == deaf and activity and not _is_zero(activity):
+                message = f"activity regularizer {activity.class_name} does nothing: {deaf} takes "
+                yield self.item(layer, f"{message}one and never applies it", key="activity")
+
+
+def _is_zero(regularizer: Regularizer) -> bool:
+    """Whether there is nothing to apply: the user sees no regularizer where there is none."""
+    return regularizer.l1 == 0 and regularizer.l2 == 0
+
+
+def _why(layer: Layer, key: str) -> str:
+    if key == "kernel_regularizer" and layer.class_name.startswith("Separable"):
+        return "the keys that work are depthwise_regularizer and pointwise_regularizer"
+    if key == "kernel_regularizer" and layer.class_name.startswith("Depthwise"):
+        return "the key that works is depthwise_regularizer"
+    switch, weight = _SWITCHES.get(key, ("", ""))
+    if switch and layer.config.get(switch) is False:
+        return f"{switch}=False leaves the layer without a {weight}"
+    if key == "bias_regularizer" and layer.class_name == "EinsumDense":
+        return "bias_axes=None leaves the layer without a bias"
+    return "the layer has no weight for it"

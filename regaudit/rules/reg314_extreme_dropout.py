@@ -1,0 +1,150 @@
+"""REG314: dropout that leaves too little, or falls on the predictions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.graph import Graph, rate
+from regaudit.model import Layer, Node
+from regaudit.rule import About, Rule
+
+_DROPPING = frozenset(
+    {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"}
+)
+
+
+@dataclass(frozen=True)
+class ExtremeDropout(Rule):
+    about: ClassVar[About] = About(
+        code="REG314",
+        name="extreme-dropout",
+        title="Dropout that leaves too little",
+        severity=Severity.WARNING,
+        confidence="medium",
+        what=(
+            "Looks for dropout with a high rate, alone or by several dropouts in a row with no "
+            "layer with kernels between them (dropout inside recurrent and attention layers is "
+            "looked at too), and for dropout between the last kernel of a classifier and its "
+            "output."
+        ),
+        rationale=(
+            "What is left must still tell the classes apart: at a rate of 0.8 a unit sees a "
+            "fifth of its inputs in a step, and gradients get noisier as fewer are kept. Keras "
+            "takes the share to drop, papers often give the share to keep. Dropout on the logits "
+            "sets predictions themselves to zero, which no weight can make up for."
+        ),
+        source=(
+            "Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from "
+            "Overfitting, JMLR 15, appendix A.4: hidden units are typically kept with a "
+            "probability of 0.5 to 0.8, a rate of 0.2 to 0.5 in Keras"
+        ),
+        fix="Use rates of 0.1 to 0.5, once between two kernels, and none after the last one.",
+        false_positives=(
+            "Very wide layers, in which a tenth of the units are many; inputs that are hidden on "
+            "purpose, as in denoising autoencoders."
+        ),
+        bad="""
+layers = keras.layers
+model = keras.Sequential([
+    layers.Input((8,)),
+    layers.Dense(16, activation="relu"),
+    layers.Dropout(0.8),
+    layers.Dense(3),
+    layers.Dropout(0.2),
+    layers.Softmax(),
+])
+""",
+        good="""
+layers = keras.layers
+model = keras.Sequential([
+    layers.Input((8,)),
+    layers.Dense(16, activation="relu"),
+    layers.Dropout(0.5),
+    layers.Dense(3),
+    layers.Softmax(),
+])
+""",
+    )
+
+    max_rate: float = 0.7
+    """Rates below it pass, of one dropout and of several in a row together."""
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        graph = evidence.graph
+        on_logits = {
+            layer.path: head.name
+            for head in evidence.heads
+            if head.chance is not None or "entropy" in head.loss.lower()
+            for layer in _before_output(graph, head.path)
+        }
+        kept = _kept(graph)
+        for layer in evidence.model.layers:
+            for name, own in _rates(layer):
+                shares = [kept[call.path] for call in graph.calls(layer) if _drops(layer)]
+                together = 1 - min(shares, default=1 - own)
+                if layer.path in on_logits:
+                    message = f"{own:g} of the predictions of {on_logits[layer.path]} are dropped"
+                elif own >= self.max_rate:
+                    message = f"{name.replace('_', ' ')} of {own:g} keeps {1 - own:.2g}"
+                elif together >= self.max_rate:
+                    message = f"rate of {own:g} makes {together:.2g} with the dropouts before it"
+                else:
+                    continue
+                yield self.item(
+                    layer, message, rank=together, rate=own, together=together, limit=self.max_rate
+                )
+
+
+def _rates(layer: Layer) -> Iterator[tuple[str, float]]:
+    """Yield the rates of a layer that drop anything, by key."""
+    if layer.class_name in {*_DROPPING, "GaussianDropout"}:
+        strength = rate(layer)
+        if strength is not None and strength > 0:
+            yield "rate", strength
+    elif layer.known and layer.weights:
+        for key in ("dropout", "recurrent_dropout"):
+            strength = rate(layer, key)
+            if strength is not None and strength > 0:
+                yield key, strength
+
+
+def _kept(graph: Graph) -> Mapping[str, float]:
+    """Return the share that dropouts in a row keep up to each node, by its path."""
+    kept: dict[str, float] = {}
+    for start in graph.nodes.values():
+        way: dict[str, Node] = {}
+        node: Node | None = start
+        while node is not None and node.path not in kept and node.path not in way:
+            way[node.path] = node
+            node = _before(graph, node)
+        share = kept.get(node.path, 1.0) if node else 1.0
+        for each in reversed(way.values()):
+            for layer in graph.layers(each):
+                share *= 1 - (rate(layer) or 0.0) if _drops(layer) else 1.0
+            kept[each.path] = share
+    return kept
+
+
+def _drops(layer: Layer) -> bool:
+    return layer.class_name in _DROPPING
+
+
+def _before_output(graph: Graph, path: str) -> Iterator[Layer]:
+    """Yield the dropouts between an output and the kernel that makes it."""
+    node = graph.nodes.get(path)
+    way: dict[str, Node] = {}
+    while node is not None and not graph.has_kernels(node) and node.path not in way:
+        way[node.path] = node
+        node = _before(graph, node)
+    last = next(reversed(way.values()), None)
+    if last is not None and any(graph.has_kernels(source) for source in graph.feeding(last)):
+        for passed in way.values():
+            yield from (layer for layer in graph.layers(passed) if _drops(layer) and rate(layer))
+
+
+def _before(graph: Graph, node: Node) -> Node | None:
+    """Return what alone feeds a node; None at a merge, and where that has kernels."""
+    feeding = graph.feeding(node)
+    return feeding[0] if len(feeding) == 1 and not graph.has_kernels(feeding[0]) else None

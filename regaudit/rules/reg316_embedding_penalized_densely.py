@@ -1,0 +1,80 @@
+"""REG316: an L2 penalty on a large embedding table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from regaudit.advice import remove
+from regaudit.evidence import Evidence
+from regaudit.finding import Item, Severity
+from regaudit.rule import About, Rule
+
+
+@dataclass(frozen=True)
+class EmbeddingPenalizedDensely(Rule):
+    about: ClassVar[About] = About(
+        code="REG316",
+        name="embedding-penalized-densely",
+        title="L2 penalty on every row of a large embedding",
+        severity=Severity.NOTE,
+        confidence="medium",
+        what="Looks for L2 penalties in force on the tables of large Embedding layers.",
+        rationale=(
+            "The penalty is taken over the whole table in every step, while a batch teaches only "
+            "the rows it contains: rare rows shrink in every step in which they do not occur, so "
+            "the penalty is strongest where there is least data to speak against it. It also "
+            "turns a sparse gradient into a dense one of the table's size."
+        ),
+        source=(
+            "keras/src/layers/layer.py: Layer._get_regularization_losses sums over whole "
+            "variables; NVIDIA-Merlin/models#812 replaces such a penalty by one on the batch's "
+            "rows after a loss of accuracy"
+        ),
+        fix=(
+            "Put Dropout or SpatialDropout1D after the embedding, or an activity_regularizer on "
+            "it, which is taken over the rows of the batch alone."
+        ),
+        false_positives=(
+            "A vocabulary whose rows all occur about equally often, or rare rows that are meant "
+            "to fall back to zero."
+        ),
+        bad="""
+layers, decay = keras.layers, keras.regularizers.L2(1e-5)
+model = keras.Sequential([
+    layers.Input((8,)),
+    layers.Embedding(6_300, 16, embeddings_regularizer=decay),
+    layers.GlobalAveragePooling1D(),
+    layers.Dense(3, activation="softmax", kernel_regularizer=decay),
+])
+""",
+        good="""
+layers, decay = keras.layers, keras.regularizers.L2(1e-5)
+model = keras.Sequential([
+    layers.Input((8,)),
+    layers.Embedding(1_000, 16),
+    layers.SpatialDropout1D(0.3),
+    layers.GlobalAveragePooling1D(),
+    layers.Dense(3, activation="softmax", kernel_regularizer=decay),
+])
+""",
+    )
+
+    max_parameters: int = 100_000
+    """Tables with no more values pass."""
+
+    def check(self, evidence: Evidence) -> Iterator[Item]:
+        for layer, weight in evidence.regularized():
+            regularizer = weight.regularizer
+            if layer.class_name != "Embedding" or regularizer is None or not regularizer.l2:
+                continue
+            if weight.size > self.max_parameters:
+                rows = weight.shape[0] if weight.shape else 0
+                yield self.item(
+                    weight,
+                    f"L2 of {regularizer.l2:.3g} on all {rows:,} rows ({weight.size:,} "
+                    "parameters), also on those that a batch never sees",
+                    suggestion=remove(layer, weight, "regularize the rows of the batch instead"),
+                    parameters=weight.size,
+                    max_parameters=self.max_parameters,
+                    penalty=evidence.penalty(weight),
+                )

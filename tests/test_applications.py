@@ -1,0 +1,82 @@
+"""Stock models of keras.applications: a handful of findings each, every one of them true."""
+
+import pytest
+
+import regaudit
+from regaudit.config import read_config
+
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
+
+SMALL = {"weights": None, "input_shape": (32, 32, 3), "classes": 10}
+MODELS = {
+    "DenseNet121": SMALL,
+    "EfficientNetB0": SMALL,
+    "MobileNet": {**SMALL, "alpha": 0.25},
+    "MobileNetV2": {**SMALL, "alpha": 0.35},
+    "MobileNetV3Small": SMALL,
+    "ResNet50": SMALL,
+}
+"""Those that stay small: 1 to 24 million parameters."""
+
+ARGUED = {
+    "REG101": "no application ships a regularizer",
+    "REG312": "ResNet's convolutions keep their biases before BatchNormalization",
+}
+"""What may be found in any of them, and why it is true."""
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def stock(request, tmp_path_factory):
+    keras = pytest.importorskip("keras")
+    keras.utils.clear_session(free_memory=False)
+    model = getattr(keras.applications, request.param)(**MODELS[request.param])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    file = tmp_path_factory.mktemp("stock") / f"{request.param}.keras"
+    model.save(file)
+    return model, file
+
+
+def items(report, code):
+    return [item for one in report.findings if one.code == code for item in one.items]
+
+
+def test_a_handful_of_findings_and_each_is_argued(stock):
+    _, file = stock
+    report = regaudit.audit(file)
+    assert report.failure is None
+    assert len(report.findings) <= 5
+    assert {finding.code for finding in report.findings} <= ARGUED.keys()
+
+
+def test_large_kernels_are_named_and_they_are_bare(stock):
+    model, file = stock
+    assert not model.losses
+    kernels = {
+        weight.path
+        for layer in model.layers
+        for weight in layer.trainable_weights
+        if weight.name.endswith("kernel") and weight.shape.num_elements() >= 100_000
+    }
+    named = {item.path for item in items(regaudit.audit(file), "REG101")}
+    assert named == {path.removeprefix(f"{model.name}/") for path in kernels}
+
+
+def test_strict_names_every_kernel(stock):
+    model, file = stock
+    strict = read_config(None, preset="strict")
+    kernels = [w for w in model.trainable_weights if w.name.endswith("kernel")]
+    report = regaudit.audit(file, strict)
+    assert len(items(report, "REG101")) == len(kernels)
+    assert {finding.code for finding in report.findings} <= ARGUED.keys()
+
+
+def test_biases_are_named_that_a_normalization_subtracts(stock):
+    model, file = stock
+    idle = {
+        f"{feeding.name}/bias"
+        for layer in model.layers
+        if type(layer).__name__ == "BatchNormalization"
+        for feeding in [layer._inbound_nodes[0].parent_nodes[0].operation]
+        if getattr(feeding, "bias", None) is not None
+    }
+    assert {item.path for item in items(regaudit.audit(file), "REG312")} == idle
