@@ -76,7 +76,7 @@ def test_exit_codes_and_first_lines(arguments, code, first):
 
 
 def test_a_wrong_rule_gets_a_hint():
-    assert "did you mean 'REG101'?" in run("check", GOOD, "--select", "REG1O1").output
+    assert "did you mean 'REG401'?" in run("check", GOOD, "--select", "REG4001").output
 
 
 @pytest.mark.parametrize(
