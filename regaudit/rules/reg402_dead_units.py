@@ -34,7 +34,11 @@ class DeadUnits(Rule):
             "Wen et al. (2016), Learning Structured Sparsity in Deep Neural Networks, "
             "arXiv:1608.03665"
         ),
-        fix="Prune the dead units, or retrain with a weaker penalty on the layer.",
+        fix=(
+            "Prune the dead units, folding the constant that each puts out into the next bias "
+            "(exact but for the borders of padded convolutions), or retrain with a weaker penalty "
+            "on the layer."
+        ),
         false_positives="Sparsity that was wanted: pruned or sparsity-trained models.",
         bad="""
 model = keras.Sequential([
