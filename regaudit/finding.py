@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from math import prod
 
 from regaudit.ignoring import Ignore
 from regaudit.measures import Moments
-from regaudit.model import Layer, Model, Skip, Weight
+from regaudit.model import Model, Skip, Weight
 
 
 class Severity(IntEnum):
@@ -217,15 +216,3 @@ class Report:
         """Return the weight's share of the total penalty."""
         penalty = self.penalties.get(weight.stored_path)
         return penalty / self.penalty if penalty is not None and self.penalty else None
-
-
-def dead_parameters(layer: Layer, weight: Weight, dead: int) -> int:
-    """Parameters that pruning `dead` units of a weight would save: its columns and its biases."""
-    if weight.units is None or not weight.units.units:
-        return 0
-    per_unit = prod(weight.shape) // weight.units.units
-    for other in layer.weights:
-        if other.role == "bias" and other.size % weight.units.units == 0:
-            per_unit += other.size // weight.units.units
-            break
-    return dead * per_unit

@@ -56,6 +56,11 @@ def first_axis(shape: Shape, _config: Config) -> UnitView | None:
     return _view(shape, 0, 0) if len(shape) > 1 else None
 
 
+def _each(shape: Shape, _config: Config) -> UnitView | None:
+    """Every value scales an output of its own: normalization."""
+    return UnitView(1, shape[0], 1) if len(shape) == 1 else None
+
+
 def _last_two_axes(shape: Shape, _config: Config) -> UnitView | None:
     """Outputs are channel times multiplier: depthwise kernels; heads times size: attention."""
     if len(shape) < 3:
@@ -131,7 +136,7 @@ KERNEL = Slot("kernel", "kernel_regularizer", units=last_axis)
 BIAS = Slot("bias", "bias_regularizer", when=_with_bias)
 EMBEDDINGS = Slot("embeddings", "embeddings_regularizer", units=last_axis)
 SCALE = Slot("scale", when=_on("use_scale", default=False))
-GAMMA = Slot("gamma", "gamma_regularizer", when=_with_gamma)
+GAMMA = Slot("gamma", "gamma_regularizer", when=_with_gamma, units=_each)
 BETA = Slot("beta", "beta_regularizer", when=_with_beta)
 RENORM = _on("renorm", default=False)
 

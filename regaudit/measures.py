@@ -64,6 +64,8 @@ class Moments:
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
     """Outputs into which every finite weight is near zero."""
+    dead: bytes = b""
+    """Which outputs these are, a bit for each, as NumPy packs them."""
     magnitudes: tuple[tuple[int, int], ...] | None = None
     """How many finite values lie in 2**e <= abs(w) < 2**(e + 1), as pairs (e, count) by e; zeros
     apart. None where it was not asked for."""
@@ -271,7 +273,7 @@ def _moments(
     unit_max = [part.unit_max for part in parts if part.unit_max is not None]
     dead = None
     if units is not None:
-        dead = int(np.count_nonzero(np.maximum.reduce(unit_max) < threshold)) if unit_max else 0
+        dead = np.maximum.reduce(unit_max) < threshold if unit_max else np.zeros(0, np.bool_)
     finite = exact or size == 0
     return Moments(
         size=size,
@@ -285,7 +287,8 @@ def _moments(
         mean=_finite(mean) if exact else None,
         std=_finite(sqrt(deviations / count)) if exact else None,
         units=None if units is None else units.units,
-        dead_units=dead,
+        dead_units=None if dead is None else int(np.count_nonzero(dead)),
+        dead=b"" if dead is None else np.packbits(dead).tobytes(),
         magnitudes=_magnitudes(parts) if histograms else None,
     )
 

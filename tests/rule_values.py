@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from numpy import arange, packbits
+
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
 from regaudit.keras_layers import last_axis
@@ -29,7 +31,8 @@ def layer(path, class_name="Dense", weights=(), **config):
 
 def moments(weight, dead=0):
     units = weight.units.units if weight.units else None
-    return Moments(weight.size, 0, 0, 0, 1e-5, 100.0, 10.0, 1.0, 0.0, 0.1, units, dead)
+    packed = packbits(arange(units or 0) < dead).tobytes()
+    return Moments(weight.size, 0, 0, 0, 1e-5, 100.0, 10.0, 1.0, 0.0, 0.1, units, dead, packed)
 
 
 def l2(strength=1e-4, l1=0.0, status=Status.IN_FORCE):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
-from regaudit.finding import Item, Severity, dead_parameters
+from regaudit.finding import Item, Severity
 from regaudit.model import Layer, Status, Weight
+from regaudit.pruning import Dead, dead_units
 from regaudit.rule import About, Rule
 
 
@@ -20,7 +21,9 @@ class DeadUnits(Rule):
         confidence="high",
         what=(
             "Counts the units into which every weight is near zero (below a thousandth of the "
-            "weight's root mean square, or below 1e-5), and speaks of layers that have many."
+            "weight's root mean square, or below 1e-5), and those that the gamma of the batch "
+            "normalization after the layer scales by next to nothing; speaks of layers that have "
+            "many, and says what cutting them out would save, the next layer's inputs included."
         ),
         rationale=(
             "The output of a dead unit no longer depends on its input. "
@@ -31,7 +34,11 @@ class DeadUnits(Rule):
             "Wen et al. (2016), Learning Structured Sparsity in Deep Neural Networks, "
             "arXiv:1608.03665"
         ),
-        fix="Prune the dead units, or retrain with a weaker penalty on the layer.",
+        fix=(
+            "Prune the dead units, folding the constant that each puts out into the next bias "
+            "(exact but for the borders of padded convolutions), or retrain with a weaker penalty "
+            "on the layer."
+        ),
         false_positives="Sparsity that was wanted: pruned or sparsity-trained models.",
         bad="""
 model = keras.Sequential([
@@ -57,23 +64,41 @@ model = keras.Sequential([
 
     def check(self, evidence: Evidence) -> Iterator[Item]:
         for layer, weight in evidence.model.weights():
-            measured = evidence.measured(weight)
-            if measured is None or not measured.units or weight.shared_with is not None:
+            if weight.role == "gamma" or weight.shared_with is not None:
+                continue  # a gamma counts with the layer before it
+            measured, found = evidence.measured(weight), dead_units(evidence, layer, weight)
+            if measured is None or found is None or found.units < self.min_units:
                 continue
-            dead, units = measured.dead_units or 0, measured.units
-            if not dead or units < self.min_units or dead < self.min_share * units:
+            if not found.dead or found.dead < self.min_share * found.units:
                 continue
-            saved = dead_parameters(layer, weight, dead)
             yield self.item(
                 weight,
-                f"{dead:,} of {units:,} units are dead ({dead / units:.0%}), {saved:,} parameters "
-                f"with their biases; {_cause(layer, weight)}",
-                rank=saved,
-                dead_units=dead,
-                units=units,
-                parameters=saved,
+                f"{found.dead:,} of {found.units:,} units are dead "
+                f"({found.dead / found.units:.0%}){_where(found)}; {_saving(found)}; "
+                f"{_cause(layer, weight)}",
+                rank=found.own if found.kept else found.own + found.next,
+                dead_units=found.dead,
+                dead_by_gamma=found.by_gamma,
+                units=found.units,
+                parameters=found.own if found.kept else found.own + found.next,
                 threshold=measured.threshold,
             )
+
+
+def _where(found: Dead) -> str:
+    if not found.by_gamma:
+        return ""
+    return f", {found.by_gamma:,} of them by the normalization's gamma alone"
+
+
+def _saving(found: Dead) -> str:
+    """Say what cutting them out would save, or why they cannot be cut out."""
+    if found.kept:
+        return f"they hold {found.own:,} parameters ({found.kept})"
+    return (
+        f"pruning saves {found.own + found.next:,} parameters, {found.next:,} of them in the "
+        "layers that read these units"
+    )
 
 
 def _cause(layer: Layer, weight: Weight) -> str:

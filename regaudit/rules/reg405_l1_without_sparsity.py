@@ -43,7 +43,7 @@ model = keras.Sequential([
     keras.layers.Dense(
         16, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-5)
     ),
-    keras.layers.Dense(2, activation="softmax", kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.Dense(2, activation="softmax", kernel_regularizer=keras.regularizers.L1(1e-5)),
 ])
 model.compile("sgd", "sparse_categorical_crossentropy")
 inputs = np.random.default_rng(0).normal(size=(64, 20))
@@ -55,7 +55,7 @@ model = keras.Sequential([
     keras.layers.Dense(
         16, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-5)
     ),
-    keras.layers.Dense(2, activation="softmax", kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.Dense(2, activation="softmax", kernel_regularizer=keras.regularizers.L1(1e-5)),
 ])
 model.compile("sgd", "sparse_categorical_crossentropy")
 inputs = np.random.default_rng(0).normal(size=(64, 20))
