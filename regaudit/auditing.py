@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from hashlib import file_digest
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -51,7 +52,7 @@ def audit(model: Any, config: Config | None = None) -> Report:
     with saved(model) as file:
         report = _audit_file(file, f"{model.name} (in memory)", config)
     remarks = unsaved(model, report.model) if report.model else ()
-    return replace(report, format="live", size=None, skipped=(*report.skipped, *remarks))
+    return replace(report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks))
 
 
 def _audit_file(file: Path, name: str, config: Config | None) -> Report:
@@ -63,7 +64,8 @@ def _audit_file(file: Path, name: str, config: Config | None) -> Report:
             size = _size(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
-                return _report(name, size, plugin, artifact, config.for_model(name))
+                report = _report(name, size, plugin, artifact, config.for_model(name))
+            return replace(report, sha256=_sha256(file)) if config.detailed else report
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:
@@ -130,6 +132,13 @@ def _bug(error: Exception) -> Failure:
     return Failure("InternalError", message)
 
 
+def _sha256(file: Path) -> str | None:
+    if file.is_dir():
+        return None
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
 def _what_it_is(file: Path) -> str:
     """Name what lies there instead of a model."""
     if file.is_dir():
@@ -146,7 +155,7 @@ def _what_it_is(file: Path) -> str:
 
 
 def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
-    moments, unread = _measure(artifact)
+    moments, unread = _measure(artifact, config.detailed)
     model = artifact.model
     evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
     judgement = judge(evidence, name, config)
@@ -164,18 +173,18 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
     )
 
 
-def _measure(artifact: Artifact) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
+def _measure(artifact: Artifact, histograms: bool) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
     """Measure every weight; if one cannot be read, measure them singly and say which."""
     weights = [weight for _, weight in artifact.model.weights()]
     work = [(artifact.tensors[weight.stored_path], weight.units) for weight in weights]
     try:
-        measured = measure(work, threads=os.cpu_count() or 1)
+        measured = measure(work, threads=os.cpu_count() or 1, histograms=histograms)
     except UnreadableModelError:
         moments: dict[str, Moments] = {}
         skipped = []
         for weight, job in zip(weights, work, strict=True):
             try:
-                moments[weight.stored_path] = measure([job])[0]
+                moments[weight.stored_path] = measure([job], histograms=histograms)[0]
             except UnreadableModelError as error:
                 skipped.append(Skip(weight.path, str(error)))
         return moments, tuple(skipped)

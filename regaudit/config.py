@@ -42,6 +42,9 @@ class Config:
     """Configuration of the model, for files that hold weights alone."""
     limits: Limits = field(default_factory=Limits)
     """What one file may cost."""
+    detailed: bool = False
+    """Also take what only a page for people shows: the SHA-256 of the file, and how the values of
+    each weight are distributed."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = field(default_factory=Facts)

@@ -163,6 +163,8 @@ class Report:
     """Places that an ignore or the baseline accepts."""
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
+    sha256: str | None = None
+    """Of the file, in hexadecimal; None for a directory, and where it was not asked for."""
 
     @property
     def ok(self) -> bool:

@@ -7,7 +7,7 @@ merged in order: the result does not depend on the number of threads, and memory
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import floor, isfinite, log2, prod, sqrt
+from math import floor, inf, isfinite, log2, prod, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,10 @@ NEAR_ZERO_FLOOR = 1e-5
 """... or below this, so that a weight that collapsed as a whole is seen as what it is."""
 
 _BINADES = 2_048
-"""Exponents of a float64."""
+"""Exponents of a float64 ..."""
+
+_BIAS = 1_023
+"""... are stored with this added."""
 
 _HUGE = 1e150
 """Root mean squares are cut here: the squares of larger values overflow."""
@@ -61,6 +64,9 @@ class Moments:
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
     """Outputs into which every finite weight is near zero."""
+    magnitudes: tuple[tuple[int, int], ...] | None = None
+    """How many finite values lie in 2**e <= abs(w) < 2**(e + 1), as pairs (e, count) by e; zeros
+    apart. None where it was not asked for."""
 
     @property
     def sparsity(self) -> float | None:
@@ -78,29 +84,37 @@ def near_zero_threshold(rms: float) -> float:
     return float(2.0 ** floor(log2(max(min(rms, _HUGE) * NEAR_ZERO, NEAR_ZERO_FLOOR))))
 
 
-def measure(tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1) -> list[Moments]:
-    """Measure all values of each tensor in one pass; large ones are shared out among threads."""
+def measure(
+    tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1, *, histograms: bool = False
+) -> list[Moments]:
+    """Measure all values of each tensor in one pass; large ones are shared out among threads.
+
+    Args:
+        tensors: with the view of the outputs in each.
+        threads: at most.
+        histograms: also count `magnitudes`, which takes three to four times as long.
+    """
     jobs = [
-        (tensor, start, min(start + PART, size), units)
+        (tensor, start, min(start + PART, size), units, histograms)
         for tensor, units in tensors
         for size in (prod(tensor.shape),)
         for start in range(0, size, PART)
     ]
-    parallel = threads > 1 and sum(stop - start for _, start, stop, _ in jobs) > WORTH_THREADS
+    parallel = threads > 1 and sum(stop - start for _, start, stop, *_ in jobs) > WORTH_THREADS
     if not parallel:
-        return _merged(tensors, (_measure_part(*job) for job in jobs))
+        return _merged(tensors, (_measure_part(*job) for job in jobs), histograms)
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     with ThreadPoolExecutor(threads) as pool:
-        return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs))
+        return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs), histograms)
 
 
 def _merged(
-    tensors: Sequence[tuple[Tensor, UnitView | None]], parts: Iterator["_Part"]
+    tensors: Sequence[tuple[Tensor, UnitView | None]], parts: Iterator["_Part"], histograms: bool
 ) -> list[Moments]:
     """Merge the parts of each tensor; they come in order."""
     return [
-        _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))))
+        _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))), histograms)
         for tensor, units in tensors
     ]
 
@@ -126,8 +140,12 @@ class _Part:
     """Largest abs(w) of each unit, shape `(units,)`."""
 
 
-def _measure_part(tensor: Tensor, start: int, stop: int, units: UnitView | None) -> _Part:
+def _measure_part(
+    tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
+) -> _Part:
     part = _Part(0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, np.zeros(_BINADES, np.int64), 0.0, None)
+    if histograms:
+        part.seen_below = inf
     maxima = _UnitMaxima(units, start) if units else None
     values = np.empty(min(BLOCK, stop - start))
     with np.errstate(all="ignore"):
@@ -234,7 +252,9 @@ class _UnitMaxima:
         return result
 
 
-def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Moments:
+def _moments(
+    tensor: Tensor, units: UnitView | None, parts: list[_Part], histograms: bool
+) -> Moments:
     """Merge the parts, in order."""
     size = prod(tensor.shape)
     count = sum(part.count for part in parts)
@@ -266,7 +286,14 @@ def _moments(tensor: Tensor, units: UnitView | None, parts: list[_Part]) -> Mome
         std=_finite(sqrt(deviations / count)) if exact else None,
         units=None if units is None else units.units,
         dead_units=dead,
+        magnitudes=_magnitudes(parts) if histograms else None,
     )
+
+
+def _magnitudes(parts: list[_Part]) -> tuple[tuple[int, int], ...]:
+    """Return the counts by exponent of all parts together; each saw all of its values."""
+    total = sum((part.small for part in parts), np.zeros(_BINADES, np.int64))
+    return tuple((int(e) - _BIAS, int(total[e])) for e in np.flatnonzero(total) if e)
 
 
 def _finite(value: float) -> float | None:

@@ -35,6 +35,8 @@ class View:
     """Findings of this severity or a higher one fail a check."""
     root: Path | None = None
     """Top of the repository, below which other tools look for the files; None for as named."""
+    settings: str = ""
+    """The settings in force, as a file of settings spells them."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""
@@ -84,6 +86,8 @@ class Renderer(ABC):
 
     name: ClassVar[str]
     """As `--format` calls it."""
+    detailed: ClassVar[bool] = False
+    """Whether it shows what an audit takes only when asked: SHA-256, histograms, settings."""
 
     @abstractmethod
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:

@@ -122,3 +122,21 @@ def test_values_are_read_from_their_place_in_a_file(tmp_path):
 )
 def test_any_array_agrees_with_numpy(values):
     same(one(values), values)
+
+
+@given(
+    arrays.arrays(np.float32, st.integers(0, 200), elements=st.floats(width=32)),
+    st.sampled_from([7, 64, 1 << 22]),
+)
+def test_histograms_count_every_finite_value_once_and_change_nothing_else(values, part):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measures, "PART", part)
+        found, plain = (
+            measure([(ArrayTensor(values), None)], histograms=asked)[0] for asked in (True, False)
+        )
+    finite = np.abs(values[np.isfinite(values) & (values != 0)].astype(np.float64))
+    exponents, counts = np.unique(np.floor(np.log2(finite)), return_counts=True)
+    assert found.magnitudes == tuple(zip(exponents.astype(int), counts, strict=True))
+    assert plain.magnitudes is None
+    assert (found.zeros, found.near_zeros) == (plain.zeros, plain.near_zeros)
+    assert (found.l2_norm, found.nonfinite) == (plain.l2_norm, plain.nonfinite)

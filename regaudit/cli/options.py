@@ -214,10 +214,13 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
+    from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
 
     config = settings_of(options, fail_on, baseline=baseline)
+    outputs = tuple(outputs)
+    config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, (target.file for target in outputs)):
@@ -292,10 +295,13 @@ def write(
     """
     from regaudit.cli.output import emit, summarize
     from regaudit.registry import renderer
+    from regaudit.settings_page import settings_page
 
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
+        if renderer(target.format).detailed:
+            view = replace(view, settings=settings_page(config))
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":
             summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
