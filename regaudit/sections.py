@@ -1,0 +1,250 @@
+"""One report arranged for a page: what is wrong first, then all its weights, block by block."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import sqrt
+
+from regaudit import wording
+from regaudit.charts import Charts, charts, growth
+from regaudit.finding import Finding, Report, Severity, Suggestion
+from regaudit.measures import Moments
+from regaudit.model import Layer, Weight
+from regaudit.renderer import View
+from regaudit.rule import About
+
+MANY_LAYERS = 500
+"""Weights of more layers than this are grouped by block."""
+
+TOGETHER = 50
+"""Layers in a block where their names tell of none."""
+
+_BLOCK = re.compile(
+    r".*?(?:block|stage|layers?|group|cell|unit|module|stack)[_-]?\d+[a-z]?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One weight as the table shows it."""
+
+    anchor: str
+    layer: Layer
+    weight: Weight
+    moments: Moments | None
+    penalty: float | None
+    share: float | None
+    growth: float | None
+    """Root mean square in units of what the initializer gives."""
+    faults: tuple[tuple[Severity, str], ...]
+    """Severity and code of what was found in this place."""
+
+    @property
+    def remarks(self) -> str:
+        """What must be known to read the numbers."""
+        regularizer = self.weight.regularizer
+        found = [regularizer.why] if regularizer else []
+        if self.weight.shared_with is not None:
+            found.append(f"shared with {self.weight.shared_with}")
+        if not self.weight.trainable and not (regularizer and regularizer.why):
+            found.append("not trainable")
+        if self.moments is None:
+            found.append("not measured")
+        elif self.moments.nonfinite:
+            found.append(f"{wording.count(self.moments.nonfinite, 'value')} not finite")
+        return "; ".join(filter(None, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive weights that belong together."""
+
+    name: str
+    """Empty where all weights are one block."""
+    rows: tuple[Row, ...]
+
+    @property
+    def layers(self) -> int:
+        """Layers with weights."""
+        return len({row.layer.path for row in self.rows})
+
+    @property
+    def faults(self) -> int:
+        """Places of findings in it."""
+        return sum(len(row.faults) for row in self.rows)
+
+    @property
+    def parameters(self) -> int:
+        """Values, shared ones once."""
+        return sum(row.weight.size for row in self.rows if row.weight.shared_with is None)
+
+    @property
+    def regularized(self) -> int:
+        """Weights with a regularizer."""
+        return sum(row.weight.regularizer is not None for row in self.rows)
+
+    @property
+    def penalty(self) -> float:
+        """What its weights add to the loss, as far as the file tells."""
+        return sum(row.penalty or 0.0 for row in self.rows)
+
+    @property
+    def share(self) -> float:
+        """The same as a share of the total."""
+        return sum(row.share or 0.0 for row in self.rows)
+
+    @property
+    def l2_norm(self) -> float:
+        """Of all its finite weights together."""
+        norms = (row.moments.l2_norm for row in self.rows if row.moments)
+        return sqrt(sum(norm**2 for norm in norms if norm))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A suggestion, with what there is today."""
+
+    code: str
+    """Of the rule that makes it."""
+    suggestion: Suggestion
+    before: str
+    penalty: float | None
+    """What the weight adds to the loss today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One report, arranged for the page."""
+
+    anchor: str
+    report: Report
+    state: str
+    """`failed`, the worst severity, or `clean`."""
+    findings: tuple[tuple[About | None, Finding], ...]
+    passed: tuple[About, ...]
+    """Rules that were asked in full and found nothing."""
+    changes: tuple[Change, ...]
+    program: str
+    """All suggestions as arguments of Keras layers."""
+    blocks: tuple[Block, ...]
+    charts: Charts
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All weights that are shown."""
+        return tuple(row for block in self.blocks for row in block.rows)
+
+    @property
+    def anchors(self) -> Mapping[str, str]:
+        """Where in the table each weight is, by path."""
+        return {row.weight.path: row.anchor for row in self.rows}
+
+
+def section(number: int, report: Report, rules: Sequence[About], view: View) -> Section:
+    """Arrange a report, the `number`th on its page."""
+    anchor = f"m{number}"
+    abouts = {about.code: about for about in rules}
+    others = {finding.code for finding in report.findings}
+    others |= {rule.code for rule in report.not_run}
+    rows = tuple(_rows(anchor, report, view)) if view.tables else ()
+    changes = tuple(_changes(report))
+    return Section(
+        anchor=anchor,
+        report=report,
+        state=_state(report),
+        findings=tuple((abouts.get(one.code), one) for one in report.findings),
+        passed=tuple(about for about in rules if about.code not in others),
+        changes=changes,
+        program="\n".join(_program(report, changes)),
+        blocks=_blocks(report, rows, view),
+        charts=charts(report, [(row.layer, row.weight) for row in rows]),
+    )
+
+
+def _state(report: Report) -> str:
+    if report.failure:
+        return "failed"
+    return str(Severity(report.worst)) if report.worst else "clean"
+
+
+def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
+    total = report.penalty
+    faults: dict[str, list[tuple[Severity, str]]] = {}
+    for finding in report.findings:
+        for item in finding.items:
+            faults.setdefault(item.path, []).append((item.severity, finding.code))
+    for number, (layer, weight) in enumerate(view.weights(report), 1):
+        penalty = report.penalties.get(weight.stored_path)
+        share = penalty / total if penalty is not None and total else None
+        moments = report.moments.get(weight.stored_path)
+        yield Row(
+            anchor=f"{anchor}w{number}",
+            layer=layer,
+            weight=weight,
+            moments=moments,
+            penalty=penalty,
+            share=share,
+            growth=growth(layer, weight, moments),
+            faults=tuple(faults.get(weight.path, ())),
+        )
+
+
+def _changes(report: Report) -> Iterator[Change]:
+    weights = {w.path: w for _, w in report.model.weights()} if report.model else {}
+    for finding in report.findings:
+        for item in finding.items:
+            if item.suggestion:
+                weight = weights.get(item.suggestion.weight)
+                yield Change(
+                    code=finding.code,
+                    suggestion=item.suggestion,
+                    before=wording.regularizer(weight.regularizer) if weight else wording.MISSING,
+                    penalty=report.penalties.get(weight.stored_path) if weight else None,
+                )
+
+
+def _program(report: Report, changes: Sequence[Change]) -> Iterator[str]:
+    """Yield the lines of the suggestions as a program, a layer at a time.
+
+    Of two suggestions for one weight it takes the first, which is of the worse finding.
+    """
+    classes = {layer.path: layer for layer in (report.model.layers if report.model else ())}
+    first = {change.suggestion.weight: change.suggestion for change in reversed(changes)}
+    wanted: dict[str, list[str]] = {}
+    for change in changes:
+        suggestion = change.suggestion
+        if first[suggestion.weight] is suggestion and suggestion.edits:
+            wanted.setdefault(suggestion.edits[0].layer, []).append(suggestion.code)
+    for path, arguments in wanted.items():
+        layer = classes.get(path)
+        name = json.dumps(wording.plain(layer.name if layer else path), ensure_ascii=False)
+        given = ", ".join(wording.plain(argument) for argument in dict.fromkeys(arguments))
+        yield f"{wording.plain(layer.class_name) if layer else 'Layer'}(..., name={name}, {given})"
+
+
+def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, ...]:
+    """Group the rows of a large model, in the order of the file."""
+    if not rows:
+        return ()
+    layers = list(dict.fromkeys(row.layer.path for row in rows))
+    if len(report.model.layers if report.model else ()) <= MANY_LAYERS or view.sort != "model":
+        return (Block("", rows),)
+    names = [_block_name(path) for path in layers]
+    runs = [(name, len(list(run))) for name, run in groupby(names)]
+    if not all(names) or len(runs) * 3 > len(layers):
+        names = [
+            f"layers {at // TOGETHER * TOGETHER + 1:,} to "
+            f"{min((at // TOGETHER + 1) * TOGETHER, len(layers)):,}"
+            for at in range(len(layers))
+        ]
+    block_of = dict(zip(layers, names, strict=True))
+    grouped = groupby(rows, key=lambda row: block_of[row.layer.path])
+    return tuple(Block(name, tuple(run)) for name, run in grouped)
+
+
+def _block_name(path: str) -> str:
+    """Return the outermost numbered part of a path, or the model that a layer is nested in."""
+    found = _BLOCK.match(path)
+    return found[0] if found else path.rpartition("/")[0]

@@ -1,0 +1,145 @@
+"""How one model changed over several checkpoints of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from pathlib import Path
+
+from regaudit import wording
+from regaudit.charts import BLUE, GREEN, GREY, ORANGE, RED
+from regaudit.finding import Report
+from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.measures import Moments
+from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+
+LINES = 6
+"""Kernels with a line of their own, those whose norm changed most."""
+
+_LOOKS = (
+    ("circle", BLUE),
+    ("triangle", ORANGE),
+    ("square", GREEN),
+    ("ring", RED),
+    ("open-triangle", GREY),
+    ("cross", BLUE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One file of the series, in numbers."""
+
+    file: str
+    findings: str
+    penalty: str
+    norm: str
+    sparsity: str
+    dead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trends:
+    """A series of checkpoints, in the order given."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    penalty: Plot | None
+    norms: Plot | None
+    emptiness: Plot | None
+    kernels: int
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    """Path of each kernel with its L2 norm in each checkpoint."""
+
+
+def trends(reports: Sequence[Report]) -> Trends | None:
+    """Return how a model changed; None unless all files that were read have the same kernels."""
+    read = [report for report in reports if report.model is not None]
+    kernels = [_kernels(report) for report in read]
+    if len(read) < 2 or not kernels[0] or any(set(k) != set(kernels[0]) for k in kernels):
+        return None
+    norms = {path: [one[path].l2_norm for one in kernels] for path in kernels[0]}
+    penalties = [report.penalty for report in read]
+    zeros = [sum(m.zeros for m in one.values()) / _size(one) for one in kernels]
+    dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
+    units = sum(m.units or 0 for m in kernels[0].values()) or 1
+    return Trends(
+        checkpoints=tuple(
+            Checkpoint(
+                file=report.file,
+                findings=wording.verdict(report),
+                penalty=wording.number(report.penalty),
+                norm=wording.number(_together(one)),
+                sparsity=wording.percent(zero),
+                dead=f"{gone:,} of {units:,}",
+            )
+            for report, one, zero, gone in zip(read, kernels, zeros, dead, strict=True)
+        ),
+        penalty=_lines(read, {"total penalty": penalties}, wording.number)
+        if any(penalties)
+        else None,
+        norms=_lines(read, _most_changed(norms), wording.number, log_axis=True),
+        emptiness=_lines(
+            read, {"exact zeros": zeros, "dead units": [n / units for n in dead]}, wording.percent
+        )
+        if any(zeros) or any(dead)
+        else None,
+        kernels=len(norms),
+        rows=tuple(
+            (path, tuple(wording.number(norm) for norm in each)) for path, each in norms.items()
+        ),
+    )
+
+
+def _kernels(report: Report) -> dict[str, Moments]:
+    return {
+        weight.path: report.moments[weight.stored_path]
+        for _, weight in (report.model.weights() if report.model else ())
+        if weight.role in KERNEL_ROLES
+        and weight.shared_with is None
+        and weight.stored_path in report.moments
+    }
+
+
+def _size(kernels: dict[str, Moments]) -> int:
+    return sum(one.size for one in kernels.values()) or 1
+
+
+def _together(kernels: dict[str, Moments]) -> float:
+    return sqrt(sum((one.l2_norm or 0.0) ** 2 for one in kernels.values()))
+
+
+def _most_changed(norms: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """Return the kernels whose norm changed most, by ratio."""
+
+    def change(path: str) -> float:
+        known = [norm for norm in norms[path] if norm]
+        return log(max(known) / min(known)) if known else 0.0
+
+    chosen = set(sorted(norms, key=lambda path: -change(path))[:LINES])
+    return {path: each for path, each in norms.items() if path in chosen}
+
+
+def _lines(
+    reports: Sequence[Report],
+    series: dict[str, list[float]] | dict[str, list[float | None]],
+    spell: Callable[[float], str],
+    *,
+    log_axis: bool = False,
+) -> Plot | None:
+    kinds = {name: Kind(name, *look) for name, look in zip(series, _LOOKS, strict=False)}
+    columns = [
+        Column(
+            report.file,
+            Path(report.file).name,
+            tuple(
+                Value(kinds[name], value, f"{name} {spell(value)}")
+                for name, values in series.items()
+                if (value := values[number]) is not None and (drawable(value) or not log_axis)
+            ),
+        )
+        for number, report in enumerate(reports)
+    ]
+    values = [value.value for column in columns for value in column.values]
+    if not values:
+        return None
+    scale = log_scale(values, spell) if log_axis else linear_scale(values, spell)
+    return plot(columns, scale, joined=True)
