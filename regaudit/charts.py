@@ -199,7 +199,7 @@ def growth(layer: Layer, weight: Weight, measured: Moments | None) -> float | No
 
 def times(ratio: float | None) -> str:
     """Spell a ratio, as a multiple."""
-    return wording.MISSING if ratio is None else f"{ratio:.3g}\N{MULTIPLICATION SIGN}"
+    return wording.MISSING if ratio is None else f"{ratio:.3g}x"
 
 
 def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:

@@ -1,0 +1,221 @@
+"""Charts: every value is in its place, gaps show, and nothing is left out without a word."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from page_values import SVG, Page, audited, deep, dense, drawings, marks, render, table
+
+from regaudit import charts, plot
+from regaudit.model import Regularizer, Status
+from regaudit.plot import Column, Kind, Value, linear_scale, log_scale
+from regaudit.trends import trends
+
+KIND = Kind("size", "circle", "#000000")
+GAP = Kind("none", "cross", "#000000", strip=True)
+
+
+def column(name, *values):
+    return Column(name, name, tuple(Value(KIND, value, f"{value:g}") for value in values))
+
+
+def initialized(name, values, l2=0.01, **changes):
+    layer, values = dense(name, l2, values, **changes)
+    stored = {"class_name": "RandomNormal", "config": {"stddev": 0.5}}
+    return replace(layer, config={"kernel_initializer": stored}), values
+
+
+def test_marks_lie_where_their_values_are():
+    drawn = plot.plot(
+        [column("a", 1.0), column("b", 10.0), column("c", 100.0)], log_scale([1, 100], str)
+    )
+    ys = [float(mark.y) for mark in drawn.marks]
+    assert ys[0] == pytest.approx(plot.HEIGHT)
+    assert ys[2] == pytest.approx(plot.MARGIN)
+    assert ys[1] == pytest.approx((ys[0] + ys[2]) / 2)
+    xs = [float(mark.x) for mark in drawn.marks]
+    assert xs == sorted(xs)
+    assert xs[0] > plot.LEFT
+    assert xs[-1] < plot.RIGHT
+    assert xs[1] == pytest.approx((plot.LEFT + plot.RIGHT) / 2, abs=0.1)
+    assert [tick.text for tick in drawn.columns] == ["a", "b", "c"]
+
+
+def test_linear_axis_begins_at_zero():
+    scale = linear_scale([0.3, 0.45], str)
+    assert scale.place(0.0) == 0
+    assert scale.place(0.5) == 1
+    assert linear_scale([], str).place(1.0) == 1
+
+
+@pytest.mark.parametrize(
+    "values", [[1e-300], [3.0], [1e-299, 1e299], [0.1, 0.1], [0.02, 0.03], [1e-6, 1]]
+)
+def test_log_axis_holds_its_values_and_has_few_ticks(values):
+    scale = log_scale(values, lambda value: f"{value:g}")
+    assert all(-1e-9 <= scale.place(value) <= 1 + 1e-9 for value in values)
+    assert 1 <= len(scale.ticks) <= 8
+
+
+def test_many_columns_share_places_and_lose_nothing():
+    columns = [column(f"k{n}", 1.0 + n) for n in range(250)]
+    columns[7] = Column("k7", "k7", (Value(GAP, 0, "no regularizer"),))
+    drawn = plot.plot(columns, log_scale([1, 250], str))
+    assert drawn.together == 5
+    assert len(drawn.marks) == 51
+    gap = next(mark for mark in drawn.marks if mark.shape == "cross")
+    assert gap.title == "k5 to k9: no regularizer in 1 of 5"
+    beside = next(mark for mark in drawn.marks if mark.x == gap.x and mark.shape == "circle")
+    assert beside.title == "k5 to k9: 6 to 10 in 4 of 5"
+    assert float(beside.high) < float(beside.y) < float(beside.low) < float(gap.y)
+
+
+def test_ladder_shows_strengths_and_gaps_by_shape():
+    layers = [dense("a", 0.01), dense("b", None), dense("c", 0.1, status=Status.FROZEN)]
+    both, own = (dense(name)[0] for name in "de")
+    found = {
+        "d": Regularizer("L1L2", 0.001, 0.01, {}, Status.IN_FORCE),
+        "e": Regularizer("Mine", None, None, {}, Status.OPAQUE),
+    }
+    for layer in (both, own):
+        weight = replace(layer.weights[0], regularizer=found[layer.path])
+        layers.append((replace(layer, weights=(weight,)), np.ones((2, 3))))
+    report = audited(*layers, penalties={"layers/e/vars/0": None})
+    tree = drawings(render(report))["Strength along the depth"]
+    assert sorted(marks(tree)) == [
+        "a/kernel: l2(0.01), in force",
+        "b/kernel: no regularizer",
+        "c/kernel: l2(0.1), frozen",
+        "d/kernel: l1_l2(0.001, 0.01), in force",
+        "d/kernel: l1_l2(0.001, 0.01), in force",
+        "e/kernel: Mine, opaque",
+    ]
+    kinds = charts.charts(report, list(report.model.weights())).ladder.kinds
+    shapes = {kind.name: kind.shape for kind in kinds}
+    assert shapes == {
+        "L2": "circle",
+        "L1": "triangle",
+        "L2, not in force": "ring",
+        "none": "cross",
+        "other": "square",
+    }
+    words = Page(render(report)).words
+    assert all(name in words for name in shapes)
+
+
+@pytest.mark.parametrize("strength", [float("inf"), float("nan"), 1e-320, -1.0])
+def test_strengths_that_no_axis_holds_are_shown_all_the_same(strength):
+    tree = drawings(render(audited(dense("a", strength))))["Strength along the depth"]
+    assert len(marks(tree)) == 1
+
+
+def test_growth_is_todays_size_against_the_initial_one():
+    report = audited(
+        initialized("a", np.full((4, 4), 1.0)),
+        initialized("b", np.full((4, 4), 0.25)),
+        dense("c"),
+    )
+    text = render(report)
+    assert [row[11] for row in table(text)] == ["2x", "0.5x", "-"]
+    tree = drawings(text)["Size against initialization"]
+    assert marks(tree) == [
+        "a/kernel: 2x its initial size",
+        "b/kernel: 0.5x its initial size",
+        "c/kernel: initial size not known",
+    ]
+    dashed = [line for line in tree.iter(f"{SVG}line") if line.get("stroke-dasharray")]
+    assert len(dashed) == 1
+
+
+def test_zeros_and_dead_units_are_drawn_where_there_are_any():
+    values = np.ones((4, 4))
+    values[:, 0] = 0
+    text = render(audited(dense("a"), dense("b", 0.01, values)))
+    assert marks(drawings(text)["Zeros and dead units"]) == [
+        "a/kernel: 0% exact zeros",
+        "b/kernel: 25.0% exact zeros",
+        "a/kernel: 0 of 3 units dead",
+        "b/kernel: 1 of 4 units dead",
+    ]
+    assert "holds an exact zero" not in text
+    assert "No kernel shown holds an exact zero" in render(audited(dense("a")))
+
+
+def test_histograms_count_by_powers_of_two():
+    values = np.array([[0.0, 0.3, 0.3, 0.3], [1.5, 1.5, 3.0, 0.3]])
+    report = audited(dense("a", 0.01, values))
+    found = charts.charts(report, list(report.model.weights())).histograms
+    (one,) = found.each
+    assert (found.low, found.high, found.most, found.bins, found.more) == ("0.25", "4", "4", 4, 0)
+    heights = [charts.TALL * (1 - np.log(1 + n) / np.log(5)) for n in (4, 0, 2, 1)]
+    assert one.outline == f"M0 40V0h1V40h1V{heights[2]:.0f}h1V{heights[3]:.0f}h1V40z"
+    assert one.text == "0.25 to 4, most (4) 0.25 to 0.5; 1 zero"
+
+
+def test_histograms_of_the_largest_kernels_are_shown_and_the_rest_counted(monkeypatch):
+    monkeypatch.setattr(charts, "HISTOGRAMS", 2)
+    layers = [
+        dense(name, 0.01, np.ones((size, 3))) for name, size in (("a", 5), ("b", 2), ("c", 9))
+    ]
+    words = Page(render(audited(*layers))).words
+    assert "Histograms of 2 kernels" in words
+    assert "1 smaller kernel has none here." in words
+
+
+def test_without_counts_there_are_no_histograms():
+    report = audited(dense("a"))
+    bare = {path: replace(found, magnitudes=None) for path, found in report.moments.items()}
+    assert "istogram" not in render(replace(report, moments=bare)).split("</style>")[1]
+
+
+def checkpoints(*scales):
+    base = np.array([[1.0, 2.0], [3.0, 4.0]])
+    return [
+        audited(dense("a", 0.01, base * scale), dense("b", 0.01, base), file=f"ckpt-{n}.keras")
+        for n, scale in enumerate(scales, 1)
+    ]
+
+
+def test_trends_follow_a_model_over_its_checkpoints():
+    text = render(*checkpoints(1, 2, 4))
+    found = drawings_of_trends(text)
+    assert marks(found["Total penalty"]) == [
+        "ckpt-1.keras: total penalty 0.6",
+        "ckpt-2.keras: total penalty 1.5",
+        "ckpt-3.keras: total penalty 5.1",
+    ]
+    drawn = found["L2 norms"].iter(f"{SVG}line")
+    lines = [line for line in drawn if line.get("stroke") in {charts.BLUE, charts.ORANGE}]
+    assert len(lines) == 4
+    rows = table(text, "sortable norms")
+    assert rows == [
+        ["a/kernel", "5.477", "10.95", "21.91"],
+        ["b/kernel", "5.477", "5.477", "5.477"],
+    ]
+    words = Page(text).words
+    assert "3 checkpoints of one model" in words
+    assert "ckpt-3.keras no findings 5.1" in words
+
+
+def drawings_of_trends(text):
+    start = text.index('<section aria-labelledby="trends">')
+    return drawings(text[start : text.index('<section class="model"', start)])
+
+
+def test_trends_are_of_one_model_only():
+    one, two = audited(dense("a")), audited(dense("b"))
+    assert trends([one, two]) is None
+    assert trends([one]) is None
+    assert trends([]) is None
+    assert 'id="trends"' not in render(one, two)
+
+
+def test_trends_draw_the_kernels_that_changed_most():
+    first, second = deep(10), deep(10)
+    path = "layers/encoder/block_0/dense_3/vars/0"
+    grown = replace(second.moments[path], l2_norm=1e3)
+    second = replace(second, moments={**second.moments, path: grown})
+    found = trends([first, second])
+    assert len(found.norms.kinds) == 6
+    assert len(found.rows) == found.kernels == 10
+    assert "encoder/block_0/dense_3/kernel" in {kind.name for kind in found.norms.kinds}
