@@ -130,9 +130,9 @@ class Tab:
 
     def open(self, url):
         """Go to a page; return the seconds until it was loaded and drawn."""
-        start = monotonic()
+        start, before = monotonic(), len(self.mine())
         self.send("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self.mine()):
+        while not any(event["method"] == "Page.loadEventFired" for event in self.mine()[before:]):
             self._browser.send("Browser.getVersion")
             assert monotonic() - start < 60, "the page does not load"
             sleep(0.01)

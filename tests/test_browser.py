@@ -1,0 +1,356 @@
+"""The HTML page in a real browser: what a person does with it, and what it must never do."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import chromium
+import numpy as np
+import pytest
+from page_values import HOSTILE, audited, deep, dense, finding, render, rule
+
+from regaudit import audit
+from regaudit.config import Config
+from regaudit.finding import Edit, Suggestion
+from regaudit.renderer import View
+from regaudit.renderers.html import Html
+
+pytestmark = pytest.mark.browser
+
+DIGITS = Path(__file__).parents[1] / "fixtures" / "models" / "digits-cnn.keras"
+
+CONTRAST = """(() => {
+  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+  const luminance = (color) => {
+    const [r, g, b] = channels(color).map((part) => part / 255)
+      .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor;
+      const alpha = channels(color)[3] ?? 1;
+      if (alpha === 1) return color;
+      if (alpha) throw new Error(`half transparent: ${at.tagName}`);
+    }
+    throw new Error("no background");
+  };
+  const faint = [];
+  let seen = 0;
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || element.closest("title, desc")) continue;
+    const style = getComputedStyle(element);
+    const ink = element instanceof SVGElement ? style.fill : style.color;
+    const [dark, light] = [luminance(ink), luminance(behind(element))].sort((a, b) => a - b);
+    seen += 1;
+    const ratio = (light + 0.05) / (dark + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 80)}`);
+  }
+  return { seen, faint };
+})()"""
+"""Every text on the page against what is behind it, by WCAG 2."""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if chromium.find() is None:
+        message = "Chromium is missing: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with chromium.browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Return a function that opens a page; at the end it must have kept quiet and to itself."""
+    tabs = []
+
+    def opened(text, *, address="", **settings):
+        file = tmp_path / "report.html"
+        file.write_text(text, "utf-8")
+        tab = browser.page(**settings)
+        tab.open(f"{file.as_uri()}{address}")
+        tabs.append(tab)
+        return tab
+
+    yield opened
+    for tab in tabs:
+        assert tab.complaints() == []
+        assert all(url.startswith("file:///") for url in tab.requests())
+        assert len(set(tab.requests())) == 1
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The page of the digits CNN, as a user gets it."""
+    config = Config.default()
+    report = audit(DIGITS, detailed=True)
+    return Html().render([report], [rule.about for rule in config.rules], View())
+
+
+@pytest.fixture(scope="module")
+def twenty():
+    suggestion = Suggestion(
+        "block_0/dense_0/kernel",
+        "kernel_regularizer=keras.regularizers.L2(0.0002)",
+        (Edit("block_0/dense_0", "kernel_regularizer", None),),
+        0.1,
+        "a start",
+    )
+    found = [
+        finding("block_0/dense_0/kernel", suggestion=suggestion),
+        finding(*(f"block_0/dense_{n}/kernel" for n in range(12)), code="REG201"),
+    ]
+    report = deep(20, names="block_{block}/dense_{i}", findings=found)
+    return render(report, rules=[rule("REG101"), rule("REG201"), rule("REG402")])
+
+
+@pytest.fixture(scope="module")
+def thousands():
+    paths = [f"encoder/block_{n // 12}/dense_{n}/kernel" for n in range(0, 3000, 7)]
+    return render(deep(3000, findings=[finding(*paths)]), rules=[rule("REG101")])
+
+
+def column(tab, number, table="table.weights"):
+    """Return the visible cells of a column."""
+    return tab.run(
+        f"[...document.querySelectorAll('{table} tbody tr')].filter((row) => row.offsetParent)"
+        f".map((row) => row.cells[{number}].innerText.trim())"
+    )
+
+
+def click(tab, selector, text=""):
+    tab.run(
+        f"[...document.querySelectorAll({selector!r})]"
+        f".find((one) => one.textContent.startsWith({text!r})).click()"
+    )
+
+
+def numbers(cells):
+    return [float(cell.replace(",", "")) for cell in cells if cell != "-"]
+
+
+def test_a_click_sorts_another_turns_it_and_a_third_restores(show, twenty):
+    tab = show(twenty)
+    before = column(tab, 10)
+    click(tab, "table.weights th button", "L2 norm")
+    assert numbers(column(tab, 10)) == sorted(numbers(before), reverse=True)
+    assert tab.run("document.querySelectorAll('[aria-sort=descending]').length") == 1
+    click(tab, "table.weights th button", "L2 norm")
+    assert numbers(column(tab, 10)) == sorted(numbers(before))
+    click(tab, "table.weights th button", "L2 norm")
+    assert column(tab, 10) == before
+    assert tab.run("document.querySelectorAll('[aria-sort]').length") == 0
+    click(tab, "table.weights th button", "Layer")
+    names = column(tab, 0)
+    assert names[:5] == ["block_0/dense_0"] * 2 + ["block_0/dense_1"] * 2 + ["block_0/dense_2"]
+    click(tab, "table.weights th button", "Penalty")
+    assert column(tab, 7)[-1] == "-"
+
+
+def test_the_filter_keeps_rows_with_all_its_words(show, twenty):
+    tab = show(twenty)
+    tab.run(
+        "(() => { const box = document.querySelector('input[type=search]');"
+        "box.value = 'dense_1 KERNEL'; box.dispatchEvent(new Event('input')); })()"
+    )
+    assert set(column(tab, 2)) == {"kernel"}
+    assert len(column(tab, 0)) == 11
+    assert "11 of 40 rows" in tab.run("document.querySelector('.tools').innerText")
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen_and_is_remembered(show, twenty):
+    tab = show(twenty, dark=True)
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = tab.run(background)
+    tab.theme(dark=False)
+    light = tab.run(background)
+    assert dark != light
+    click(tab, ".themes button", "dark")
+    assert tab.run(background) == dark
+    assert tab.run("document.querySelector('.themes [aria-pressed=true]').value") == "dark"
+    tab.open(tab.run("location.href"))
+    assert tab.run(background) == dark
+    click(tab, ".themes button", "light")
+    tab.theme(dark=True)
+    assert tab.run(background) == light
+    click(tab, ".themes button", "auto")
+    assert tab.run(background) == dark
+
+
+def test_folds_open_and_links_lead_to_rows(show, twenty):
+    tab = show(twenty)
+    hidden = "![...document.querySelectorAll('.places')].at(-1).checkVisibility()"
+    assert tab.run(hidden)
+    click(tab, ".finding summary", "4 more places")
+    assert not tab.run(hidden)
+    target = tab.run("document.querySelector('.todo td a[href*=w]').click(); location.hash")
+    assert re.fullmatch(r"#m1w\d+", target)
+    tab.draw()
+    assert tab.run(
+        "(() => { const box = document.querySelector(':target').getBoundingClientRect();"
+        "return box.top >= 0 && box.bottom <= innerHeight; })()"
+    )
+
+
+def test_copy_puts_the_code_on_the_clipboard(show, digits):
+    tab = show(digits)
+    click(tab, ".copy", "Copy")
+    wait = "new Promise((done) => setTimeout(done, 100))"
+    tab.run(wait)
+    assert tab.run("document.querySelector('.copy').textContent") == "Copied"
+    pasted = tab.run(
+        "(() => { const box = document.body.appendChild(document.createElement('textarea'));"
+        "box.focus(); return box; })(), 1"
+    )
+    tab.send("Input.dispatchKeyEvent", type="keyDown", commands=["paste"], key="v", modifiers=2)
+    tab.run(wait)
+    pasted = tab.run("document.querySelector('textarea').value")
+    assert pasted == "kernel_regularizer=keras.regularizers.L2(0.0002)"
+
+
+def test_heads_of_tables_stay_in_sight(show, twenty):
+    tab = show(twenty)
+    places = tab.run(
+        "(() => { const box = document.querySelector('table.weights').parentElement;"
+        "box.scrollTop = 300; const head = box.querySelector('thead th').getBoundingClientRect();"
+        "return [box.scrollTop, head.top - box.getBoundingClientRect().top]; })()"
+    )
+    assert places[0] == 300
+    assert 0 <= places[1] < 3
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["digits", "twenty"])
+def test_all_text_has_enough_contrast(show, request, name, dark):
+    tab = show(request.getfixturevalue(name), dark=dark)
+    tab.run("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = tab.run(CONTRAST)
+    assert found["seen"] > 100
+    assert found["faint"] == []
+
+
+@pytest.mark.parametrize("name", ["digits", "twenty"])
+def test_a_telephone_shows_it_without_scrolling_sideways(show, request, name):
+    tab = show(request.getfixturevalue(name), width=360, height=740, mobile=True)
+    assert tab.run("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_first_screen_says_what_is_wrong_where_and_what_to_do(show, digits):
+    for width, height in ((1280, 720), (390, 844)):
+        tab = show(digits, width=width, height=height, mobile=width < 500)
+        seen = tab.run(
+            "[...document.querySelectorAll('.todo caption, .todo td')].filter((cell) =>"
+            "cell.getBoundingClientRect().bottom <= innerHeight).map((cell) => cell.innerText)"
+        )
+        words = " ".join(seen)
+        assert "1 error" in words
+        assert "hidden/kernel" in words
+        assert "kernel_regularizer=keras.regularizers.L2(0.0002)" in words
+
+
+def test_without_scripts_and_styles_everything_is_there(show, twenty):
+    bare = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", twenty, flags=re.DOTALL)
+    for text in (twenty, bare):
+        tab = show(text, scripts=False)
+        page = tab.send("DOM.getDocument", depth=-1)["root"]
+        assert "button" not in str(page).lower().split("'nodename': 'body'")[1]
+        shot = tab.screenshot()
+        assert len(shot) > 10_000
+
+
+def test_under_the_policy_of_jenkins_charts_keep_their_shape(browser, tmp_path, twenty):
+    policy = "default-src 'none'; img-src 'self'; style-src 'self'"
+    file = tmp_path / "report.html"
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    file.write_text(twenty.replace("<head>", f"<head>{meta}", 1), "utf-8")
+    tab = browser.page()
+    tab.open(file.as_uri())
+    assert tab.run("document.querySelector('.themes')") is None
+    assert tab.run("getComputedStyle(document.body).maxWidth") == "none"
+    drawn = tab.run(
+        "[...document.querySelectorAll('figure > svg circle, figure > svg rect')]"
+        ".map((one) => [getComputedStyle(one).fill, one.getBoundingClientRect().width])"
+    )
+    assert len(drawn) > 20
+    assert {"rgb(63, 131, 207)"} <= {fill for fill, _ in drawn}
+    assert all(width > 0 for fill, width in drawn if fill == "rgb(63, 131, 207)")
+
+
+def test_hostile_names_do_nothing(show):
+    layers = [dense(HOSTILE), dense("javascript:alert(1)"), dense("</title></svg><script>")]
+    found = finding(f"{HOSTILE}/kernel", message=HOSTILE, observed={HOSTILE: HOSTILE})
+    many = [audited(*layers, file=f"{n}{HOSTILE}", findings=[found]) for n in range(2)]
+    for reports in (many[:1], many):
+        tab = show(render(*reports))
+        assert tab.run("document.scripts.length") == 1
+        assert tab.run("document.images.length") == 0
+
+
+def test_on_paper_everything_is_open_and_light(show, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is missing: apt-get install poppler-utils")
+    found = [finding(*(f"block_0/dense_{n}/kernel" for n in range(12)))]
+    report = deep(60, names="block_{block}/dense_{i}", findings=found)
+    tab = show(render(report, rules=[rule()]), dark=True)
+    click(tab, ".themes button", "dark")
+    printed = tmp_path / "report.pdf"
+    printed.write_bytes(tab.pdf())
+    text = subprocess.run(
+        ["pdftotext", "-layout", printed, "-"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "Why, when it is no fault" in text
+    assert "because it & that" in text
+    assert "block_0/dense_11/kernel: far too large" in text
+    assert "Histograms of 60 kernels" in text
+    assert "Filter rows" not in text
+    assert len(re.findall("Of initial", text)) > 1
+    assert tab.run("document.querySelectorAll('details[open]').length") == 1
+
+
+def test_thousands_of_layers_open_and_sort_at_once(browser, tmp_path, thousands):
+    file = tmp_path / "report.html"
+    file.write_text(thousands, "utf-8")
+    assert len(thousands.encode()) < 2_500_000
+    tab = browser.page()
+    tab.send("Performance.enable", timeDomain="threadTicks")
+
+    def spent():
+        measured = tab.send("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in measured if one["name"] == "TaskDuration")
+
+    tab.open(file.as_uri())
+    assert spent() < 2
+    assert len(column(tab, 0)) == 250
+    before = spent()
+    click(tab, "table.weights th button", "L2 norm")
+    tab.draw()
+    assert spent() - before < 1
+    shown = numbers(column(tab, 10))
+    assert len(shown) == 200
+    assert shown == sorted(shown, reverse=True)
+    assert "200 of 6,000 rows" in tab.run("document.querySelector('.tools').innerText")
+    assert "Show all 6,000" in tab.run("document.querySelector('.tools').innerText")
+    assert tab.complaints() == []
+
+
+def test_a_link_into_a_folded_block_opens_it(show, thousands):
+    tab = show(thousands, address="#m1w1401")
+    assert tab.run("document.getElementById('m1w1401').offsetParent !== null")
+    assert len(column(tab, 0)) == 250 + 24
+
+
+def test_trends_and_index_work(show):
+    reports = [
+        audited(dense("a", 0.01, np.full((4, 4), n)), file=f"ckpt-{n}.keras") for n in range(1, 13)
+    ]
+    tab = show(render(*reports, rules=[rule()]))
+    click(tab, "table.index th button", "Penalty")
+    assert column(tab, 0, "table.index")[0] == "ckpt-12.keras"
+    click(tab, "table.index a", "ckpt-7")
+    assert tab.run("location.hash") == "#m7"
