@@ -155,7 +155,7 @@ def linear_scale(values: Sequence[float], spell: Callable[[float], str]) -> Scal
     """Return an axis from zero to a round number above all values."""
     top = max(values, default=0.0) or 1.0
     power = 10.0 ** floor(log10(top))
-    top = next(step * power for step in (1, 2, 5, 10) if step * power >= top * 0.9999)
+    top = next(step * power for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= top * 0.9999)
     ticks = (0.0, top / 2, top)
     return Scale(lambda value: value / top, tuple((tick, spell(tick)) for tick in ticks))
 

@@ -44,11 +44,16 @@ def browser(profile):
     )
     os.close(read_there)
     os.close(write_there)
+    connection = Browser(write_here, read_here)
     try:
-        yield Browser(write_here, read_here)
+        yield connection
     finally:
-        process.kill()
-        process.wait()
+        try:
+            connection.send("Browser.close")
+            process.wait(20)
+        except (AssertionError, OSError, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
         os.close(write_here)
         os.close(read_here)
 

@@ -17,7 +17,7 @@ from regaudit.tensor import ArrayTensor, UnitView
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202egpj.\x1b[2J'
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 def rule(code="REG101", **changes):

@@ -54,13 +54,18 @@ CONTRAST = """(() => {
 """Every text on the page against what is behind it, by WCAG 2."""
 
 
+def missing(program, package):
+    """Skip a test for lack of a program; in CI, which installs it, fail."""
+    message = f"{program} is missing: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if chromium.find() is None:
-        message = "Chromium is missing: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("chromium", "chromium")
     with chromium.browser(tmp_path_factory.mktemp("profile")) as started:
         yield started
 
@@ -294,7 +299,7 @@ def test_hostile_names_do_nothing(show):
 
 def test_on_paper_everything_is_open_and_light(show, tmp_path):
     if shutil.which("pdftotext") is None:
-        pytest.skip("pdftotext is missing: apt-get install poppler-utils")
+        missing("pdftotext", "poppler-utils")
     found = [finding(*(f"block_0/dense_{n}/kernel" for n in range(12)))]
     report = deep(60, names="block_{block}/dense_{i}", findings=found)
     tab = show(render(report, rules=[rule()]), dark=True)

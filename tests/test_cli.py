@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import regaudit
+from regaudit import auditing
 from regaudit.cli import COMMANDS, main
 from regaudit.keras_layers import KERNEL_ROLES
 
@@ -471,3 +473,22 @@ def test_shares_are_drawn_where_the_terminal_can():
     assert "█████  82.7%" in shown
     assert "█" not in run("inspect", GOOD).output
     assert "82.7%" in run("inspect", GOOD).output
+
+
+def test_the_page_says_which_file_it_is_about_and_what_was_asked():
+    Path("regaudit.toml").write_text("[rules.REG101]\nmin_parameters = 5000\n")
+    assert run("report", OVERFIT, "--html", "out.html", "--val-size", "1500").exit_code == 0
+    page = Path("out.html").read_text()
+    assert hashlib.sha256(Path(OVERFIT).read_bytes()).hexdigest() in page
+    assert "Histograms of 3 kernels" in page
+    settings = page.split("Settings in force")[1]
+    assert "min_parameters = 5000" in settings
+    assert "val-size = 1500" in settings
+
+
+def test_only_a_page_takes_time_for_histograms(monkeypatch):
+    asked = []
+    monkeypatch.setattr(auditing, "file_digest", lambda *_: asked.append(1))
+    for format_ in ("terminal", "json", "csv", "markdown"):
+        assert run("inspect", GOOD, "--format", format_).exit_code == 0
+    assert not asked
