@@ -101,7 +101,7 @@ def test_shows_findings_with_their_reasons(report, rules):
         "In its favour: dropout beside it.",
         "parameters 1,000,000 · share 0.1235 · by us",
         "Suggested: kernel_regularizer=keras.regularizers.L2(0.0002)",
-        "Give bare this argument: kernel_regularizer=keras.regularizers.L2(0.0002)",
+        "Give bare this argument: kernel_regularizer= keras.regularizers.L2(0.0002)",
         'Dense(..., name="bare", kernel_regularizer=keras.regularizers.L2(0.0002))',
         "Adds 0.00125 to the loss at today's weights: where a sweep starts.",
         "Fix: do this",
