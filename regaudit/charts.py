@@ -39,7 +39,7 @@ _GROWTH = Kind("size today against initial size", "circle", BLUE)
 _UNKNOWN = Kind("not known", "cross", GREY, strip=True)
 
 _ZEROS = Kind("exact zeros", "circle", BLUE)
-_DEAD = Kind("dead units", "triangle", ORANGE)
+_DEAD = Kind("dead units", "open-triangle", ORANGE)
 
 Kernel = tuple[Layer, Weight]
 

@@ -17,10 +17,10 @@ LINES = 6
 
 _LOOKS = (
     ("circle", BLUE),
-    ("triangle", ORANGE),
+    ("open-triangle", ORANGE),
     ("square", GREEN),
     ("ring", RED),
-    ("open-triangle", GREY),
+    ("triangle", GREY),
     ("cross", BLUE),
 )
 
@@ -42,6 +42,8 @@ class Trends:
     """A series of checkpoints, in the order given."""
 
     checkpoints: tuple[Checkpoint, ...]
+    unread: int
+    """Files that could not be audited."""
     penalty: Plot | None
     norms: Plot | None
     emptiness: Plot | None
@@ -62,6 +64,7 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
     units = sum(m.units or 0 for m in kernels[0].values()) or 1
     return Trends(
+        unread=len(reports) - len(read),
         checkpoints=tuple(
             Checkpoint(
                 file=report.file,

@@ -7,6 +7,7 @@ import pytest
 from page_values import SVG, Page, audited, deep, dense, drawings, marks, render, table
 
 from regaudit import charts, plot
+from regaudit.finding import Failure, Report
 from regaudit.model import Regularizer, Status
 from regaudit.plot import Column, Kind, Value, linear_scale, log_scale
 from regaudit.trends import trends
@@ -200,6 +201,12 @@ def test_trends_follow_a_model_over_its_checkpoints():
 def drawings_of_trends(text):
     start = text.index('<section aria-labelledby="trends">')
     return drawings(text[start : text.index('<section class="model"', start)])
+
+
+def test_trends_count_what_could_not_be_read():
+    failed = Report("lost.keras", failure=Failure("UnreadableModelError", "no such file"))
+    words = Page(render(*checkpoints(1, 2), failed)).words
+    assert "2 checkpoints of one model, in the order given; 1 more could not be audited." in words
 
 
 def test_trends_are_of_one_model_only():
