@@ -52,7 +52,9 @@ def audit(model: Any, config: Config | None = None) -> Report:
     with saved(model) as file:
         report = _audit_file(file, f"{model.name} (in memory)", config)
     remarks = unsaved(model, report.model) if report.model else ()
-    return replace(report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks))
+    return replace(
+        report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
+    )
 
 
 def _audit_file(file: Path, name: str, config: Config | None) -> Report:
