@@ -25,7 +25,16 @@ from page_values import (
 )
 
 from regaudit import charts
-from regaudit.finding import Edit, Failure, Finding, NotRun, Report, Severity, Suggestion
+from regaudit.finding import (
+    Edit,
+    Failure,
+    Finding,
+    NotRun,
+    Report,
+    Severity,
+    Suggestion,
+    Suppressed,
+)
 from regaudit.model import Regularizer, Skip, Status
 from regaudit.renderer import View
 from regaudit.renderers import html
@@ -141,6 +150,14 @@ def test_rules_that_were_not_run_are_named_and_have_not_passed(rules):
     lacking = NotRun("REG201", "name-reg201", "--train-loss")
     words = Page(render(audited(not_run=(lacking,)), rules=rules)).words
     assert "REG201 name-reg201: not run: needs --train-loss" in words
+    assert "2 rules passed" in words
+
+
+def test_accepted_places_are_listed_and_their_rules_have_not_passed(rules):
+    accepted = Suppressed("REG201", "name-reg201", item(f"{HOSTILE}/kernel"), "pruned later")
+    words = Page(render(audited(suppressed=(accepted,)), rules=rules)).words
+    assert "1 place accepted by an ignore or the baseline" in words
+    assert "/kernel is accepted: pruned later" in words
     assert "2 rules passed" in words
 
 
