@@ -1,8 +1,8 @@
 """What a renderer is: something that turns reports into a string."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,8 +35,8 @@ class View:
     """Findings of this severity or a higher one fail a check."""
     root: Path | None = None
     """Top of the repository, below which other tools look for the files; None for as named."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """What the audit was asked for, in the user's terms: `fail-on` is `error`."""
+    settings: str = ""
+    """The settings in force, as a file of settings spells them."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""
@@ -87,7 +87,7 @@ class Renderer(ABC):
     name: ClassVar[str]
     """As `--format` calls it."""
     detailed: ClassVar[bool] = False
-    """Whether it shows what an audit takes only when asked: SHA-256 and histograms."""
+    """Whether it shows what an audit takes only when asked: SHA-256, histograms, settings."""
 
     @abstractmethod
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:

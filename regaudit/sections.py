@@ -147,7 +147,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
     anchor = f"m{number}"
     abouts = {about.code: about for about in rules}
     others = {finding.code for finding in report.findings}
-    others |= {rule.code for rule in report.not_run}
+    others |= {rule.code for rule in report.not_run} | {one.code for one in report.suppressed}
     rows = tuple(_rows(anchor, report, view)) if view.tables else ()
     changes = tuple(_changes(report))
     return Section(

@@ -25,7 +25,16 @@ from page_values import (
 )
 
 from regaudit import charts
-from regaudit.finding import Edit, Failure, Finding, NotRun, Report, Severity, Suggestion
+from regaudit.finding import (
+    Edit,
+    Failure,
+    Finding,
+    NotRun,
+    Report,
+    Severity,
+    Suggestion,
+    Suppressed,
+)
 from regaudit.model import Regularizer, Skip, Status
 from regaudit.renderer import View
 from regaudit.renderers import html
@@ -141,6 +150,14 @@ def test_rules_that_were_not_run_are_named_and_have_not_passed(rules):
     lacking = NotRun("REG201", "name-reg201", "--train-loss")
     words = Page(render(audited(not_run=(lacking,)), rules=rules)).words
     assert "REG201 name-reg201: not run: needs --train-loss" in words
+    assert "2 rules passed" in words
+
+
+def test_accepted_places_are_listed_and_their_rules_have_not_passed(rules):
+    accepted = Suppressed("REG201", "name-reg201", item(f"{HOSTILE}/kernel"), "pruned later")
+    words = Page(render(audited(suppressed=(accepted,)), rules=rules)).words
+    assert "1 place accepted by an ignore or the baseline" in words
+    assert "/kernel is accepted: pruned later" in words
     assert "2 rules passed" in words
 
 
@@ -349,11 +366,10 @@ def test_of_two_suggestions_for_a_weight_the_program_takes_that_of_the_worse_fin
 
 
 def test_says_which_file_it_is_about_and_how_it_was_asked(report):
-    asked = View(settings={"fail-on": "error", "rules.REG101.min_parameters": "100,000"})
+    asked = View(settings='fail-on = "error"\n[rules.REG101]\nmin_parameters = 100000\n')
     words = Page(render(replace(report, sha256="ab" * 32), view=asked)).words
     assert "ab" * 32 in words
-    assert "fail-on error" in words
-    assert "rules.REG101.min_parameters 100,000" in words
+    assert 'fail-on = "error" [rules.REG101] min_parameters = 100000' in words
     assert "SHA-256" not in render(report)
 
 

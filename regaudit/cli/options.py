@@ -211,12 +211,6 @@ def run_audit(
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
 
-    Args:
-        options: what `auditing` added.
-        outputs: formats and files; some formats show more than others.
-        fail_on: wins over the settings.
-        baseline: whether to leave out what the baseline accepts.
-
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
@@ -224,8 +218,8 @@ def run_audit(
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
 
-    outputs = list(outputs)
     config = settings_of(options, fail_on, baseline=baseline)
+    outputs = tuple(outputs)
     config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
@@ -300,13 +294,14 @@ def write(
         settings: fields of `View`, over those.
     """
     from regaudit.cli.output import emit, summarize
-    from regaudit.cli.settings import spelled
     from regaudit.registry import renderer
+    from regaudit.settings_page import settings_page
 
-    settings["settings"] = dict(spelled(config))
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
+        if renderer(target.format).detailed:
+            view = replace(view, settings=settings_page(config))
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":
             summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
