@@ -36,6 +36,9 @@ _READERS = {
 _SCALES = {"BatchNormalization", "DepthwiseConv1D", "DepthwiseConv2D"}
 """Layers with parameters for each unit that keep the units apart."""
 
+_STEPS = 1_000
+"""Nodes looked at for one layer: a graph may be anybody's, with circles and doubling ways."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dead:
@@ -137,16 +140,16 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
     outputs = dict.fromkeys(
         (o.path for o in evidence.model.outputs), "they are outputs of the model"
     )
-    todo = [_At(calls[0])]
+    todo, steps = [_At(calls[0])], 0
     while todo and not way.kept:
-        here = todo.pop()
-        way.kept = outputs.get(here.node.path, "")
+        here, steps = todo.pop(), steps + 1
+        way.kept = outputs.get(here.node.path, "too much reads them" if steps > _STEPS else "")
         for after in graph.fed(here.node):
             inside = graph.layers(after)
             name = inside[-1].class_name if inside else after.class_name
             if inside and len(graph.calls(inside[-1])) > 1:
                 way.kept = f"they feed {name}, which is called several times"
-            elif name in _READERS:
+            elif inside and name in _READERS:
                 _read(way, inside[-1], units, here)
             elif name in _CHANNELWISE or name in _SCALES:
                 _scale(way, inside, units, here)
@@ -162,11 +165,12 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
 
 def _read(way: _Way, reader: Layer, units: int, here: _At) -> None:
     """Take in the kernel that reads the units."""
-    kernel = next((one for one in reader.weights if one.role == "kernel"), None)
+    stored = (one for one in reader.weights if one.role == "kernel" and len(one.shape) > 1)
+    kernel = next(stored, None)
     inputs = kernel.shape[_READERS[reader.class_name]] if kernel else 0
     rows = inputs // units if here.flat else 1  # through Flatten, a row for each position
     fits = inputs > units and not here.flat if here.joined else inputs == rows * units
-    if kernel is None or not rows or not fits or reader.config.get("groups", 1) != 1:
+    if kernel is None or not inputs or not fits or reader.config.get("groups", 1) != 1:
         way.kept = f"they feed {reader.class_name} in a way that is not followed"
     else:
         way.read += kernel.size // inputs * rows

@@ -6,7 +6,7 @@ from rule_values import evidence, kernel, layer
 import regaudit
 from regaudit.config import Config
 from regaudit.evidence import Evidence
-from regaudit.model import Weight
+from regaudit.model import Node, Weight
 from regaudit.rules.reg402_dead_units import DeadUnits
 from regaudit.tensor import UnitView
 
@@ -78,6 +78,16 @@ class TestDeadUnits:
         item = self.saved(dense("l", 10, 100), layer("a", "Add"), dense("out", 100, 7))
         assert "they feed Add" in item.message
         assert item.observed["parameters"] == 20 * (10 + 1)
+
+    def test_a_graph_that_runs_in_circles_is_left(self):
+        nodes = (
+            Node("l", "Dense", ()),
+            Node("r", "ReLU", ("l", "s")),
+            Node("s", "ReLU", ("r",)),
+            Node("out", "Dense", ()),
+        )
+        chain = (dense("l", 10, 100), layer("r", "ReLU"), layer("s", "ReLU"), dense("out", 9, 7))
+        assert "too much reads them" in self.saved(*chain, nodes=nodes).message
 
     def test_units_dead_by_gamma_alone_count_once(self):
         chain = (dense("l", 10, 100), norm("n", 100), dense("out", 100, 7))
