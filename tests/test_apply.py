@@ -588,7 +588,7 @@ def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, fil
     ("make", "setting", "roles"),
     [
         (lambda k: k.layers.LSTM(4), "*:recurrent=l2(1e-2)", 1),
-        (lambda k: k.layers.GRU(4), "*:kernel=l1(1e-2)", 1),
+        (lambda k: k.layers.GRU(4), "gru*:kernel=l1(1e-2)", 1),
         (lambda k: k.layers.Bidirectional(k.layers.LSTM(4)), "*:recurrent=l2(1e-2)", 2),
         (lambda k: k.layers.TimeDistributed(k.layers.Dense(3)), "*:kernel=l2(1e-2)", 2),
         (lambda k: k.layers.SeparableConv1D(4, 2), "*:pointwise=l2(1e-2)", 1),
