@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from hashlib import file_digest
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -137,6 +136,8 @@ def _bug(error: Exception) -> Failure:
 def _sha256(file: Path) -> str | None:
     if file.is_dir():
         return None
+    from hashlib import file_digest  # noqa: PLC0415 - only pages show it
+
     with file.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
 

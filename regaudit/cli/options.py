@@ -295,12 +295,13 @@ def write(
     """
     from regaudit.cli.output import emit, summarize
     from regaudit.registry import renderer
-    from regaudit.settings_page import settings_page
 
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
         if renderer(target.format).detailed:
+            from regaudit.settings_page import settings_page
+
             view = replace(view, settings=settings_page(config))
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":

@@ -5,7 +5,6 @@ import lzma
 import re
 import stat
 import struct
-import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -181,6 +180,8 @@ def _located(
     _refuse_bomb(info)
     # A file without a name is gone with the process, whatever ends it.
     unnamed = Path("/proc/self/fd").is_dir()
+    import tempfile  # noqa: PLC0415 - what Keras writes is stored as it is
+
     make = tempfile.TemporaryFile if unnamed else tempfile.NamedTemporaryFile
     with make(prefix="regaudit-", suffix=".h5") as inflated:
         with archive.open(info) as member:

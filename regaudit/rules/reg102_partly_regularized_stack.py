@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import ClassVar
+
+import numpy as np
 
 from regaudit.advice import Advice, set_l2, suggest
 from regaudit.evidence import Evidence
@@ -179,7 +180,7 @@ def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:
         for layer, weight in kernels
         if evidence.penalty(weight) and not evidence.next_normalization(layer)
     ]
-    return median(paid) if paid else None
+    return float(np.median(paid)) if paid else None
 
 
 def _suggestion(
