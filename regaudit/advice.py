@@ -131,8 +131,8 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
         return None
     reason = (
         f"half the gap of {gap:.3g} between validation and training loss, shared by "
-        f"{kernels} kernels; first try EarlyStopping(restore_best_weights=True), which does "
-        "about as much"
+        f"{kernels} kernels; first try EarlyStopping(restore_best_weights=True), which often "
+        "does as much or more"
     )
     size = evidence.facts.val_size
     if size is not None and size < 200:

@@ -169,6 +169,12 @@ def _changed(
         old = artifact.documents
     if not old:
         raise RefusedEditError(plugin.why_not or "it holds weights only, no configuration")
+    misplaced = next((weight for _, weight in model.weights() if weight.loads_from), None)
+    if misplaced and not force:
+        raise RefusedEditError(
+            f"Keras loads another weight's values into {misplaced.path} (REG905), so what it would "
+            "pay cannot be told: save the model as .keras first"
+        )
     for edit in own:
         why = refusal(model, edit, force=force)
         if why:

@@ -35,7 +35,7 @@ def gap_strength(gap: float, kernels: int, squared_norm: float) -> float | None:
     lambda = 1/2 gap / (kernels * ||W||^2): MacKay's gamma / (2 N ||w||^2) with Moody's
     gamma = N gap, so that N cancels, and half of that to be careful. Measured on 16 held-out
     tasks: the log test loss changed by -0.185 [-0.302, -0.076], better in 87 % of the runs and
-    worse by over 10 % in 3 %; about as good as early stopping, slightly better together.
+    worse by over 10 % in 3 %; early stopping does as much or more (rules/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.

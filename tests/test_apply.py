@@ -36,6 +36,12 @@ real_keras = pytest.mark.keras
 quiet = pytest.mark.filterwarnings("ignore")
 
 
+def misplaced(file):
+    """Whether Keras 3 loads weights of the file into other layers, edited or not."""
+    swaps = file.name in {"swapped.h5", "nested_outer_frozen.h5"}
+    return swaps and file.parent.name.startswith("keras-3")
+
+
 def writable(*folders):
     """All fixtures of the formats that can be written."""
     found = [
@@ -45,6 +51,7 @@ def writable(*folders):
         if file.name.endswith((".keras", ".h5", ".directory"))
         and ".weights." not in file.name
         and ".legacy." not in file.name
+        and not misplaced(file)
     ]
     return [pytest.param(file, id=str(file.relative_to(FIXTURES))) for file in found]
 
@@ -544,6 +551,15 @@ def test_calls_are_read_as_keras_spells_them():
 # Real Keras --------------------------------------------------------------------------------------
 
 
+def test_what_keras_loads_into_other_layers_is_refused(tmp_path):
+    file = CURRENT / "swapped.h5"
+    layer = next(layer.path for layer, _ in regaudit.audit(file).model.weights())
+    edit = Edit(layer, "kernel_regularizer", L2)
+    with pytest.raises(regaudit.RefusedEditError, match="REG905"):
+        regaudit.apply(file, [edit], tmp_path / "out.h5")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def keras():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -568,8 +584,6 @@ def loaded(keras, file):
 @pytest.mark.parametrize("file", writable(FIXTURES / "models", CURRENT))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
-    if file.name == "swapped.h5":
-        pytest.skip("Keras 3 loads these weights into the wrong layers, edited or not")
     edits, out = everything(file), tmp_path / file.name
     before = loaded(keras, file)
     change = regaudit.apply(file, edits, out)

@@ -34,7 +34,7 @@ class Underregularized(Rule):
         ),
         fix=(
             "Train with EarlyStopping(restore_best_weights=True) first; then add the strengths "
-            "shown, which do about as much and slightly more together with it."
+            "shown; it often does as much or more by itself."
         ),
         false_positives=(
             "A validation set of few samples or of other data than the training set: then the "
