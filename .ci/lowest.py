@@ -6,4 +6,4 @@ from pathlib import Path
 project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
 for requirement in project["project"]["dependencies"]:
     print(requirement.replace(">=", "=="))
-print("pytest\nhypothesis\njsonschema\npyyaml\nxmlschema")
+print("pytest\npytest-xdist\nhypothesis\njsonschema\npyyaml\nxmlschema")

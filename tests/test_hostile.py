@@ -482,14 +482,11 @@ def test_html_has_no_element_of_a_hostile_name(reports):
     page = Page()
     page.feed(text)
     scripts = [attributes for tag, attributes in page.tags if tag == "script"]
-    assert [s.get("type") for s in scripts] == ["application/json", None]
+    assert len(scripts) == 1
     assert not [tag for tag, _ in page.tags if tag in {"img", "iframe", "object", "embed", "form"}]
     assert not [a for _, a in page.tags for key in a if key.startswith("on")]
     links = [a["href"] for tag, a in page.tags if tag == "a"]
     assert all(link.startswith("#") for link in links)
-    data = re.search(r'id="regaudit-json">(.*?)</script>', text, re.DOTALL)[1]
-    assert "<" not in data
-    assert len(json.loads(data)["reports"]) == len(reports)
 
 
 def test_csv_has_no_formula(reports):

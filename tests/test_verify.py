@@ -196,8 +196,8 @@ def test_custom_objects_that_are_missing_are_named():
 def test_a_wrong_audit_is_found_out(monkeypatch):
     honest = auditing.audit
 
-    def wrong(model):
-        report = honest(model)
+    def wrong(model, config):
+        report = honest(model, config)
         layer = report.model.layers[0]
         assert layer.weights[0].regularizer.l2 == 0.01
         changed = replace(layer.weights[0].regularizer, l2=0.02)
@@ -208,7 +208,7 @@ def test_a_wrong_audit_is_found_out(monkeypatch):
         penalties[weight.stored_path] *= 2
         return replace(report, model=replace(report.model, layers=layers), penalties=penalties)
 
-    monkeypatch.setattr(auditing, "audit", wrong)
+    monkeypatch.setattr("regaudit.run.audit", wrong)
     result = run(MODELS / "tutorial-l2.keras")
     assert result.exit_code == 1, result.output
     assert "3 differences from Keras" in result.output
