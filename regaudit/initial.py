@@ -158,7 +158,7 @@ def _initializer(layer: Layer, weight: Weight) -> tuple[str, Mapping[str, Any]] 
     if weight.regularizer_key is None or not layer.known:
         return None
     plain = layer.class_name.startswith(("Conv", "DepthwiseConv", "SeparableConv"))
-    if len(weight.shape) != 2 and not plain:
+    if len(weight.shape) < 2 or (len(weight.shape) != 2 and not plain):
         return None
     key = weight.regularizer_key.replace("_regularizer", "_initializer")
     value = layer.config.get(key)

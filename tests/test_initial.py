@@ -125,3 +125,12 @@ def test_every_kernel_of_keras_is_untouched_until_one_step_of_training(name):
     model.compile("adam", "mse")
     model.train_on_batch(np.ones((4, 8, 8, 16)), np.ones((4, 30)))
     assert untouched() == [False] * 7
+
+
+@pytest.mark.parametrize("shape", [(), (64,)])
+def test_a_kernel_that_is_no_matrix_has_no_counts(shape):
+    """Fuzzing found it: a convolution whose kernel a file calls a vector."""
+    config = {"class_name": "HeNormal", "config": {}}
+    weight = replace(KERNEL, shape=shape)
+    conv = layer("conv", "Conv2D", weights=(weight,), kernel_initializer=config)
+    assert Initial.of(conv, weight) is None
