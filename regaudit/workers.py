@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from threading import Timer
+from threading import Lock, Timer
 from typing import IO, Any, Self
 
 from regaudit.auditing import audit, size_of
@@ -59,6 +59,8 @@ class _Workers:
     config: Config
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
     started: list["_Worker"] = field(default_factory=list)
+    starting: Lock = field(default_factory=Lock)
+    ended: bool = False
 
     def audit(self, file: str) -> Report:
         """Audit a file in an idle worker."""
@@ -79,14 +81,19 @@ class _Workers:
         return None
 
     def _start(self) -> "_Worker":
-        worker = _Worker(self.config)
-        self.started.append(worker)
+        with self.starting:  # so that a run that ends meanwhile ends this one too
+            if self.ended:
+                raise RegauditError("the run was ended")
+            worker = _Worker(self.config)
+            self.started.append(worker)
         return worker
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self.starting:
+            self.ended = True
         for worker in self.started:
             worker.kill()
 
