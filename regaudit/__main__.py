@@ -2,7 +2,7 @@
 
 import sys
 
-from regaudit.guard import fork
+from regaudit.guard import fork, leave
 
 
 def main() -> None:
@@ -10,7 +10,11 @@ def main() -> None:
     killed = None if "--no-isolate" in sys.argv else fork()
     from regaudit.cli import main as command  # noqa: PLC0415 - after the fork
 
-    command(prog_name="regaudit", obj=killed)
+    try:
+        command(prog_name="regaudit", obj=killed)
+    except SystemExit as end:
+        leave(end.code)
+        raise
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,16 @@ def fork() -> Killed | None:
     if not file:
         _die_alike(-code)
     return Killed(os.fsdecode(file), -code)
+
+
+def leave(code: str | int | None) -> None:
+    """End a guarded process at once: Python takes 70 ms to tidy up what ends with it anyway."""
+    if _Guarded.note is None or isinstance(code, str):
+        return
+    with suppress(OSError):  # whoever reads may be gone
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
+            stream.flush()
+        os._exit(code or 0)
 
 
 def is_guarded() -> bool:

@@ -21,6 +21,7 @@ import time
 import traceback
 import zipfile
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def change_json(raw: bytes, dice: random.Random) -> bytes:
         above, key = dice.choice(places)
         kind = dice.randrange(6)
         if kind <= 1:
-            above[key] = dice.choice(SCALARS)
+            above[key] = deepcopy(dice.choice(SCALARS))  # or changes would join
         elif kind == 2:
             other, other_key = dice.choice(places)
             above[key] = json.loads(json.dumps(other[other_key]))
