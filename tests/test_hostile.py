@@ -362,6 +362,8 @@ def test_an_interrupt_ends_the_run_and_its_workers():
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # Tests that run in the background inherit a deaf ear.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     time.sleep(2.5)
     os.killpg(process.pid, signal.SIGINT)
