@@ -78,7 +78,9 @@ def _table(report: Report, view: View) -> str:
             )
         )
     align = ["left"] * 4 + ["right"] * 5
-    return tabulate(rows, HEADERS, tablefmt="pipe", disable_numparse=True, colalign=align)
+    # tabulate 0.9 cannot align columns without rows
+    aligned = align if rows else None
+    return tabulate(rows, HEADERS, tablefmt="pipe", disable_numparse=True, colalign=aligned)
 
 
 def _others(report: Report) -> Iterator[str]:
