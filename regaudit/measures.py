@@ -20,11 +20,19 @@ PART = 1 << 22
 WORTH_THREADS = 16 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
 
+_CACHED = 1 << 16
+"""Values that one thread works on at once: with their float64 copy they stay in an L2 cache. Of
+several threads each takes whole blocks: the shorter their steps, the more they wait for each
+other."""
+
 NEAR_ZERO = 1e-3
 """A value is near zero below this share of its weight's root mean square ..."""
 
 NEAR_ZERO_FLOOR = 1e-5
 """... or below this, so that a weight that collapsed as a whole is seen as what it is."""
+
+_ROW = 4_096
+"""Values of one dot product."""
 
 _BINADES = 2_048
 """Exponents of a float64 ..."""
@@ -104,7 +112,8 @@ def measure(
     ]
     parallel = threads > 1 and sum(stop - start for _, start, stop, *_ in jobs) > WORTH_THREADS
     if not parallel:
-        return _merged(tensors, (_measure_part(*job) for job in jobs), histograms)
+        parts = (_measure_part(*job, step=_CACHED) for job in jobs)
+        return _merged(tensors, parts, histograms)
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     with ThreadPoolExecutor(threads) as pool:
@@ -143,20 +152,26 @@ class _Part:
 
 
 def _measure_part(
-    tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
+    tensor: Tensor,
+    start: int,
+    stop: int,
+    units: UnitView | None,
+    histograms: bool,
+    *,
+    step: int = BLOCK,
 ) -> _Part:
     part = _Part(0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, np.zeros(_BINADES, np.int64), 0.0, None)
     if histograms:
         part.seen_below = inf
     maxima = _UnitMaxima(units, start) if units else None
-    values = np.empty(min(BLOCK, stop - start))
+    work = np.empty(min(step, stop - start))
     with np.errstate(all="ignore"):
         for block in tensor.blocks(start, stop):
-            if len(block) > len(values):
-                values = np.empty(len(block))
-            work = values[: len(block)]
-            np.copyto(work, block, casting="unsafe")
-            _add_block(part, work, maxima)
+            for at in range(0, len(block), step):
+                piece = block[at : at + step]
+                values = work[: len(piece)]
+                np.copyto(values, piece, casting="unsafe")
+                _add_block(part, values, maxima)
     if maxima:
         part.unit_max = maxima.result()
     return part
@@ -168,7 +183,7 @@ def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> Non
     bad = 0
     if not np.isfinite(squares) and (bad := _blank_nonfinite(values)):
         squares = _sum_of_squares(values)
-    total = float(np.add.reduce(values))
+    total = _sum(values)
     count = len(values) - bad
     mean = total / count if count else 0.0
     deviations = squares - total * mean
@@ -185,7 +200,7 @@ def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> Non
         part.largest = max(part.largest, maxima.block_max)
     else:
         part.largest = max(part.largest, float(values.max(initial=0.0)))
-    part.absolute += float(np.add.reduce(values))
+    part.absolute += _sum(values)
     part.squares += squares
     part.total += total
     part.count += count
@@ -200,8 +215,15 @@ def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> Non
 
 
 def _sum_of_squares(values: Floats) -> float:
-    """Not by BLAS: its threads cost more than they bring on blocks of this size."""
-    return float(np.einsum("i,i->", values, values))
+    """Add up by BLAS, in rows so short that it starts no threads: ours would wait for them."""
+    whole = len(values) // _ROW * _ROW
+    rows, rest = values[:whole].reshape(-1, 1, _ROW), values[whole:]
+    return float(np.matmul(rows, rows.reshape(-1, _ROW, 1)).sum() + np.dot(rest, rest))
+
+
+def _sum(values: Floats) -> float:
+    """Add up; `np.add.reduce` takes half as long again."""
+    return float(np.einsum("i->", values))
 
 
 def _blank_nonfinite(values: Floats) -> int:
