@@ -69,7 +69,7 @@ def unfolded(root: TensorGroup) -> tuple[TensorGroup, dict[str, str]]:
     Returns:
         The tree, and by the path of each group that was unfolded its name in the file.
     """
-    folded = [key for key in root.groups if "\\" in key]
+    folded = [key for key in root.groups if "\\" in key and all(key.split("\\"))]
     if not folded:
         return root, {}
     names: dict[str, str] = {}

@@ -280,7 +280,7 @@ def _spare(
             owner = outermost
         slot = _extra_slot(name)
         if owner is not None:
-            if owner.serialized.get("class_name") in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
+            if str(owner.serialized.get("class_name")) in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
                 slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
             own.setdefault(id(owner), []).append((slot, name))
         else:

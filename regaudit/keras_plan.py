@@ -145,7 +145,7 @@ class Planner:
             return False
         if self.dialect.keras_2:
             return below.trainable  # every layer on the path must be
-        thawed = serialized.get("class_name") in THAWED_BY_LOADING
+        thawed = str(serialized.get("class_name")) in THAWED_BY_LOADING
         return own_flag(serialized) or thawed or not self.dialect.freezes
 
     def _held(self, class_name: str, serialized: Serialized, known: bool) -> Iterator[Serialized]:
