@@ -276,7 +276,7 @@ def _with_thresholds(settings: Mapping[str, Any], preset: Preset) -> tuple[Rule,
 
 
 def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
-    own = {field.name: field.default for field in fields(rule)}
+    own = rule.thresholds()
     result = {}
     for key, value in given.items():
         name = key.replace("-", "_")

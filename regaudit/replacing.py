@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -24,6 +23,8 @@ def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
     output = output.resolve()  # what a link leads to is replaced, not the link
     if output.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    import tempfile  # noqa: PLC0415 - to read a model takes none
+
     with tempfile.NamedTemporaryFile(
         dir=output.parent, prefix=f".{output.name}.", delete=False
     ) as file:
@@ -42,6 +43,8 @@ def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def replacing_folder(output: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `output`, which must not exist, once it is complete."""
+    import tempfile  # noqa: PLC0415 - to read a model takes none
+
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:
         yield temporary

@@ -1,10 +1,10 @@
-"""What a rule is: a check on evidence, with its thresholds as fields and its documentation."""
+"""What a rule is: a check on evidence, with its thresholds and its documentation."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, dataclass_transform
 
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
@@ -50,15 +50,43 @@ class About:
         return self.bad.lstrip().startswith("[")
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Rule(ABC):
-    """One rule; each lives in a module of `regaudit.rules`. Its fields are its thresholds."""
+    """One rule; each lives in a module of `regaudit.rules`. Its annotated values are thresholds.
+
+    Type checkers see a dataclass. It is none: to make the methods of so many takes longer than
+    to audit a small model.
+    """
 
     about: ClassVar[About]
     needs: ClassVar[tuple[str, ...]] = ()
     """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
+
+    def __init__(self, **thresholds: float) -> None:
+        """Set thresholds; those not given are the rule's own."""
+        if unknown := thresholds.keys() - self.thresholds().keys():
+            raise TypeError(f"{type(self).__name__} has no threshold {', '.join(unknown)}")
+        vars(self).update(thresholds)
+
+    @classmethod
+    def thresholds(cls) -> dict[str, float]:
+        """Return the rule's own thresholds, by name."""
+        names = cls.__annotations__.keys() - Rule.__annotations__.keys()
+        return {name: getattr(cls, name) for name in cls.__annotations__ if name in names}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return type(self), *(getattr(self, name) for name in self.thresholds())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} cannot be set: a rule does not change")
 
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Item]:

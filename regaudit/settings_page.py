@@ -47,8 +47,8 @@ def _rule(rule: Rule, config: Config) -> Iterator[str]:
     code = rule.about.code
     yield f"\n[rules.{code}] # {rule.about.name}"
     yield f"severity = {_toml(str(config.severities.get(code, rule.about.severity)))}"
-    for one in fields(rule):
-        yield f"{one.name} = {_toml(getattr(rule, one.name))}"
+    for name in rule.thresholds():
+        yield f"{name} = {_toml(getattr(rule, name))}"
 
 
 def _toml(value: Any) -> str:

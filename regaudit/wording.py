@@ -241,7 +241,7 @@ def _program(text: str, about: About) -> str:
 def explanation(rule: Rule | type[Rule]) -> str:
     """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
     about = rule.about
-    thresholds = {field.name: field.default for field in fields(rule)}
+    thresholds = rule.thresholds()
     settings = ""
     if thresholds:
         lines = "\n".join(f"{key} = {value}" for key, value in thresholds.items())

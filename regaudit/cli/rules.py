@@ -15,7 +15,7 @@ import click
 def rules(format_: str) -> None:
     """List the rules; as Markdown it is the page of all explanations."""
     import json
-    from dataclasses import asdict, fields
+    from dataclasses import asdict
 
     from tabulate import tabulate
 
@@ -34,7 +34,7 @@ def rules(format_: str) -> None:
                 "severity": str(rule.about.severity),
                 "needs": rule.needs,
                 "wants": rule.wants,
-                "thresholds": {field.name: field.default for field in fields(rule)},
+                "thresholds": rule.thresholds(),
             }
             for rule in found
         ]

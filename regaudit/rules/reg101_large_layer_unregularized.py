@@ -1,7 +1,6 @@
 """REG101: a large kernel that nothing regularizes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import suggest
@@ -11,7 +10,6 @@ from regaudit.model import Status, Weight
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class LargeLayerUnregularized(Rule):
     about: ClassVar[About] = About(
         code="REG101",

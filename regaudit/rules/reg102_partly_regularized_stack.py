@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from regaudit.advice import Advice, set_l2, suggest
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity, Suggestion
@@ -23,7 +21,6 @@ _DEPTHWISE = frozenset(
 Kernels = list[tuple[Layer, Weight]]
 
 
-@dataclass(frozen=True)
 class PartlyRegularizedStack(Rule):
     about: ClassVar[About] = About(
         code="REG102",
@@ -175,12 +172,13 @@ def _other_half(layer: Layer, weight: Weight) -> Weight | None:
 
 def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:
     """Return the median of what the penalized kernels add, those before normalizations apart."""
-    paid = [
-        evidence.penalty(weight)
+    paid = sorted(
+        penalty
         for layer, weight in kernels
-        if evidence.penalty(weight) and not evidence.next_normalization(layer)
-    ]
-    return float(np.median(paid)) if paid else None
+        if (penalty := evidence.penalty(weight)) and not evidence.next_normalization(layer)
+    )
+    half = len(paid) // 2
+    return (paid[half] + paid[~half]) / 2 if paid else None
 
 
 def _suggestion(

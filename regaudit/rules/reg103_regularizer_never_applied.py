@@ -1,7 +1,6 @@
 """REG103: a regularizer that reaches no weight and no output."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -19,7 +18,6 @@ _SWITCHES = {
 """Key of the configuration -> what switches its weight off, and the weight."""
 
 
-@dataclass(frozen=True)
 class RegularizerNeverApplied(Rule):
     about: ClassVar[About] = About(
         code="REG103",

@@ -1,7 +1,6 @@
 """REG201: a regularizer whose strengths are all zero."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -10,7 +9,6 @@ from regaudit.model import Regularizer
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class ZeroStrengthRegularizer(Rule):
     about: ClassVar[About] = About(
         code="REG201",

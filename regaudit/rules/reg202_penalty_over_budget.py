@@ -1,7 +1,6 @@
 """REG202: penalties that outweigh what the model can learn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import scale
@@ -12,7 +11,6 @@ from regaudit.rule import About, Rule
 from regaudit.strength import BUDGET
 
 
-@dataclass(frozen=True)
 class PenaltyOverBudget(Rule):
     about: ClassVar[About] = About(
         code="REG202",

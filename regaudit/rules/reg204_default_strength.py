@@ -1,7 +1,6 @@
 """REG204: a strength of 0.01, which Keras takes when none is given."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isclose
 from typing import ClassVar
 
@@ -14,7 +13,6 @@ from regaudit.model import Regularizer, Status
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class DefaultStrength(Rule):
     about: ClassVar[About] = About(
         code="REG204",

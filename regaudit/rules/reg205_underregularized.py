@@ -1,7 +1,6 @@
 """REG205: a gap between the losses that the penalties are far too weak for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import suggest
@@ -11,7 +10,6 @@ from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class Underregularized(Rule):
     about: ClassVar[About] = About(
         code="REG205",

@@ -1,7 +1,6 @@
 """REG206: penalties far larger than the gap they could close."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import scale
@@ -12,7 +11,6 @@ from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class Overregularized(Rule):
     about: ClassVar[About] = About(
         code="REG206",

@@ -1,7 +1,6 @@
 """REG207: a paper's weight decay taken for the strength of Keras's L2."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isclose
 from typing import ClassVar
 
@@ -14,7 +13,6 @@ from regaudit.recipes import RECIPES, above, recognized
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class PaperDecayNotHalved(Rule):
     about: ClassVar[About] = About(
         code="REG207",

@@ -1,7 +1,6 @@
 """REG208: a strength that is no finite number from zero up."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import ClassVar
 
@@ -13,7 +12,6 @@ from regaudit.rule import About, Rule
 _STRENGTHS = ("l1", "l2", "factor", "mode")
 
 
-@dataclass(frozen=True)
 class InvalidStrength(Rule):
     about: ClassVar[About] = About(
         code="REG208",

@@ -1,7 +1,6 @@
 """REG210: an orthogonality penalty on a weight for which it is not defined."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import remove
@@ -12,7 +11,6 @@ from regaudit.model import Regularizer, Status, Weight
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class OrthogonalUndefined(Rule):
     about: ClassVar[About] = About(
         code="REG210",

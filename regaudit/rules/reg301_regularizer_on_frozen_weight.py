@@ -1,7 +1,6 @@
 """REG301: a regularizer on a weight that training does not change."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -11,7 +10,6 @@ from regaudit.model import Status
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class RegularizerOnFrozenWeight(Rule):
     about: ClassVar[About] = About(
         code="REG301",

@@ -1,7 +1,6 @@
 """REG302: L2 penalties that act only on kernels whose scale a normalization undoes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from regaudit.evidence import Evidence
@@ -24,7 +23,6 @@ _SCALING = frozenset({"linear", "relu", "leaky_relu"})
 _DROPOUT = frozenset({"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"})
 
 
-@dataclass(frozen=True)
 class L2BeforeNormalization(Rule):
     about: ClassVar[About] = About(
         code="REG302",

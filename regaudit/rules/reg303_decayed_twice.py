@@ -1,7 +1,6 @@
 """REG303: an L2 penalty on a kernel that the optimizer decays as well."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import remove
@@ -12,7 +11,6 @@ from regaudit.rule import About, Rule
 from regaudit.training import Training
 
 
-@dataclass(frozen=True)
 class DecayedTwice(Rule):
     about: ClassVar[About] = About(
         code="REG303",

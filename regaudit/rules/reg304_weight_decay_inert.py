@@ -1,7 +1,6 @@
 """REG304: a weight decay that did nothing in the steps the model has taken."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import EFFECTIVE_DECAY, Evidence
@@ -10,7 +9,6 @@ from regaudit.rule import About, Rule
 from regaudit.training import Training
 
 
-@dataclass(frozen=True)
 class WeightDecayInert(Rule):
     about: ClassVar[About] = About(
         code="REG304",

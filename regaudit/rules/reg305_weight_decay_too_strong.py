@@ -1,7 +1,6 @@
 """REG305: a weight decay that forgets what a model learned within an epoch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -9,7 +8,6 @@ from regaudit.finding import Item, NotRun, Severity
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class WeightDecayTooStrong(Rule):
     about: ClassVar[About] = About(
         code="REG305",

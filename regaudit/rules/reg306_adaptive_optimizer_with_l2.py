@@ -1,7 +1,6 @@
 """REG306: an L2 penalty under an optimizer that rescales its gradient."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -10,7 +9,6 @@ from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class AdaptiveOptimizerWithL2(Rule):
     about: ClassVar[About] = About(
         code="REG306",

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -13,7 +12,6 @@ _SPARED = {"bias": "biases", "gamma": "gammas", "beta": "betas"}
 """Roles that are commonly left out of weight decay, and their plurals."""
 
 
-@dataclass(frozen=True)
 class DecayReachesNormsAndBiases(Rule):
     about: ClassVar[About] = About(
         code="REG307",

@@ -1,7 +1,6 @@
 """REG308: a penalty on a bias."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import remove
@@ -10,7 +9,6 @@ from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class BiasRegularized(Rule):
     about: ClassVar[About] = About(
         code="REG308",

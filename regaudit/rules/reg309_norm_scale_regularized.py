@@ -1,7 +1,6 @@
 """REG309: a penalty on the scale or shift of a normalization."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import remove
@@ -11,7 +10,6 @@ from regaudit.model import Weight
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class NormScaleRegularized(Rule):
     about: ClassVar[About] = About(
         code="REG309",

@@ -1,7 +1,6 @@
 """REG311: a file of a Keras that did not store activity regularizers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -11,7 +10,6 @@ from regaudit.keras_weights import activity_unknown
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class ActivityRegularizerUnknown(Rule):
     about: ClassVar[About] = About(
         code="REG311",

@@ -1,7 +1,6 @@
 """REG312: a bias that batch normalization takes out again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -18,7 +17,6 @@ _ADDED_LAST = frozenset(
 """Layers that add their bias to the output, before their activation."""
 
 
-@dataclass(frozen=True)
 class BiasBeforeBatchnorm(Rule):
     about: ClassVar[About] = About(
         code="REG312",

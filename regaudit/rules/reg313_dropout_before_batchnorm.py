@@ -1,7 +1,6 @@
 """REG313: dropout whose extra variance a batch normalization learns."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -16,7 +15,6 @@ _DROPOUT = frozenset(
 """Noise that multiplies values and so changes their variance; AlphaDropout keeps it."""
 
 
-@dataclass(frozen=True)
 class DropoutBeforeBatchnorm(Rule):
     about: ClassVar[About] = About(
         code="REG313",

@@ -1,7 +1,6 @@
 """REG314: dropout that leaves too little, or falls on the predictions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -15,7 +14,6 @@ _DROPPING = frozenset(
 )
 
 
-@dataclass(frozen=True)
 class ExtremeDropout(Rule):
     about: ClassVar[About] = About(
         code="REG314",

@@ -1,7 +1,6 @@
 """REG315: a norm constraint on a convolution that takes its norms along the wrong axes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
@@ -20,7 +19,6 @@ _NORMS = {
 }
 
 
-@dataclass(frozen=True)
 class MaxNormAxis(Rule):
     about: ClassVar[About] = About(
         code="REG315",

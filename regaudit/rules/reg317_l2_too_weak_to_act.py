@@ -1,7 +1,6 @@
 """REG317: an L2 penalty too weak to have moved its weights under SGD."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import suggest
@@ -12,7 +11,6 @@ from regaudit.model import Layer, Weight
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class L2TooWeakToAct(Rule):
     about: ClassVar[About] = About(
         code="REG317",

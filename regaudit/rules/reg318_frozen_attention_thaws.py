@@ -1,7 +1,6 @@
 """REG318: a frozen attention layer that every load makes trainable again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -11,7 +10,6 @@ from regaudit.keras_layers import THAWED_BY_LOADING
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class FrozenAttentionThaws(Rule):
     about: ClassVar[About] = About(
         code="REG318",

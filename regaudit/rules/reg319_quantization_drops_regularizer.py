@@ -1,7 +1,6 @@
 """REG319: a regularizer that quantization or LoRA has put out of force."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -10,7 +9,6 @@ from regaudit.model import Layer, Status, Weight
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class QuantizationDropsRegularizer(Rule):
     about: ClassVar[About] = About(
         code="REG319",

@@ -1,7 +1,6 @@
 """REG401: NaN or infinity among the values of a weight."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -9,7 +8,6 @@ from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class NonfiniteWeight(Rule):
     about: ClassVar[About] = About(
         code="REG401",

@@ -1,7 +1,6 @@
 """REG402: outputs of a layer into which every weight is near zero."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -11,7 +10,6 @@ from regaudit.pruning import Dead, dead_units
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class DeadUnits(Rule):
     about: ClassVar[About] = About(
         code="REG402",

@@ -1,7 +1,6 @@
 """REG403: a penalized kernel that has shrunk to next to nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import scale
@@ -12,7 +11,6 @@ from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class CollapsedLayer(Rule):
     about: ClassVar[About] = About(
         code="REG403",

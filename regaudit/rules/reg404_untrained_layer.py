@@ -1,7 +1,6 @@
 """REG404: a kernel that is still as it was initialized, in a model that was trained."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -10,7 +9,6 @@ from regaudit.initial import is_untouched
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class UntrainedLayer(Rule):
     about: ClassVar[About] = About(
         code="REG404",

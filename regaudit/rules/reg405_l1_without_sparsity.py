@@ -1,7 +1,6 @@
 """REG405: an L1 penalty that has made nothing sparse."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -11,7 +10,6 @@ from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class L1WithoutSparsity(Rule):
     about: ClassVar[About] = About(
         code="REG405",

@@ -1,7 +1,6 @@
 """REG406: neighbours under one L2 strength whose penalties should be equal and are not."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isclose
 from typing import Any, ClassVar
 
@@ -21,7 +20,6 @@ _PASSING = (POOLING | RESHAPING | RANDOM_REGULARIZERS | {"LeakyReLU"}) - _ADDITI
 """Layers of which the same holds, whatever their options."""
 
 
-@dataclass(frozen=True)
 class UnbalancedPenalty(Rule):
     about: ClassVar[About] = About(
         code="REG406",

@@ -1,7 +1,6 @@
 """REG901: values in the file that no layer of the configuration claims."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -31,7 +30,6 @@ _BUILT_IN = frozenset(
 """Classes whose weights are all known; any other may hold what the configuration does not say."""
 
 
-@dataclass(frozen=True)
 class UnattributedWeight(Rule):
     about: ClassVar[About] = About(
         code="REG901",

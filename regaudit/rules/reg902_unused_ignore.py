@@ -1,7 +1,6 @@
 """REG902: an ignore that accepts nothing any more."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
@@ -11,7 +10,6 @@ from regaudit.ignoring import Ignore
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class UnusedIgnore(Rule):
     about: ClassVar[About] = About(
         code="REG902",

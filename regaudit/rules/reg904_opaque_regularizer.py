@@ -1,7 +1,6 @@
 """REG904: a regularizer that only its own code could explain."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -10,7 +9,6 @@ from regaudit.model import Regularizer, Status
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class OpaqueRegularizer(Rule):
     about: ClassVar[About] = About(
         code="REG904",

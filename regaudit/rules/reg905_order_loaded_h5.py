@@ -1,7 +1,6 @@
 """REG905: a legacy HDF5 file whose weights Keras 3 loads into the wrong places."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.evidence import Evidence
@@ -9,7 +8,6 @@ from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 
 
-@dataclass(frozen=True)
 class OrderLoadedH5(Rule):
     about: ClassVar[About] = About(
         code="REG905",
