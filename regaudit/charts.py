@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import log10, sqrt
+from math import log10
 
 from regaudit import wording
 from regaudit.finding import Report
-from regaudit.initialization import initial_rms
+from regaudit.initialization import Initial
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.measures import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight
@@ -190,10 +190,10 @@ def _growth(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
 
 def growth(layer: Layer, weight: Weight, measured: Moments | None) -> float | None:
     """Return the root mean square of a weight in units of what its initializer gives."""
-    initial = initial_rms(layer, weight)
-    if not initial or measured is None or not measured.l2_norm or not weight.size:
+    initial = Initial.of(layer, weight)
+    if initial is None or measured is None or not measured.l2_norm or not weight.size:
         return None
-    ratio = measured.l2_norm / sqrt(weight.size) / initial
+    ratio = measured.l2_norm / initial.norm(weight.size)
     return ratio if drawable(ratio) else None
 
 

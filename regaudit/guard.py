@@ -82,7 +82,7 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
         yield
         return
     from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
-    from regaudit.confinement import confined, timed  # noqa: PLC0415
+    from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
 
     os.write(_Guarded.note, os.fsencode(file))
     with confined(limits), timed(limits, size_of(file)):

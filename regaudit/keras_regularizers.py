@@ -44,7 +44,7 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
         return _named(value, dialect)
     if not isinstance(value, Mapping):
         return _refused("", {}, "not a regularizer: Keras refuses to load it")
-    if dialect.keras_1 and value.get("name") in _KERAS_1:
+    if dialect.keras_1 and str(value.get("name")) in _KERAS_1:
         return _built_in("L1L2", value, dialect)
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered:

@@ -158,13 +158,18 @@ def judging(command: _Command) -> _Command:
             metavar="NAME",
             help="default, strict (names all that is not regularized) or finetune.",
         ),
-        *(
-            click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
-            for name, real, text in FACTS
-        ),
+        *fact_options(),
     ):
         command = option(command)
     return command
+
+
+def fact_options() -> list[Callable[[_Command], _Command]]:
+    """Return the options that say what the files do not tell of the training."""
+    return [
+        click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
+        for name, real, text in FACTS
+    ]
 
 
 def shown(command: _Command) -> _Command:

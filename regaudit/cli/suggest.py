@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import FACTS
+from regaudit.cli.options import FACTS, fact_options
 from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ def advising(command: Any) -> Any:
             metavar="FILE",
             help="NPZ file with x and y of the training set: Keras measures the loss on it.",
         ),
-        *(
-            click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
-            for name, real, text in FACTS
-        ),
+        *fact_options(),
     ):
         command = option(command)
     return command

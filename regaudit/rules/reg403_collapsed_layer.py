@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice import scale
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.initial import Initial
+from regaudit.initialization import Initial
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.initial import is_untouched
+from regaudit.initialization import is_untouched
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
 

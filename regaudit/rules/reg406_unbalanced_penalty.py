@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.graph import POOLING, RESHAPING
-from regaudit.initial import is_untouched
+from regaudit.initialization import is_untouched
 from regaudit.keras_layers import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.rule import About, Rule
