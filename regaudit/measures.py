@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import floor, inf, isfinite, log2, prod, sqrt
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from regaudit.tensor import BLOCK, Array, Tensor, UnitView
 
@@ -43,7 +43,7 @@ _BIAS = 1_023
 _HUGE = 1e150
 """Root mean squares are cut here: the squares of larger values overflow."""
 
-Floats = npt.NDArray[np.float64]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class _Part:
     nonfinite: int
     largest: float
     zeros: int
-    small: npt.NDArray[np.int64]
+    small: np.ndarray[Any, np.dtype[np.int64]]
     """Values below `seen_below` counted by binary exponent; index 0 holds the zeros."""
     seen_below: float
     """Values at or above this were not counted by exponent."""

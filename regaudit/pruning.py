@@ -7,16 +7,16 @@ parameters, those of the normalization, and the rows of the next kernels that re
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from regaudit.evidence import Evidence
 from regaudit.graph import ACTIVATIONS, POOLING
 from regaudit.keras_layers import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 
-Mask = npt.NDArray[np.bool_]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _CHANNELWISE = (ACTIVATIONS | POOLING | RANDOM_REGULARIZERS) - {"Softmax"}
 """Layers that keep the units apart and in their order."""

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from regaudit.errors import UnreadableModelError
 
-Array = npt.NDArray[Any]
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 BLOCK = 1 << 18
 """Values read at once: a block and its float64 copy fill about an L2 cache, and the work on one is

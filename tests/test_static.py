@@ -42,3 +42,11 @@ def test_no_framework_is_imported_to_inspect_check_or_report(tmp_path):
 def test_help_and_version_import_nothing_that_costs_time():
     for argument in ("--help", "--version"):
         assert not modules_after(argument) & {"numpy", "h5py", "jinja2", "tabulate"}
+
+
+def test_to_inspect_a_small_model_imports_nothing_that_it_does_not_use():
+    modules = modules_after("inspect", str(MODEL), "--format", "json")
+    assert not modules & {
+        *("jinja2", "tabulate", "ml_dtypes", "numpy.ma", "numpy.typing"),
+        *("asyncio", "concurrent.futures", "difflib", "statistics", "tempfile"),
+    }
