@@ -19,6 +19,7 @@ from regaudit.keras_weights import (
     activity_unknown,
     make_layer,
     make_weight,
+    own_flag,
     uncounted,
 )
 from regaudit.limits import hold
@@ -92,7 +93,9 @@ class LegacyJoin:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
-        if not self.dialect.keras_2:
+        outermost = plan[0].serialized
+        ignored = self.dialect.keras_2 or outermost.get("class_name") == "Sequential"
+        if not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
             self._add(planned)
@@ -236,10 +239,11 @@ def _mode_of_attention(planned: Planned, stored: Stored) -> str:
 
 
 def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
-    """Note which weights get each other's values from Keras 3, which loads a group by order.
+    """Note which weights get each other's values from Keras, which loads a group by order.
 
     A group is stored with the weights first that were trainable then, and loaded with those first
-    that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves.
+    that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves. Not so
+    where the frozen one gets its flag back from the load: then none of it counts, before or after.
     """
     at = {path: index for index, path in enumerate(stored)}
     natural = [
