@@ -4,8 +4,9 @@ One group per layer of the outermost model holds all weights below that layer. T
 of training (trainable first) when the file was saved, so names decide; see `keras_names`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from regaudit import keras_1
 from regaudit.keras_dialect import Dialect
@@ -272,14 +273,15 @@ def _spare(
     Returns:
         Those that name a layer of the plan, by its identity; the others by path.
     """
-    by_name = {
-        chain[-1]: planned for planned in reversed(plan) for chain in planned.chains if chain
-    }
+    by_name: dict[str, list[tuple[tuple[str, ...], Planned]]] = {}
+    for planned in plan:
+        for chain in filter(None, planned.chains):
+            by_name.setdefault(chain[-1], []).append((chain, planned))
     outermost = plan[0]
     own: dict[int, _Named] = {}
     others: dict[str, _Named] = {}
     for name in spare:
-        owner = by_name.get(name.owner[-1]) if name.owner else outermost
+        owner = _nearest(by_name.get(name.owner[-1], ()), name.owner) if name.owner else outermost
         if owner is None and len(plan) == 1 and outermost.known:
             owner = outermost
         slot = _extra_slot(name)
@@ -290,6 +292,18 @@ def _spare(
         else:
             others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
     return own, others
+
+
+def _nearest(
+    named: Iterable[tuple[tuple[str, ...], Planned]], owner: tuple[str, ...]
+) -> Planned | None:
+    """Return the layer whose chain of names has most of an owner's in common, from the end."""
+
+    def common(chain: tuple[str, ...]) -> int:
+        pairs = zip(reversed(chain), reversed(owner), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    return max(named, key=lambda pair: common(pair[0]), default=((), None))[1]
 
 
 def _extra_slot(name: StoredName) -> Slot:
