@@ -54,6 +54,11 @@ class Dialect:
         return not (self.multi_backend and (2, 0, 0) <= self.version < (2, 2, 0))
 
     @property
+    def counts_merged(self) -> bool:
+        """Whether the branches that a Merge layer holds pay: Keras 1.2 forgot them."""
+        return not (1, 2, 0) <= self.version < (2, 0, 0)
+
+    @property
     def accepts_negative(self) -> bool:
         """Whether a regularizer may have a negative strength."""
         return self.keras_2

@@ -32,6 +32,7 @@ Stored = Mapping[str, tuple[str, Tensor]]
 
 _Named = list[tuple[Slot, StoredName]]
 _UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
+_MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
 _STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
 _STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
 
@@ -72,7 +73,10 @@ class LegacyJoin:
             if name not in left and layers_of(layer):  # Keras 1 stored nested models flat
                 path = place.prefix + name
                 self._add(Planned(named, path, path))
-                self._walk(named, left, place.below(name, named, model=True, certain=True))
+                below = place.below(name, named, model=True, certain=True)
+                if named.get("class_name") == "Merge" and not self.dialect.counts_merged:
+                    below = replace(below, forgotten=_MERGED)
+                self._walk(named, left, below)
             else:
                 self._emit(list(planner.plan(named, place)), left.pop(name, {}))
 
@@ -127,7 +131,7 @@ class LegacyJoin:
             trainable=planned.trainable,
             dialect=self.dialect,
         )
-        return weight if planned.counted else uncounted(weight)
+        return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and say what the file cannot tell of it."""

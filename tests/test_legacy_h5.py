@@ -426,6 +426,28 @@ def test_a_model_inside_a_keras_1_sequential_was_stored_flat(file):
     assert all(layer.known for layer in report.model.layers)
 
 
+@pytest.mark.parametrize(
+    ("version", "penalty"),
+    [("1.1.0", 9.0), ("1.2.2", 3.0)],  # 1.2.2 held against the real thing
+)
+def test_keras_1_2_forgets_the_branches_that_a_sequential_merges(file, version, penalty):
+    branches = [
+        {
+            "class_name": "Sequential",
+            "config": [dense(name, W_regularizer=L2, output_dim=3, bias=False)],
+        }
+        for name in ("left", "right")
+    ]
+    merge = layer("Merge", "merge_1", layers=branches, mode="sum")
+    last = dense("last", W_regularizer=L2, output_dim=3, bias=False)
+    config = {"class_name": "Sequential", "config": [merge, last]}
+    groups = {name: {f"{name}_W:0": kernel()} for name in ("left", "right", "last")}
+    report = audit(save(file, groups, config, version=version))
+    assert report.penalty == pytest.approx(penalty)
+    inert = {w.path.split("/")[-2] for _, w in report.model.weights() if w.regularizer.why}
+    assert inert == ({"left", "right"} if penalty == 3.0 else set())
+
+
 def test_theanos_order_puts_outputs_first(file):
     shape = {"nb_filter": 5, "dim_ordering": "th", "output_dim": 5}
     config = {"class_name": "Sequential", "config": [layer("Convolution2D", "conv", **shape)]}
