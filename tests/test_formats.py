@@ -18,6 +18,7 @@ HONESTLY_DIFFERENT = {
     "lora": "an .h5 keeps the factors of LoRA, an archive only the merged kernel",
     "quant_odd_int4": "an .h5 calls GroupQueryAttention by its class in Python",
     "custom_layer": "roles are attribute names in a SavedModel, numbers in an archive",
+    "custom_regularizer": "from an .h5, Keras 2 loads its own class of the custom one's name",
     "custom_model": "what no configuration describes is named by its place in the file",
     "tied": "what no configuration describes is named by its place in the file",
     "shared_across": "an .h5 keeps a layer shared by nested models twice, and loads it twice",
