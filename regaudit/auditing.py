@@ -7,6 +7,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
+from regaudit.beside import hub_blob
 from regaudit.config import Config
 from regaudit.errors import (
     RegauditError,
@@ -117,7 +118,7 @@ def _size(file: Path) -> int:
     size = 0
     for count, part in enumerate(file.rglob("*")):
         hold("objects", count, "the directory holds more than", "files")
-        status = part.lstat()
+        status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
         size += status.st_size if S_ISREG(status.st_mode) else 0
     return size
 

@@ -1,5 +1,6 @@
 """Files that lie beside or below the one that was named: opened only if they are what they seem."""
 
+import re
 from pathlib import Path
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
@@ -14,12 +15,16 @@ def beside(folder: Path, *parts: str) -> Path:
 
     Raises:
         UnreadableModelError: there is no such file.
-        UnsafeFileError: it, or a folder on the way, is a link; or it is a pipe or a device.
+        UnsafeFileError: it, or a folder on the way, is a link, but for those of a hub's cache; or
+            it is a pipe or a device.
     """
     place = folder
     for part in parts:
         place /= part
         if place.is_symlink():
+            blob = hub_blob(place)
+            if blob is not None and part == parts[-1]:
+                return blob
             name = "/".join(parts)
             raise UnsafeFileError(
                 f"{name}: {part!r} is a link that may lead anywhere: it is not followed; "
@@ -30,3 +35,22 @@ def beside(folder: Path, *parts: str) -> Path:
     if not place.is_file():
         raise UnsafeFileError(f"{parts[-1]} is no file, but a folder, a pipe or a device")
     return place
+
+
+def hub_blob(link: Path) -> Path | None:
+    """Return the file behind a link of the cache that Hugging Face's hub keeps.
+
+    There `models--NAME/snapshots/REVISION/...` are links to `models--NAME/blobs/HASH`, the files as
+    they were fetched. None for every other link: one that leaves its model's own blobs, or whose
+    blob is again a link, may lead anywhere.
+    """
+    for folder in link.parent.resolve().parents:
+        if folder.name == "snapshots" and folder.parent.name.startswith("models--"):
+            blob = link.resolve()
+            is_blob = blob.parent == folder.parent / "blobs" and _HASH.fullmatch(blob.name)
+            return blob if is_blob and blob.is_file() else None
+    return None
+
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""Git's of a small file, SHA-256 of one in LFS."""

@@ -61,11 +61,12 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
     found += _activity(report, loaded)
     found += _total(report, loaded)
     remarks = [remark for pair in pairs for remark in _untold(report, pair)]
+    remarks += _misplaced(report)
     quantized = sum(_is_quantized(pair.variable) for pair in pairs)
     if quantized:
         weights = count(quantized, "quantized weight")
         remarks.append(f"norms of {weights} not compared: Keras holds codes, the audit dequantizes")
-    if not told and losses is not None and not isnan(losses):
+    if not told and losses is not None and not (isnan(losses) or report.penalty == losses):
         part, real = number(report.penalty, 6), number(losses, 6)
         remarks.append(f"the file tells {part} of the {real} that sum(model.losses) is in Keras")
     return found, remarks
@@ -74,7 +75,8 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
 def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
     layer, weight, variable = pair
     if variable is None:
-        yield Difference(weight.path, "weight", shape(weight.shape), "none")
+        if layer.claims(weight):
+            yield Difference(weight.path, "weight", shape(weight.shape), "none")
         return
     states = {True: "trainable", False: "frozen"}
     if layer.known and weight.trainable != variable.trainable:
@@ -88,7 +90,7 @@ def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
     tolerance = ROUNDED.get(variable.dtype, EXACT)
     if not _told(pair) or weight.shared_with is not None or ours is None or theirs is None:
         return
-    if not _near(ours, theirs, tolerance):
+    if weight.loads_from is None and not _near(ours, theirs, tolerance):
         yield Difference(weight.path, "penalty", _exact(ours), _exact(theirs))
 
 
@@ -99,7 +101,9 @@ def _told(pair: Pair) -> bool:
 
 def _untold(report: Report, pair: Pair) -> Iterator[str]:
     """Say what Keras knows of a weight and the file does not."""
-    _, weight, variable = pair
+    layer, weight, variable = pair
+    if variable is None and not layer.claims(weight):
+        yield f"{weight.path}: stored, but no layer claims it, and Keras loads none by that name"
     if variable is None or variable.regularizer is None or not variable.penalty:
         return
     if isnan(variable.penalty):
@@ -107,6 +111,15 @@ def _untold(report: Report, pair: Pair) -> Iterator[str]:
     elif not _told(pair) or report.penalties.get(weight.stored_path, 0.0) is None:
         adds = f"adds {number(variable.penalty, 6)}"
         yield f"{weight.path}: {_spelled(variable.regularizer)} {adds}; the file does not tell"
+
+
+def _misplaced(report: Report) -> Iterator[str]:
+    """Say that a load by order gives weights the values, and so the penalties, of others."""
+    weights = [weight for _, weight in report.model.weights()] if report.model else []
+    misplaced = sum(weight.loads_from is not None for weight in weights)
+    if misplaced:
+        these = count(misplaced, "weight")
+        yield f"Keras gives {these} the values of others (REG905): penalties not compared"
 
 
 def _same_regularizer(audit: Regularizer | None, keras: Regularizer | None) -> bool:
@@ -128,7 +141,7 @@ def _same_regularizer(audit: Regularizer | None, keras: Regularizer | None) -> b
 
 def _numbers(report: Report, weight: Weight, variable: Variable) -> Iterator[Difference]:
     """Compare the values of a weight by their sums."""
-    moments, real = report.moments.get(weight.stored_path), variable.numbers
+    moments, real = report.moments.get(weight.loads_from or weight.stored_path), variable.numbers
     if moments is None or real is None or _is_quantized(variable):
         return
     for name, theirs in real.items():
@@ -157,7 +170,7 @@ def _activity(report: Report, loaded: Loaded) -> Iterator[Difference]:
 
 
 def _total(report: Report, loaded: Loaded) -> Iterator[Difference]:
-    if loaded.losses is None or not report.penalty_complete:
+    if loaded.losses is None or not report.penalty_complete or list(_misplaced(report)):
         return
     dtypes = {variable.dtype for variable in loaded.variables if variable.regularizer}
     tolerance = max((ROUNDED.get(dtype, EXACT) for dtype in dtypes), default=EXACT)

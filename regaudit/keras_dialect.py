@@ -15,6 +15,8 @@ class Dialect:
     version: tuple[int, int, int]
     of_tensorflow: bool = False
     """Whether it calls itself TensorFlow's, as tf.keras did up to 2.4."""
+    of_hdf5: bool = False
+    """Whether it loads a whole model in HDF5."""
 
     @classmethod
     def of(cls, version: str | None, default: tuple[int, int, int] = CURRENT) -> Self:
@@ -52,6 +54,19 @@ class Dialect:
     def counts_backward(self) -> bool:
         """Whether the backward layer of a Bidirectional pays: Keras 2.0 and 2.1 forgot it."""
         return not (self.multi_backend and (2, 0, 0) <= self.version < (2, 2, 0))
+
+    @property
+    def counts_merged(self) -> bool:
+        """Whether the branches that a Merge layer holds pay: Keras 1.2 forgot them."""
+        return not (1, 2, 0) <= self.version < (2, 0, 0)
+
+    @property
+    def forgets_packages(self) -> bool:
+        """Whether a custom regularizer loads as Keras's own of the same class name.
+
+        Keras 2 asks for the registered name only of archives.
+        """
+        return self.of_hdf5 and self.keras_2
 
     @property
     def accepts_negative(self) -> bool:

@@ -24,7 +24,8 @@ def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
         counts[base] += 1
     if container is None:
         return names
-    names = _as_stored(names, bases, container)
+    again = [bool(layer.get("shared_object_id")) for layer in layers]
+    names = _as_stored(names, bases, again, container)
     names_in_file = {key: noted_name(group) for key, group in container.groups.items()}
     by_name = {name: key for key, name in names_in_file.items() if name is not None}
     for index, layer in enumerate(layers):
@@ -39,10 +40,19 @@ def _class_name(layer: Any) -> str:
     return str(layer.get("class_name")).rpartition(">")[2]
 
 
-def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> list[str]:
+def _as_stored(
+    names: list[str], bases: list[str], again: list[bool], container: TensorGroup
+) -> list[str]:
     """Follow the numbers in the file where they have gaps: Keras 2.12 counts layers twice.
 
     As many groups of a class as there are layers of it are these layers, in order of the numbers.
+    Keras 2.14 and later count no layer that they have met before, in another nested model.
+
+    Args:
+        names: of the groups, as counted.
+        bases: the names without the numbers.
+        again: whether a layer is known to be in the configuration before.
+        container: the groups.
     """
     result = list(names)
     for base in set(bases):
@@ -53,8 +63,14 @@ def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> li
             for key in container.groups
             if (match := pattern.fullmatch(key)) and (match[1] or "").isascii()
         }
+        first = [place for place in places if not again[place]]
+        if len(found) == len(first) < len(places):
+            result = [
+                "" if other == base else name for name, other in zip(result, bases, strict=True)
+            ]
+            places = first
         if len(found) == len(places) and not all(
-            names[place] in found.values() for place in places
+            result[place] in found.values() for place in places
         ):
             for place, number in zip(places, sorted(found), strict=True):
                 result[place] = found[number]

@@ -4,8 +4,9 @@ One group per layer of the outermost model holds all weights below that layer. T
 of training (trainable first) when the file was saved, so names decide; see `keras_names`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from regaudit import keras_1
 from regaudit.keras_dialect import Dialect
@@ -19,6 +20,7 @@ from regaudit.keras_weights import (
     activity_unknown,
     make_layer,
     make_weight,
+    own_flag,
     uncounted,
 )
 from regaudit.limits import hold
@@ -30,6 +32,7 @@ Stored = Mapping[str, tuple[str, Tensor]]
 
 _Named = list[tuple[Slot, StoredName]]
 _UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
+_MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
 _STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
 _STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
 
@@ -70,7 +73,10 @@ class LegacyJoin:
             if name not in left and layers_of(layer):  # Keras 1 stored nested models flat
                 path = place.prefix + name
                 self._add(Planned(named, path, path))
-                self._walk(named, left, place.below(name, named, model=True, certain=True))
+                below = place.below(name, named, model=True, certain=True)
+                if named.get("class_name") == "Merge" and not self.dialect.counts_merged:
+                    below = replace(below, forgotten=_MERGED)
+                self._walk(named, left, below)
             else:
                 self._emit(list(planner.plan(named, place)), left.pop(name, {}))
 
@@ -92,7 +98,9 @@ class LegacyJoin:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
-        if not self.dialect.keras_2:
+        outermost = plan[0].serialized
+        ignored = self.dialect.keras_2 or outermost.get("class_name") == "Sequential"
+        if not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
             self._add(planned)
@@ -123,7 +131,7 @@ class LegacyJoin:
             trainable=planned.trainable,
             dialect=self.dialect,
         )
-        return weight if planned.counted else uncounted(weight)
+        return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and say what the file cannot tell of it."""
@@ -236,10 +244,11 @@ def _mode_of_attention(planned: Planned, stored: Stored) -> str:
 
 
 def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
-    """Note which weights get each other's values from Keras 3, which loads a group by order.
+    """Note which weights get each other's values from Keras, which loads a group by order.
 
     A group is stored with the weights first that were trainable then, and loaded with those first
-    that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves.
+    that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves. Not so
+    where the frozen one gets its flag back from the load: then none of it counts, before or after.
     """
     at = {path: index for index, path in enumerate(stored)}
     natural = [
@@ -268,14 +277,15 @@ def _spare(
     Returns:
         Those that name a layer of the plan, by its identity; the others by path.
     """
-    by_name = {
-        chain[-1]: planned for planned in reversed(plan) for chain in planned.chains if chain
-    }
+    by_name: dict[str, list[tuple[tuple[str, ...], Planned]]] = {}
+    for planned in plan:
+        for chain in filter(None, planned.chains):
+            by_name.setdefault(chain[-1], []).append((chain, planned))
     outermost = plan[0]
     own: dict[int, _Named] = {}
     others: dict[str, _Named] = {}
     for name in spare:
-        owner = by_name.get(name.owner[-1]) if name.owner else outermost
+        owner = _nearest(by_name.get(name.owner[-1], ()), name.owner) if name.owner else outermost
         if owner is None and len(plan) == 1 and outermost.known:
             owner = outermost
         slot = _extra_slot(name)
@@ -286,6 +296,18 @@ def _spare(
         else:
             others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
     return own, others
+
+
+def _nearest(
+    named: Iterable[tuple[tuple[str, ...], Planned]], owner: tuple[str, ...]
+) -> Planned | None:
+    """Return the layer whose chain of names has most of an owner's in common, from the end."""
+
+    def common(chain: tuple[str, ...]) -> int:
+        pairs = zip(reversed(chain), reversed(owner), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    return max(named, key=lambda pair: common(pair[0]), default=((), None))[1]
 
 
 def _extra_slot(name: StoredName) -> Slot:

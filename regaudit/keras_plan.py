@@ -41,8 +41,8 @@ class Planned:
     known: bool = True
     certain: bool = True
     """Whether a load is sure to make this layer; not what a custom one holds."""
-    counted: bool = True
-    """Whether Keras adds up its penalties."""
+    forgotten: str = ""
+    """Why Keras does not add up its penalties; empty where it does."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = field(default_factory=list)
@@ -63,8 +63,8 @@ class Place:
     """Whether every layer around it is; models do not get their flag back from a load."""
     certain: bool = True
     depth: int = 0
-    counted: bool = True
-    """Whether Keras adds up the penalties of what stands here."""
+    forgotten: str = ""
+    """Why Keras does not add up the penalties of what stands here; empty where it does."""
 
     def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Place":
         """Return the place of what is inside a layer."""
@@ -78,7 +78,7 @@ class Place:
             self.trainable and (model or own_flag(serialized)),
             self.certain and certain,
             self.depth + 1,
-            self.counted,
+            self.forgotten,
         )
 
 
@@ -114,13 +114,13 @@ class Planner:
             self._trainable(serialized, below),
             known,
             place.certain,
-            place.counted,
+            place.forgotten,
         )
         held = members(serialized) if nested else self._held(class_name, serialized, known)
-        forgotten = class_name == "Bidirectional" and not self.dialect.counts_backward
+        one_way = class_name == "Bidirectional" and not self.dialect.counts_backward
         for number, inner in enumerate(held):
-            counted = below.counted and not (forgotten and number > 0)
-            yield from self.plan(inner, replace(below, counted=counted))
+            forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
+            yield from self.plan(inner, replace(below, forgotten=forgotten))
 
     def _slots(
         self, class_name: str, slots: tuple[Slot, ...], config: Mapping[str, Any]
@@ -165,6 +165,9 @@ class Planner:
         class_name = str(layer.get("class_name"))
         slots = all_slots(class_name, keras_2=self.dialect.keras_2)
         return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
+
+
+_BACKWARD = "a Bidirectional of Keras before 2.2 leaves out the penalty of its backward layer"
 
 
 def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:

@@ -5,6 +5,7 @@ not there is opaque.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -48,6 +49,8 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
         return _built_in("L1L2", value, dialect)
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
+        if dialect.forgets_packages and value.get("class_name") in _CLASSES.values():
+            return _mistaken(registered, {**value, "registered_name": None}, dialect)
         return _opaque(registered, value.get("config"))
     name = value.get("class_name", value.get("name"))
     module = value.get("module")
@@ -120,6 +123,15 @@ def _opaque(name: str, config: Any) -> Regularizer:
         why = f"custom class {name}, only named like Keras's: {why.removeprefix('custom: ')}"
     stored = config if isinstance(config, Mapping) else {}
     return Regularizer(name, None, None, stored, Status.OPAQUE, why)
+
+
+def _mistaken(registered: str, value: Mapping[str, Any], dialect: Dialect) -> Regularizer | None:
+    """Return the regularizer of Keras that a load puts in the place of a custom one."""
+    found = parse_regularizer(value, dialect)
+    if found is None or found.config.keys() - {"l1", "l2", "factor", "mode"}:
+        return _opaque(registered, value.get("config"))
+    why = f"saved as the custom class {registered}, but Keras 2 loads its own {found.class_name}"
+    return replace(found, why=". ".join(filter(None, (why, found.why))))
 
 
 def _refused(class_name: str, config: Mapping[str, Any], why: str = "") -> Regularizer:

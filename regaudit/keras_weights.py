@@ -54,11 +54,10 @@ def make_weight(
     )
 
 
-def uncounted(weight: Weight) -> Weight:
-    """Return the weight of a backward layer that Keras 2.0 and 2.1 forget to regularize."""
+def uncounted(weight: Weight, why: str) -> Weight:
+    """Return a weight that this Keras forgets to regularize, with the reason."""
     if weight.regularizer is None:
         return weight
-    why = "a Bidirectional of Keras before 2.2 leaves out the penalty of its backward layer"
     return replace(weight, regularizer=replace(weight.regularizer, status=Status.INERT, why=why))
 
 

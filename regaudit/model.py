@@ -100,6 +100,10 @@ class Layer:
     node: str = ""
     """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
 
+    def claims(self, weight: Weight) -> bool:
+        """Whether the configuration has a place for a stored weight of this layer."""
+        return bool(self.class_name) and not (self.known and weight.role.startswith("variable_"))
+
 
 class Node(NamedTuple):
     """One call site of the model's graph: a layer, or an operation such as `keras.ops.add`."""

@@ -15,6 +15,7 @@ from regaudit.comparison import Difference, Loaded, differences
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.finding import Report
 from regaudit.keras_dialect import Dialect
+from regaudit.keras_layers import MODELS
 from regaudit.loaded import Variable, regularizer_of_record
 from regaudit.model import Model, Status
 from regaudit.wording import plain
@@ -155,7 +156,7 @@ def _why(failure: str, model: Model, package: str) -> str:
         regularizers = [weight.regularizer for weight in layer.weights]
         regularizers += [layer.activity_regularizer, *layer.unplaced.values()]
         custom |= {r.class_name for r in regularizers if r and r.status is Status.OPAQUE}
-    custom |= {model.class_name} if ">" in model.class_name else set()
+    custom |= {model.class_name} - MODELS
     names = ", ".join(plain(name) for name in sorted(filter(None, custom)))
     missing = f"custom objects are missing: {names}; " if names else ""
     if Dialect.of(model.keras_version).keras_2 and package == "keras":

@@ -1,10 +1,14 @@
 """One model is one report, whatever file it was saved in."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import regaudit
+from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.record import document
 
@@ -14,6 +18,7 @@ HONESTLY_DIFFERENT = {
     "lora": "an .h5 keeps the factors of LoRA, an archive only the merged kernel",
     "quant_odd_int4": "an .h5 calls GroupQueryAttention by its class in Python",
     "custom_layer": "roles are attribute names in a SavedModel, numbers in an archive",
+    "custom_regularizer": "from an .h5, Keras 2 loads its own class of the custom one's name",
     "custom_model": "what no configuration describes is named by its place in the file",
     "tied": "what no configuration describes is named by its place in the file",
     "shared_across": "an .h5 keeps a layer shared by nested models twice, and loads it twice",
@@ -74,3 +79,104 @@ def test_every_format_of_a_model_says_the_same(first, other):
 
 def test_there_are_such_models():
     assert len(list(files_of_one_model())) > 60
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links need rights there")
+BLOB = "{:064x}"
+
+
+def in_a_hub_cache(model, cache):
+    """Put a model where the hub's client would: links to blobs, in folders that are none."""
+    repository = cache / "models--org--name"
+    snapshot = repository / "snapshots" / "0123abc"
+    (repository / "blobs").mkdir(parents=True)
+    files = sorted(path for path in model.rglob("*") if path.is_file())
+    for number, file in enumerate(files):
+        shutil.copy(file, repository / "blobs" / BLOB.format(number))
+        link = snapshot / file.relative_to(model)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        blob = Path(os.path.relpath(repository, link.parent), "blobs", BLOB.format(number))
+        link.symlink_to(blob)
+    return snapshot
+
+
+IN_FOLDERS = ["tf-2.15/mlp.savedmodel", "keras-3.15.1/mlp.directory"]
+
+
+@posix
+@pytest.mark.parametrize("name", IN_FOLDERS)
+def test_a_snapshot_of_the_hub_is_read_through_its_links(name, tmp_path, monkeypatch):
+    snapshot = in_a_hub_cache(CORPUS / name, tmp_path)
+    assert said(snapshot) == said(CORPUS / name)
+    assert regaudit.audit(snapshot).size == regaudit.audit(CORPUS / name).size
+    monkeypatch.chdir(snapshot)
+    assert said(".") == said(CORPUS / name)
+    (tmp_path / "alias").symlink_to(snapshot)
+    assert said(tmp_path / "alias") == said(CORPUS / name)
+
+
+def by_a_blob_that_is_a_link(snapshot, link):
+    link.resolve().replace(snapshot.parents[3] / "elsewhere")
+    (snapshot.parents[1] / "blobs" / link.readlink().name).symlink_to("../../../elsewhere")
+
+
+def by_a_folder_of_blobs_that_is_a_link(snapshot, _):
+    blobs = snapshot.parents[1] / "blobs"
+    blobs.replace(snapshot.parents[3] / "elsewhere")
+    blobs.symlink_to("../../elsewhere")
+
+
+def to_another_file_of_the_cache(snapshot, link):
+    link.resolve().replace(snapshot.parents[1] / "blobs" / "notes.txt")
+    link.unlink()
+    link.symlink_to("../../blobs/notes.txt")
+
+
+def to_the_blobs_of_another_model(snapshot, link):
+    other = snapshot.parents[2] / "models--org--other" / "blobs"
+    other.mkdir(parents=True)
+    name = link.readlink().name
+    shutil.copy(link, other / name)
+    link.unlink()
+    link.symlink_to(other / name)
+
+
+def of_a_folder_that_is_no_cache(snapshot, _):
+    snapshot.parents[1].rename(snapshot.parents[2] / "mine")
+
+
+@posix
+@pytest.mark.parametrize(
+    "astray",
+    [
+        by_a_blob_that_is_a_link,
+        by_a_folder_of_blobs_that_is_a_link,
+        to_another_file_of_the_cache,
+        to_the_blobs_of_another_model,
+        of_a_folder_that_is_no_cache,
+    ],
+)
+def test_a_link_that_leaves_its_models_blobs_is_not_followed(astray, tmp_path):
+    snapshot = in_a_hub_cache(CORPUS / "keras-3.15.1/mlp.directory", tmp_path / "hub")
+    assert regaudit.audit(snapshot).failure is None
+    astray(snapshot, snapshot / "config.json")
+    (link,) = (tmp_path / "hub").glob("*/snapshots/*/config.json")
+    assert link.is_file()  # the link itself leads to the file
+    failure = regaudit.audit(link.parent).failure
+    assert failure.kind == "UnsafeFileError"
+    assert "is a link" in failure.message
+
+
+@posix
+def test_an_edit_of_a_snapshot_goes_elsewhere_and_is_whole(tmp_path):
+    snapshot = in_a_hub_cache(CORPUS / "keras-3.15.1/mlp.directory", tmp_path / "hub")
+    edit = ["--set", "dense_3:kernel=l2(0.5)"]
+    blobs = {blob: blob.read_bytes() for blob in (tmp_path / "hub").rglob("blobs/*")}
+    result = CliRunner().invoke(main, ["apply", str(snapshot), *edit, "-o", str(tmp_path / "new")])
+    assert result.exit_code == 0, result.output
+    assert not any(part.is_symlink() for part in (tmp_path / "new").iterdir())
+    assert regaudit.audit(tmp_path / "new").failure is None
+    result = CliRunner().invoke(main, ["apply", str(snapshot), *edit, "--in-place"])
+    assert result.exit_code != 0
+    assert "link into a cache" in result.output
+    assert {blob: blob.read_bytes() for blob in (tmp_path / "hub").rglob("blobs/*")} == blobs

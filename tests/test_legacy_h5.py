@@ -406,6 +406,30 @@ def test_negative_strengths_until_keras_3(file, version, accepted):
 
 
 @pytest.mark.parametrize(
+    ("version", "status"), [("tf-2.15", Status.IN_FORCE), ("keras-3.15.1", Status.OPAQUE)]
+)
+def test_keras_2_takes_a_custom_regularizer_for_its_own_of_that_name(version, status):
+    file = CORPUS / version / "custom_regularizer.h5"
+    oracle = json.loads(file.with_name(f"{file.name}.oracle.json").read_text())
+    report = audit(file)
+    weight = weight_at(report, "dense_1/kernel")
+    (real,) = (entry for entry in oracle["weights"] if entry["path"] == weight.path)
+    assert weight.regularizer.status is status
+    assert "regaudit_corpus>L2" in weight.regularizer.why
+    assert weight.regularizer.l2 == pytest.approx(real["regularizer"]["l2"])
+    if status is Status.IN_FORCE:
+        assert report.penalties[weight.stored_path] == pytest.approx(real["penalty_f64"])
+
+
+def test_a_custom_regularizer_with_options_of_its_own_stays_opaque(file):
+    custom = {"class_name": "L2", "registered_name": "my>L2", "config": {"strength": 0.5}}
+    groups = {"a": {"a/kernel:0": kernel(), "a/bias:0": np.ones(3)}}
+    config = sequential(dense("a", units=3, kernel_regularizer=custom))
+    report = audit(save(file, groups, config, version="2.15.0"))
+    assert weight_at(report, "a/kernel").regularizer.status is Status.OPAQUE
+
+
+@pytest.mark.parametrize(
     ("version", "divided"),
     [("1.2.2", False), ("2.3.1", False), ("2.2.4-tf", True), ("2.4.0", True)],
 )
@@ -424,6 +448,28 @@ def test_a_model_inside_a_keras_1_sequential_was_stored_flat(file):
     report = audit(save(file, groups, config, version="1.2.2"))
     assert [p.rpartition("/")[2] for p in paths_of(report)] == ["kernel", "kernel", "bias"]
     assert all(layer.known for layer in report.model.layers)
+
+
+@pytest.mark.parametrize(
+    ("version", "penalty"),
+    [("1.1.0", 9.0), ("1.2.2", 3.0)],  # 1.2.2 held against the real thing
+)
+def test_keras_1_2_forgets_the_branches_that_a_sequential_merges(file, version, penalty):
+    branches = [
+        {
+            "class_name": "Sequential",
+            "config": [dense(name, W_regularizer=L2, output_dim=3, bias=False)],
+        }
+        for name in ("left", "right")
+    ]
+    merge = layer("Merge", "merge_1", layers=branches, mode="sum")
+    last = dense("last", W_regularizer=L2, output_dim=3, bias=False)
+    config = {"class_name": "Sequential", "config": [merge, last]}
+    groups = {name: {f"{name}_W:0": kernel()} for name in ("left", "right", "last")}
+    report = audit(save(file, groups, config, version=version))
+    assert report.penalty == pytest.approx(penalty)
+    inert = {w.path.split("/")[-2] for _, w in report.model.weights() if w.regularizer.why}
+    assert inert == ({"left", "right"} if penalty == 3.0 else set())
 
 
 def test_theanos_order_puts_outputs_first(file):

@@ -1,9 +1,11 @@
 """The audit held against real Keras: `regaudit verify`, and models in memory."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 import regaudit
-from regaudit import auditing, verifying
+from regaudit import auditing, live, verifying
 from regaudit.activity import DataError, _arrays
 from regaudit.cli import main
 from regaudit.comparison import Loaded, differences
 from regaudit.loaded import Variable
 from regaudit.model import Regularizer, Status
 
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MODELS = FIXTURES / "models"
 real_keras = pytest.mark.keras
 quiet = pytest.mark.filterwarnings("ignore")
 
@@ -75,6 +78,43 @@ def test_a_lambda_in_a_format_without_safe_mode_is_not_loaded(monkeypatch):
     monkeypatch.setattr(verifying, "_ask", lambda _: pytest.fail("Keras was started"))
     with pytest.raises(regaudit.UnreadableModelError, match="Lambda"):
         verifying.verify(risky)
+
+
+def test_values_that_a_load_gives_to_other_weights_are_compared_with_those():
+    report = regaudit.audit(FIXTURES / "corpus/keras-3.15.1/swapped.h5")
+    stored = {weight.stored_path: weight for _, weight in report.model.weights()}
+    loaded = [
+        replace(
+            as_variable(report, weight),
+            numbers=as_variable(report, stored[weight.loads_from or weight.stored_path]).numbers,
+        )
+        for weight in stored.values()
+    ]
+    found, remarks = differences(report, Loaded("3.15.1", loaded, 0.8212090731, {}))
+    assert found == []
+    assert remarks == [
+        "Keras gives 4 weights the values of others (REG905): penalties not compared"
+    ]
+    kept = [as_variable(report, weight) for weight in stored.values()]
+    found, _ = differences(report, Loaded("3.15.1", kept, 0.8212090731, {}))
+    assert {difference.path for difference in found} == {
+        weight.path for weight in stored.values() if weight.loads_from
+    }
+
+
+def test_values_that_no_layer_claims_are_not_missed_in_keras():
+    report = regaudit.audit(FIXTURES / "rules/REG901/bad.keras")
+    variables = [
+        as_variable(report, weight) for layer, weight in report.model.weights() if layer.known
+    ]
+    found, remarks = differences(report, Loaded("3.15.1", variables, report.penalty, {}))
+    assert found == []
+    assert [remark.partition(":")[0] for remark in remarks] == [
+        "forgotten/variable_0",
+        "forgotten/variable_1",
+    ]
+    found, _ = differences(report, Loaded("3.15.1", variables[1:], report.penalty, {}))
+    assert [difference.what for difference in found] == ["weight"]
 
 
 def test_every_kind_of_difference_is_found():
@@ -180,6 +220,60 @@ def test_the_audit_agrees_with_keras(name):
     assert result.exit_code == 0, result.output
     assert "agrees with Keras 3." in result.output
     assert "sum(model.losses)" in result.output
+
+
+def fixtures_of(version):
+    """Every whole model that the Keras of a version is given, and why it does not load, if so."""
+    for kind in ("models/*.keras", "rules/*/*.keras", f"corpus/keras-{version}/*"):
+        for file in sorted(FIXTURES.glob(kind)):
+            if file.name.endswith((".json", ".export", ".weights.h5")):
+                continue
+            oracle = file.with_name(f"{file.name}.oracle.json")
+            loads = not oracle.exists() or json.loads(oracle.read_text())["loads"]
+            reason = UNLOADABLE.get(file.relative_to(FIXTURES).as_posix(), "")
+            yield file, reason if loads else "Keras says"
+
+
+def in_this_process(request):
+    """Answer a request as the child process does: a hundred children would take minutes."""
+    with tempfile.TemporaryDirectory() as folder:
+        question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        question.write_text(json.dumps(request), encoding="utf-8")
+        live.main(question, answer)
+        return json.loads(answer.read_text(encoding="utf-8"))
+
+
+UNLOADABLE = {
+    "models/custom.keras": "fixtures>Cubic, fixtures>Scaled",
+    "rules/REG208/bad.keras": "non-negative",
+    "rules/REG904/bad.keras": "example>Cubic",
+}
+"""What Keras rightly refuses, and with what word."""
+
+
+@real_keras
+@quiet
+@pytest.mark.usefixtures("installed")
+def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
+    monkeypatch.setattr(verifying, "_ask", in_this_process)
+    monkeypatch.setattr(verifying, "_package", lambda _: "keras")
+    agreed, weights, refused = 0, 0, {}
+    for file, reason in fixtures_of(keras.__version__):
+        keras.utils.clear_session(free_memory=False)
+        try:
+            result = verifying.verify(regaudit.audit(file))
+        except regaudit.UnreadableModelError as error:
+            refused[file] = reason, str(error)
+            continue
+        assert not result.differences, (file, result.differences)
+        assert not reason, file
+        agreed += 1
+        weights += result.weights
+    for file, (reason, said) in refused.items():
+        assert reason or "custom objects are missing: regaudit_corpus>" in said, (file, said)
+        assert reason in said, file
+    assert agreed > 80
+    assert weights > 400
 
 
 @real_keras

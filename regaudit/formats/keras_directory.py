@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.beside import beside
+from regaudit.beside import beside, hub_blob
+from regaudit.errors import RefusedEditError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
@@ -42,11 +43,19 @@ class KerasDirectory(Format):
         text = json.dumps(documents["config.json"]).encode()
         if out == file:
             part = self.part(file)
+            if part.is_symlink():
+                raise RefusedEditError(
+                    "config.json is a link into a cache: write to a new directory"
+                )
             with replacing(part, like=part) as config:
                 config.write(text)
             return
         with replacing_folder(out) as copy:
             shutil.copytree(file, copy, symlinks=True, dirs_exist_ok=True)
+            for part in [part for part in copy.rglob("*") if part.is_symlink()]:
+                if blob := hub_blob(file / part.relative_to(copy)):
+                    part.unlink()
+                    shutil.copyfile(blob, part)
             (copy / "config.json").write_bytes(text)
 
     def part(self, file: Path) -> Path:

@@ -142,7 +142,7 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
     if not isinstance(config.get("class_name"), str):
         raise UnreadableModelError("model_config holds no Keras model: it names no class")
     version = _version(reader, config)
-    dialect = Dialect.of(version)
+    dialect = replace(Dialect.of(version), of_hdf5=True)
     join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
     join.walk(config, reader.groups())
     _sweep(join, reader)

@@ -13,7 +13,7 @@ from regaudit.keras_layers import (
     RANDOM_REGULARIZERS,
     WRAPPED_OF_KERAS_2,
 )
-from regaudit.model import Layer, Model, Weight
+from regaudit.model import Layer, Model
 from regaudit.rule import About, Rule
 
 _BUILT_IN = frozenset(
@@ -78,18 +78,13 @@ model = keras.Sequential([
         unknown = _unknown_owners(model)
         for layer in model.layers:
             for weight in layer.weights:
-                if _is_unclaimed(layer, weight) and not _is_inside(layer, unknown):
+                if not layer.claims(weight) and not _is_inside(layer, unknown):
                     yield self.item(
                         weight,
                         f"no layer claims these {weight.size:,} values, stored as "
                         f"{weight.stored_path}",
                         values=weight.size,
                     )
-
-
-def _is_unclaimed(layer: Layer, weight: Weight) -> bool:
-    """Whether only the weights file knows the layer, or the layer has no place for the weight."""
-    return not layer.class_name or (layer.known and weight.role.startswith("variable_"))
 
 
 def _unknown_owners(model: Model) -> set[str]:
