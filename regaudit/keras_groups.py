@@ -53,9 +53,8 @@ def _as_stored(names: list[str], bases: list[str], container: TensorGroup) -> li
             for key in container.groups
             if (match := pattern.fullmatch(key)) and (match[1] or "").isascii()
         }
-        if len(found) == len(places) and not all(
-            names[place] in found.values() for place in places
-        ):
+        keys = set(found.values())
+        if len(found) == len(places) and not all(names[place] in keys for place in places):
             for place, number in zip(places, sorted(found), strict=True):
                 result[place] = found[number]
     return result
