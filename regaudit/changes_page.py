@@ -17,7 +17,7 @@ SHOWN = 20
 
 HEADERS = ("weight", "what", "L2 norm", "change", "sparsity", "dead")
 
-SPARE = (3, 4, 1)
+SPARE = (3, 4, 1, 2)
 """Columns beside the paths that are left out first when the terminal is narrow."""
 
 MIN_PATH = 24
@@ -94,13 +94,18 @@ def markdown(changes: Changes, view: View) -> str:
 
 
 def _head(changes: Changes, view: View) -> Iterator[str]:
-    for title, report in (("old", changes.old), ("new", changes.new)):
-        yield f"{_bold(f'{title:<10}', view)} {_file(report)}"
-    yield f"{_bold('parameters', view)} {words.parameters(changes)}"
-    yield f"{_bold('penalty   ', view)} {words.penalty(changes)}"
+    facts = {
+        "old": _file(changes.old),
+        "new": _file(changes.new),
+        "parameters": words.parameters(changes),
+        "penalty": words.penalty(changes),
+    }
     if changes.retuned:
-        text = f"{_bold('optimizer ', view)} {words.optimizers(changes)}"
-        yield from wrap(text, max(view.width, 40), subsequent_indent=" " * 11)
+        facts["optimizer"] = words.optimizers(changes)
+    for title, text in facts.items():
+        first, *rest = wrap(text, max(view.width, 40) - 11, break_on_hyphens=False) or [""]
+        yield f"{_bold(f'{title:<10}', view)} {first}"
+        yield from (f"{'':<10} {line}" for line in rest)
 
 
 def _file(report: Report) -> str:
@@ -147,7 +152,8 @@ def _marked(kind: str, text: str, view: View) -> Iterator[str]:
 
 def _weights(changes: Changes, view: View) -> Iterator[str]:
     """The weights that changed, those whose norm did most first."""
-    yield _bold(words.weights(changes), view)
+    title = wrap(words.weights(changes), max(view.width, 40), subsequent_indent="  ")
+    yield from (_bold(line, view) for line in title)
     moved, left = _moved(changes, view)
     if not moved:
         return

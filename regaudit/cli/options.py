@@ -326,7 +326,7 @@ def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
             "layer": options.get("layer", "*"),
             "verbose": options.get("verbose", True),
             "width": shutil.get_terminal_size().columns if terminal else 80,
-            "color": printed and _wants_color(options.get("color", "never")),
+            "color": printed and wants_color(options.get("color", "never")),
             "unicode": terminal and _is_unicode(sys.stdout.encoding),
             "root": repository(Path.cwd()),
             **settings,
@@ -373,9 +373,12 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _wants_color(choice: str) -> bool:
+def wants_color(choice: str) -> bool:
+    """Whether to colour what is printed, for `always`, `never` or `auto`."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal()
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return _is_terminal() and os.environ.get("TERM") != "dumb"
