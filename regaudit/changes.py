@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from math import isclose
+from math import inf, isclose
 from typing import NamedTuple
 
 from regaudit.finding import Item, Report
@@ -98,10 +98,23 @@ class Changes:
     """New and worse ones first."""
 
     @property
+    def moved(self) -> tuple[WeightChange, ...]:
+        """Weights that did not stay the same: those in one file alone, then by change of norm."""
+        moved = (change for change in self.weights if change.kind != "same")
+        return tuple(sorted(moved, key=_importance))
+
+    @property
+    def retuned(self) -> bool:
+        """Whether both files keep an optimizer, and its class or its weight decay differs."""
+        old, new = (side.model and side.model.optimizer for side in (self.old, self.new))
+        if not old or not new:
+            return False
+        return (old.class_name, old.weight_decay) != (new.class_name, new.weight_decay)
+
+    @property
     def same(self) -> bool:
         """Whether nothing differs."""
-        moved = any(change.kind != "same" for change in self.weights)
-        return not (moved or self.regularizers or self.findings)
+        return not (self.moved or self.regularizers or self.findings or self.retuned)
 
 
 def diff(old: Report, new: Report) -> Changes:
@@ -128,6 +141,15 @@ def diff(old: Report, new: Report) -> Changes:
         weights,
         tuple(_findings(old, new, renamed)),
     )
+
+
+def _importance(change: WeightChange) -> tuple[int, float]:
+    """Rank a change of a weight: the least comes first."""
+    order = {"removed": 0, "added": 0, "reshaped": 1, "retyped": 1}
+    norm = change.numbers["l2_norm"]
+    if norm.relative is None:
+        return order.get(change.kind, 2), -inf if norm.old != norm.new else 0.0
+    return order.get(change.kind, 2), -abs(norm.relative)
 
 
 _Row = tuple[Layer, Weight]

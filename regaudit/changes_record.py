@@ -3,7 +3,12 @@
 from typing import Any
 
 from regaudit.changes import Changes, Shift
-from regaudit.record import item_record, regularizer_record, weight_record
+from regaudit.record import (
+    item_record,
+    optimizer_record,
+    regularizer_record,
+    weight_record,
+)
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit-diff/1"
@@ -19,6 +24,10 @@ def changes_document(changes: Changes) -> dict[str, Any]:
         "new": changes.new.file,
         "same": changes.same,
         "penalty": _shift(Shift(changes.old.penalty, changes.new.penalty)),
+        "optimizer": {
+            side: optimizer_record(report.model.optimizer if report.model else None)
+            for side, report in (("old", changes.old), ("new", changes.new))
+        },
         "regularizers": [
             {
                 "path": one.path,

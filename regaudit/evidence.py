@@ -1,5 +1,6 @@
 """What rules see of a model: its description, its numbers, its graph, its training."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,22 +99,23 @@ class Evidence:
         return sum(norm * norm for norm in norms if norm)  # an infinity, where ** raises
 
     @cached_property
-    def _strengths(self) -> Mapping[tuple[str, str], tuple[tuple[Weight, float], ...]]:
-        result: dict[tuple[str, str], list[tuple[Weight, float]]] = {}
+    def _strengths(self) -> Mapping[tuple[str, str], Counter[float]]:
+        """How many weights of a class and role have which strength, to six digits."""
+        result: dict[tuple[str, str], Counter[float]] = {}
         for layer, weight in self.model.weights():
-            regularizer = weight.regularizer
-            if regularizer and regularizer.status is Status.IN_FORCE and regularizer.l2:
-                key = (layer.class_name, weight.role)
-                result.setdefault(key, []).append((weight, regularizer.l2))
-        return {key: tuple(found) for key, found in result.items()}
+            l2 = _l2_in_force(weight)
+            if l2:
+                result.setdefault((layer.class_name, weight.role), Counter())[l2] += 1
+        return result
 
     def peer_strengths(self, layer: Layer, weight: Weight) -> set[float]:
         """Return the L2 strengths in force on other weights of the same class and role.
 
         To six digits: some versions store float32.
         """
-        peers = self._strengths.get((layer.class_name, weight.role), ())
-        return {float(f"{l2:.6g}") for other, l2 in peers if other is not weight}
+        peers = self._strengths.get((layer.class_name, weight.role), Counter[float]())
+        own = _l2_in_force(weight)
+        return {l2 for l2, count in peers.items() if count > (l2 == own)}
 
     @cached_property
     def graph(self) -> Graph:
@@ -208,3 +210,11 @@ class Evidence:
         if training.steps is not None:
             text += f" over {training.steps:,} steps"
         return (Reason("decay", text),)
+
+
+def _l2_in_force(weight: Weight) -> float:
+    """Return the L2 strength of a weight, to six digits; 0 where none is in force."""
+    regularizer = weight.regularizer
+    if regularizer is None or regularizer.status is not Status.IN_FORCE or not regularizer.l2:
+        return 0.0
+    return float(f"{regularizer.l2:.6g}")

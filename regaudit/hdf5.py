@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
@@ -83,7 +83,10 @@ def opened(file: Path, offset: int = 0, size: int | None = None) -> Iterator[h5p
     Raises:
         UnreadableModelError: it is damaged or cut short.
     """
-    stream: Any = file if offset == 0 and size is None else _Window(file, offset, size or 0)
+    stream: Any = file
+    if offset or size is not None:
+        # HDF5 reads some hundred bytes at a time: a buffer answers most of that by itself.
+        stream = io.BufferedReader(_Window(file, offset, size or 0))
     try:
         with _damage():
             hdf5 = h5py.File(stream, "r")
@@ -93,7 +96,7 @@ def opened(file: Path, offset: int = 0, size: int | None = None) -> Iterator[h5p
             with suppress(OSError, RuntimeError):
                 hdf5.close()
     finally:
-        if isinstance(stream, _Window):
+        if isinstance(stream, io.BufferedReader):
             stream.close()
 
 
@@ -398,7 +401,7 @@ class _Window(io.RawIOBase):
     """Some bytes of a file as a file of its own."""
 
     def __init__(self, file: Path, offset: int, size: int) -> None:
-        self._stream: BinaryIO = file.open("rb")
+        self._stream: io.FileIO = file.open("rb", buffering=0)
         self._offset = offset
         self._size = size
         self._at = 0
@@ -421,10 +424,9 @@ class _Window(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         wanted = max(min(len(view), self._size - self._at), 0)
         self._stream.seek(self._offset + self._at)
-        # The stub of BinaryIO leaves `readinto` out; every file opened in binary mode has it.
-        count = self._stream.readinto(view[:wanted])  # type: ignore[attr-defined]
+        count = self._stream.readinto(view[:wanted]) or 0
         self._at += count
-        return int(count)
+        return count
 
     def close(self) -> None:
         self._stream.close()

@@ -69,9 +69,8 @@ def _as_stored(
                 "" if other == base else name for name, other in zip(result, bases, strict=True)
             ]
             places = first
-        if len(found) == len(places) and not all(
-            result[place] in found.values() for place in places
-        ):
+        keys = set(found.values())
+        if len(found) == len(places) and not all(result[place] in keys for place in places):
             for place, number in zip(places, sorted(found), strict=True):
                 result[place] = found[number]
     return result

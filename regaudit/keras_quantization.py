@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from regaudit.keras_codes import MATRICES, OUTPUTS_FIRST, Codes, heads_of
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of
@@ -28,10 +30,10 @@ def quantization(serialized: Serialized, slots: tuple[Slot, ...], group: TensorG
     if mode:
         return mode
     own, stored = _first_sublayer(slots, group)
-    if any(tensor.dtype.name == "uint8" for _, tensor in stored):
+    if any(tensor.dtype == np.uint8 for _, tensor in stored):
         floats = sum(tensor.dtype.kind == "f" for _, tensor in stored)
         return "awq" if floats == len(own) + 2 else "gptq"
-    if stored and stored[0][1].dtype.name == "int8":
+    if stored and stored[0][1].dtype == np.int8:
         kernels = {slot.at: _first_of(slot.at, group) for slot in slots if slot.at}
         return "int4" if packs_attention(serialized, kernels) else "int8"
     return "float8" if own and len(stored) == len(own) + len(FLOAT8_ROLES) else ""

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
 
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, name_of
@@ -45,13 +49,19 @@ def make_weight(
         stored_path=stored_path,
         role=slot.role,
         shape=tensor.shape,
-        dtype=str(tensor.dtype),
+        dtype=_name_of(tensor.dtype),
         trainable=trainable,
         regularizer=regularizer,
         regularizer_key=key,
         constraint=_constraint(config, slot),
         units=slot.units(tensor.shape, config),
     )
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """Spell a dtype; NumPy takes longer for that than for all else that makes a weight."""
+    return str(dtype)
 
 
 def uncounted(weight: Weight, why: str) -> Weight:

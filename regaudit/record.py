@@ -31,7 +31,7 @@ def record(report: Report) -> dict[str, Any]:
             "class_name": model.class_name,
             "parameters": model.parameters,
             "trainable_parameters": model.trainable_parameters,
-            "optimizer": _optimizer(model.optimizer),
+            "optimizer": optimizer_record(model.optimizer),
             "loss": _json(model.loss),
         }
         if model
@@ -131,7 +131,8 @@ def regularizer_record(regularizer: Regularizer | None) -> dict[str, Any] | None
     }
 
 
-def _optimizer(optimizer: Optimizer | None) -> dict[str, Any] | None:
+def optimizer_record(optimizer: Optimizer | None) -> dict[str, Any] | None:
+    """Return an optimizer with its settings; None where the file keeps none."""
     if optimizer is None:
         return None
     settings = _json(optimizer.config)

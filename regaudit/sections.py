@@ -8,7 +8,7 @@ from itertools import groupby
 from math import sqrt
 
 from regaudit import wording
-from regaudit.charts import Charts, charts, growth
+from regaudit.charts import Charts, charts, growth, times
 from regaudit.finding import Finding, Report, Severity, Suggestion
 from regaudit.measures import Moments
 from regaudit.model import Layer, Weight
@@ -40,6 +40,38 @@ class Row:
     """Root mean square in units of what the initializer gives."""
     faults: tuple[tuple[Severity, str], ...]
     """Severity and code of what was found in this place."""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Class, role, shape, parameters and regularizer, as cells."""
+        weight = self.weight
+        return (
+            wording.plain(self.layer.class_name),
+            wording.plain(weight.role),
+            wording.shape(weight.shape),
+            f"{weight.size:,}",
+            wording.regularizer(weight.regularizer),
+        )
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Penalty, share, norms and what follows, as cells."""
+        unknown = "unknown" if self.weight.regularizer else wording.MISSING
+        known = self.weight.regularizer and self.penalty is not None
+        paid = (wording.number(self.penalty), wording.percent(self.share))
+        m = self.moments
+        if m is None:
+            return (*(paid if known else (unknown, unknown)), *(wording.MISSING,) * 6)
+        dead = f"{m.dead_units:,} of {m.units:,}" if m.dead_units is not None else wording.MISSING
+        return (
+            *(paid if known else (unknown, unknown)),
+            wording.number(m.l1_norm),
+            wording.number(m.l2_norm),
+            times(self.growth),
+            wording.number(m.max_abs),
+            wording.percent(m.sparsity),
+            dead,
+        )
 
     @property
     def remarks(self) -> str:

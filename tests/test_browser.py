@@ -12,8 +12,10 @@ import pytest
 from page_values import HOSTILE, audited, deep, dense, finding, render, rule
 
 from regaudit import audit
+from regaudit.changes import diff
+from regaudit.changes_html import html
 from regaudit.config import Config
-from regaudit.finding import Edit, Suggestion
+from regaudit.finding import Edit, Failure, Report, Suggestion
 from regaudit.renderer import View
 from regaudit.renderers.html import Html
 
@@ -117,6 +119,27 @@ def twenty():
 def thousands():
     paths = [f"encoder/block_{n // 12}/dense_{n}/kernel" for n in range(0, 3000, 7)]
     return render(deep(3000, findings=[finding(*paths)]), rules=[rule("REG101")])
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """The page of a comparison: the digits CNN after a small one, as a user gets it."""
+    config = replace(Config.default(), detailed=True)
+    reports = [audit(DIGITS.with_name("regularized-cnn.keras"), config), audit(DIGITS, config)]
+    return html(diff(*reports), [rule.about for rule in config.rules], View())
+
+
+@pytest.fixture(scope="module")
+def index():
+    """The page of a series of checkpoints, one of which cannot be read."""
+    reports = [
+        audited(dense("a", 0.01, np.full((4, 4), n)), file=f"ckpt-{n}.keras") for n in range(1, 10)
+    ]
+    failed = Report("ckpt-10.keras", failure=Failure("UnreadableModelError", "cut short"))
+    return render(*reports, failed, rules=[rule()])
+
+
+PAGES = ("digits", "twenty", "compared", "index")
 
 
 def column(tab, number, table="table.weights"):
@@ -229,7 +252,7 @@ def test_heads_of_tables_stay_in_sight(show, twenty):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", ["digits", "twenty"])
+@pytest.mark.parametrize("name", PAGES)
 def test_all_text_has_enough_contrast(show, request, name, dark):
     tab = show(request.getfixturevalue(name), dark=dark)
     tab.run("for (const part of document.querySelectorAll('details')) part.open = true")
@@ -238,7 +261,7 @@ def test_all_text_has_enough_contrast(show, request, name, dark):
     assert found["faint"] == []
 
 
-@pytest.mark.parametrize("name", ["digits", "twenty"])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_telephone_shows_it_without_scrolling_sideways(show, request, name):
     tab = show(request.getfixturevalue(name), width=360, height=740, mobile=True)
     assert tab.run("document.documentElement.scrollWidth") <= 360
@@ -257,10 +280,12 @@ def test_the_first_screen_says_what_is_wrong_where_and_what_to_do(show, digits):
         assert "kernel_regularizer=keras.regularizers.L2(0.0002)" in words
 
 
-def test_without_scripts_and_styles_everything_is_there(show, twenty):
-    bare = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", twenty, flags=re.DOTALL)
-    for text in (twenty, bare):
-        tab = show(text, scripts=False)
+@pytest.mark.parametrize("name", PAGES)
+def test_without_scripts_and_styles_everything_is_there(show, request, name):
+    text = request.getfixturevalue(name)
+    bare = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", text, flags=re.DOTALL)
+    for shown in (text, bare):
+        tab = show(shown, scripts=False)
         page = tab.send("DOM.getDocument", depth=-1)["root"]
         assert "button" not in str(page).lower().split("'nodename': 'body'")[1]
         shot = tab.screenshot()
@@ -289,8 +314,10 @@ def test_hostile_names_do_nothing(show):
     layers = [dense(HOSTILE), dense("javascript:alert(1)"), dense("</title></svg><script>")]
     found = finding(f"{HOSTILE}/kernel", message=HOSTILE, observed={HOSTILE: HOSTILE})
     many = [audited(*layers, file=f"{n}{HOSTILE}", findings=[found]) for n in range(2)]
-    for reports in (many[:1], many):
-        tab = show(render(*reports))
+    pages = [render(*many[:1]), render(*many)]
+    pages.append(html(diff(audited(dense("a")), many[0]), [], View()))
+    for text in pages:
+        tab = show(text)
         assert tab.run("document.scripts.length") == 1
         assert tab.run("document.images.length") == 0
 
@@ -342,6 +369,22 @@ def test_thousands_of_layers_open_and_sort_at_once(browser, tmp_path, thousands)
     assert tab.complaints() == []
 
 
+@pytest.mark.parametrize("styled", [True, False])
+def test_thousands_of_layers_open_at_once_without_scripts(browser, tmp_path, thousands, styled):
+    bare = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", thousands, flags=re.DOTALL)
+    file = tmp_path / "report.html"
+    file.write_text(thousands if styled else bare, "utf-8")
+    tab = browser.page(scripts=False)
+    tab.send("Performance.enable", timeDomain="threadTicks")
+    tab.open(f"{file.as_uri()}#m1w1401")
+    measured = tab.send("Performance.getMetrics")["metrics"]
+    assert next(one["value"] for one in measured if one["name"] == "TaskDuration") < 2
+    # The block of the row that the address names has opened; the others wait for a click.
+    tab.send("Emulation.setScriptExecutionDisabled", value=False)
+    assert tab.run("document.querySelectorAll('.weights details[open]').length") == 1
+    assert tab.run("document.getElementById('m1w1401').checkVisibility()")
+
+
 def test_a_link_into_a_folded_block_opens_it(show, thousands):
     tab = show(thousands, address="#m1w1401")
     assert tab.run("document.getElementById('m1w1401').offsetParent !== null")
@@ -357,3 +400,26 @@ def test_trends_and_index_work(show):
     assert column(tab, 0, "table.index")[0] == "ckpt-12.keras"
     click(tab, "table.index a", "ckpt-7")
     assert tab.run("location.hash") == "#m7"
+
+
+def test_a_comparison_sorts_by_change_and_finds_its_weights(show, compared):
+    tab = show(compared)
+    click(tab, "table.moved th button", "L2 change")
+    changes = [cell.rstrip("%") for cell in column(tab, 4, "table.moved")]
+    assert numbers(changes) == sorted(numbers(changes), reverse=True)
+    click(tab, "table.moved th button", "Sparsity")
+    assert column(tab, 7, "table.moved")[-1] == "100% → 0%"
+    target = tab.run("document.querySelector('.todo td:nth-child(2) a').click(); location.hash")
+    assert tab.run(f"document.querySelector('{target} th').innerText") == "hidden/kernel"
+
+
+def test_a_large_comparison_folds_what_changed_least_until_a_script_sorts_it(show):
+    files = [
+        audited(*(dense(f"d{n}", 0.01, np.full((2, 2), 1 + side * n)) for n in range(700)))
+        for side in (0, 1)
+    ]
+    tab = show(html(diff(*files), [], View()))
+    assert "200 of 699 rows" in tab.run("document.querySelector('.tools').innerText")
+    click(tab, "table.moved th button", "New L2 norm")
+    click(tab, "table.moved th button", "New L2 norm")
+    assert column(tab, 0, "table.moved")[:2] == ["d1/kernel", "d2/kernel"]

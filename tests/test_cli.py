@@ -438,11 +438,11 @@ def test_one_architecture_is_enough():
     assert "no more" in result.stderr
 
 
-def in_terminal(width, *arguments):
-    """Run a command in a real terminal of a width; return what it shows."""
+def in_terminal(width, *arguments, raw=False, **variables):
+    """Run a command in a real terminal of a width; return what it shows, without its colours."""
     parent, child = os.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm", **variables}
     environment.pop("COLUMNS", None)
     command = [sys.executable, "-m", "regaudit", *arguments]
     with subprocess.Popen(command, stdout=child, stderr=child, env=environment) as process:
@@ -453,7 +453,8 @@ def in_terminal(width, *arguments):
                 shown += part
     os.close(parent)
     assert process.returncode in {0, 1}
-    return re.sub(r"\x1b\[\d*m", "", shown.decode()).replace("\r\n", "\n")
+    text = shown.decode().replace("\r\n", "\n")
+    return text if raw else re.sub(r"\x1b\[\d*m", "", text)
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -462,6 +463,38 @@ def test_a_terminal_is_filled_and_never_overrun(width, name):
     file = str(MODELS / f"{name}.keras")
     shown = in_terminal(width, "inspect", file).replace(str(MODELS), "models")
     assert max(map(len, shown.splitlines())) <= width, shown
+
+
+TYPED = {
+    "check": ("check", OVERFIT, GOOD),
+    "diff": ("diff", GOOD, OVERFIT),
+    "explain": ("explain", "REG101"),
+    "rules": ("rules",),
+    "suggest": ("suggest", OVERFIT),
+}
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("name", TYPED)
+def test_every_command_fits_the_terminal(width, name):
+    shown = in_terminal(width, *TYPED[name]).replace(str(MODELS), "models")
+    # What is there to be copied is not broken: programs and commands.
+    prose = re.sub(r"(?s)```.*?```", "", shown).splitlines()
+    copied = ("kernel_regularizer=", "regaudit ", "Write it", "models/")
+    long = [line for line in prose if len(line) > width and not any(c in line for c in copied)]
+    assert not long, shown
+    assert len(prose) > 5
+
+
+def test_a_dumb_terminal_gets_no_colours():
+    assert "\x1b[31m" in in_terminal(80, "check", OVERFIT, raw=True)
+    assert "\x1b[" not in in_terminal(80, "check", OVERFIT, raw=True, TERM="dumb")
+
+
+def test_a_page_of_prose_is_whole_where_it_is_no_terminal():
+    page = run("explain", "REG101").output
+    assert max(map(len, page.splitlines())) > 300
+    assert " ".join(in_terminal(80, "explain", "REG101").split()) == " ".join(page.split())
 
 
 def test_shares_are_drawn_where_the_terminal_can():

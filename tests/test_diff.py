@@ -14,6 +14,7 @@ from regaudit.changes import Shift, diff
 from regaudit.changes_page import markdown, terminal
 from regaudit.cli import main
 from regaudit.finding import Finding, Item, Report, Severity
+from regaudit.model import Optimizer
 from regaudit.renderer import View
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -141,6 +142,7 @@ def test_names_cannot_break_out():
         ([GOOD, GOOD, "--exit-code"], 0, "Nothing differs."),
         ([GOOD, OVERFIT], 0, "Why and what to do: regaudit explain REG101"),
         ([GOOD], 2, "Missing argument 'NEW'"),
+        ([GOOD, OVERFIT, GOOD], 2, "diff compares two files, not 3: for a series of checkpoints"),
         ([GOOD, str(MODELS)], 2, "one model each"),
         ([GOOD, "gone.keras"], 3, "gone.keras: could not be audited: no such file"),
         ([OVERFIT, GOOD, "--format", "markdown"], 0, "### Regularizers: 2 added"),
@@ -162,3 +164,31 @@ def test_json_has_every_weight_with_its_numbers():
     assert shift["relative"] == pytest.approx((shift["new"] - shift["old"]) / shift["old"])
     assert [one["kind"] for one in content["findings"]] == ["fixed"]
     assert not content["same"]
+    assert content["optimizer"]["new"]["class_name"] == "SGD"
+
+
+def test_another_optimizer_is_a_change():
+    one = report(dense("a"))
+    adam, decayed = (
+        replace(
+            one, model=replace(one.model, optimizer=Optimizer("AdamW", {"weight_decay": decay}))
+        )
+        for decay in (None, 0.004)
+    )
+    changes = diff(decayed, adam)
+    assert not changes.same
+    assert "weight decay 0.004 -> AdamW" in " ".join(terminal(changes, View()).split())
+    assert "- optimizer: AdamW" in markdown(changes, View())
+    assert diff(adam, adam).same
+    assert diff(adam, one).same
+
+
+def test_long_lists_are_cut_and_the_cut_is_told():
+    old = report(*(dense(f"d{n}", regularizer=l2()) for n in range(30)))
+    new = report(
+        *(dense(f"d{n}") for n in range(30)),
+        findings=(finding(Severity.ERROR, *(f"d{n}/kernel" for n in range(30))),),
+    )
+    text = terminal(diff(old, new), View())
+    assert text.count("and 10 more (--verbose)") == 2
+    assert "and 10 more" not in terminal(diff(old, new), View(verbose=True))

@@ -3,42 +3,68 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import Target, judging, output_file, run_audit, shown, view_of
+from regaudit.cli.options import Target, also_in, judging, output_file, run_audit, shown, view_of
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
+
+if TYPE_CHECKING:
+    from regaudit.changes import Changes
+    from regaudit.config import Config
+    from regaudit.renderer import View
+
+FORMATS = ("html", "json", "markdown", "terminal")
 
 
 @click.command()
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
+@click.argument("more", nargs=-1, type=click.Path(), metavar="")
 @judging
 @shown
 @output_file
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "markdown", "json"]),
+    type=click.Choice(FORMATS),
     default="terminal",
     show_default=True,
     help="Output format.",
 )
+@also_in(FORMATS)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
 def diff(
-    old: str, new: str, format_: str, output: Path | None, exit_code: bool, **options: Any
+    old: str,
+    new: str,
+    *,
+    more: tuple[str, ...],
+    format_: str,
+    output: Path | None,
+    also: tuple[Target, ...],
+    exit_code: bool,
+    **options: Any,
 ) -> None:
     """Show what changed between two files: regularizers, weights, findings.
+
+    Of more than two, such as the checkpoints of a training, `regaudit report --html FILE` draws the
+    trends.
 
     Exits with 0, with 1 if anything differs and --exit-code is given, or with 3 if one of the two
     could not be audited.
     """
-    from regaudit import changes, changes_page, changes_record
+    from regaudit.changes import diff as compare
     from regaudit.wording import plain, verdict
 
-    target = Target(format_, output)
-    reports, _ = run_audit({**options, "models": (old, new)}, [target])
+    if more:
+        message = (
+            f"diff compares two files, not {len(more) + 2}: for a series of checkpoints use "
+            "regaudit report FILE... --html OUT.html"
+        )
+        raise click.UsageError(message)
+    targets = (Target(format_, output), *also)
+    reports, config = run_audit({**options, "models": (old, new)}, targets)
     if len(reports) != 2:
         raise click.UsageError(f"OLD and NEW are one model each; these are {len(reports):,}")
     for report in reports:
@@ -46,12 +72,26 @@ def diff(
             click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
     if any(report.failure for report in reports):
         sys.exit(UNREADABLE)
-    found = changes.diff(*reports)
-    view = view_of(options, target)
-    if format_ == "json":
-        text = json.dumps(changes_record.changes_document(found), indent=2, allow_nan=False) + "\n"
-    else:
-        pages = {"terminal": changes_page.terminal, "markdown": changes_page.markdown}
-        text = pages[format_](found, view)
-    emit(text, output)
+    found = compare(*reports)
+    for target in targets:
+        emit(_spelled(found, target.format, config, view_of(options, target)), target.file)
     sys.exit(FINDINGS if exit_code and not found.same else OK)
+
+
+def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> str:
+    if format_ == "json":
+        from regaudit.changes_record import changes_document
+
+        return json.dumps(changes_document(changes), indent=2, allow_nan=False) + "\n"
+    if format_ == "html":
+        from dataclasses import replace
+
+        from regaudit.changes_html import html
+        from regaudit.settings_page import settings_page
+
+        rules = [rule.about for rule in config.rules]
+        return html(changes, rules, replace(view, settings=settings_page(config)))
+    from regaudit import changes_page
+
+    pages = {"terminal": changes_page.terminal, "markdown": changes_page.markdown}
+    return pages[format_](changes, view)

@@ -1,5 +1,8 @@
 """`regaudit explain`: what a rule finds, why it matters and what to do."""
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +11,9 @@ from regaudit.cli.options import rule_codes
 
 if TYPE_CHECKING:
     from regaudit.rule import Rule
+
+WIDEST = 100
+"""Columns of prose; longer lines are hard to read."""
 
 
 @click.command()
@@ -21,10 +27,28 @@ def explain(rule: str | None, every: bool) -> None:
     if every:
         click.echo("\n".join(explanation(one) for one in rules()), nl=False)
     elif rule is not None:
-        click.echo(explanation(_find(rule)), nl=False)
+        page = explanation(_find(rule))
+        click.echo(_fitted(page) if sys.stdout.isatty() else page, nl=False)
     else:
         message = "name a rule, or give --all; `regaudit rules` lists them"
         raise click.UsageError(message)
+
+
+def _fitted(page: str) -> str:
+    """Break the paragraphs of a page at the width of the terminal; programs stay as they are."""
+    from regaudit.cli.options import wants_color
+
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    lines, program = [], False
+    for line in page.splitlines():
+        program ^= line.startswith("```")
+        if program or line.startswith("```"):
+            lines.append(line)
+        elif line.startswith("#"):
+            lines.append(click.style(line, bold=True) if wants_color("auto") else line)
+        else:
+            lines += textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    return "\n".join(lines) + "\n"
 
 
 def _find(rule: str) -> type["Rule"]:

@@ -4,7 +4,7 @@ import os
 import pkgutil
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -33,18 +33,6 @@ class Target(NamedTuple):
     """None for standard output."""
 
 
-def _target(_context: click.Context, _option: click.Parameter, given: Any) -> tuple[Target, ...]:
-    """Split each FORMAT:FILE at its first colon."""
-    targets = []
-    for text in given:
-        format_, _, file = text.partition(":")
-        if format_ not in FORMATS or not file:
-            known = ", ".join(FORMATS)
-            raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
-        targets.append(Target(format_, Path(file)))
-    return tuple(targets)
-
-
 FACTS = (
     ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
     ("batch-size", False, "Samples in a training step."),
@@ -64,17 +52,35 @@ output_file = click.option(
     help="Write to FILE, not to standard output.",
 )
 
-also = click.option(
-    "--output",
-    "also",
-    metavar="FORMAT:FILE",
-    callback=_target,
-    multiple=True,
-    help="Write this format to this file as well; may be given several times.",
-)
-"""Further outputs of the same run."""
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
+    """Add further outputs of the same run, in any of these formats."""
+
+    def targets(_context: click.Context, _option: click.Parameter, given: Any) -> Any:
+        """Split each FORMAT:FILE at its first colon."""
+        found = []
+        for text in given:
+            format_, _, file = text.partition(":")
+            if format_ not in formats or not file:
+                known = ", ".join(formats)
+                raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
+            found.append(Target(format_, Path(file)))
+        return tuple(found)
+
+    return click.option(
+        "--output",
+        "also",
+        metavar="FORMAT:FILE",
+        callback=targets,
+        multiple=True,
+        help="Write this format to this file as well; may be given several times.",
+    )
+
+
+also = also_in(FORMATS)
+"""Further outputs of a command that prints reports."""
 
 
 def rule_codes(
@@ -325,7 +331,7 @@ def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
             "layer": options.get("layer", "*"),
             "verbose": options.get("verbose", True),
             "width": shutil.get_terminal_size().columns if terminal else 80,
-            "color": printed and _wants_color(options.get("color", "never")),
+            "color": printed and wants_color(options.get("color", "never")),
             "unicode": terminal and _is_unicode(sys.stdout.encoding),
             "root": repository(Path.cwd()),
             **settings,
@@ -372,9 +378,12 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _wants_color(choice: str) -> bool:
+def wants_color(choice: str) -> bool:
+    """Whether to colour what is printed, for `always`, `never` or `auto`."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal()
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return _is_terminal() and os.environ.get("TERM") != "dumb"

@@ -1,5 +1,10 @@
 """`regaudit rules`: the list of rules."""
 
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+
 import click
 
 
@@ -41,4 +46,14 @@ def rules(format_: str) -> None:
         click.echo(json.dumps(records, indent=2))
         return
     rows = [(about.code, about.name, str(about.severity), about.title) for about in abouts]
-    click.echo(tabulate(rows, ("code", "name", "severity", "title")))
+    table = tabulate(rows, ("code", "name", "severity", "title"))
+    width = shutil.get_terminal_size().columns
+    if sys.stdout.isatty() and max(map(len, table.splitlines())) > width:
+        table = "\n".join(line for row in rows for line in _in_two_lines(*row, width))
+    click.echo(table)
+
+
+def _in_two_lines(code: str, name: str, severity: str, title: str, width: int) -> Iterator[str]:
+    """Yield a rule as a narrow terminal can show it."""
+    yield f"{severity[0].upper()} {code} {name}"
+    yield from textwrap.wrap(title, width, initial_indent="    ", subsequent_indent="    ")

@@ -126,8 +126,6 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
 
 
 def _table(proposal: "Proposal") -> str:
-    from tabulate import tabulate
-
     from regaudit.wording import MISSING, number, plain, regularizer
 
     report = proposal.report
@@ -147,9 +145,7 @@ def _table(proposal: "Proposal") -> str:
         for change in proposal.changes
     ]
     if rows:
-        headers = ["weight", "now", "suggested", "penalty", "then", "share", "confidence"]
-        table = tabulate(rows, headers, disable_numparse=True)
-        lines += ["", *(line.rstrip() for line in table.splitlines()), ""]
+        lines += ["", *_fitted(rows), ""]
         reasons = dict.fromkeys(change.reason for change in proposal.changes)
         lines += [wrapped(f"why: {reason}") for reason in reasons]
         way = "higher" if proposal.jump > 0 else "lower"
@@ -165,11 +161,40 @@ def _table(proposal: "Proposal") -> str:
     return "\n".join(lines) + "\n"
 
 
+HEADERS = ("weight", "now", "suggested", "penalty", "then", "share", "confidence")
+
+SPARE = (6, 5, 3, 1)
+"""Columns that are left out, first to last, where the terminal is narrow."""
+
+
+def _fitted(rows: list[list[str]]) -> list[str]:
+    """Return the lines of the table, with the columns for which there is room."""
+    from tabulate import tabulate
+
+    from regaudit.wording import shortened
+
+    width, keep = _width(), list(range(len(HEADERS)))
+    sizes = [max(len(HEADERS[n]) + 2, *(len(row[n]) for row in rows)) + 2 for n in keep]
+    for spare in SPARE:
+        if sum(sizes[n] for n in keep) - 2 > width:
+            keep.remove(spare)
+    room = max(width + 2 - sum(sizes[n] for n in keep[1:]) - 2, 16)
+    cells = [[shortened(row[0], room), *(row[n] for n in keep[1:])] for row in rows]
+    align = ["right" if HEADERS[n] in {"penalty", "then", "share"} else "left" for n in keep]
+    headers = [HEADERS[n] for n in keep]
+    table = tabulate(cells, headers, disable_numparse=True, colalign=align)
+    return [line.rstrip() for line in table.splitlines()]
+
+
+def _width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+
+
 def wrapped(text: str) -> str:
-    """Break a line at the width of the terminal; 80 columns where there is none."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    """Break a line at the width of the terminal."""
     return textwrap.fill(
-        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        text, _width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
 
 

@@ -85,6 +85,7 @@ REGULARIZER = Column(
     "regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0
 )
 STATUS = Column("status", _status, 3)
+PENALTY = Column("penalty", _penalty, 0, right=True)
 SHARE = Column("share", _share, 3, right=True)
 COLUMNS = (
     LAYER,
@@ -94,7 +95,7 @@ COLUMNS = (
     Column("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
     REGULARIZER,
     STATUS,
-    Column("penalty", _penalty, 0, right=True),
+    PENALTY,
     SHARE,
     Column("L1", _measured("l1_norm"), 8, right=True),
     Column("L2", _measured("l2_norm"), 2, right=True),
@@ -218,6 +219,8 @@ def _fit(cells: dict[Column, list[str]], width: int) -> None:
                 text if status in {str(Status.IN_FORCE), wording.MISSING} else f"{text} {status}"
                 for text, status in zip(cells[REGULARIZER], values, strict=True)
             ]
+    if _others(cells) + min(needed, MIN_PATH) > width:
+        del cells[PENALTY]
     room = max(width - _others(cells), MIN_PATH)
     cells[LAYER] = [wording.shortened(path, room) for path in cells[LAYER]]
 

@@ -1,0 +1,126 @@
+"""How changes between two audits are spelled, the same in every format."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from regaudit import wording
+from regaudit.changes import Changes, RegularizerChange, Shift, WeightChange
+from regaudit.model import Regularizer
+
+SIDES = ("old", "new")
+
+Spell = Callable[[float | None], str]
+"""Turns a number, or the lack of one, into text."""
+
+
+def verdict(changes: Changes) -> str:
+    """Say in one sentence how the comparison came out."""
+    if changes.same:
+        return "Nothing differs."
+    kinds = Counter(one.kind for one in changes.findings)
+    parts = [wording.count(kinds["new"], "new finding")] if kinds["new"] else []
+    parts += [f"{kinds['worse']:,} worse than before"] if kinds["worse"] else []
+    return ", ".join(parts) or "Nothing is worse than before."
+
+
+def parameters(changes: Changes) -> str:
+    """Spell the size of the model, twice if it changed."""
+    old, new = (
+        report.model.parameters if report.model else 0 for report in (changes.old, changes.new)
+    )
+    return f"{old:,}" if old == new else f"{old:,} -> {new:,}"
+
+
+def penalty(changes: Changes) -> str:
+    """Spell the total penalty before and after."""
+    shift = Shift(changes.old.penalty, changes.new.penalty)
+    change = f" ({signed(shift.relative)})" if shift.relative else ""
+    complete = changes.old.penalty_complete and changes.new.penalty_complete
+    return arrow(shift, wording.number) + change + ("" if complete else ", as far as is told")
+
+
+def optimizers(changes: Changes) -> str:
+    """Spell the optimizer before and after."""
+    old, new = (
+        wording.optimizer(report.model.optimizer if report.model else None)
+        for report in (changes.old, changes.new)
+    )
+    return f"{old} -> {new}"
+
+
+def regularizers(changes: Changes) -> str:
+    """Count what happened to regularizers."""
+    return f"Regularizers: {_counted(one.kind for one in changes.regularizers)}"
+
+
+def weights(changes: Changes) -> str:
+    """Count what happened to weights."""
+    kinds = Counter(one.kind for one in changes.weights)
+    same = kinds.pop("same", 0)
+    counts = _counted(kind for kind, many in kinds.items() for _ in range(many))
+    text = f"Weights: {counts}" if counts else "Weights"
+    return f"{text}{', ' if counts else ': '}{same:,} the same" if same else text
+
+
+def findings(changes: Changes) -> str:
+    """Count what happened to findings."""
+    return f"Findings: {_counted(one.kind for one in changes.findings)}"
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    return ", ".join(f"{many:,} {kind}" for kind, many in Counter(kinds).items())
+
+
+def regularizer(value: Regularizer | None) -> str:
+    """Spell a regularizer, and its status unless it is in force."""
+    if value is None:
+        return "none"
+    status = "" if value.status == "in force" else f" {value.status}"
+    return f"{wording.regularizer(value)}{status}"
+
+
+def sides(change: RegularizerChange) -> tuple[str, str]:
+    """Spell a regularizer before and after."""
+    return regularizer(change.old), regularizer(change.new)
+
+
+def name(change: WeightChange) -> str:
+    """Return the path of a weight, both if it was renamed."""
+    if change.old and change.new and change.old.path != change.new.path:
+        return f"{change.old.path} -> {change.new.path}"
+    return change.path
+
+
+def what(change: WeightChange) -> str:
+    """Say what happened to a weight: `changed`, `added 3x3`, `3x3 -> 3x4`."""
+    old, new = change.old, change.new
+    if change.kind == "reshaped" and old and new:
+        return f"{wording.shape(old.shape)} -> {wording.shape(new.shape)}"
+    if change.kind == "retyped" and old and new:
+        return f"{old.dtype} -> {new.dtype}"
+    weight = new or old
+    if change.kind in {"added", "removed"} and weight:
+        return f"{change.kind} {wording.shape(weight.shape)}"
+    return change.kind
+
+
+def arrow(shift: Shift, spell: Spell, sign: str = " -> ") -> str:
+    """Spell a number that moved, and once if it did not, as far as can be seen."""
+    old, new = spell(shift.old), spell(shift.new)
+    if shift.old is None or shift.new is None:
+        return old if shift.new is None else new
+    return new if old == new else f"{old}{sign}{new}"
+
+
+def signed(relative: float | None) -> str:
+    """Spell a relative change: `+12.7%`, from tenfold on `x12`."""
+    if relative is None:
+        return wording.MISSING
+    if relative and abs(relative) < 0.001:
+        return "<0.1%"
+    return f"{relative:+.1%}" if abs(relative) < 10 else f"x{relative + 1:,.0f}"
+
+
+def units(value: float | None) -> str:
+    """Spell a number of units."""
+    return wording.MISSING if value is None else f"{value:,.0f}"
