@@ -16,6 +16,9 @@ NAMES = ("ResNet50", "VGG16")
 DEEP = "Deep300"
 """A residual network of 300 small layers, each kernel with an L2 penalty, after a training step."""
 
+DENSE = "Dense"
+"""Dense layers, an embedding and convolutions of one pixel: matrices, whoever looks at them."""
+
 
 def stored(name: str, cache: Path) -> Path:
     """Return the file of a model, built if the cache does not hold it for this Keras."""
@@ -35,10 +38,30 @@ def build(name: str, file: Path) -> None:
     keras.utils.set_random_seed(0)
     if name == DEEP:
         model = deep()
+    elif name == DENSE:
+        model = dense()
     else:
         model = getattr(keras.applications, name)(weights=None)
         model.compile(optimizer="adam", loss="categorical_crossentropy")
     model.save(file)
+
+
+def dense() -> Any:
+    """Build a model of large matrices."""
+    import keras  # noqa: PLC0415
+
+    layers = keras.layers
+    words = layers.Input((16,), dtype="int32")
+    hidden = layers.Embedding(20_000, 512)(words)
+    hidden = layers.Reshape((4, 4, 512))(hidden)
+    for filters in (512, 1024):
+        hidden = layers.Conv2D(filters, 1, activation="relu")(hidden)
+    hidden = layers.GlobalAveragePooling2D()(hidden)
+    for units in (2048, 2048, 1024):
+        hidden = layers.Dense(units, activation="relu")(hidden)
+    model = keras.Model(words, layers.Dense(1000, activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
 
 
 def deep() -> Any:

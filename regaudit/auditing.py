@@ -160,7 +160,12 @@ def _what_it_is(file: Path) -> str:
 
 def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
     moments, unread = _measure(artifact, config.detailed)
-    model = artifact.model
+    model, found = artifact.model, None
+    if config.spectral:
+        from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
+
+        found, untaken = spectra(model, moments, artifact.tensors)
+        unread += untaken
     evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
     judgement = judge(evidence, name, config)
     return Report(
@@ -173,6 +178,7 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
         findings=judgement.findings,
         not_run=judgement.not_run,
         suppressed=judgement.suppressed,
+        spectra=found,
         skipped=(*artifact.skipped, *unread),
     )
 

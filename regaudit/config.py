@@ -45,6 +45,8 @@ class Config:
     detailed: bool = False
     """Also take what only a page for people shows: the SHA-256 of the file, and how the values of
     each weight are distributed."""
+    spectral: bool = False
+    """Also take the spectrum of every kernel; see `with_spectra`."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = field(default_factory=Facts)
@@ -63,13 +65,22 @@ class Config:
     """Settings of some layers of the model at hand, by glob; the last that matches counts."""
 
     @classmethod
-    def default(cls, **flags: Any) -> "Config":
+    def default(cls, *, spectral: bool = False, **flags: Any) -> "Config":
         """All rules with their own thresholds, but for flags such as `preset` and `train_loss`.
+
+        Args:
+            spectral: also take the spectrum of every kernel.
+            flags: as settings name them.
 
         Raises:
             UsageError: a flag of no known name or of a wrong value.
         """
-        return read_config(None, **flags)
+        config = read_config(None, **flags)
+        return config.with_spectra() if spectral else config
+
+    def with_spectra(self) -> "Config":
+        """Return these settings with spectra asked for, and limits that leave room for them."""
+        return replace(self, spectral=True, limits=self.limits.with_spectra())
 
     def allowing(self, settings: Iterable[str]) -> "Config":
         """Return these settings with limits such as `json_bytes=50_000_000` laid over them.

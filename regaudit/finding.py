@@ -8,6 +8,7 @@ from functools import cached_property
 from regaudit.ignoring import Ignore
 from regaudit.measures import Moments
 from regaudit.model import Model, Skip, Weight
+from regaudit.spectrum import Spectrum
 
 
 class Severity(IntEnum):
@@ -162,6 +163,8 @@ class Report:
     """Places that an ignore or the baseline accepts."""
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
+    spectra: Mapping[str, Spectrum] | None = None
+    """Of kernels, by `Weight.stored_path`; None where they were not asked for."""
     sha256: str | None = None
     """Of the file, in hexadecimal; None for a directory, and where it was not asked for."""
 

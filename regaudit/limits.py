@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regaudit.errors import UnsafeFileError
+
+SPECTRAL_BYTES = 768 << 20
+"""What spectra may allocate on top: two threads with two arrays of 4096 x 4096 each, and bands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,19 @@ class Limits:
     """Longest path of a layer, HDF5 name, or key in the index of a TensorFlow checkpoint."""
     checked_bytes: int = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
+
+    spectral_seconds: int = 60
+    """After this long, `--spectral` takes no further spectrum of a model."""
+
+    def with_spectra(self) -> "Limits":
+        """Return limits that leave room for spectra: twice their time, as one may be under way."""
+        more = 2 * self.spectral_seconds
+        return replace(
+            self,
+            cpu_seconds=self.cpu_seconds + 2 * more,  # of two threads
+            wall_seconds=self.wall_seconds + more,
+            memory_bytes=self.memory_bytes + SPECTRAL_BYTES,
+        )
 
     def seconds_for(self, size: int) -> int:
         """Return what a file of this many bytes gets on top of its seconds."""

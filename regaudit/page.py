@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit import wording
+from regaudit import spectrum_table, wording
 from regaudit.charts import TALL, short, times
 from regaudit.plot import LEFT
 from regaudit.version import VERSION
@@ -83,6 +83,7 @@ def _environment() -> "Environment":
     )
     environment.filters.update(observed=_observed, short=short)
     environment.globals.update(
+        spectrum_table=spectrum_table,
         wording=wording,
         places=PLACES,
         worst=WORST,

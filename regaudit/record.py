@@ -1,15 +1,20 @@
 """A report as plain data, by the schema "regaudit/1"."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from math import isfinite
 from typing import Any
 
 from regaudit.finding import Finding, Item, Report, Suggestion
 from regaudit.model import Layer, Optimizer, Regularizer, Weight
+from regaudit.spectrum import Spectrum
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit/1"
 """Changes inside it only add keys."""
+
+SPECTRUM = tuple(field.name for field in fields(Spectrum))
+"""What is told of a spectrum: the shape of the matrix, then figures."""
 
 
 def document(reports: Sequence[Report]) -> dict[str, Any]:
@@ -102,7 +107,14 @@ def weight_record(weight: Weight, report: Report) -> dict[str, Any]:
                 "dead_units",
             )
         },
+        **({} if report.spectra is None else {"spectrum": spectrum_record(weight, report)}),
     }
+
+
+def spectrum_record(weight: Weight, report: Report) -> dict[str, Any] | None:
+    """Return the spectrum of one weight; None where it has none or it was not taken."""
+    found = (report.spectra or {}).get(weight.stored_path)
+    return {name: _json(getattr(found, name)) for name in SPECTRUM} if found else None
 
 
 def _layer(layer: Layer, report: Report) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 
-from regaudit import wording
+from regaudit import spectrum_table, wording
 from regaudit.charts import Charts, charts, growth, times
 from regaudit.finding import Finding, Report, Severity, Suggestion
 from regaudit.measures import Moments
 from regaudit.model import Layer, Weight
 from regaudit.renderer import View
 from regaudit.rule import About
+from regaudit.spectrum_table import spectrum_rows
 
 MANY_LAYERS = 500
 """Weights of more layers than this are grouped by block."""
@@ -161,6 +162,8 @@ class Section:
     program: str
     """All suggestions as arguments of Keras layers."""
     blocks: tuple[Block, ...]
+    spectra: tuple[tuple[str, spectrum_table.Row], ...]
+    """Kernels that have one, each with its anchor in the table of weights."""
     charts: Charts
 
     @property
@@ -181,6 +184,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
     others = {finding.code for finding in report.findings}
     others |= {rule.code for rule in report.not_run} | {one.code for one in report.suppressed}
     rows = tuple(_rows(anchor, report, view)) if view.tables else ()
+    anchors = {row.weight.path: row.anchor for row in rows}
     changes = tuple(_changes(report))
     return Section(
         anchor=anchor,
@@ -191,6 +195,11 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
         changes=changes,
         program="\n".join(_program(report, changes)),
         blocks=_blocks(report, rows, view),
+        spectra=tuple(
+            (anchors[row.weight.path], row)
+            for row in spectrum_rows(report, view)
+            if row.weight.path in anchors
+        ),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
     )
 

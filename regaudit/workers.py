@@ -29,7 +29,7 @@ _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
 _HEADER = 8
 """Bytes in front of a message, with its length."""
-_DATA = {"regaudit.finding", "regaudit.model", "regaudit.measures", "regaudit.tensor"}
+_DATA = {f"regaudit.{name}" for name in ("finding", "model", "measures", "spectrum", "tensor")}
 """Modules of the classes that reports are made of, apart from Python's own."""
 
 

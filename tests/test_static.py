@@ -39,6 +39,12 @@ def test_no_framework_is_imported_to_inspect_check_or_report(tmp_path):
         assert not modules & FRAMEWORKS
 
 
+def test_spectra_are_imported_only_where_they_are_asked_for():
+    modules = {"regaudit.spectra", "regaudit.spectral", "regaudit.matrix", "regaudit.power_law"}
+    assert not modules_after("inspect", str(MODEL)) & modules
+    assert modules_after("inspect", str(MODEL), "--spectral") > modules
+
+
 def test_help_and_version_import_nothing_that_costs_time():
     for argument in ("--help", "--version"):
         assert not modules_after(argument) & {"numpy", "h5py", "jinja2", "tabulate"}

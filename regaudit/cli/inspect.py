@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, write
+from regaudit.cli.options import Target, auditing, printing, run_audit, spectral, write
 from regaudit.cli.output import unreadable
 
 
@@ -20,6 +20,7 @@ from regaudit.cli.output import unreadable
     show_default=True,
     help="Order of the weights; numbers come largest first.",
 )
+@spectral
 @click.option("--wide", is_flag=True, help="All columns, whatever the width of the terminal.")
 def inspect(
     format_: str,

@@ -43,6 +43,17 @@ FACTS = (
 )
 """What the user knows of the training and some rules need: name, whether real, help."""
 
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""What tells NumPy's library to use one thread; it heeds them when it is loaded. Spectra are shared
+out among threads as whole matrices, and threads inside of each would only wait for each other."""
+
+spectral = click.option(
+    "--spectral",
+    is_flag=True,
+    help="Also take singular values: spectral norm, stable and effective rank, condition and "
+    "power-law exponent of every kernel.",
+)
+
 output_file = click.option(
     "-o",
     "--output-file",
@@ -225,11 +236,16 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
+    if options.get("spectral"):
+        for name in BLAS_THREADS:
+            os.environ.setdefault(name, "1")
     from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
 
     config = settings_of(options, fail_on, baseline=baseline)
+    if options.get("spectral"):
+        config = config.with_spectra()
     outputs = tuple(outputs)
     config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
     targets = options["models"] or config.models or (".",)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, also, auditing, run_audit, write
+from regaudit.cli.options import Target, also, auditing, run_audit, spectral, write
 from regaudit.cli.output import unreadable
 
 
@@ -20,6 +20,7 @@ from regaudit.cli.output import unreadable
 )
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
+@spectral
 @also
 def report(
     html: Path | None,

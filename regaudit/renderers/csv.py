@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from regaudit import wording
 from regaudit.finding import Report
 from regaudit.model import Layer, Weight
-from regaudit.record import weight_record
+from regaudit.record import SPECTRUM, spectrum_record, weight_record
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
 
@@ -47,13 +47,18 @@ COLUMNS = (
     "failure",
 )
 
+FIGURES = tuple(name for name in SPECTRUM if name != "shape")
+"""Columns that are there where spectra were asked for."""
+
 
 class Csv(Renderer):
     name: ClassVar[str] = "csv"
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        spectral = any(report.spectra is not None for report in reports)
+        columns = (*COLUMNS, *FIGURES) if spectral else COLUMNS
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for report in reports:
             for row in _rows(report, view):
@@ -79,6 +84,7 @@ def _weight(report: Report, layer: Layer, weight: Weight) -> dict[str, Any]:
     regularizer = weight.regularizer
     return {
         **weight_record(weight, report),
+        **(spectrum_record(weight, report) or {}),
         "file": report.file,
         "layer": layer.path,
         "class_name": layer.class_name,

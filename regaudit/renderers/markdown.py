@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from tabulate import tabulate
 
-from regaudit import wording
+from regaudit import spectrum_table, wording
 from regaudit.finding import Finding, Report
 from regaudit.model import Model
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+from regaudit.spectrum_table import spectrum_rows
 
 _text = wording.markdown
 
@@ -33,6 +34,7 @@ def _report(report: Report, view: View) -> Iterator[str]:
         yield "\n".join(_items(finding, view))
     if view.tables and report.model is not None:
         yield _table(report, view)
+        yield from _spectra(report, view)
     yield from _others(report)
 
 
@@ -81,6 +83,16 @@ def _table(report: Report, view: View) -> str:
     # tabulate 0.9 cannot align columns without rows
     aligned = align if rows else None
     return tabulate(rows, HEADERS, tablefmt="pipe", disable_numparse=True, colalign=aligned)
+
+
+def _spectra(report: Report, view: View) -> Iterator[str]:
+    """A table of the spectra, if there are any."""
+    rows = [(_text(row.weight.path), *row.cells) for row in spectrum_rows(report, view)]
+    if rows:
+        yield spectrum_table.CAPTION
+        titles = ("weight", *spectrum_table.HEADERS)
+        align = ["left"] * 2 + ["right"] * (len(titles) - 2)
+        yield tabulate(rows, titles, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
 def _others(report: Report) -> Iterator[str]:

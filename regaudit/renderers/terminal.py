@@ -11,6 +11,7 @@ from regaudit.finding import Item, Report, Severity
 from regaudit.model import Layer, Model, Status, Weight
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+from regaudit.spectrum_table import CAPTION, HEADERS, spectrum_rows
 
 SHOWN = 3
 """Findings of one rule shown before `--verbose` is needed."""
@@ -125,6 +126,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield from _header(report, report.model, view)
     yield ""
     yield _table(report, view)
+    yield from _spectra(report, view)
     yield from _activity(report.model, view)
     yield from _unplaced(report.model, view)
     yield ""
@@ -193,6 +195,31 @@ def _table(report: Report, view: View) -> str:
         tablefmt="simple",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in cells],
+    )
+
+
+def _spectra(report: Report, view: View) -> Iterator[str]:
+    """A table of the spectra, if there are any."""
+    rows = list(spectrum_rows(report, view))
+    if not rows:
+        return
+    yield ""
+    yield from _wrapped(CAPTION, view)
+    cells = list(zip(*(row.cells for row in rows), strict=True))
+    taken = sum(
+        max(len(title) + 2, *map(len, column)) + 2
+        for title, column in zip(HEADERS, cells, strict=True)
+    )
+    room = max(view.width - taken, MIN_PATH)
+    paths = [wording.plain(row.weight.path) for row in rows]
+    shown = paths if view.wide else [wording.shortened(path, room) for path in paths]
+    yield ""
+    yield tabulate(
+        list(zip(shown, *cells, strict=True)),
+        headers=["weight", *HEADERS],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["left"] * 2 + ["right"] * (len(HEADERS) - 1),
     )
 
 

@@ -1,0 +1,44 @@
+"""The spectra of a report as a table, the same in every renderer."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from regaudit import wording
+from regaudit.finding import Report
+from regaudit.model import Weight
+from regaudit.renderer import View
+from regaudit.spectrum import Spectrum
+
+HEADERS = ("matrix", "norm", "stable", "effective", "condition", "alpha")
+CAPTION = (
+    "Spectra of the kernels as matrices of rows x units: spectral norm, stable and effective rank, "
+    "condition, and the exponent of a power law (for information: no rule uses it)."
+)
+
+
+class Row(NamedTuple):
+    """One kernel."""
+
+    weight: Weight
+    cells: tuple[str, ...]
+    """By `HEADERS`."""
+
+
+def spectrum_rows(report: Report, view: View) -> Iterator[Row]:
+    """Yield the kernels that are to be shown and have a spectrum."""
+    for _, weight in view.weights(report):
+        found = (report.spectra or {}).get(weight.stored_path)
+        if found:
+            yield Row(weight, tuple(_cells(found)))
+
+
+def _cells(found: Spectrum) -> Iterator[str]:
+    yield wording.shape(found.shape)
+    yield wording.number(found.spectral_norm)
+    yield wording.number(found.stable_rank)
+    yield wording.number(found.effective_rank)
+    if found.condition_over is None:
+        yield wording.number(found.condition)
+    else:
+        yield f"over {found.condition_over:,.0f}"
+    yield wording.number(found.alpha)
