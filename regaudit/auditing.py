@@ -24,6 +24,8 @@ from regaudit.model import Skip
 from regaudit.penalty import penalties
 from regaudit.registry import formats
 
+_UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
+
 
 def audit(model: Any, config: Config | None = None) -> Report:
     """Audit one model.
@@ -158,9 +160,10 @@ def _what_it_is(file: Path) -> str:
 
 
 def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
-    moments, unread = _measure(artifact, config.detailed)
+    moments, unread = _measure(artifact, config.detailed) if config.weights else ({}, (_UNREAD,))
     model = artifact.model
-    evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
+    paid = penalties(model, moments, artifact.tensors)
+    evidence = Evidence(model, moments, paid, config.facts, config.weights)
     judgement = judge(evidence, name, config)
     return Report(
         file=name,
@@ -173,6 +176,7 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
         not_run=judgement.not_run,
         suppressed=judgement.suppressed,
         skipped=(*artifact.skipped, *unread),
+        measured=config.weights,
     )
 
 

@@ -45,6 +45,8 @@ class Config:
     detailed: bool = False
     """Also take what only a page for people shows: the SHA-256 of the file, and how the values of
     each weight are distributed."""
+    weights: bool = True
+    """Whether to read the values of weights; without them norms and penalties are not known."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = field(default_factory=Facts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, write
+from regaudit.cli.options import Target, auditing, printing, run_audit, weights, write
 from regaudit.cli.output import FINDINGS, OK, unreadable
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @auditing
+@weights
 @printing
 @click.option(
     "--fail-on",

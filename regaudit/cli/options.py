@@ -189,6 +189,15 @@ def shown(command: _Command) -> _Command:
     return command
 
 
+weights = click.option(
+    "--weights/--no-weights",
+    default=True,
+    help="Read the values of weights; without them norms, penalties, sparsity and dead units are "
+    "not known, and rules that need these are not run.  [default: weights]",
+)
+"""Whether values are read, or only the configuration, shapes and dtypes."""
+
+
 def printing(command: _Command) -> _Command:
     """Add what every command takes that prints reports: formats and files beside `shown`."""
     choice = click.option(
@@ -220,7 +229,11 @@ def run_audit(
 
     config = settings_of(options, fail_on, baseline=baseline)
     outputs = tuple(outputs)
-    config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
+    config = replace(
+        config,
+        detailed=any(renderer(one.format).detailed for one in outputs),
+        weights=options.get("weights", True),
+    )
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, (target.file for target in outputs)):

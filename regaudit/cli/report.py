@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, also, auditing, run_audit, write
+from regaudit.cli.options import Target, also, auditing, run_audit, weights, write
 from regaudit.cli.output import unreadable
 
 
 @click.command()
 @auditing
+@weights
 @click.option(
     "--html",
     type=click.Path(path_type=Path),

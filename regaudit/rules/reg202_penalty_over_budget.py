@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import CHANCE_LOSS, Evidence
+from regaudit.evidence import CHANCE_LOSS, VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
@@ -56,7 +56,7 @@ model = keras.Sequential([
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS,)
+    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES)
 
     error_share: float = 0.5
     """Of the chance loss: penalties above it are an error."""

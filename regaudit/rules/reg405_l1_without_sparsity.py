@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.initial import is_untouched
 from regaudit.keras_layers import KERNEL_ROLES
@@ -64,6 +64,7 @@ kernel = model.layers[0].kernel.numpy()
 model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     min_share: float = 0.01
     """Kernels with a larger share of near-zero values pass."""
