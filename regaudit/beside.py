@@ -1,11 +1,10 @@
 """Files that lie beside or below the one that was named: opened only if they are what they seem."""
 
-from pathlib import Path
-
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.place import Place
 
 
-def beside(folder: Path, *parts: str) -> Path:
+def beside(folder: Place, *parts: str) -> Place:
     """Return the path of a file in a folder, if that is where it lies.
 
     Args:
@@ -30,3 +29,9 @@ def beside(folder: Path, *parts: str) -> Path:
     if not place.is_file():
         raise UnsafeFileError(f"{parts[-1]} is no file, but a folder, a pipe or a device")
     return place
+
+
+def lies_in(folder: Place, name: str) -> bool:
+    """Whether there is something of this name in a folder, be it a link that leads nowhere."""
+    place = folder / name
+    return place.exists() or place.is_symlink()

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from regaudit.errors import UnreadableModelError
+from regaudit.place import Place
 
 Array = npt.NDArray[Any]
 
@@ -85,7 +85,7 @@ class StoredTensor:
     file that is cut short is an error instead of a bus fault.
     """
 
-    file: Path
+    file: Place
     offset: int
     """Bytes from the start of `file`."""
     shape: tuple[int, ...]

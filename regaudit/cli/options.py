@@ -223,6 +223,7 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
+    from regaudit.place import is_url, shown
     from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
@@ -235,12 +236,17 @@ def run_audit(
         weights=options.get("weights", True),
     )
     targets = options["models"] or config.models or (".",)
-    files = [file for target in targets for file in list(find_models(target)) or [target]]
+    if not options["models"] and (urls := [name for name in config.models if is_url(name)]):
+        raise click.UsageError(f"{shown(urls[0])}: URLs are followed from the command line only")
+    found = [list(find_models(target)) for target in targets]
+    files = [
+        file for target, models in zip(targets, found, strict=True) for file in models or [target]
+    ]
     for output in filter(None, (target.file for target in outputs)):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     reports = audited(files, config, options["isolate"], options["jobs"])
-    whole = any(list(find_models(target)) != [target] for target in targets)
+    whole = any(models != [target] for target, models in zip(targets, found, strict=True))
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
 
