@@ -10,10 +10,13 @@ from regaudit.place import SizedStream
 Fetch = Callable[[int, int], bytes]
 """Returns the bytes from a start up to a stop."""
 
-PAGE = 1 << 12
-"""Bytes of a page: metadata of HDF5 lies in pieces of about 2 kB among the values."""
+PAGE = 1 << 11
+"""Bytes of a page: metadata of HDF5 lies in pieces of about 2 kB among the values, and other sizes
+fetched more of them or asked more often."""
 WHOLE = 1 << 18
 """A file of at most so many bytes is fetched at once."""
+_FIRST = 2
+"""Pages fetched where nothing was read before: a piece seldom starts with a page."""
 _AHEAD = (4 << 20) // PAGE
 """Most pages fetched at once ..."""
 _KEPT_PAGES = 4 * _AHEAD
@@ -27,7 +30,7 @@ _KEPT_WINDOWS = 3
 class Pages:
     """What is read here and there; a fetch that continues the one before is twice as long.
 
-    So metadata costs a page a place, and what is read in a row costs few requests, as with the
+    So metadata costs two pages a place, and what is read in a row costs few requests, as with the
     read-ahead of an operating system.
     """
 
@@ -52,7 +55,7 @@ class Pages:
 
     def _take(self, number: int, last: int) -> None:
         """Fetch a page and those behind it that are asked for or likely to be."""
-        ahead = 2 * self._ahead if number == self._next else 1
+        ahead = 2 * self._ahead if number == self._next else _FIRST
         wanted = self._count if self._size <= WHOLE else min(max(last - number, ahead), _AHEAD)
         stop = number + 1
         while stop < min(number + wanted, self._count) and stop not in self._kept:

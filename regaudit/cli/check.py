@@ -33,6 +33,9 @@ def check(
 ) -> None:
     """Judge models, for CI.
 
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
+    reads: pip install 'regaudit[stores]'.
+
     Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
     not be audited; 3 wins over 1, and the findings are printed all the same.
     """

@@ -33,6 +33,17 @@ class Target(NamedTuple):
     """None for standard output."""
 
 
+class LocalModel(click.Path):
+    """The path of a model for commands that do more than read it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from regaudit.place import is_url
+
+        if is_url(str(value)):
+            self.fail("this takes a file: download what the URL leads to first", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _target(_context: click.Context, _option: click.Parameter, given: Any) -> tuple[Target, ...]:
     """Split each FORMAT:FILE at its first colon."""
     targets = []
