@@ -46,7 +46,7 @@ class Config:
     """Also take what only a page for people shows: the SHA-256 of the file, and how the values of
     each weight are distributed."""
     weights: bool = True
-    """Whether to read the values of weights; without them norms and penalties are not known."""
+    """Whether to read the values of weights: `replace(config, weights=False)` is `--no-weights`."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = field(default_factory=Facts)

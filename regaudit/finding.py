@@ -163,7 +163,7 @@ class Report:
     skipped: tuple[Skip, ...] = ()
     failure: Failure | None = None
     sha256: str | None = None
-    """Of the file, in hexadecimal; None for a directory, and where it was not asked for."""
+    """Of the file, in hexadecimal; None for a directory or URL, and where it was not asked for."""
     measured: bool = True
     """Whether the values of the weights were to be read."""
 

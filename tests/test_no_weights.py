@@ -2,6 +2,7 @@
 
 import json
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -27,9 +28,7 @@ FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.rendere
 
 
 def unread(**flags):
-    config = Config.default(**flags)
-    object.__setattr__(config, "weights", False)
-    return config
+    return replace(Config.default(**flags), weights=False)
 
 
 def run(*arguments):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import tomllib
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -281,9 +283,7 @@ def test_large_weights_are_streamed_once_in_large_reads(store, large, tmp_path):
 @pytest.mark.stores
 def test_without_values_next_to_nothing_is_fetched(store, large):
     url, content = large
-    config = Config.default()
-    object.__setattr__(config, "weights", False)
-    report = audit(url, config)
+    report = audit(url, replace(Config.default(), weights=False))
     assert report.coverage.weights == 10
     assert next(w for _, w in report.model.weights()).regularizer.l2 == 1e-4
     assert store.fetched < len(content) / 100
@@ -492,6 +492,20 @@ def test_an_object_that_is_deleted_while_it_is_read(store, large):
 def test_a_damaged_object_is_damaged_and_not_changed(store, large):
     store.client.put_object(Bucket="models", Key="cut.h5", Body=large[1][: 10 << 20])
     assert "cut short" in audit("s3://models/cut.h5").failure.message
+
+
+@pytest.mark.stores
+def test_compressed_weights_are_not_unpacked_to_disk(store, tmp_path):
+    with (
+        zipfile.ZipFile(FILES["a/digits.keras"]) as archive,
+        zipfile.ZipFile(tmp_path / "packed.keras", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    store.client.upload_file(str(tmp_path / "packed.keras"), "models", "packed.keras")
+    assert audit(tmp_path / "packed.keras").failure is None
+    message = audit("s3://models/packed.keras").failure.message
+    assert message.endswith("nothing of a store is written to disk: download it and audit the copy")
 
 
 @pytest.mark.stores
