@@ -1,6 +1,7 @@
 """One file in, one report out: read, measure, check, advise."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -23,14 +24,17 @@ from regaudit.limits import allowing, hold
 from regaudit.measures import Moments, measure
 from regaudit.model import Skip
 from regaudit.penalty import penalties
+from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
+
+_UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 
 
 def audit(model: Any, config: Config | None = None) -> Report:
     """Audit one model.
 
     Args:
-        model: path of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
+        model: path or URL of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
         config: rules and thresholds; all rules with their own by default.
 
     Returns:
@@ -44,25 +48,34 @@ def audit(model: Any, config: Config | None = None) -> Report:
         UnreadableModelError: Keras cannot save a model in memory.
     """
     if isinstance(model, str | PathLike):
-        return _audit_file(Path(model), str(model), config)
+        return _audit_file(_located(str(model), config), shown(str(model)), config)
     from regaudit.live import is_live, saved, unsaved  # noqa: PLC0415 - files need none of it
 
     if not is_live(model):
         raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
     with saved(model) as file:
-        report = _audit_file(file, f"{model.name} (in memory)", config)
+        report = _audit_file(nullcontext(file), f"{model.name} (in memory)", config)
     remarks = unsaved(model, report.model) if report.model else ()
     return replace(
         report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
     )
 
 
-def _audit_file(file: Path, name: str, config: Config | None) -> Report:
+def _located(name: str, config: Config | None) -> AbstractContextManager[Place]:
+    """Return where a model lies that the user named; a URL leads into a store."""
+    if not is_url(name):
+        return nullcontext(Path(name))
+    from regaudit.remote import reached  # noqa: PLC0415 - paths need none of it
+
+    return reached(name, values=config is None or config.weights)
+
+
+def _audit_file(located: AbstractContextManager[Place], name: str, config: Config | None) -> Report:
     """Audit a file that reports call by a name."""
     size = None
     config = config or Config.default()
     try:
-        with allowing(config.limits):
+        with allowing(config.limits), located as file:
             size = _size(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
@@ -80,7 +93,7 @@ def _audit_file(file: Path, name: str, config: Config | None) -> Report:
         return Report(name, size=size, failure=_bug(error))
 
 
-def recognize(file: Path) -> Format:
+def recognize(file: Place) -> Format:
     """Return the format that the content of a file is of.
 
     Raises:
@@ -93,7 +106,7 @@ def recognize(file: Path) -> Format:
     raise UnknownFormatError(_what_it_is(file))
 
 
-def is_model(folder: Path) -> bool:
+def is_model(folder: Place) -> bool:
     """Whether a directory is a saved model in itself."""
     return any(plugin.sniff(folder) for plugin in formats())
 
@@ -101,12 +114,17 @@ def is_model(folder: Path) -> bool:
 def size_of(name: str) -> int:
     """Return the bytes of a file, or of all files below a directory; 0 where there is none."""
     try:
-        return _size(Path(name))
+        if is_url(name):
+            from regaudit.remote import size_of as remote_size  # noqa: PLC0415 - as above
+
+            return remote_size(name)
+        return _size(Path(name)) or 0
     except (RegauditError, OSError, ValueError):
         return 0
 
 
-def _size(file: Path) -> int:
+def _size(file: Place) -> int | None:
+    """Return the bytes of a file or a directory; None for a folder of a store: it may be huge."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError as error:
@@ -115,6 +133,8 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
+    if not isinstance(file, Path):
+        return None
     size = 0
     for count, part in enumerate(file.rglob("*")):
         hold("objects", count, "the directory holds more than", "files")
@@ -134,8 +154,8 @@ def _bug(error: Exception) -> Failure:
     return Failure("InternalError", message)
 
 
-def _sha256(file: Path) -> str | None:
-    if file.is_dir():
+def _sha256(file: Place) -> str | None:
+    if file.is_dir() or not isinstance(file, Path):  # a store's file is fetched once only
         return None
     from hashlib import file_digest  # noqa: PLC0415 - only pages show it
 
@@ -143,10 +163,11 @@ def _sha256(file: Path) -> str | None:
         return file_digest(stream, "sha256").hexdigest()
 
 
-def _what_it_is(file: Path) -> str:
+def _what_it_is(file: Place) -> str:
     """Name what lies there instead of a model."""
     if file.is_dir():
-        return "a directory, and no saved model in itself"
+        search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"
+        return f"a directory, and no saved model in itself{search}"
     with file.open("rb") as stream:
         head = stream.read(64)
     if not head:
@@ -158,15 +179,18 @@ def _what_it_is(file: Path) -> str:
     return "not a saved Keras model: its content is of no known format"
 
 
-def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Config) -> Report:
-    moments, unread = _measure(artifact, config.detailed)
+def _report(
+    name: str, size: int | None, plugin: Format, artifact: Artifact, config: Config
+) -> Report:
+    moments, unread = _measure(artifact, config.detailed) if config.weights else ({}, (_UNREAD,))
     model, found = artifact.model, None
-    if config.spectral:
+    if config.spectral and config.weights:
         from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
 
         found, untaken = spectra(model, moments, artifact.tensors)
         unread += untaken
-    evidence = Evidence(model, moments, penalties(model, moments, artifact.tensors), config.facts)
+    paid = penalties(model, moments, artifact.tensors)
+    evidence = Evidence(model, moments, paid, config.facts, config.weights)
     judgement = judge(evidence, name, config)
     return Report(
         file=name,
@@ -180,6 +204,7 @@ def _report(name: str, size: int, plugin: Format, artifact: Artifact, config: Co
         suppressed=judgement.suppressed,
         spectra=found,
         skipped=(*artifact.skipped, *unread),
+        measured=config.weights,
     )
 
 

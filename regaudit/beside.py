@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.place import Place
 
 
-def beside(folder: Path, *parts: str) -> Path:
+def beside(folder: Place, *parts: str) -> Place:
     """Return the path of a file in a folder, if that is where it lies.
 
     Args:
@@ -22,7 +23,7 @@ def beside(folder: Path, *parts: str) -> Path:
     for part in parts:
         place /= part
         if place.is_symlink():
-            blob = hub_blob(place)
+            blob = hub_blob(place) if isinstance(place, Path) else None
             if blob is not None and part == parts[-1]:
                 return blob
             name = "/".join(parts)
@@ -54,3 +55,9 @@ def hub_blob(link: Path) -> Path | None:
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 """Git's of a small file, SHA-256 of one in LFS."""
+
+
+def lies_in(folder: Place, name: str) -> bool:
+    """Whether there is something of this name in a folder, be it a link that leads nowhere."""
+    place = folder / name
+    return place.exists() or place.is_symlink()

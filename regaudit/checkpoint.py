@@ -7,7 +7,6 @@ before. Its values say where in `X.data-00000-of-0000N` a tensor lies, raw and i
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -16,6 +15,7 @@ import numpy as np
 from regaudit.beside import beside
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
+from regaudit.place import Place
 from regaudit.protobuf import Message, varint
 from regaudit.tensor import StoredTensor
 
@@ -69,7 +69,7 @@ class Entry:
 class Checkpoint:
     """An index that has been read."""
 
-    prefix: Path
+    prefix: Place
     """Path of its files up to `.index` and `.data-...`."""
     shards: int
     entries: Mapping[str, Entry]
@@ -91,7 +91,7 @@ class Checkpoint:
             return "its size does not match its shape: the checkpoint's index is damaged"
         return None
 
-    def shard(self, number: int) -> Path:
+    def shard(self, number: int) -> Place:
         """Return the file of a shard: its name is derived, never read."""
         name = f"{self.prefix.name}.data-{number:05d}-of-{self.shards:05d}"
         return self.prefix.with_name(name)
@@ -127,7 +127,7 @@ class Checkpoint:
         return raw[at + 4 :]
 
 
-def read_checkpoint(prefix: Path) -> Checkpoint:
+def read_checkpoint(prefix: Place) -> Checkpoint:
     """Read the index of a checkpoint.
 
     Args:

@@ -47,6 +47,8 @@ class Config:
     each weight are distributed."""
     spectral: bool = False
     """Also take the spectrum of every kernel; see `with_spectra`."""
+    weights: bool = True
+    """Whether to read the values of weights: `replace(config, weights=False)` is `--no-weights`."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = field(default_factory=Facts)

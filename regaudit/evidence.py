@@ -20,6 +20,11 @@ CHANCE_LOSS = "chance_loss"
 TOTAL_PENALTY = "total_penalty"
 """A need of rules that compare losses with penalties: that the file tells all of these."""
 
+VALUES = "values"
+"""A need of rules that weigh numbers taken from the weights: that these were read."""
+
+_UNREAD = "the values of the weights (--no-weights leaves them unread)"
+
 EFFECTIVE_DECAY = 0.02
 """Rate x weight decay x steps above which decay has had effect.
 
@@ -48,6 +53,8 @@ class Evidence:
     """By `Weight.stored_path`; None where the file does not tell."""
     facts: Facts = field(default_factory=Facts)
     """What the user knows of the training."""
+    values: bool = True
+    """Whether the values of the weights were to be read."""
 
     def measured(self, weight: Weight) -> Moments | None:
         """Return the numbers of a weight; None when its values could not be read."""
@@ -56,6 +63,15 @@ class Evidence:
     def penalty(self, weight: Weight) -> float:
         """Return what a weight adds to the loss, as far as the file tells."""
         return self.penalties.get(weight.stored_path) or 0.0
+
+    def told_penalty(self, weight: Weight) -> float | None:
+        """Return what a weight adds to the loss; None where the file does not tell."""
+        return self.penalties.get(weight.stored_path)
+
+    def adds(self, weight: Weight) -> str:
+        """Say what a weight adds: `adds 0.3 to the loss`."""
+        penalty = self.told_penalty(weight)
+        return "adds to the loss" if penalty is None else f"adds {penalty:.3g} to the loss"
 
     def kernels(self) -> Iterator[tuple[Layer, Weight]]:
         """Yield every trainable kernel once: recurrent, depthwise and embeddings among them."""
@@ -157,12 +173,16 @@ class Evidence:
         """Say what is missing of something a rule needs; None when it is there.
 
         Args:
-            need: a field of `Facts`, `CHANCE_LOSS` or `TOTAL_PENALTY`.
+            need: a field of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY` or `VALUES`.
         """
+        if need == VALUES:
+            return None if self.values else _UNREAD
         if need == CHANCE_LOSS:
             return None if self.chance is not None else total_chance(self.heads)[1]
         if need == TOTAL_PENALTY:
             unknown = None in self.penalties.values()
+            if unknown and not self.values:
+                return _UNREAD
             unknown |= any(layer.weights and not layer.known for layer in self.model.layers)
             return (
                 "built-in layers and regularizers, whose penalty can be read" if unknown else None

@@ -166,7 +166,9 @@ class Report:
     spectra: Mapping[str, Spectrum] | None = None
     """Of kernels, by `Weight.stored_path`; None where they were not asked for."""
     sha256: str | None = None
-    """Of the file, in hexadecimal; None for a directory, and where it was not asked for."""
+    """Of the file, in hexadecimal; None for a directory or URL, and where it was not asked for."""
+    measured: bool = True
+    """Whether the values of the weights were to be read."""
 
     @property
     def ok(self) -> bool:
@@ -182,6 +184,12 @@ class Report:
     def penalty(self) -> float:
         """What the weights add to the loss, as far as the file tells: `sum(model.losses)`."""
         return sum(value for value in self.penalties.values() if value is not None)
+
+    @property
+    def known_penalty(self) -> float | None:
+        """The same; None where the values that it is of were left unread."""
+        unread = not self.measured and None in self.penalties.values()
+        return None if unread else self.penalty
 
     @property
     def penalty_complete(self) -> bool:

@@ -12,6 +12,7 @@ from regaudit.errors import RefusedEditError
 from regaudit.keras_config import Description
 from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
+from regaudit.place import Place
 from regaudit.tensor import Tensor
 
 
@@ -46,12 +47,12 @@ class Format(ABC):
     """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
 
     @abstractmethod
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         """Whether the content is of this format; the suffix does not count."""
 
     @abstractmethod
     def read(
-        self, file: Path, architecture: Serialized | None = None
+        self, file: Place, architecture: Serialized | None = None
     ) -> AbstractContextManager[Artifact]:
         """Read the description and leave the weights on disk; tensors live inside the `with`.
 

@@ -83,9 +83,11 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
         return
     from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
     from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
+    from regaudit.place import shown  # noqa: PLC0415 - the same
 
-    os.write(_Guarded.note, os.fsencode(file))
-    with confined(limits), timed(limits, size_of(file)):
+    os.write(_Guarded.note, os.fsencode(shown(file)))
+    size = size_of(file)  # connects to a store, which is not the file's to answer for
+    with confined(limits), timed(limits, size):
         yield
 
 

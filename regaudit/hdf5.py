@@ -10,13 +10,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, hold
+from regaudit.place import Place, SizedStream
 from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 _MORE = "; --limit inflation=N allows more"
@@ -77,16 +78,17 @@ class DatasetTensor:
 
 
 @contextmanager
-def opened(file: Path, offset: int = 0, size: int | None = None) -> Iterator[h5py.File]:
+def opened(file: Place, offset: int = 0, size: int | None = None) -> Iterator[h5py.File]:
     """Open the HDF5 file that lies in `size` bytes from `offset` of `file`.
 
     Raises:
         UnreadableModelError: it is damaged or cut short.
     """
     stream: Any = file
-    if offset or size is not None:
+    if offset or size is not None or not isinstance(file, Path):
+        whole = file.stat().st_size - offset
         # HDF5 reads some hundred bytes at a time: a buffer answers most of that by itself.
-        stream = io.BufferedReader(_Window(file, offset, size or 0))
+        stream = io.BufferedReader(_Window(file, offset, whole if size is None else size))
     try:
         with _damage():
             hdf5 = h5py.File(stream, "r")
@@ -114,7 +116,7 @@ def _damage() -> Iterator[None]:
         raise UnreadableModelError(message) from error
 
 
-def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
+def read_tree(hdf5: h5py.File, file: Place, offset: int = 0) -> TensorGroup:
     """List all groups and datasets; the values stay on disk.
 
     Args:
@@ -130,7 +132,7 @@ def read_tree(hdf5: h5py.File, file: Path, offset: int = 0) -> TensorGroup:
         return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
 
 
-def is_hdf5(file: Path) -> bool:
+def is_hdf5(file: Place) -> bool:
     """Whether the HDF5 signature stands at the start or behind a user block."""
     if not file.is_file():
         return False
@@ -145,15 +147,15 @@ def is_hdf5(file: Path) -> bool:
     return False
 
 
-def root_attributes(file: Path) -> frozenset[str] | None:
+def root_attributes(file: Place) -> frozenset[str] | None:
     """Return the names of the root group's attributes; None if HDF5 cannot open the file."""
     try:
-        with h5py.File(file, "r") as hdf5:
+        with opened(file) as hdf5:
             root = h5py.h5g.open(hdf5.id, b"/")
             count = min(h5py.h5a.get_num_attrs(root), allowed().objects)
             names = (h5py.h5a.open(root, index=index).name for index in range(count))
             return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
-    except (OSError, RuntimeError, KeyError, ValueError):
+    except (UnreadableModelError, OSError, RuntimeError, KeyError, ValueError):
         return None
 
 
@@ -230,7 +232,7 @@ def _text(value: Any) -> str:
 class _Tree:
     """One reading of a file: what was visited and where the bytes lie."""
 
-    file: Path
+    file: Place
     offset: int
     end: int = field(init=False)
     visited: set[int] = field(default_factory=set)
@@ -397,36 +399,18 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-class _Window(io.RawIOBase):
+class _Window(SizedStream):
     """Some bytes of a file as a file of its own."""
 
-    def __init__(self, file: Path, offset: int, size: int) -> None:
-        self._stream: io.FileIO = file.open("rb", buffering=0)
+    def __init__(self, file: Place, offset: int, size: int) -> None:
+        super().__init__(size)
+        self._stream: BinaryIO = file.open("rb", buffering=0)
         self._offset = offset
-        self._size = size
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(start + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        wanted = max(min(len(view), self._size - self._at), 0)
-        self._stream.seek(self._offset + self._at)
-        count = self._stream.readinto(view[:wanted]) or 0
-        self._at += count
-        return count
+    def fill(self, at: int, view: memoryview) -> int:
+        self._stream.seek(self._offset + at)
+        # The stub of BinaryIO leaves `readinto` out; every file opened in binary mode has it.
+        return int(self._stream.readinto(view))  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._stream.close()

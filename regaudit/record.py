@@ -47,7 +47,7 @@ def record(report: Report) -> dict[str, Any]:
             "measured": coverage.measured,
             "skipped": [{"path": skip.path, "reason": skip.reason} for skip in coverage.skipped],
         },
-        "penalty": {"total": report.penalty, "complete": report.penalty_complete},
+        "penalty": {"total": report.known_penalty, "complete": report.penalty_complete},
         "layers": [_layer(layer, report) for layer in model.layers] if model else [],
         "findings": [_finding(finding) for finding in report.findings],
         "not_run": [

@@ -60,7 +60,7 @@ class Rule(ABC):
 
     about: ClassVar[About]
     needs: ClassVar[tuple[str, ...]] = ()
-    """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`."""
+    """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`, `VALUES`."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
 
@@ -124,7 +124,7 @@ class Rule(ABC):
         rank: float | None = None,
         evidence: tuple[str, ...] = (),
         suggestion: Suggestion | None = None,
-        **observed: float | str,
+        **observed: float | str | None,
     ) -> Item:
         """Say where the fault is, and by which numbers.
 
@@ -135,7 +135,7 @@ class Rule(ABC):
             rank: larger is worse among places of the same severity; the weight's size by default.
             evidence: what was weighed in favour of the model.
             suggestion: what to write instead.
-            observed: the numbers that decided it.
+            observed: the numbers that decided it; None for one that the file does not tell.
         """
         if rank is None:
             rank = float(at.size) if isinstance(at, Weight) else 0.0
@@ -143,7 +143,7 @@ class Rule(ABC):
             path="" if at is None else at.path,
             severity=self.about.severity if severity is None else severity,
             message=message,
-            observed=observed,
+            observed={key: value for key, value in observed.items() if value is not None},
             evidence=evidence,
             suggestion=suggestion,
             rank=rank,

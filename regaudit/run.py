@@ -8,7 +8,9 @@ from pathlib import Path
 
 from regaudit.auditing import audit, is_model
 from regaudit.config import Config
+from regaudit.errors import UnreadableModelError
 from regaudit.finding import Failure, Report
+from regaudit.place import is_url, shown
 
 SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
 """Files that count as models when a directory is searched."""
@@ -24,7 +26,7 @@ def audit_files(
     """Audit files, directories and globs, in the order given.
 
     Args:
-        targets: paths and patterns.
+        targets: paths, URLs and patterns.
         config: rules, thresholds and limits; all rules with their own by default.
         isolate: audit in worker processes, with limits on time and memory: what crashes or hangs
             one is that file's failure. By default, where there is more than one file.
@@ -45,21 +47,37 @@ def audit_files(
     for target, matches in found:
         if not matches:
             where = "below" if Path(target).is_dir() else "by"
-            message = f"no saved model found {where} {target}"
-            yield Report(target, failure=Failure("UnreadableModelError", message))
+            message = f"no saved model found {where} {shown(target)}"
+            yield Report(shown(target), failure=Failure("UnreadableModelError", message))
         yield from islice(reports, len(matches))
 
 
 def find_models(target: str) -> Iterator[str]:
     """Yield the models that a target means: itself, those below a directory, those of a glob."""
     path = Path(target)
-    if path.is_dir() and not is_model(path):
+    if is_url(target):
+        yield from _in_store(target)
+    elif path.is_dir() and not is_model(path):
         yield from _below(path)
     elif has_magic(target) and not path.exists():
         found = (_below(p) if p.is_dir() and not is_model(p) else [str(p)] for p in _matches(path))
         yield from dict.fromkeys(file for files in found for file in files)
     else:
         yield target
+
+
+def _in_store(url: str) -> Iterator[str]:
+    """Yield the models below a URL that ends with a slash, or of one with a star; else itself."""
+    searched = not url.startswith("http") and (url.endswith("/") or "*" in url)
+    if not searched:
+        yield url
+        return
+    from regaudit.remote import models_below  # noqa: PLC0415 - paths need none of it
+
+    try:
+        yield from models_below(url, SUFFIXES)
+    except (UnreadableModelError, FileNotFoundError):
+        yield url  # whose audit says why
 
 
 def _matches(pattern: Path) -> list[Path]:

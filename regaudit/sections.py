@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
@@ -119,20 +119,22 @@ class Block:
         return sum(row.weight.regularizer is not None for row in self.rows)
 
     @property
-    def penalty(self) -> float:
+    def penalty(self) -> float | None:
         """What its weights add to the loss, as far as the file tells."""
-        return sum(row.penalty or 0.0 for row in self.rows)
+        return _total(row.penalty for row in self.rows)
 
     @property
-    def share(self) -> float:
+    def share(self) -> float | None:
         """The same as a share of the total."""
-        return sum(row.share or 0.0 for row in self.rows)
+        return None if self.penalty is None else sum(row.share or 0.0 for row in self.rows)
 
     @property
-    def l2_norm(self) -> float:
+    def l2_norm(self) -> float | None:
         """Of all its finite weights together."""
-        norms = (row.moments.l2_norm for row in self.rows if row.moments)
-        return sqrt(sum(norm**2 for norm in norms if norm))
+        squares = _total(
+            (row.moments.l2_norm or 0.0) ** 2 if row.moments else None for row in self.rows
+        )
+        return None if squares is None else sqrt(squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,12 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
         ),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
     )
+
+
+def _total(numbers: Iterable[float | None]) -> float | None:
+    """Add up the numbers that are known; None where there are only unknown ones."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def _state(report: Report) -> str:

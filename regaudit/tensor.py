@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from regaudit.errors import UnreadableModelError
+from regaudit.place import Place
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -84,7 +84,7 @@ class StoredTensor:
     file that is cut short is an error instead of a bus fault.
     """
 
-    file: Path
+    file: Place
     offset: int
     """Bytes from the start of `file`."""
     shape: tuple[int, ...]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from math import isclose
 
-from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY
+from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
 from regaudit.facts import option
 from regaudit.finding import NotRun, Report, Severity, Suppressed
 from regaudit.model import Model, Optimizer, Regularizer
@@ -15,6 +15,7 @@ from regaudit.rule import About, Rule
 _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",
     TOTAL_PENALTY: "penalties that can be read",
+    VALUES: "the values of the weights",
 }
 
 _COMMAND = re.compile("[:#](?=[:#])")
@@ -154,6 +155,7 @@ def coverage(report: Report) -> str:
         f"{covered.measured:,} of {count(covered.weights, 'stored weight')} measured "
         f"in {count(covered.layers, 'layer')}"
     )
+    text += "" if report.measured else " (--no-weights)"
     return f"{text}; {count(len(covered.skipped), 'remark')}" if covered.skipped else text
 
 
@@ -204,6 +206,8 @@ def total_penalty(report: Report) -> str:
     paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
     if model and not model.class_name:
         return "not known: the file holds no configuration"
+    if report.known_penalty is None:
+        return "not known: --no-weights leaves the values unread"
     if not paying:
         known = report.penalty_complete
         return f"{'none' if known else 'not known'}: no weight adds to the loss" + (

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, Self
@@ -23,6 +24,7 @@ from regaudit.config import Config
 from regaudit.confinement import allocated, confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
+from regaudit.place import shown
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
@@ -124,10 +126,10 @@ class _Worker:
             answer = io.BytesIO(_receive(self.process.stdout))
             report, self.fit = _Reports(answer).load()
         except (OSError, EOFError):
-            return Report(file, failure=self._death())
+            return Report(shown(file), failure=self._death())
         finally:
             timer.cancel()
-        if not isinstance(report, Report) or report.file != file:
+        if not isinstance(report, Report) or report.file != shown(file):
             raise RegauditError("a worker process answered something else than it was asked")
         return report
 
@@ -185,15 +187,16 @@ def _receive(pipe: IO[bytes] | None) -> bytes:
 def main() -> None:
     """Be a worker: read a configuration, then answer each file name with a report."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
     try:
-        config: Config = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
+        config: Config = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
+        requests = _requests(pipe)
+        first = next(requests)
         start = allocated()
         with confined(config.limits):
-            while True:
-                file: str = pickle.loads(_receive(requests))  # noqa: S301 - the parent's
-                with timed(config.limits, size_of(file)):
+            for file, size in chain([first], requests):
+                with timed(config.limits, size):
                     report = audit(file, config)
                     # What this file leaves behind must not be missing for the next one.
                     fit = allocated() < start + config.limits.memory_bytes // 8
@@ -201,3 +204,10 @@ def main() -> None:
                 _write(answers, answer)
     except (EOFError, OSError):
         return
+
+
+def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, int]]:
+    """Yield the files to audit with their sizes; a store is connected to on the way."""
+    while True:
+        file: str = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
+        yield file, size_of(file)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regaudit.cli.options import LocalModel
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 from regaudit.cli.suggest import advising, proposed, wrapped
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=LocalModel(path_type=Path))
 @click.option(
     "-o", "--output", "out", type=click.Path(path_type=Path), metavar="OUT", help="File to make."
 )

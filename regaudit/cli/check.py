@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, write
+from regaudit.cli.options import Target, auditing, printing, run_audit, weights, write
 from regaudit.cli.output import FINDINGS, OK, unreadable
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @auditing
+@weights
 @printing
 @click.option(
     "--fail-on",
@@ -31,6 +32,9 @@ def check(
     **options: Any,
 ) -> None:
     """Judge models, for CI.
+
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
+    reads: pip install 'regaudit[stores]'.
 
     Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
     not be audited; 3 wins over 1, and the findings are printed all the same.

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, spectral, write
+from regaudit.cli.options import Target, auditing, printing, run_audit, spectral, weights, write
 from regaudit.cli.output import unreadable
 
 
 @click.command()
 @auditing
+@weights
 @printing
 @click.option(
     "--sort",
@@ -31,6 +32,9 @@ def inspect(
     **options: Any,
 ) -> None:
     """Show what is there and what it does: a table per model.
+
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
+    reads: pip install 'regaudit[stores]'.
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """

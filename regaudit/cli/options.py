@@ -33,6 +33,17 @@ class Target(NamedTuple):
     """None for standard output."""
 
 
+class LocalModel(click.Path):
+    """The path of a model for commands that do more than read it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from regaudit.place import is_url
+
+        if is_url(str(value)):
+            self.fail("this takes a file: download what the URL leads to first", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 FACTS = (
     ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
     ("batch-size", False, "Samples in a training step."),
@@ -211,6 +222,15 @@ def shown(command: _Command) -> _Command:
     return command
 
 
+weights = click.option(
+    "--weights/--no-weights",
+    default=True,
+    help="Read the values of weights; without them norms, penalties, sparsity and dead units are "
+    "not known, and rules that need these are not run.  [default: weights]",
+)
+"""Whether values are read, or only the configuration, shapes and dtypes."""
+
+
 def printing(command: _Command) -> _Command:
     """Add what every command takes that prints reports: formats and files beside `shown`."""
     choice = click.option(
@@ -239,6 +259,7 @@ def run_audit(
     if options.get("spectral"):
         for name in BLAS_THREADS:
             os.environ.setdefault(name, "1")
+    from regaudit.place import is_url, shown
     from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
@@ -247,14 +268,23 @@ def run_audit(
     if options.get("spectral"):
         config = config.with_spectra()
     outputs = tuple(outputs)
-    config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
+    config = replace(
+        config,
+        detailed=any(renderer(one.format).detailed for one in outputs),
+        weights=options.get("weights", True),
+    )
     targets = options["models"] or config.models or (".",)
-    files = [file for target in targets for file in list(find_models(target)) or [target]]
+    if not options["models"] and (urls := [name for name in config.models if is_url(name)]):
+        raise click.UsageError(f"{shown(urls[0])}: URLs are followed from the command line only")
+    found = [list(find_models(target)) for target in targets]
+    files = [
+        file for target, models in zip(targets, found, strict=True) for file in models or [target]
+    ]
     for output in filter(None, (target.file for target in outputs)):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     reports = audited(files, config, options["isolate"], options["jobs"])
-    whole = any(list(find_models(target)) != [target] for target in targets)
+    whole = any(models != [target] for target, models in zip(targets, found, strict=True))
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, also, auditing, run_audit, spectral, write
+from regaudit.cli.options import Target, also, auditing, run_audit, spectral, weights, write
 from regaudit.cli.output import unreadable
 
 
 @click.command()
 @auditing
+@weights
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
@@ -30,6 +31,9 @@ def report(
     **options: Any,
 ) -> None:
     """Write everything down, for people: --html out.html.
+
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
+    reads: pip install 'regaudit[stores]'.
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """

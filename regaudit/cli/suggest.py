@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import FACTS, fact_options
+from regaudit.cli.options import FACTS, LocalModel, fact_options
 from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def advising(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=LocalModel(path_type=Path))
 @advising
 @click.option(
     "--format",

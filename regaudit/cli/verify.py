@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regaudit.cli.options import LocalModel
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=LocalModel())
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -20,6 +20,7 @@ from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import allowed, hold
+from regaudit.place import Place
 from regaudit.replacing import replacing
 from regaudit.tensor import TensorGroup, merged
 
@@ -44,7 +45,7 @@ class KerasArchive(Format):
 
     name: ClassVar[str] = "keras"
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         if not file.is_file():
             return False
         with file.open("rb") as stream:
@@ -52,10 +53,11 @@ class KerasArchive(Format):
             return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with ExitStack() as stack:
             try:
-                archive = stack.enter_context(zipfile.ZipFile(file))
+                stream = stack.enter_context(file.open("rb"))
+                archive = stack.enter_context(zipfile.ZipFile(stream))
                 members = _members(archive)
                 config = self.edited.get("config.json") or _json(archive, members, "config.json")
                 metadata: Serialized = {}
@@ -154,7 +156,7 @@ def _weights(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> l
 
 
 def _tree(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, stack: ExitStack
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Place, stack: ExitStack
 ) -> TensorGroup:
     """Return what is in an HDF5 member, which stays open as long as `stack`."""
     place, offset = stack.enter_context(_located(archive, info, file))
@@ -171,13 +173,16 @@ def _instead(members: dict[str, zipfile.ZipInfo]) -> str:
 
 @contextmanager
 def _located(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path
-) -> Iterator[tuple[Path, int]]:
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Place
+) -> Iterator[tuple[Place, int]]:
     """Yield where the member's bytes lie: in the archive, or inflated into a temporary file."""
     if info.compress_type == zipfile.ZIP_STORED:
         yield file, _start(info, file)
         return
     _refuse_bomb(info)
+    if not isinstance(file, Path):
+        message = f"{info.filename} is compressed, and nothing of a store is written to disk: "
+        raise UnreadableModelError(f"{message}download it and audit the copy")
     # A file without a name is gone with the process, whatever ends it.
     unnamed = Path("/proc/self/fd").is_dir()
     import tempfile  # noqa: PLC0415 - what Keras writes is stored as it is
@@ -191,7 +196,7 @@ def _located(
         yield Path(f"/proc/self/fd/{inflated.fileno()}" if unnamed else inflated.name), 0
 
 
-def _start(info: zipfile.ZipInfo, file: Path) -> int:
+def _start(info: zipfile.ZipInfo, file: Place) -> int:
     """Return where the bytes of an uncompressed member start.
 
     Raises:

@@ -1,20 +1,20 @@
 """The unzipped form of a `.keras` archive: a directory with its members as files (Keras 3.4 on)."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.beside import beside, hub_blob
+from regaudit.beside import beside, hub_blob, lies_in
 from regaudit.errors import RefusedEditError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
+from regaudit.place import Place
 from regaudit.replacing import replacing, replacing_folder
 
 WEIGHTS = "model.weights.h5"
@@ -25,14 +25,14 @@ class KerasDirectory(Format):
 
     name: ClassVar[str] = "keras-directory"
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         return file.is_dir() and (file / "config.json").is_file()
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         config = self.edited.get("config.json") or _json(beside(file, "config.json"))
         metadata: Serialized = {}
-        if os.path.lexists(file / "metadata.json"):
+        if lies_in(file, "metadata.json"):
             metadata = _json(beside(file, "metadata.json"))
         weights = beside(file, WEIGHTS)
         with opened(weights) as hdf5:
@@ -62,6 +62,6 @@ class KerasDirectory(Format):
         return file / "config.json"
 
 
-def _json(file: Path) -> Serialized:
+def _json(file: Place) -> Serialized:
     hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
     return parse_json(file.read_bytes(), file.name)

@@ -24,6 +24,7 @@ from regaudit.keras_graph import Serialized
 from regaudit.keras_legacy import LegacyJoin, Stored
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
+from regaudit.place import Place
 from regaudit.replacing import replacing
 from regaudit.tensor import Tensor, TensorGroup
 
@@ -37,14 +38,14 @@ class LegacyH5(Format):
 
     name: ClassVar[str] = "h5"
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         if not is_hdf5(file):
             return False
         attributes = root_attributes(file)
         return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             config = _json(hdf5, "model_config")

@@ -8,11 +8,9 @@ up to TensorFlow 2.4 in the graph itself. The values lie in the checkpoint below
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from os.path import lexists
-from pathlib import Path
 from typing import ClassVar
 
-from regaudit.beside import beside
+from regaudit.beside import beside, lies_in
 from regaudit.checkpoint import read_checkpoint
 from regaudit.format import Artifact, Format
 from regaudit.keras_config import make_model, parse_json
@@ -22,6 +20,7 @@ from regaudit.keras_objects import KERAS_2, ObjectJoin
 from regaudit.limits import hold
 from regaudit.model import Model, Skip
 from regaudit.object_graph import METRIC, ObjectNode, read_metadata, read_objects
+from regaudit.place import Place
 from regaudit.protobuf import Message
 
 GRAPH = "saved_model.pb"
@@ -41,16 +40,16 @@ class SavedModel(Format):
         "nothing; save the model as .keras"
     )
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         return (file.is_dir() or file.name == GRAPH) and (_folder(file) / GRAPH).is_file()
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         folder = _folder(file)
         saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = read_objects(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
-        if lexists(folder / METADATA):
+        if lies_in(folder, METADATA):
             metadata = read_metadata(_content(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
@@ -103,11 +102,11 @@ def _without_keras(join: ObjectJoin) -> Artifact:
     return Artifact(Model("", "", tuple(join.layers)), join.tensors, tuple(join.skipped))
 
 
-def _folder(file: Path) -> Path:
+def _folder(file: Place) -> Place:
     return file if file.is_dir() else file.parent
 
 
-def _content(file: Path, limit: str) -> bytes:
+def _content(file: Place, limit: str) -> bytes:
     hold(limit, file.stat().st_size, f"{file.name} is larger than", "bytes")
     return file.read_bytes()
 

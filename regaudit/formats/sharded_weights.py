@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import ClassVar
 
 from regaudit.beside import beside
@@ -11,6 +10,7 @@ from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
+from regaudit.place import Place
 from regaudit.tensor import merged
 
 
@@ -20,7 +20,7 @@ class ShardedWeights(Format):
     name: ClassVar[str] = "sharded-weights"
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         if not file.is_file():
             return False
         with file.open("rb") as stream:
@@ -28,7 +28,7 @@ class ShardedWeights(Format):
         return head.lstrip()[:1] == b"{" and b'"weight_map"' in head
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
         with ExitStack() as stack:
             trees = []

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import ClassVar
 
 from regaudit.errors import UnknownFormatError
@@ -10,6 +9,7 @@ from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_tree, root_attributes
 from regaudit.keras_config import describe_weights
 from regaudit.keras_graph import Serialized
+from regaudit.place import Place
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
@@ -26,12 +26,12 @@ class WeightsH5(Format):
     name: ClassVar[str] = "weights-h5"
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
-    def sniff(self, file: Path) -> bool:
+    def sniff(self, file: Place) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None
         return attributes is not None and not attributes & OTHER_LAYOUT
 
     @contextmanager
-    def read(self, file: Path, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name

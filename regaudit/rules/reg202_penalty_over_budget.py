@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import CHANCE_LOSS, Evidence
+from regaudit.evidence import CHANCE_LOSS, VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.rule import About, Rule
@@ -54,7 +54,7 @@ model = keras.Sequential([
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS,)
+    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES)
 
     error_share: float = 0.5
     """Of the chance loss: penalties above it are an error."""

@@ -79,10 +79,11 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         total = sum(evidence.penalty(weight) for _, weight in paying)
         if loss + total <= (1 + self.min_excess) * chance.value:
             return
-        message = (
-            f"the training loss of {loss:.3g} and penalties of {total:.3g} are together above "
-            f"{chance.value:.3g}, the loss of a constant prediction ({chance.basis})"
-        )
+        sum_of = f"the training loss of {loss:.3g} and penalties of {total:.3g} are together"
+        if not evidence.values:
+            sum_of = f"the training loss of {loss:.3g} alone is"
+        constant = f"the loss of a constant prediction ({chance.basis})"
+        message = f"{sum_of} above {chance.value:.3g}, {constant}"
         reason = f"all penalties together then cost 5 % of the chance loss ({chance.basis})"
         # Small penalties are not what is wrong: then it is said of the model.
         blamed = paying if total > BUDGET * chance.value else [(None, None)]
@@ -96,6 +97,6 @@ model.compile("sgd", "sparse_categorical_crossentropy")
                 if layer and weight
                 else None,
                 train_loss=loss,
-                total_penalty=total,
+                total_penalty=total if evidence.values else None,
                 chance_loss=chance.value,
             )

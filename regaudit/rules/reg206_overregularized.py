@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Item, Severity
 from regaudit.keras_layers import KERNEL_ROLES
@@ -53,7 +53,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
         facts=Facts(train_loss=0.8, val_loss=0.81),
     )
-    needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS)
+    needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, VALUES)
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 

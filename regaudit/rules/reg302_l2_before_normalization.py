@@ -104,7 +104,7 @@ model = keras.Sequential([
                 rank=evidence.penalty(weight),
                 kernels=len(penalized),
                 before_normalization=len(undone),
-                penalty=evidence.penalty(weight),
+                penalty=evidence.told_penalty(weight),
             )
 
 

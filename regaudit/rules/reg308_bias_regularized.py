@@ -49,8 +49,8 @@ model = keras.Sequential([
             if weight.role == "bias" and weight.regularizer:
                 yield self.item(
                     weight,
-                    f"{weight.regularizer.class_name} on a bias of {weight.size:,} values, adds "
-                    f"{evidence.penalty(weight):.3g} to the loss",
+                    f"{weight.regularizer.class_name} on a bias of {weight.size:,} values, "
+                    f"{evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "biases are better left free"),
-                    penalty=evidence.penalty(weight),
+                    penalty=evidence.told_penalty(weight),
                 )

@@ -58,10 +58,9 @@ model = keras.Sequential([
             if weight.role in {"gamma", "beta"} and weight.regularizer and not _slims(weight):
                 yield self.item(
                     weight,
-                    f"{weight.regularizer.class_name} on {weight.role}, adds "
-                    f"{evidence.penalty(weight):.3g} to the loss",
+                    f"{weight.regularizer.class_name} on {weight.role}, {evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "gamma and beta are better left free"),
-                    penalty=evidence.penalty(weight),
+                    penalty=evidence.told_penalty(weight),
                 )
 
 

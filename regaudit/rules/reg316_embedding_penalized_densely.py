@@ -74,5 +74,5 @@ model = keras.Sequential([
                     suggestion=remove(layer, weight, "regularize the rows of the batch instead"),
                     parameters=weight.size,
                     max_parameters=self.max_parameters,
-                    penalty=evidence.penalty(weight),
+                    penalty=evidence.told_penalty(weight),
                 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 
@@ -37,6 +37,7 @@ model.layers[0].kernel.assign(kernel)
 model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     def check(self, evidence: Evidence) -> Iterator[Item]:
         for _, weight in evidence.model.weights():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.model import Layer, Status, Weight
 from regaudit.pruning import Dead, dead_units
@@ -54,6 +54,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     min_share: float = 0.05
     """Layers with a smaller share of dead units pass."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.initialization import Initial
 from regaudit.keras_layers import KERNEL_ROLES
@@ -53,6 +53,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     min_value: float = 1e-3
     """Kernels with a larger value have not collapsed, unless by their norm."""

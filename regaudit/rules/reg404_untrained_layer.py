@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.initialization import is_untouched
 from regaudit.rule import About, Rule
@@ -53,6 +53,7 @@ inputs = np.random.default_rng(0).normal(size=(64, 20))
 model.fit(inputs, (inputs[:, 0] > 0).astype("int32"), epochs=5, verbose=0)
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     def check(self, evidence: Evidence) -> Iterator[Item]:
         training = evidence.training

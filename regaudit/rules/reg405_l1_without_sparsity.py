@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.initialization import is_untouched
 from regaudit.keras_layers import KERNEL_ROLES
@@ -62,6 +62,7 @@ kernel = model.layers[0].kernel.numpy()
 model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     min_share: float = 0.01
     """Kernels with a larger share of near-zero values pass."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any, ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.graph import POOLING, RESHAPING
 from regaudit.initialization import is_untouched
@@ -72,6 +72,7 @@ model.layers[1].kernel.assign(1.3 * model.layers[1].kernel)
 model.layers[1].bias.assign(0.1 + model.layers[1].bias)
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
     max_ratio: float = 5.0
     """Between the penalties of neighbours; smaller ones pass."""

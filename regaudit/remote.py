@@ -1,0 +1,163 @@
+"""Models in object stores and on web servers, read by ranges; nothing is written to disk.
+
+Only a URL that the user names leads here.
+"""
+
+import re
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, cast
+
+from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.ranges import RangeStream
+from regaudit.store import PATIENCE, Store, connected
+
+
+@contextmanager
+def reached(url: str, *, values: bool = True, hurried: bool = False) -> Iterator["RemoteFile"]:
+    """Yield what a URL leads to.
+
+    Args:
+        url: as the user named it.
+        values: whether values of weights are read, which is done in large pieces.
+        hurried: whether a store that is away is asked again for half the usual time.
+
+    Raises:
+        UnreadableModelError: the store cannot be reached or does not give it, it takes a library
+            that is not installed, or the file changed while it was read.
+    """
+    store, path = connected(url)
+    store.values, store.patience = values, PATIENCE / 2 if hurried else PATIENCE
+    try:
+        yield RemoteFile(store, path)
+        store.verify()
+    except Exception as error:
+        store.verify()  # damage is what a file looks like that failed or changed meanwhile
+        raise error from None
+    finally:
+        store.close()
+
+
+def size_of(url: str) -> int:
+    """Return the bytes of the file that a URL leads to; 0 for a folder.
+
+    Raises:
+        UnreadableModelError: the store does not tell.
+    """
+    with reached(url, hurried=True) as file:  # whoever reads it asks again
+        return file.stat().st_size
+
+
+def models_below(url: str, suffixes: Collection[str]) -> Iterator[str]:
+    """Yield the URLs of the models in a folder of a store, or that a pattern with `*` matches.
+
+    Args:
+        url: ends with a slash, or holds a star.
+        suffixes: of files that count as models.
+
+    Raises:
+        UnreadableModelError: the store does not tell.
+    """
+    store, path = connected(url)
+    if "*" in path:
+        names = store.ask(lambda: store.system.expand_path(path, recursive=False))
+        found: set[str] = set()
+        for name in names:
+            below = store.names(name)
+            found |= _models(below, suffixes) if below != [name] else {name}
+    else:
+        found = _models(store.names(path), suffixes)
+    yield from (f"{store.scheme}://{name}" for name in sorted(found))
+
+
+def _models(names: list[str], suffixes: Collection[str]) -> set[str]:
+    """Return the models among the files of a folder; a saved model is the folder that it is in."""
+    known = set(names)
+    folders = {name.removesuffix("/saved_model.pb") for name in names} - known
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        if last == "config.json" and f"{folder}/model.weights.h5" in known:
+            folders.add(folder)
+    inside = tuple(f"{folder}/" for folder in folders)
+    files = {
+        name
+        for name in names
+        if name.endswith(tuple(suffixes))
+        and not name.startswith(inside)
+        and not name.rpartition("/")[2].startswith(".")
+    }
+    return files | {folder for folder in folders if not folder.startswith(inside)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """As `os.stat` puts it."""
+
+    st_size: int
+    st_mode: int
+
+
+class RemoteFile:
+    """A file or a folder of a store, to read from: it answers as a `pathlib.Path` does."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._store = store
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return self._bare.rpartition("/")[2]
+
+    @property
+    def parent(self) -> "RemoteFile":
+        return RemoteFile(self._store, self._bare.rpartition("/")[0])
+
+    @property
+    def _bare(self) -> str:
+        """The path without a token behind it."""
+        path = self._path.partition("?")[0] if self._store.scheme != "hf" else self._path
+        return path.rstrip("/")
+
+    def __truediv__(self, name: str) -> "RemoteFile":
+        if not re.fullmatch(r"[^/\\?#%*\[\]\0]+", name) or name in {".", ".."}:
+            raise UnsafeFileError(f"{name!r} is no name that a part of a model has in a store")
+        return RemoteFile(self._store, f"{self._bare}/{name}")
+
+    def with_name(self, name: str) -> "RemoteFile":
+        return self.parent / name
+
+    def exists(self) -> bool:
+        return self._told is not None
+
+    def is_file(self) -> bool:
+        return self._told is not None and self._told.get("type") == "file"
+
+    def is_dir(self) -> bool:
+        return self._told is not None and self._told.get("type") == "directory"
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def stat(self) -> _Status:
+        if self._told is None:
+            raise FileNotFoundError
+        if self.is_dir():
+            return _Status(0, stat.S_IFDIR)
+        size = self._told.get("size")
+        if not isinstance(size, int):
+            raise UnreadableModelError("the server does not say how large it is")
+        return _Status(size, stat.S_IFREG)
+
+    def open(self, mode: Literal["rb"], buffering: int = -1) -> BinaryIO:  # noqa: ARG002
+        size = self.stat().st_size
+        parts = self._store.parts(self._path, size, values=buffering == 0)
+        return cast(BinaryIO, RangeStream(parts, size))
+
+    def read_bytes(self) -> bytes:
+        return self.open("rb").read(self.stat().st_size)
+
+    @property
+    def _told(self) -> Mapping[str, Any] | None:
+        return self._store.told(self._path)

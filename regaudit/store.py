@@ -1,0 +1,199 @@
+"""A connection to an object store or a web server: the one door to fsspec.
+
+It is imported when the user names a URL. A store that is away for a few seconds is asked again;
+what fails in the end fails the file, in one line that holds no credentials.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import chain, count, repeat
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any, TypeVar, cast
+
+from regaudit.errors import UnreadableModelError
+from regaudit.limits import hold
+from regaudit.ranges import WHOLE, Pages, Windows
+from regaudit.store_errors import CHANGED, cause, is_final, message, reason
+
+_INSTALL = {
+    "s3": "regaudit[stores]",
+    "http": "regaudit[stores]",
+    "https": "regaudit[stores]",
+    "gs": "gcsfs",
+    "hf": "huggingface_hub",
+}
+"""What pip installs to read the URLs of a scheme."""
+
+PATIENCE = 20
+"""Seconds for which a store that is away is asked again."""
+_WAITS = (0.25, 0.5, 1, 2)
+"""Seconds between the first attempts; then the last again and again."""
+_CONNECT, _ANSWER = 5, 15
+"""Seconds for a connection, and for a part of an answer."""
+_MARKS = ("ETag", "LastModified", "Last-Modified", "mtime", "md5Hash", "generation", "blob_id")
+"""What stores tell of a file that differs once its content does, beside its size."""
+
+Answer = TypeVar("Answer")
+
+
+def connected(url: str) -> tuple["Store", str]:
+    """Return the store that a URL is in, and its path there."""
+    scheme = url.partition("://")[0].lower()
+    if scheme not in _INSTALL or "::" in url:
+        known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
+        raise UnreadableModelError(f"no URL of a kind that is read ({known})")
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415 - only URLs need it
+
+        system, path = url_to_fs(url, use_listings_cache=False, **_options(scheme))
+    except ImportError as error:
+        package = _INSTALL[scheme]
+        text = f"reading {scheme}:// takes a package: pip install '{package}'"
+        raise UnreadableModelError(text) from error
+    except Exception as error:  # noqa: BLE001 - each store has errors of its own
+        raise UnreadableModelError(f"cannot be reached: {reason(error)}") from None
+    if not path.strip("/"):
+        raise UnreadableModelError("the URL names no file")
+    if scheme == "s3":
+        system.retries = 1  # `ask` is patient already, and knows for how long
+    return Store(system, scheme), path
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    """Return the timeouts of a kind of store, beside what the user has set for it."""
+    from fsspec.config import conf  # noqa: PLC0415 - only URLs need it
+
+    if scheme == "s3":
+        own = conf.get("s3", {}).get("config_kwargs", {})
+        once = {"retries": {"total_max_attempts": 1}}
+        times = {"connect_timeout": _CONNECT, "read_timeout": _ANSWER}
+        return {"config_kwargs": {**once, **times, **own}}
+    if scheme.startswith("http"):
+        from aiohttp import ClientTimeout  # noqa: PLC0415
+
+        own = conf.get(scheme, {}).get("client_kwargs", {})
+        timeout = ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER)
+        return {"client_kwargs": {"timeout": timeout, **own}}
+    return {}
+
+
+class Store:
+    """A connection, for the time of one audit."""
+
+    def __init__(self, system: Any, scheme: str) -> None:
+        self.system = system
+        self.scheme = scheme
+        self.values = True
+        """Whether values of weights are read."""
+        self.patience: float = PATIENCE
+        """Seconds for which a request is made again."""
+        self._fault: UnreadableModelError | None = None
+        self._told: dict[str, Mapping[str, Any] | None] = {}
+        """What was told of each file, None of those that there are not."""
+        self._parts: dict[tuple[str, bool], Pages | Windows] = {}
+        """Fetched parts of each file that was opened, of metadata and of values."""
+        self._idle: dict[str, list[Any]] = {}
+        """Open handles by path; as many as threads read at once."""
+        self._lock = Lock()
+
+    def ask(self, request: Callable[[], Answer]) -> Answer:
+        """Return the answer to a request, asked again for a while where that may help.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            UnreadableModelError: there is no answer.
+        """
+        if self._fault:
+            raise self._fault
+        waits, end = chain(_WAITS, repeat(_WAITS[-1])), monotonic() + self.patience
+        for attempt in count(1):
+            try:
+                return request()
+            except Exception as raised:  # noqa: BLE001 - each store has errors of its own
+                error = cause(raised)
+                if isinstance(error, FileNotFoundError):
+                    raise error from None
+                if is_final(error) or monotonic() > end:
+                    raise self._failed(message(error, attempt)) from None
+            sleep(next(waits))
+        raise AssertionError  # `count` has no end
+
+    def told(self, path: str) -> Mapping[str, Any] | None:
+        """Return what the store tells of a file, asked once; None if there is none."""
+        if path not in self._told:
+            self._told[path] = self._info(path)
+        return self._told[path]
+
+    def _info(self, path: str) -> Mapping[str, Any] | None:
+        with suppress(FileNotFoundError):
+            return cast(Mapping[str, Any], self.ask(lambda: self.system.info(path)))
+        return None
+
+    def names(self, path: str) -> list[str]:
+        """Return the paths of all files below a folder; of a file, itself."""
+        found: list[str] = self.ask(lambda: self.system.find(path))
+        hold("objects", len(found), "the folder holds more than", "files")
+        return sorted(found)
+
+    def parts(self, path: str, size: int, values: bool) -> Pages | Windows:
+        """Return what was fetched of a file and fetches the rest, in pieces fit for values or not.
+
+        Args:
+            path: of the file.
+            size: its bytes.
+            values: whether those of weights are to be read, not metadata.
+        """
+        key = path, values and self.values and size > WHOLE
+        if key not in self._parts:
+            kind = Windows if key[1] else Pages
+            self._parts.setdefault(key, kind(partial(self._fetch, path), size))
+        return self._parts[key]
+
+    def _fetch(self, path: str, start: int, stop: int) -> bytes:
+        try:
+            return self.ask(lambda: self._read(path, start, stop))
+        except FileNotFoundError:
+            raise self._failed(CHANGED) from None
+
+    def _read(self, path: str, start: int, stop: int) -> bytes:
+        with self._lock:
+            idle = self._idle.setdefault(path, [])
+            handle = idle.pop() if idle else None
+        handle = handle or self.system.open(path, "rb", cache_type="none")
+        handle.seek(start)
+        raw: bytes = handle.read(stop - start)
+        if len(raw) != stop - start:
+            raise EOFError
+        with self._lock:
+            idle.append(handle)
+        return raw
+
+    def verify(self) -> None:
+        """Look whether anything failed, and whether all files are still what they were.
+
+        Raises:
+            UnreadableModelError: something failed, or a file is another one now.
+        """
+        if self._fault:
+            raise self._fault
+        for path in dict.fromkeys(path for path, _ in self._parts):
+            if _marks(self._info(path)) != _marks(self._told[path]):
+                raise self._failed(CHANGED)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for handle in chain.from_iterable(self._idle.values()):
+            with suppress(Exception):
+                handle.close()
+
+    def _failed(self, text: str) -> UnreadableModelError:
+        """Let all that follows fail alike, at once."""
+        self._fault = self._fault or UnreadableModelError(text)
+        return self._fault
+
+
+def _marks(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return by what a file is told from another in its place."""
+    return {key: info.get(key) for key in ("size", "type", *_MARKS)} if info else {}

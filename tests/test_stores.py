@@ -1,0 +1,621 @@
+"""Models by URL: a real S3 server and real web servers on loopback, which also fail."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback import Proxy, serving
+
+import regaudit
+from regaudit import Config, audit, audit_files
+from regaudit.cli import main
+from regaudit.place import is_url, shown
+from regaudit.ranges import PAGE, WINDOW, Pages, RangeStream, Windows
+from regaudit.record import record
+from regaudit.run import find_models
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "fixtures" / "models"
+CORPUS = ROOT / "fixtures" / "corpus"
+FILES = {
+    "a/everything.keras": MODELS / "everything.keras",
+    "a/digits.keras": MODELS / "digits-cnn.keras",
+    "a/mlp.h5": CORPUS / "tf-2.15" / "mlp.h5",
+    "a/notes.txt": ROOT / "README.md",
+    "weights/mlp.weights.h5": CORPUS / "tf-2.15" / "mlp.weights.h5",
+    "saved": CORPUS / "tf-2.15" / "mlp.savedmodel",
+}
+FILES = {key: file for key, file in FILES.items() if file.exists()}
+
+
+# What needs no server
+
+
+def test_a_url_is_told_from_a_path():
+    assert is_url("s3://bucket/model.keras")
+    assert is_url("https://host/model.keras")
+    for path in ("model.keras", "C:\\models\\a.keras", "c:/a//b", "./s3/x", "a::s3://b"):
+        assert not is_url(path), path
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://me:pw@host:1/a/b.keras?X-Amz-Signature=f00#part", "https://host:1/a/b.keras"),
+        ("https://token@host/b.keras", "https://host/b.keras"),
+        ("s3://key:secret@bucket/m.keras?versionId=3", "s3://bucket/m.keras"),
+        ("s3://bucket/a@b#c.keras", "s3://bucket/a@b#c.keras"),
+        ("hf://me/model@main/m.keras", "hf://me/model@main/m.keras"),
+        ("models/a?b@c.keras", "models/a?b@c.keras"),
+    ],
+)
+def test_reports_show_no_credentials(url, expected):
+    assert shown(url) == expected
+
+
+@given(st.data())
+def test_ranges_give_what_the_file_holds(data):
+    """Whatever is read in whatever order, through either kind of parts."""
+    size = data.draw(st.integers(0, 3 * WINDOW // 2) | st.integers(0, 9 * PAGE))
+    content = np.random.default_rng(size).bytes(size)
+    asked = []
+
+    def fetch(start, stop):
+        assert 0 <= start < stop <= size
+        asked.append(stop - start)
+        return content[start:stop]
+
+    kind = data.draw(st.sampled_from([Pages, Windows]))
+    stream = RangeStream(kind(fetch, size), size)
+    for _ in range(data.draw(st.integers(1, 12))):
+        at = data.draw(st.integers(0, size))
+        length = data.draw(st.integers(0, 3 * PAGE) | st.integers(0, size))
+        stream.seek(at)
+        assert stream.read(length) == content[at : at + length]
+    if kind is Windows:
+        assert len(asked) <= -(-size // WINDOW)
+
+
+def test_reading_in_a_row_takes_few_requests_and_jumping_few_bytes():
+    size, asked = 64 << 20, []
+
+    def fetch(start, stop):
+        asked.append(stop - start)
+        return bytes(stop - start)
+
+    stream = RangeStream(Pages(fetch, size), size)
+    for at in range(0, size, size // 50):
+        stream.seek(at)
+        stream.read(100)
+    assert sum(asked) <= 52 * 2 * PAGE
+    asked.clear()
+    stream = RangeStream(Pages(fetch, size), size)
+    while stream.read(1000):
+        pass
+    assert sum(asked) == size
+    assert len(asked) < 30
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    report = audit("s3://models/a.keras")
+    expected = "reading s3:// takes a package: pip install 'regaudit[stores]'"
+    assert report.failure.message == expected
+    result = CliRunner().invoke(main, ["inspect", "s3://models/a.keras"])
+    assert result.exit_code == 3
+    assert expected in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("url", ["ftp://host/m.keras", "file:///etc/passwd", "memory://m.keras"])
+def test_other_schemes_are_refused(url):
+    assert "no URL of a kind that is read" in audit(url).failure.message
+
+
+def test_urls_of_the_settings_are_not_followed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("regaudit.toml").write_text('models = ["https://user:pw@host/m.keras"]\n')
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 2
+    assert "https://host/m.keras: URLs are followed from the command line only" in result.output
+
+
+def test_paths_import_no_store():
+    program = (
+        "import sys, regaudit; regaudit.audit(sys.argv[1]);"
+        "print([n for n in ('fsspec', 'aiohttp', 's3fs', 'socket', 'regaudit.store')"
+        " if n in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, MODELS / "digits-cnn.keras"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == "[]"
+
+
+# S3
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A bucket behind a proxy, and a client for it that goes around the proxy."""
+    pytest.importorskip("s3fs")
+    server_of = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    given = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "not-to-be-shown",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }
+    before = {key: os.environ.get(key) for key in (*given, "AWS_ENDPOINT_URL")}
+    os.environ.update(given)
+    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    proxy = Proxy((host, port))
+    proxy.client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    os.environ["AWS_ENDPOINT_URL"] = proxy.url
+    proxy.client.create_bucket(Bucket="models")
+    for key, file in FILES.items():
+        for part in file.rglob("*") if file.is_dir() else [file]:
+            if part.is_file():
+                name = f"{key}/{part.relative_to(file)}" if file.is_dir() else key
+                proxy.client.upload_file(str(part), "models", name)
+    yield proxy
+    proxy.stop()
+    server.stop()
+    for key, value in before.items():
+        os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+@pytest.fixture
+def store(s3):
+    s3.reset()
+    yield s3
+    s3.reset()
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Two seconds of patience, and timeouts of one."""
+    monkeypatch.setattr("regaudit.remote.PATIENCE", 2)
+    monkeypatch.setattr("regaudit.store._ANSWER", 1)
+
+
+@pytest.fixture(scope="module")
+def large(s3):
+    """A model of 24 MB: its weights are fetched in several windows."""
+    url = "large.h5"
+    file = io.BytesIO()
+    with h5py.File(file, "w") as hdf5:
+        random = np.random.default_rng(0)
+        layers = []
+        for number in range(5):
+            name = f"dense_{number}"
+            group = hdf5.create_group(f"model_weights/{name}/{name}")
+            group["kernel:0"] = random.standard_normal((1200, 1000)).astype("f4")
+            group["bias:0"] = np.zeros(1000, "f4")
+            hdf5[f"model_weights/{name}"].attrs["weight_names"] = [
+                f"{name}/kernel:0",
+                f"{name}/bias:0",
+            ]
+            regularizer = {"class_name": "L2", "config": {"l2": 1e-4}}
+            config = {"name": name, "units": 1000, "kernel_regularizer": regularizer}
+            layers.append({"class_name": "Dense", "config": config})
+        hdf5["model_weights"].attrs["layer_names"] = [f"dense_{n}" for n in range(5)]
+        model = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+        hdf5.attrs["model_config"] = json.dumps(model)
+        hdf5.attrs["keras_version"] = "2.15.0"
+    content = file.getvalue()
+    s3.client.put_object(Bucket="models", Key=url, Body=content)
+    return f"s3://models/{url}", content
+
+
+def like(report, name):
+    """The record of a report under another name."""
+    return {**record(report), "file": name}
+
+
+def cli(*arguments):
+    """Run the command as a user does; the guarded process included."""
+    return subprocess.run(
+        [sys.executable, "-m", "regaudit", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("key", [key for key in FILES if key != "a/notes.txt"])
+def test_a_model_in_s3_is_audited_as_the_file_is(store, key):
+    report = audit(f"s3://models/{key}")
+    expected = like(audit(FILES[key]), f"s3://models/{key}")
+    if FILES[key].is_dir():
+        expected["size"] = None  # nothing is listed for it
+    assert record(report) == expected
+    assert all(command in {"HEAD", "GET"} for command, *_ in store.requests)
+
+
+@pytest.mark.stores
+def test_an_unzipped_model_in_s3(store, tmp_path):
+    shutil.unpack_archive(FILES["a/digits.keras"], tmp_path / "digits", "zip")
+    for part in (tmp_path / "digits").iterdir():
+        store.client.upload_file(str(part), "models", f"unzipped/{part.name}")
+    report = audit("s3://models/unzipped")
+    assert report.format == "keras-directory"
+    assert report.moments == audit(tmp_path / "digits").moments
+
+
+@pytest.mark.stores
+def test_large_weights_are_streamed_once_in_large_reads(store, large, tmp_path):
+    url, content = large
+    report = audit(url)
+    (tmp_path / "large.h5").write_bytes(content)
+    assert record(report) == like(audit(tmp_path / "large.h5"), url)
+    assert store.fetched < len(content) + (1 << 18)
+    values = [range_ for command, _, range_ in store.requests if command == "GET"]
+    assert len(values) < 40
+    assert len(set(values)) == len(values)
+
+
+@pytest.mark.stores
+def test_without_values_next_to_nothing_is_fetched(store, large):
+    url, content = large
+    report = audit(url, replace(Config.default(), weights=False))
+    assert report.coverage.weights == 10
+    assert next(w for _, w in report.model.weights()).regularizer.l2 == 1e-4
+    assert store.fetched < len(content) / 100
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("store")
+def test_folders_and_patterns_are_searched():
+    keras = ["s3://models/a/digits.keras", "s3://models/a/everything.keras"]
+    assert list(find_models("s3://models/a/")) == [*keras, "s3://models/a/mlp.h5"]
+    assert list(find_models("s3://models/a/*.keras")) == keras
+    assert list(find_models("s3://models/saved/")) == ["s3://models/saved"]
+    assert list(find_models("s3://models/sav*")) == ["s3://models/saved"]
+    (report,) = audit_files(["s3://models/nothing/"])
+    assert report.failure.message == "no saved model found by s3://models/nothing/"
+    report = audit("s3://models/a")
+    assert report.failure.message.endswith("with a / behind the URL it is searched")
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("store")
+def test_the_command_line_in_a_guarded_process_and_in_workers():
+    one = cli("inspect", "s3://models/a/digits.keras", "--format", "json")
+    assert one.returncode == 0, one.stderr
+    expected = like(audit(FILES["a/digits.keras"]), "s3://models/a/digits.keras")
+    assert json.loads(one.stdout)["reports"] == [expected]
+    several = cli("check", "s3://models/a/", "--jobs", "2", "--format", "json")
+    files = [report["file"] for report in json.loads(several.stdout)["reports"]]
+    assert files == list(find_models("s3://models/a/"))
+    assert several.returncode == 1
+    assert not any(report["failure"] for report in json.loads(several.stdout)["reports"])
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("store")
+def test_nothing_is_written_to_disk(large):
+    program = f"""
+import os, sys
+opened = []
+def hook(event, args):
+    if event == "open" and (args[1] is None or set(str(args[1])) & set("wax+")):
+        if not (args[1] is None and not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)):
+            opened.append(args[0])
+sys.dont_write_bytecode = True
+import regaudit
+sys.addaudithook(hook)
+for url in ("s3://models/a/everything.keras", {large[0]!r}):
+    assert regaudit.audit(url).failure is None
+print([file for file in opened if file != os.devnull])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+def test_what_is_not_there_or_not_allowed(store):
+    assert audit("s3://models/none.keras").failure.message == "no such file"
+    assert audit("s3://none/none.keras").failure.message == "no such file"
+    assert audit("s3://models/a/notes.txt").failure.kind == "UnknownFormatError"
+
+    def deny(handler, _status, _body):
+        handler.send_error(403)
+        return True
+
+    store.fault = deny
+    message = audit("s3://models/a/digits.keras").failure.message
+    assert "access is denied" in message
+    assert len(store.requests) < 20  # nor is it asked again and again
+
+
+def after(count, then):
+    """Act on every GET of an object that comes after so many."""
+    seen = []
+
+    def fault(handler, status, body):
+        if handler.command == "GET" and "list-type" not in handler.path:
+            seen.append(1)
+            return len(seen) > count and then(handler, status, body)
+        return False
+
+    return fault
+
+
+def unavailable(handler, _status, _body):
+    handler.send_response(503)
+    body = b"<Error><Code>ServiceUnavailable</Code><Message>busy</Message></Error>"
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+    return True
+
+
+def cut_short(handler, status, body):
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body[: len(body) // 2])
+    handler.close_connection = True
+    return True
+
+
+def silent(_handler, _status, _body):
+    time.sleep(2.5)
+    return True
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (unavailable, "the server answers 503 (Service Unavailable)"),
+        (cut_short, "the server's answers end too early"),
+        (silent, "the server does not answer in time"),
+    ],
+)
+def test_a_store_that_fails_for_good_is_one_line_and_the_run_goes_on(store, large, fault, reason):
+    store.fault = after(3, fault)
+    broken, whole = audit_files([large[0], str(FILES["a/digits.keras"])], isolate=False)
+    assert broken.failure.kind == "UnreadableModelError"
+    assert broken.failure.message.startswith(f"cannot be read from its store: {reason}; asked ")
+    assert "\n" not in broken.failure.message
+    assert "127.0.0.1" not in broken.failure.message
+    assert whole.failure is None
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("fault", [unavailable, cut_short, silent])
+def test_a_store_that_fails_for_a_while_loses_nothing(store, large, monkeypatch, fault):
+    monkeypatch.setattr("regaudit.store._ANSWER", 1)
+    faults = iter(range(2))
+    store.fault = after(3, lambda *given: next(faults, None) is not None and fault(*given))
+    url, _ = large
+    report = audit(url)
+    assert next(faults, None) is None
+    assert report.failure is None
+    store.fault = None
+    assert report.moments == audit(url).moments
+
+
+@pytest.mark.stores
+def test_a_server_that_is_away_for_five_seconds_loses_nothing(store, large):
+    url, _ = large
+    expected = like(audit(url), url)
+    times = iter([5])
+    store.fault = after(3, lambda *_: [store.leave(seconds) for seconds in times] and False)
+    started = time.monotonic()
+    report = audit(url)
+    assert record(report) == expected
+    assert time.monotonic() - started > 4
+
+
+@pytest.mark.stores
+def test_workers_wait_for_a_server_that_is_away(store):
+    store.leave(5)
+    result = cli("inspect", "s3://models/a/digits.keras", "s3://models/a/mlp.h5", "--format=json")
+    reports = json.loads(result.stdout)["reports"]
+    assert [report["failure"] for report in reports] == [None, None]
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("moment", [1, 4])
+@pytest.mark.parametrize("size", ["same size", "smaller"])
+def test_an_object_that_changes_while_it_is_read(store, large, moment, size):
+    _, content = large
+    other = bytearray(content if size == "same size" else content[: len(content) // 2])
+    other[-5000:] = bytes(5000)
+    done = []
+
+    def change(*_):
+        if not done:
+            store.client.put_object(Bucket="models", Key="changing.h5", Body=bytes(other))
+            done.append(1)
+        return False
+
+    store.client.put_object(Bucket="models", Key="changing.h5", Body=content)
+    store.fault = after(moment, change)
+    report = audit("s3://models/changing.h5")
+    assert report.failure.message == "it changed while it was read; audit it again"
+    assert report.model is None
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+def test_an_object_that_is_deleted_while_it_is_read(store, large):
+    store.client.put_object(Bucket="models", Key="gone.h5", Body=large[1])
+
+    def delete(*_):
+        store.client.delete_object(Bucket="models", Key="gone.h5")
+        return False
+
+    store.fault = after(2, delete)
+    message = audit("s3://models/gone.h5").failure.message
+    assert message == "it changed while it was read; audit it again"
+
+
+@pytest.mark.stores
+def test_a_damaged_object_is_damaged_and_not_changed(store, large):
+    store.client.put_object(Bucket="models", Key="cut.h5", Body=large[1][: 10 << 20])
+    assert "cut short" in audit("s3://models/cut.h5").failure.message
+
+
+@pytest.mark.stores
+def test_compressed_weights_are_not_unpacked_to_disk(store, tmp_path):
+    with (
+        zipfile.ZipFile(FILES["a/digits.keras"]) as archive,
+        zipfile.ZipFile(tmp_path / "packed.keras", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    store.client.upload_file(str(tmp_path / "packed.keras"), "models", "packed.keras")
+    assert audit(tmp_path / "packed.keras").failure is None
+    message = audit("s3://models/packed.keras").failure.message
+    assert message.endswith("nothing of a store is written to disk: download it and audit the copy")
+
+
+@pytest.mark.stores
+def test_links_and_names_in_a_file_lead_nowhere(store):
+    index = {"weight_map": {"/x": ["../secret.weights.h5"]}}
+    store.client.put_object(Bucket="models", Key="n/m.weights.json", Body=json.dumps(index))
+    report = audit("s3://models/n/m.weights.json")
+    assert report.failure.kind == "UnsafeFileError"
+    index = {"weight_map": {"/x": ["a?versionId=1.weights.h5"]}}
+    store.client.put_object(Bucket="models", Key="n/m.weights.json", Body=json.dumps(index))
+    report = audit("s3://models/n/m.weights.json")
+    assert report.failure.kind == "UnsafeFileError"
+    assert not any("secret" in path for _, path, _ in store.requests)
+
+
+# Web servers
+
+
+@pytest.fixture
+def web(tmp_path, large):
+    pytest.importorskip("aiohttp")
+    shutil.copy(FILES["a/digits.keras"], tmp_path / "digits.keras")
+    (tmp_path / "large.h5").write_bytes(large[1])
+    return tmp_path
+
+
+@pytest.mark.stores
+def test_a_model_on_a_web_server(web):
+    with serving(web) as url:
+        for name in ("digits.keras", "large.h5"):
+            report = audit(f"{url}/{name}")
+            assert record(report) == like(audit(web / name), f"{url}/{name}")
+
+
+@pytest.mark.stores
+def test_a_token_is_used_and_never_shown(web):
+    with serving(web, token="X-Amz-Signature=f00ba7") as url:
+        report = audit(f"{url}/digits.keras?X-Amz-Signature=f00ba7")
+        assert report.failure is None
+        assert report.file == f"{url}/digits.keras"
+        for format_ in ("json", "terminal", "html", "sarif"):
+            place = f"{url}/none.keras?X-Amz-Signature=f00ba7"
+            result = cli("inspect", place, "--format", format_)
+            assert result.returncode == 3
+            assert "f00ba7" not in result.stdout + result.stderr
+        denied = audit(f"{url}/digits.keras?X-Amz-Signature=old")
+        assert "access is denied" in denied.failure.message
+
+
+@pytest.mark.stores
+def test_a_web_server_without_ranges(web):
+    with serving(web, ranges=False) as url:
+        shutil.copy(MODELS / "regularized-cnn.keras", web / "small.keras")
+        assert audit(f"{url}/small.keras").failure is None  # fetched whole, from its start
+        message = audit(f"{url}/large.h5").failure.message
+        assert "the server gives no parts of files; download it and audit the copy" in message
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+def test_a_web_server_that_is_not_there():
+    pytest.importorskip("aiohttp")
+    message = audit("http://127.0.0.1:9/m.keras").failure.message
+    assert message.startswith("cannot be read from its store: the server cannot be reached; asked")
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("hurried")
+def test_a_file_on_a_web_server_that_changes(web, monkeypatch):
+    with serving(web) as url:
+        read = regaudit.auditing._measure
+
+        def meanwhile(*given):
+            result = read(*given)
+            (web / "large.h5").write_bytes((web / "large.h5").read_bytes()[:-1] + b"x")
+            return result
+
+        monkeypatch.setattr("regaudit.auditing._measure", meanwhile)
+        message = audit(f"{url}/large.h5").failure.message
+        assert message == "it changed while it was read; audit it again"
+
+
+# The README
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("store")
+def test_the_commands_of_the_readme_work(s3, web, tmp_path, monkeypatch):
+    """As shown, but for the web server, which is one on loopback."""
+    monkeypatch.chdir(tmp_path)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"```bash\n(.*?s3://.*?)```", readme, re.DOTALL)
+    install, *commands = block.strip().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (extra,) = re.findall(r"regaudit\[(\w+)\]", install)
+    assert "s3fs" in " ".join(project["optional-dependencies"][extra])
+    s3.client.upload_file(str(MODELS / "regularized-cnn.keras"), "models", "digits/v3.keras")
+    shutil.copy(MODELS / "regularized-cnn.keras", web / "v3.keras")
+    assert len(commands) == 4
+    with serving(web) as url:
+        for command in commands:
+            program, *arguments = shlex.split(command.replace("https://models.example", url))
+            assert program == "regaudit"
+            result = CliRunner().invoke(main, arguments)
+            assert result.exit_code == (1 if "*" in command else 0), result.output
+    assert "regularized_cnn" in Path("out.html").read_text()
+
+
+def test_commands_that_need_the_file_itself_say_so():
+    for command in (["suggest"], ["verify"], ["apply", "-o", "x.keras"]):
+        result = CliRunner().invoke(main, [*command, "s3://models/a.keras"])
+        assert result.exit_code == 2
+        assert "download what the URL leads to first" in result.output
