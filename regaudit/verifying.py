@@ -151,7 +151,8 @@ def _ask(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why(failure: str, model: Model, package: str) -> str:
     """Say why Keras cannot load the file, and which custom classes it would need."""
-    custom = {layer.class_name for layer in model.layers if not layer.known}
+    classes = {layer.class_name: layer.known for layer in model.layers}
+    custom = {name for name, known in classes.items() if not known or ">" in name}
     for layer in model.layers:
         regularizers = [weight.regularizer for weight in layer.weights]
         regularizers += [layer.activity_regularizer, *layer.unplaced.values()]
