@@ -149,8 +149,8 @@ def main() -> None:
     weightwatcher = subprocess.run(
         [python, "-c", asked], check=True, capture_output=True, text=True
     ).stdout.strip()
-    loaded = f"load_model(file, compile=False)` and `analyze()` of WeightWatcher {weightwatcher}"
-    print(conditions(options.runs, loaded.removesuffix("`")), flush=True)
+    print(conditions(options.runs, "load_model(file, compile=False)"), flush=True)
+    print(f"WeightWatcher {weightwatcher}: `analyze()` with its defaults.", flush=True)
     lines: list[list[str]] = []
     notes: list[str] = []
     for name in options.models:
