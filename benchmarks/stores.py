@@ -41,7 +41,7 @@ SHAPES = (
     Shape("a few large layers", (8192, *([8192] * 4)), "keras"),
     Shape("an encoder of 24 blocks", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "keras"),
     Shape("the same", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "h5"),
-    Shape("1,000 layers", (500, *([500] * 1000)), "keras", most=8_000_000),
+    Shape("1,000 layers", (500, *([500] * 1000)), "keras", most=10_000_000),
 )
 
 
