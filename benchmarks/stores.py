@@ -41,7 +41,7 @@ SHAPES = (
     Shape("a few large layers", (8192, *([8192] * 4)), "keras"),
     Shape("an encoder of 24 blocks", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "keras"),
     Shape("the same", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "h5"),
-    Shape("1,000 layers", (500, *([500] * 1000)), "keras", most=8_000_000),
+    Shape("1,000 layers", (500, *([500] * 1000)), "keras", most=10_000_000),
 )
 
 
@@ -236,11 +236,10 @@ def line(shape: Shape, file: Path, what: str, found: Run, traffic: Traffic) -> l
     ]
 
 
-def table(lines: list[list[str]]) -> str:
-    """Return a Markdown table of the measurements."""
-    head = ["model", "size", "weights", "what", "requests", "fetched", "time", "peak USS"]
-    ruler = ["---", "---:", "---:", "---", "---:", "---:", "---:", "---:"]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ruler, *lines])
+def show(*rows: list[str]) -> None:
+    """Print rows of the Markdown table."""
+    for row in rows:
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 def main() -> None:
@@ -256,7 +255,9 @@ def main() -> None:
         f"{options.latency * 1000:g} ms before each answer of the server.\n",
         flush=True,
     )
-    lines, too_much = [], []
+    head = ["model", "size", "weights", "what", "requests", "fetched", "time", "peak USS"]
+    show(head, ["---", "---:", "---:", "---", "---:", "---:", "---:", "---:"])
+    too_much = []
     with tempfile.TemporaryDirectory(prefix="regaudit-stores-") as folder:
         for number, shape in enumerate(SHAPES):
             file = Path(folder) / f"model-{number}.{shape.format}"
@@ -264,11 +265,10 @@ def main() -> None:
             sides = {"configuration": ["--no-weights"], "everything": []}
             for what, flags in list(sides.items())[: 2 if options.whole else 1]:
                 found, traffic = measured(file, options.latency, *flags)
-                lines.append(line(shape, file, what, found, traffic))
+                show(line(shape, file, what, found, traffic))
                 if flags and traffic.fetched >= shape.most:
                     too_much.append(shape.name)
             file.unlink()
-    print(table(lines))
     if too_much:
         sys.exit(f"more fetched than may be: {', '.join(too_much)}")
 
