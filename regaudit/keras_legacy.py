@@ -92,7 +92,7 @@ class LegacyJoin:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
-        if not self.dialect.keras_2:
+        if not self.dialect.multi_backend:
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
             self._add(planned)
@@ -236,7 +236,7 @@ def _mode_of_attention(planned: Planned, stored: Stored) -> str:
 
 
 def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
-    """Note which weights get each other's values from Keras 3, which loads a group by order.
+    """Note which weights get each other's values from Keras, which loads a group by order.
 
     A group is stored with the weights first that were trainable then, and loaded with those first
     that are once loaded; what was thawed inside a frozen model, or thaws by loading, moves.

@@ -224,7 +224,7 @@ def run_audit(
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, (target.file for target in outputs)):
-        if any(_is_in(output, Path(file)) for file in files):
+        if any(is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     reports = audited(files, config, options["isolate"], options["jobs"])
     whole = any(list(find_models(target)) != [target] for target in targets)
@@ -348,7 +348,7 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
     )
 
 
-def _is_in(output: Path, model: Path) -> bool:
+def is_in(output: Path, model: Path) -> bool:
     """Whether the output is the model, or part of a model that is a directory."""
     if output.exists() and model.exists() and output.samefile(model):
         return True

@@ -46,8 +46,14 @@ class KerasDirectory(Format):
                 config.write(text)
             return
         with replacing_folder(out) as copy:
-            shutil.copytree(file, copy, symlinks=True, dirs_exist_ok=True)
-            (copy / "config.json").write_bytes(text)
+            for part in sorted(file.rglob("*")):
+                there = copy / part.relative_to(file)
+                if part.is_dir() and not part.is_symlink():
+                    there.mkdir()
+                elif part != self.part(file):
+                    shutil.copy2(part, there, follow_symlinks=False)
+            self.part(copy).write_bytes(text)
+            shutil.copymode(self.part(file), self.part(copy))
 
     def part(self, file: Path) -> Path:
         return file / "config.json"

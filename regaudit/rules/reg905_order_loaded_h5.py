@@ -1,4 +1,4 @@
-"""REG905: a legacy HDF5 file whose weights Keras 3 loads into the wrong places."""
+"""REG905: a legacy HDF5 file whose weights Keras loads into the wrong places."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,19 +18,21 @@ class OrderLoadedH5(Rule):
         severity=Severity.ERROR,
         confidence="high",
         what=(
-            "Looks for .h5 files of Keras 3 in which the weights of a nested model or a wrapper "
-            "are stored in another order than Keras 3 loads them by."
+            "Looks for .h5 files in which the weights of a nested model or a wrapper are stored in "
+            "another order than Keras loads them by."
         ),
         rationale=(
             "Both orders put trainable weights first: those that were trainable when the file was "
             "saved, and those that are once it is loaded. A layer thawed inside a frozen nested "
-            "model is not counted as trainable the first time and is the second. Weights of one "
-            "shape then come back swapped without a word; those of different shapes keep the file "
-            "from loading."
+            "model is not counted as trainable the first time and is the second; that is so in "
+            "Keras 3, and in Keras 2 where the flag of a Sequential, which is in no file, decided "
+            "it. Weights of one shape then come back swapped without a word; those of different "
+            "shapes keep the file from loading."
         ),
         source=(
             "keras/src/legacy/saving/legacy_h5_format.py: load_weights_from_hdf5_group, "
-            '"topological (order-based) weight loading"; measured on Keras 3.3.3 to 3.15.1'
+            '"topological (order-based) weight loading", and tf_keras/src/saving/legacy/'
+            "hdf5_format.py; measured on Keras 3.3.3 to 3.15.1, 2.15 and 2.21"
         ),
         fix=(
             "Save as .keras, which loads by path. To rescue a file, load it after setting the "
@@ -64,4 +66,4 @@ model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)
             effect = f"a load gives it the values of {other.path}"
             if other.shape != weight.shape:
                 effect = f"a load fails: it comes to the values of {other.path}, of another shape"
-            yield self.item(weight, f"stored out of the order that Keras 3 loads by: {effect}")
+            yield self.item(weight, f"stored out of the order that Keras loads by: {effect}")

@@ -13,8 +13,8 @@ CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 # not attention_frozen.h5: flags set on the projections inside one layer are not in any file
 FILES = sorted(
     file
-    for file in CORPUS.glob("keras-3*/*.h5")
-    if "weights" not in file.name and file.stem != "attention_frozen"
+    for file in CORPUS.glob("*/*.h5")
+    if not {"weights", "legacy"} & set(file.name.split(".")) and file.stem != "attention_frozen"
 )
 
 
