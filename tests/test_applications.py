@@ -57,8 +57,12 @@ def test_large_kernels_are_named_and_they_are_bare(stock):
         for weight in layer.trainable_weights
         if weight.name.endswith("kernel") and weight.shape.num_elements() >= 100_000
     }
-    named = {item.path for item in items(regaudit.audit(file), "REG101")}
-    assert named == {path.removeprefix(f"{model.name}/") for path in kernels}
+    found = items(regaudit.audit(file), "REG101")
+    assert {item.path for item in found} == {
+        path.removeprefix(f"{model.name}/") for path in kernels
+    }
+    # MobileNet 3 makes its classes by a convolution and a Flatten.
+    assert any(item.suggestion for item in found)
 
 
 def test_strict_names_every_kernel(stock):
