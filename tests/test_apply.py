@@ -56,7 +56,7 @@ def writable(*folders):
     return [pytest.param(file, id=str(file.relative_to(FIXTURES))) for file in found]
 
 
-def everything(file):
+def everything(file, *, force=False):
     """Edits for every slot of every layer that takes one, each of another strength."""
     report = regaudit.audit(file)
     if report.failure:
@@ -73,7 +73,7 @@ def everything(file):
             fresh = {"class_name": kind, "config": {kind.lower(): strength}}
             place = (id(places.get(layer.path)), key)
             edit = Edit(layer.path, key, values.setdefault(place, fresh))
-            if not refusal(report.model, edit):
+            if not refusal(report.model, edit, force=force):
                 edits[layer.path, key] = edit
     for layer, weight in report.model.weights():  # what shares a variable needs the same value
         first = next((w for w in report.model.weights() if w[1].path == weight.shared_with), None)
@@ -629,16 +629,18 @@ def loaded(keras, file):
 @pytest.mark.parametrize("file", writable(FIXTURES / "models", CURRENT))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
-    edits, out = everything(file), tmp_path / file.name
+    force = file.name.startswith("dtype_")  # not of float32: loads, and may not train
+    edits, out = everything(file, force=force), tmp_path / file.name
     before = loaded(keras, file)
-    change = regaudit.apply(file, edits, out)
+    change = regaudit.apply(file, edits, out, force=force)
     after = keras.models.load_model(out, compile=False)
     if change.after.penalty_complete:
         losses = sum(float(loss) for loss in after.losses)
         half = {"float16", "bfloat16"} & {w.dtype for _, w in change.after.model.weights()}
         assert losses == pytest.approx(change.after.penalty, rel=1e-2 if half else 1e-6)
     result = compared(after, before)
-    assert result == "equal" or result.startswith("not compared")
+    not_run = file.stem in {"never_built", "rnn_bidirectional"}  # nor does the original
+    assert result.startswith("not compared") if not_run else result == "equal"
 
 
 @real_keras
