@@ -77,7 +77,8 @@ def apply(
         edits: which regularizer on which layer; None as its value removes one.
         out: the file to make; without it, and not in place, nothing is written.
         in_place: whether to replace the file itself; a backup stays, see `undo`.
-        force: whether frozen weights may be edited, and whether `out` may replace a file.
+        force: whether weights may be edited that are frozen or not of float32, and whether `out`
+            may replace a file.
 
     Returns:
         What changes, with the penalty before and after.
@@ -120,9 +121,11 @@ def undo(path: str | os.PathLike[str], *, force: bool = False) -> Path:
     Raises:
         UsageError: there is no backup.
         RefusedEditError: the model was trained since: the backup has other weights.
-        UnreadableModelError: a file cannot be read or written.
+        UnreadableModelError: a file is not there, or cannot be read or written.
     """
     file = Path(path)
+    if not file.exists():
+        raise UnreadableModelError("no such file")
     part = recognize(file).part(file)
     backup = backup_of(part)
     if not backup.exists():
@@ -149,6 +152,8 @@ def _check_target(file: Path, target: Path | None, *, in_place: bool, force: boo
         return
     if target.exists() and file.exists() and target.samefile(file):
         raise UsageError(f"{target} is the model itself: write somewhere else, or use --in-place")
+    if file.is_dir() and target.resolve().is_relative_to(file.resolve()):
+        raise UsageError(f"{target} lies inside the model: write somewhere else")
     if target.is_dir():
         raise UsageError(f"{target} is a directory that is there already: name a new one")
     if target.exists() and not force:
@@ -184,7 +189,7 @@ def _changed(
     new = {**old, name: edited(config, tuple(own), Dialect.of(model.keras_version))}
     decays = [edit for edit in edits if edit.key == OPTIMIZER]
     for edit in decays:
-        new = with_decay(new, edit.value or {})
+        new = with_decay(new, edit.value)
     view = copy(plugin)
     view.edited = new
     with view.read(file) as artifact:

@@ -163,7 +163,13 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
     edits = tuple(_edits(value, str(file)))
     if not edits:
         raise UsageError(f"{file} holds no edits")
-    return edits
+    found: dict[tuple[str, str], Edit] = {}
+    for edit in edits:
+        if found.setdefault((edit.layer, edit.key), edit) != edit:
+            raise UsageError(
+                f"{file} has two edits of {edit.layer}: {edit.key} that differ: keep one"
+            )
+    return tuple(found.values())
 
 
 def _edits(value: Any, where: str) -> Iterator[Edit]:

@@ -1,6 +1,6 @@
 """Which edits can have an effect on which model, and why the others cannot."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from regaudit.config import did_you_mean
@@ -9,7 +9,7 @@ from regaudit.finding import Edit
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import understood
 from regaudit.keras_layers import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
-from regaudit.model import Layer, Model, Weight
+from regaudit.model import Layer, Model, Regularizer, Weight
 
 ACTIVITY = "activity_regularizer"
 _SUFFIX = "_regularizer"
@@ -57,33 +57,49 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
     Args:
         model: as the file describes it.
         edit: see there.
-        force: whether frozen weights may be edited: it acts once they are thawed.
+        force: whether weights may be edited that are frozen, which acts once they are thawed, or
+            that are not of float32, which acts where `keras.config.floatx()` is their dtype.
 
     Raises:
-        UsageError: there is no such layer, or its value is no regularizer of Keras.
+        UsageError: there is no such layer, its key is not of a regularizer, or its value is none.
     """
     dialect = Dialect.of(model.keras_version)
     layer = next((layer for layer in model.layers if layer.path == edit.layer), None)
     if layer is None:
         near = did_you_mean(edit.layer, [layer.path for layer in model.layers])
         raise UsageError(f"no layer is called {edit.layer!r}{near}")
+    if not edit.key.endswith(_SUFFIX):
+        raise UsageError(f"{edit.key!r} of {edit.layer} is no key of a regularizer")
     if edit.value is None:
         empty = layer.config.get(edit.key) is None
         return f"{edit.layer} has no {edit.key} to remove" if empty else ""
-    regularizer = understood(edit.value)
+    try:
+        regularizer = understood(edit.value)
+    except UsageError as error:
+        raise UsageError(f"{edit.layer}, {edit.key}: {error}") from error
     if not layer.known:
-        known = edit.key.endswith(_SUFFIX) and edit.key in layer.config
+        known = edit.key in layer.config
         return (
             "" if known else f"{edit.layer} is a custom layer whose configuration has no {edit.key}"
         )
     if edit.key == ACTIVITY:
-        return _why_no_activity(layer, dialect)
-    weights = [weight for weight in layer.weights if weight.regularizer_key == edit.key]
-    if not weights or not _owns(layer, edit.key, dialect):
-        return _why_no_slot(layer, edit.key, dialect)
+        why = _why_no_activity(layer, dialect)
+        clash = "" if force else _why_not_added(_computed(layer), dialect)
+        return why or (f"the output of {layer.path} {clash}" if clash else "")
+    return _why_not_on_weights(layer, edit.key, regularizer, dialect, force=force)
+
+
+def _why_not_on_weights(
+    layer: Layer, key: str, regularizer: Regularizer, dialect: Dialect, *, force: bool
+) -> str:
+    weights = [weight for weight in layer.weights if weight.regularizer_key == key]
+    if not weights or not _owns(layer, key, dialect):
+        return _why_no_slot(layer, key, dialect)
     for weight in weights:
         fault = _fault(layer, weight, force=force)
-        if regularizer.class_name == "OrthogonalRegularizer" and not fault:
+        if not fault and not force:
+            fault = _why_not_added(weight.dtype, dialect)
+        if not fault and regularizer.class_name == "OrthogonalRegularizer":
             fault = _why_not_orthogonal(weight, regularizer.config["mode"])
         if fault:
             return f"{weight.path} {fault}"
@@ -139,6 +155,31 @@ def _fault(layer: Layer, weight: Weight, *, force: bool) -> str:
     if not weight.trainable and not force:
         return "is frozen: a regularizer would do nothing until it is thawed; --force sets it"
     return ""
+
+
+def _why_not_added(dtype: str, dialect: Dialect) -> str:
+    """Say why a penalty cannot be added to the loss; empty if it can.
+
+    Keras 3.8 to 3.15 stack the loss, of floatx, and the penalties, of the dtype of what they are
+    computed from; before, L1 and orthogonal regularizers failed by themselves on other dtypes.
+    """
+    if dialect.keras_2 or dtype == "float32":
+        return ""
+    return (
+        f"is {dtype}: where floatx is not {dtype} too, Keras fails to add its penalty to the loss "
+        "when it trains; --force sets it"
+    )
+
+
+def _computed(layer: Layer) -> str:
+    """Return the dtype in which a layer computes, by its policy."""
+    policy = layer.config.get("dtype")
+    if isinstance(policy, Mapping):
+        config = policy.get("config")
+        policy = config.get("name") if isinstance(config, Mapping) else None
+    if not isinstance(policy, str):
+        return "float32"
+    return policy.rpartition("_from_")[2].removeprefix("mixed_")
 
 
 def _why_not_orthogonal(weight: Weight, mode: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log
+from math import log, prod
 from typing import Any
 
 from regaudit.facts import Facts
@@ -151,6 +151,8 @@ def _classes(graph: Graph, node: Node | None) -> int | None:
         if node.class_name == "Reshape" and shape and isinstance(shape[0], list) and shape[0]:
             last = shape[0][-1]
             return last if isinstance(last, int) and last > 0 else None
+        if node.class_name == "Flatten" and node.built_for:
+            return prod(node.built_for) or None
         feeding = graph.feeding(node)
         if not graph.classes(node) <= _KEEPING or len(feeding) != 1:
             return None

@@ -136,6 +136,13 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     found = parse_regularizer(value, Dialect(CURRENT))
     if found is None or found.status is Status.OPAQUE:
         raise UsageError("an edit's value is a regularizer of Keras: L1, L2, L1L2 or orthogonal")
+    names = {"L1": {"l1"}, "L2": {"l2"}, "L1L2": {"l1", "l2"}}
+    taken = names.get(found.class_name, {"factor", "mode"})
+    surplus = sorted(config_of(value).keys() - taken)
+    if surplus:
+        raise UsageError(
+            f"{found.class_name} takes {' and '.join(sorted(taken))}, not {surplus[0]}"
+        )
     if found.config.get("mode", "rows") not in ("rows", "columns"):
         raise UsageError("the mode of an orthogonal regularizer is rows or columns")
     if found.status is Status.UNKNOWN:

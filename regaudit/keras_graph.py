@@ -10,6 +10,9 @@ from regaudit.model import Node, Output
 
 Serialized = Mapping[str, Any]
 
+_MOST_AXES = 32
+"""Of a shape: NumPy and HDF5 know no more."""
+
 
 def config_of(layer: Serialized) -> Mapping[str, Any]:
     """Return the layer's own configuration; empty where there is none."""
@@ -161,7 +164,17 @@ class _Walk:
             self.model(layer, f"{path}/", f"{called}/", feeding)
         else:
             layer_path = called if called != path else ""
-            self.nodes.append(Node(path, str(layer.get("class_name", "")), feeding, layer_path))
+            class_name, shape = str(layer.get("class_name", "")), () if index else _built_for(layer)
+            self.nodes.append(Node(path, class_name, feeding, layer_path, shape))
+
+
+def _built_for(layer: Serialized) -> tuple[int, ...]:
+    """Return the shape of a layer's input, without the batch; empty where several are told."""
+    build = layer.get("build_config")
+    shape = build.get("input_shape") if isinstance(build, Mapping) else None
+    sizes = shape[1:] if isinstance(shape, list) else []
+    told = all(size is None or (type(size) is int and 0 < size < 2**31) for size in sizes)
+    return tuple(size or 0 for size in sizes[:_MOST_AXES]) if told else ()
 
 
 def _calls(layer: Serialized) -> list[list[_Reference]]:

@@ -115,6 +115,8 @@ class Node(NamedTuple):
     """Paths of the nodes that feed it, across the borders of nested models."""
     called: str = ""
     """Path of the layer where it differs from the node's: second calls, and all inside them."""
+    built_for: tuple[int, ...] = ()
+    """Shape of the input of its first call, without the batch, 0 where open; empty if not told."""
 
     @property
     def layer(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from regaudit.errors import RefusedEditError
+from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
 from regaudit.keras_graph import Serialized
 from regaudit.keras_layers import KERNEL_ROLES
@@ -40,12 +40,16 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
     return (*found, Edit("", OPTIMIZER, {"class_name": "AdamW", "weight_decay": decay}))
 
 
-def with_decay(documents: Mapping[str, Serialized], value: Mapping[str, Any]) -> dict[str, Any]:
+def with_decay(
+    documents: Mapping[str, Serialized], value: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Return the JSON of a model whose Adam has become AdamW.
 
     Raises:
+        UsageError: the value of the edit is something else.
         RefusedEditError: the model is not compiled, or its optimizer has no weight decay to set.
     """
+    decay = _decay(value or {})
     new = deepcopy(dict(documents))
     holder: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
     holder = holder if isinstance(holder, dict) else {}
@@ -68,5 +72,14 @@ def with_decay(documents: Mapping[str, Serialized], value: Mapping[str, Any]) ->
     optimizer["class_name"] = name.replace("AdamW", "Adam").replace("Adam", "AdamW")
     if "registered_name" in optimizer:
         optimizer["registered_name"] = optimizer["class_name"]
-    config["weight_decay"] = value["weight_decay"]
+    config["weight_decay"] = decay
     return new
+
+
+def _decay(value: Mapping[str, Any]) -> float:
+    if value.get("class_name") != "AdamW" or value.keys() - {"class_name", "weight_decay"}:
+        raise UsageError("an edit of the optimizer names the class AdamW and its weight_decay")
+    decay = value.get("weight_decay")
+    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 < decay <= 100:
+        raise UsageError(f"a weight decay is a number above 0 and up to 100, not {decay!r}")
+    return float(decay)

@@ -61,6 +61,13 @@ def test_large_kernels_are_named_and_they_are_bare(stock):
     assert named == {path.removeprefix(f"{model.name}/") for path in kernels}
 
 
+def test_a_strength_is_named_where_no_normalization_follows(stock):
+    model, file = stock
+    suggested = {item.path for item in items(regaudit.audit(file), "REG101") if item.suggestion}
+    # Its classes are made by a convolution and a Flatten.
+    assert suggested == ({"conv_2/kernel"} if model.name == "MobileNetV3Small" else set())
+
+
 def test_strict_names_every_kernel(stock):
     model, file = stock
     strict = read_config(None, preset="strict")

@@ -37,9 +37,9 @@ quiet = pytest.mark.filterwarnings("ignore")
 
 
 def misplaced(file):
-    """Whether Keras 3 loads weights of the file into other layers, edited or not."""
-    swaps = file.name in {"swapped.h5", "nested_outer_frozen.h5"}
-    return swaps and file.parent.name.startswith("keras-3")
+    """Whether Keras loads weights of the file into other layers, edited or not."""
+    keras_3 = file.parent.name.startswith("keras-3")
+    return file.name == "nested_outer_frozen.h5" or (file.name == "swapped.h5" and keras_3)
 
 
 def writable(*folders):
@@ -56,7 +56,7 @@ def writable(*folders):
     return [pytest.param(file, id=str(file.relative_to(FIXTURES))) for file in found]
 
 
-def everything(file):
+def everything(file, *, force=False):
     """Edits for every slot of every layer that takes one, each of another strength."""
     report = regaudit.audit(file)
     if report.failure:
@@ -73,7 +73,7 @@ def everything(file):
             fresh = {"class_name": kind, "config": {kind.lower(): strength}}
             place = (id(places.get(layer.path)), key)
             edit = Edit(layer.path, key, values.setdefault(place, fresh))
-            if not refusal(report.model, edit):
+            if not refusal(report.model, edit, force=force):
                 edits[layer.path, key] = edit
     for layer, weight in report.model.weights():  # what shares a variable needs the same value
         first = next((w for w in report.model.weights() if w[1].path == weight.shared_with), None)
@@ -140,7 +140,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize(
     "file",
-    writable(FIXTURES / "models", FIXTURES / "rules", CURRENT, KERAS_2, *CORPUS.glob("tf-2.1[23]")),
+    writable(FIXTURES / "models", FIXTURES / "rules", CORPUS),
 )
 def test_weights_stay_and_the_announced_penalty_is_that_of_the_file(file, tmp_path):
     edits, out = everything(file), tmp_path / file.name
@@ -439,6 +439,7 @@ BAD = [
     (["--set", "conv:kernel=orthogonal(0.1)"], 3, "not a matrix"),
     (["--remove", "hidden"], 3, "no regularizer to remove"),
     (["--from", "missing.json"], 2, "cannot be read"),
+    (["--set", "*:kernel=l2(1e-4)", "--val-loss", "1"], 2, "--val-loss is for --suggested"),
     (["--undo"], 2, "no backup"),
     ([], 2, "say what to change"),
 ]
@@ -476,11 +477,41 @@ def test_malformed_edits_are_usage_errors(text, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        ([("hidden", "units", None)], "no key of a regularizer"),
+        ([("hidden", "kernel_regularizer", {"class_name": "L2", "config": {"l3": 1}})], "takes l2"),
+        (
+            [("hidden", "kernel_regularizer", {"class_name": "L2", "config": {"l2": -1}})],
+            "hidden, ",
+        ),
+        ([("", "optimizer", {"class_name": "Lion", "weight_decay": 0.1})], "names the class AdamW"),
+        ([("", "optimizer", {"class_name": "AdamW", "weight_decay": -1})], "above 0"),
+        ([("", "optimizer", {"class_name": "AdamW", "weight_decay": float("nan")})], "above 0"),
+        ([("", "optimizer", None)], "names the class AdamW"),
+        ([("digit", "bias_regularizer", value) for value in (L2, None)], "that differ"),
+    ],
+    ids=str,
+)
+def test_edits_that_make_no_sense_are_usage_errors(edits, said, tmp_path):
+    file, out = tmp_path / "edits.json", tmp_path / "out.keras"
+    file.write_text(
+        json.dumps([dict(zip(("layer", "key", "value"), e, strict=True)) for e in edits])
+    )
+    result = run(DIGITS, "-o", out, "--from", file)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     ("file", "edit", "why"),
     [
         (CURRENT / "names.weights.h5", Edit("d", "kernel_regularizer", L2), "weights only"),
         (CORPUS / "tf-2.15" / "mlp.savedmodel", Edit("d", "x", L2), "SavedModel"),
         (EVERYTHING, Edit("frozen", "kernel_regularizer", L2), "frozen"),
+        (CURRENT / "dtype_layers.keras", Edit("dense", "kernel_regularizer", L2), "is float16"),
+        (CURRENT / "dtype_mixed.keras", Edit("dense_1", "activity_regularizer", L2), "is bfloat16"),
     ],
     ids=str,
 )
@@ -497,6 +528,12 @@ def test_outputs_in_the_wrong_place_are_refused(tmp_path):
     setting = ("--set", "*:kernel=l2(1e-4)")
     for arguments in (["-o", file], ["-o", other], ["-o", tmp_path / "no" / "x"], ["-o", tmp_path]):
         assert run(file, *arguments, *setting).exit_code == 2, arguments
+    folder = tmp_path / "m.directory"
+    shutil.copytree(CURRENT / "mlp.directory", folder)
+    inside = run(folder, "-o", folder / "inside", *setting)
+    assert inside.exit_code == 2
+    assert "inside the model" in inside.stderr
+    assert run(tmp_path / "missing.keras", "--undo").exit_code == 3
     assert run(file, *setting).exit_code == 2
     assert run(file, "--in-place", "--dry-run", *setting).exit_code == 2
     assert other.read_text() == "mine"
@@ -517,14 +554,22 @@ def test_a_full_disk_changes_nothing(file, in_place, tmp_path, monkeypatch):
 
     edits = everything(file)
     monkeypatch.setattr("regaudit.replacing.os.fsync", full)
-    monkeypatch.setattr(
-        "regaudit.formats.keras_directory.shutil.copytree", lambda *_, **__: full(0)
-    )
+    monkeypatch.setattr("regaudit.formats.keras_directory.shutil.copy2", lambda *_, **__: full(0))
     out = None if in_place else tmp_path / "out"
     with pytest.raises(regaudit.UnreadableModelError, match="No space left"):
         regaudit.apply(copy, edits, out, in_place=in_place)
     assert content(copy) == content(file)
     assert names(tmp_path) == [file.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = run(DIGITS, "-o", pipe, "--force", "--set", "*:kernel=l2(1e-4)")
+    assert result.exit_code == 3
+    assert "a pipe or a device" in result.stderr
+    assert pipe.is_fifo()
 
 
 def test_a_name_inside_an_attention_layer_is_explained():
@@ -584,16 +629,18 @@ def loaded(keras, file):
 @pytest.mark.parametrize("file", writable(FIXTURES / "models", CURRENT))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
-    edits, out = everything(file), tmp_path / file.name
+    force = file.name.startswith("dtype_")  # not of float32: loads, and may not train
+    edits, out = everything(file, force=force), tmp_path / file.name
     before = loaded(keras, file)
-    change = regaudit.apply(file, edits, out)
+    change = regaudit.apply(file, edits, out, force=force)
     after = keras.models.load_model(out, compile=False)
     if change.after.penalty_complete:
         losses = sum(float(loss) for loss in after.losses)
         half = {"float16", "bfloat16"} & {w.dtype for _, w in change.after.model.weights()}
         assert losses == pytest.approx(change.after.penalty, rel=1e-2 if half else 1e-6)
     result = compared(after, before)
-    assert result == "equal" or result.startswith("not compared")
+    not_run = file.stem in {"never_built", "rnn_bidirectional"}  # nor does the original
+    assert result.startswith("not compared") if not_run else result == "equal"
 
 
 @real_keras

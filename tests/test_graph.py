@@ -51,6 +51,42 @@ def test_a_model_called_twice_feeds_itself(version, suffix):
     assert [output.path for output in model.outputs] == ["common"]
 
 
+@pytest.mark.parametrize(
+    ("shape", "classes"), [((1, 1, 7), 7), ((2, 3, 7), 42), ((0, 1, 7), None), ((), None)]
+)
+def test_classes_are_counted_through_a_flatten(shape, classes):
+    nodes = (
+        Node("conv", "Conv2D", ()),
+        Node("flat", "Flatten", ("conv",), built_for=shape),
+        Node("out", "Softmax", ("flat",)),
+    )
+    layers = layer("conv", "Conv2D", filters=7), layer("flat", "Flatten"), layer("out", "Softmax")
+    (head,) = evidence(*layers, nodes=nodes).heads
+    assert head.classes == classes
+
+
+@pytest.mark.parametrize(
+    ("told", "shape"),
+    [
+        ([None, 1, 1, 7], (1, 1, 7)),
+        ([None, None, 7], (0, 7)),
+        ([None, True, 7], ()),
+        ([None, -1], ()),
+        ([None, "1"], ()),
+        ("text", ()),
+        (None, ()),
+    ],
+)
+def test_shapes_are_read_only_if_they_are_some(told, shape):
+    flat = {
+        "class_name": "Flatten",
+        "config": {"name": "flat"},
+        "build_config": {"input_shape": told},
+    }
+    nodes, _ = keras_graph.graph({"class_name": "Sequential", "config": {"layers": [flat]}})
+    assert [node.built_for for node in nodes] == [shape]
+
+
 @pytest.fixture
 def keras():
     return pytest.importorskip("keras")

@@ -165,6 +165,14 @@ def test_impossible_numbers_get_one_line(arguments, code, said):
     assert not result.stdout
 
 
+def test_the_model_is_not_overwritten_with_advice(tmp_path):
+    file = tmp_path / "m.keras"
+    shutil.copy(DIGITS, file)
+    result = run("suggest", file, "-o", file)
+    assert result.exit_code == 2
+    assert file.read_bytes() == DIGITS.read_bytes()
+
+
 def test_what_cannot_be_read_exits_with_3(tmp_path):
     result = run("suggest", tmp_path / "missing.keras")
     assert result.exit_code == 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import LocalModel
+from regaudit.cli.options import FACTS, LocalModel
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 from regaudit.cli.suggest import advising, proposed, wrapped
 
@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
 @click.option("--in-place", is_flag=True, help="Edit MODEL itself; a backup stays beside it.")
 @click.option("--undo", is_flag=True, help="Put the backup of --in-place back.")
-@click.option("--force", is_flag=True, help="Edit frozen weights too; replace OUT if it is there.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Edit frozen weights and other dtypes than float32 too; replace OUT if it is there.",
+)
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
 def apply(model: Path, out: Path | None, **options: Any) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
@@ -86,6 +90,10 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
         raise click.UsageError("say where to write: one of -o OUT, --in-place and --dry-run")
     if options["verify"] and options["dry_run"]:
         raise click.UsageError("--verify needs a file that was written, not --dry-run")
+    facts = [f"--{name}" for name, _, _ in FACTS if options[name.replace("-", "_")] is not None]
+    facts += [f"--{name}" for name in ("data", "val-data") if options[name.replace("-", "_")]]
+    if facts and not options["suggested"]:
+        raise click.UsageError(f"{facts[0]} is for --suggested, which is not asked for")
     asked = ("settings", "removals", "files", "suggested", "recipe", "to_adamw")
     if not any(options[name] for name in asked):
         raise click.UsageError(

@@ -281,7 +281,7 @@ def run_audit(
         file for target, models in zip(targets, found, strict=True) for file in models or [target]
     ]
     for output in filter(None, (target.file for target in outputs)):
-        if any(_is_in(output, Path(file)) for file in files):
+        if any(is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
     reports = audited(files, config, options["isolate"], options["jobs"])
     whole = any(models != [target] for target, models in zip(targets, found, strict=True))
@@ -405,7 +405,7 @@ def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
     )
 
 
-def _is_in(output: Path, model: Path) -> bool:
+def is_in(output: Path, model: Path) -> bool:
     """Whether the output is the model, or part of a model that is a directory."""
     if output.exists() and model.exists() and output.samefile(model):
         return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import FACTS, LocalModel, fact_options
+from regaudit.cli.options import FACTS, LocalModel, fact_options, is_in
 from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> N
     from regaudit.errors import RegauditError, UsageError
     from regaudit.wording import plain
 
+    if output is not None and is_in(output, model):
+        raise click.UsageError(f"{output} is the model: write somewhere else")
     try:
         proposal = proposed(audit(model), options)
     except UsageError as error:

@@ -51,12 +51,15 @@ class KerasDirectory(Format):
                 config.write(text)
             return
         with replacing_folder(out) as copy:
-            shutil.copytree(file, copy, symlinks=True, dirs_exist_ok=True)
-            for part in [part for part in copy.rglob("*") if part.is_symlink()]:
-                if blob := hub_blob(file / part.relative_to(copy)):
-                    part.unlink()
-                    shutil.copyfile(blob, part)
-            (copy / "config.json").write_bytes(text)
+            for part in sorted(file.rglob("*")):
+                there = copy / part.relative_to(file)
+                if part.is_dir() and not part.is_symlink():
+                    there.mkdir()
+                elif part != self.part(file):
+                    blob = hub_blob(part) if part.is_symlink() else None
+                    shutil.copy2(blob or part, there, follow_symlinks=False)
+            self.part(copy).write_bytes(text)
+            shutil.copymode(self.part(file), self.part(copy))
 
     def part(self, file: Path) -> Path:
         return file / "config.json"

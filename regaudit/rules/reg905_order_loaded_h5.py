@@ -22,9 +22,10 @@ class OrderLoadedH5(Rule):
         rationale=(
             "Both orders put trainable weights first: those that were trainable when the file was "
             "saved, and those that are once it is loaded. A layer thawed inside a frozen nested "
-            "model is not counted as trainable the first time and is the second. Weights of one "
-            "shape then come back swapped without a word; those of different shapes keep the file "
-            "from loading."
+            "model is not counted as trainable the first time and is the second; that is so in "
+            "Keras 3, and in Keras 2 where the flag of a Sequential, which is in no file, decided "
+            "it. Weights of one shape then come back swapped without a word; those of different "
+            "shapes keep the file from loading."
         ),
         source=(
             "keras/src/legacy/saving/legacy_h5_format.py: load_weights_from_hdf5_group, "
