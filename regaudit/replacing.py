@@ -19,11 +19,13 @@ def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
         like: a file whose permissions the new one gets; without it, those of any new file.
 
     Raises:
-        OSError: it cannot be written, or is a directory; what was there is untouched.
+        OSError: it cannot be written, or is no file; what was there is untouched.
     """
     output = output.resolve()  # what a link leads to is replaced, not the link
     if output.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if output.exists() and not output.is_file():  # root could replace /dev/null
+        raise OSError(errno.EINVAL, "it is a pipe or a device, which is not replaced")
     with tempfile.NamedTemporaryFile(
         dir=output.parent, prefix=f".{output.name}.", delete=False
     ) as file:
