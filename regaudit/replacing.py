@@ -23,8 +23,8 @@ def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
     output = output.resolve()  # what a link leads to is replaced, not the link
     if output.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if output.exists() and not output.is_file():  # a file in the place of /dev/null harms all
-        raise OSError(errno.EEXIST, "it is a pipe or a device")
+    if output.exists() and not output.is_file():  # root could replace /dev/null
+        raise OSError(errno.EINVAL, "it is a pipe or a device, which is not replaced")
     import tempfile  # noqa: PLC0415 - to read a model takes none
 
     with tempfile.NamedTemporaryFile(

@@ -135,6 +135,8 @@ class Page(HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag, attrs):
+        if tag == "td" and self.open[-1:] == ["td"]:
+            self.open.pop()  # the end tag of a cell may be left out
         self.tags.append((tag, dict(attrs)))
         assert len(dict(attrs)) == len(attrs)
         self.ids += [value for key, value in attrs if key == "id"]
@@ -147,6 +149,8 @@ class Page(HTMLParser):
             self.open.pop()
 
     def handle_endtag(self, tag):
+        if tag == "tr" and self.open[-1] == "td":
+            self.open.pop()
         assert self.open.pop() == tag
 
     def handle_data(self, data):
@@ -164,6 +168,7 @@ class Page(HTMLParser):
 def table(text, name="sortable weights"):
     """Return the cells of a table's body, as text."""
     body = re.search(rf'<table class="{name}">.*?<tbody>(.*?)</table>', text, re.DOTALL).group(1)
+    body = re.sub(r"(<td[^>]*>(?:(?!</td>|<td|</tr>).)*)(?=<td|</tr>)", r"\1</td>", body)
     rows = ET.fromstring(f"<t>{body.replace('<tbody>', '').replace('</tbody>', '')}</t>")
     return [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows]
 

@@ -729,3 +729,15 @@ def test_adamw_goes_on_from_the_state_of_adam(keras, tmp_path):
     old = keras.models.load_model(DIGITS)
     for ours, theirs in zip(model.optimizer.variables, old.optimizer.variables, strict=True):
         assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
+    """Else `apply --force -o /dev/null` by root would make a file of it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    change = ["--set", "hidden:kernel=l2(2e-4)", "-o", pipe, "--force"]
+    result = run(DIGITS, *change)
+    assert result.exit_code == 3
+    assert "it is a pipe or a device, which is not replaced" in result.stderr
+    assert pipe.is_fifo()

@@ -346,7 +346,7 @@ def test_on_paper_everything_is_open_and_light(show, tmp_path):
 def test_thousands_of_layers_open_and_sort_at_once(browser, tmp_path, thousands):
     file = tmp_path / "report.html"
     file.write_text(thousands, "utf-8")
-    assert len(thousands.encode()) < 2_500_000
+    assert len(thousands.encode()) < 1_700_000
     tab = browser.page()
     tab.send("Performance.enable", timeDomain="threadTicks")
 
