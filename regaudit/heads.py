@@ -19,6 +19,8 @@ _OPERATIONS = {"Softmax", "LogSoftmax", "Sigmoid", "Relu", "Tanh", "Cast"}
 _KEEPING = frozenset(
     {*ACTIVATIONS, *POOLING, *NORMALIZATIONS, *RANDOM_REGULARIZERS, *_OPERATIONS, "Identity"}
 )
+_HUGE = 1e30
+"""Weights of losses below it can be multiplied and added up."""
 _CHANNELS = ("units", "filters", "output_dim", "nb_filter")
 
 
@@ -54,8 +56,10 @@ def heads_of(graph: Graph, facts: Facts) -> tuple[Head, ...]:
         else:
             chance, why = _by_loss(spelled, config, classes, facts)
         weight = _of(model.loss_weights, number, output.name, len(model.outputs))
-        factor = float(weight) if isinstance(weight, int | float) else 1.0
-        found.append(Head(output.name, output.path, spelled, classes, chance, why, factor))
+        factor = weight if isinstance(weight, int | float) else 1.0
+        if not abs(factor) < _HUGE:
+            chance, why, factor = None, "a loss weight that is finite", 1.0
+        found.append(Head(output.name, output.path, spelled, classes, chance, why, float(factor)))
     return tuple(found)
 
 
@@ -70,6 +74,8 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
     if len(counted) == 1 and counted[0].weight == 1 and counted[0].chance is not None:
         return counted[0].chance, ""
     value = sum(head.weight * head.chance.value for head in counted if head.chance)
+    if value <= 0:
+        return None, "loss weights that leave something of the loss"
     bases = " + ".join(
         f"{f'{head.weight:g} x ' if head.weight != 1 else ''}{head.chance.basis} ({head.name})"
         for head in counted

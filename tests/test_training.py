@@ -101,6 +101,18 @@ def test_heads_add_up_by_their_weights():
     assert Evidence(both).chance is None
 
 
+@pytest.mark.parametrize(
+    "weight", [0.0, -1.0, float("nan"), float("inf"), 10**400], ids=lambda weight: str(weight)[:9]
+)
+def test_weights_that_leave_nothing_of_the_loss_leave_no_chance_loss(weight):
+    """Fuzzing found it: the rules divide by the chance loss."""
+    found = evidence(OUT, loss="bce")
+    fields = {name: getattr(found.model, name) for name in found.model.__slots__}
+    weighted = Evidence(type(found.model)(**fields | {"loss_weights": [weight]}))
+    assert weighted.chance is None
+    assert "loss weight" in weighted.lacks(CHANCE_LOSS)
+
+
 class TestWeigh:
     big = layer("big", weights=(kernel("big", constraint="MaxNorm"),))
 
