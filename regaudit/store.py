@@ -176,11 +176,17 @@ class Store:
         Raises:
             UnreadableModelError: something failed, or a file is another one now.
         """
-        if self._fault:
-            raise self._fault
-        for path in dict.fromkeys(path for path, _ in self._parts):
-            if _marks(self._info(path)) != _marks(self._told[path]):
-                raise self._failed(CHANGED)
+        fault, self._fault = self._fault, None
+        if fault:
+            self.patience = 0  # what failed may have changed: one look tells
+        try:
+            for path in dict.fromkeys(path for path, _ in self._parts):
+                if _marks(self._info(path)) != _marks(self._told[path]):
+                    raise self._failed(CHANGED)
+        except UnreadableModelError as error:
+            raise (fault if fault and str(error) != CHANGED else error) from None
+        if fault:
+            raise fault
 
     def close(self) -> None:
         """Let go of what is open."""

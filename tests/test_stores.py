@@ -456,7 +456,6 @@ def test_workers_wait_for_a_server_that_is_away(store):
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("moment", [1, 4])
 @pytest.mark.parametrize("size", ["same size", "smaller"])
 def test_an_object_that_changes_while_it_is_read(store, large, moment, size):
@@ -479,7 +478,6 @@ def test_an_object_that_changes_while_it_is_read(store, large, moment, size):
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
 def test_an_object_that_is_deleted_while_it_is_read(store, large):
     store.client.put_object(Bucket="models", Key="gone.h5", Body=large[1])
 
