@@ -151,6 +151,20 @@ def test_the_terminal_has_a_table_that_fits():
     assert "Spectra" not in invoked("inspect", "--spectral", "--layer", "none")
 
 
+def test_long_paths_leave_out_the_matrix_and_then_are_shortened():
+    found = Spectrum((25_088, 4_096), 1.839e-05, 1e-12, 2082.0, 4008.0, None, 50_000.0, 15.93, 292)
+    for name, fits in (("block5_conv3", True), ("encoder/" * 9 + "dense", False)):
+        report = audited(dense(name))
+        report = replace(report, spectra={f"layers/{name}/vars/0": found})
+        text = renderer("terminal").render([report], [], View())
+        table = text[text.index("weight  ") :].splitlines()[:3]
+        assert max(map(len, table)) <= 80
+        assert "25088x4096" not in table[2]
+        assert (f"{name}/kernel" in table[2]) == fits
+        wide = renderer("terminal").render([report], [], View(wide=True))
+        assert f"{name}/kernel  25088x4096" in wide
+
+
 def test_a_condition_that_is_not_told_is_a_bound():
     found = Spectrum((60, 50), 54.77, 1e-12, 1.0, 1.0, None, 50_000.0)
     report = audited(dense("flat"))

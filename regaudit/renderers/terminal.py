@@ -1,6 +1,6 @@
 """The terminal: tables fitted to its width, findings wrapped, colour where it is wanted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import ClassVar, NamedTuple
 
@@ -205,22 +205,27 @@ def _spectra(report: Report, view: View) -> Iterator[str]:
         return
     yield ""
     yield from _wrapped(CAPTION, view)
-    cells = list(zip(*(row.cells for row in rows), strict=True))
-    taken = sum(
-        max(len(title) + 2, *map(len, column)) + 2
-        for title, column in zip(HEADERS, cells, strict=True)
-    )
-    room = max(view.width - taken, MIN_PATH)
     paths = [wording.plain(row.weight.path) for row in rows]
-    shown = paths if view.wide else [wording.shortened(path, room) for path in paths]
+    columns = dict(zip(HEADERS, zip(*(row.cells for row in rows), strict=True), strict=True))
+    if not view.wide:
+        if _room(columns, view) < max(map(len, paths)):
+            del columns[HEADERS[0]]
+        room = max(_room(columns, view), MIN_PATH)
+        paths = [wording.shortened(path, room) for path in paths]
     yield ""
     yield tabulate(
-        list(zip(shown, *cells, strict=True)),
-        headers=["weight", *HEADERS],
+        list(zip(paths, *columns.values(), strict=True)),
+        headers=["weight", *columns],
         tablefmt="simple",
         disable_numparse=True,
-        colalign=["left"] * 2 + ["right"] * (len(HEADERS) - 1),
+        colalign=["left", *("left" if title == HEADERS[0] else "right" for title in columns)],
     )
+
+
+def _room(columns: Mapping[str, Sequence[str]], view: View) -> int:
+    """Width that these columns leave to a first one; tabulate keeps two spaces beside a header."""
+    taken = sum(max(len(title) + 2, *map(len, texts)) + 2 for title, texts in columns.items())
+    return view.width - taken
 
 
 def _bar(share: float | None, text: str) -> str:
