@@ -66,7 +66,7 @@ def seeds() -> list[Path]:
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
             if file.stat().st_size <= LARGEST and (inside or not odd):
                 found.append(file)
-    return [file for file in found if "heap-loop" not in file.name]
+    return [file for file in found if not {"loop", "crash"} & set(file.stem.split("-"))]
 
 
 # Changes to bytes, JSON, zip, HDF5, tables and messages

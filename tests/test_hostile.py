@@ -35,6 +35,7 @@ HOSTILE = ROOT / "fixtures" / "hostile"
 GOOD = ROOT / "fixtures" / "models" / "tutorial-l2.keras"
 EXPECTED = json.loads((HOSTILE / "expected.json").read_text("utf-8"))
 HANGS = "hdf5-heap-loop.h5"
+CRASHES = "hdf5-crash.keras"
 """Keeps libhdf5 busy for ever: only a limit on time ends it."""
 
 posix = pytest.mark.skipif(os.name == "nt", reason="forks")
@@ -93,7 +94,7 @@ for file in sys.argv[2:]:
 @posix
 def test_every_hostile_file_is_answered_in_time_and_memory():
     """Under 5 s of processor time and 300 MB each, in a process that is forked for it."""
-    names = [name for name in EXPECTED if name != HANGS]
+    names = [name for name in EXPECTED if name not in {HANGS, CRASHES}]
     result = subprocess.run(
         [sys.executable, "-c", MEASURING, GOOD, *(str(HOSTILE / name) for name in names)],
         capture_output=True,
@@ -121,9 +122,10 @@ def test_every_hazard_of_the_maker_is_there():
 
 def test_a_folder_of_good_and_hostile_files_reports_the_good_ones_as_alone(tmp_path):
     good = sorted((ROOT / "fixtures" / "corpus").rglob("*.keras"))[:50]
-    chosen = [name for name, answer in EXPECTED.items() if answer["kind"] and name != HANGS]
+    ending = {HANGS, CRASHES}
+    chosen = [name for name, answer in EXPECTED.items() if answer["kind"] and name not in ending]
     bad = [name for name in chosen if (HOSTILE / name).is_file() and "/" not in name]
-    bad = [HANGS, *bad[:: len(bad) // 49][:49]]
+    bad = [HANGS, CRASHES, *bad[:: len(bad) // 48][:48]]
     for number, file in enumerate(good):
         shutil.copy(file, tmp_path / f"{number:02}-good.keras")
     for number, name in enumerate(bad):
@@ -225,7 +227,7 @@ print(json.dumps({"events": events, "kinds": kinds, "canaries": opened}))
 
 def test_nothing_in_a_file_is_executed_imported_or_fetched():
     """Python's own audit events: opening, importing, executing, connecting, unmarshalling, ..."""
-    names = [name for name in EXPECTED if name != HANGS]
+    names = [name for name in EXPECTED if name not in {HANGS, CRASHES}]
     formats = [module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__)]
     corpus = ROOT / "fixtures" / "corpus"
     warm = [corpus / "tf-2.15" / "mlp.savedmodel", corpus / "tf-2.15" / "mlp.h5"]
@@ -294,6 +296,16 @@ def test_a_hang_is_ended_and_said_in_the_format_asked_for(isolate):
     assert (result.returncode, result.stderr) == (3, b"")
     (report,) = json.loads(result.stdout)["reports"]
     assert "processor time; --limit cpu_seconds=N" in report["failure"]["message"]
+
+
+@posix
+@pytest.mark.parametrize("options", [[], ["--isolate"], ["--jobs", "2"]])
+def test_a_crash_of_libhdf5_is_its_files_failure(options):
+    result = tool("check", "--isolated", "--format", "json", *options, HOSTILE / CRASHES)
+    assert (result.returncode, result.stderr) == (3, b"")
+    (report,) = json.loads(result.stdout)["reports"]
+    told = report["failure"]["message"]
+    assert told == "the HDF5 library crashed while reading it (signal 11)" or "virtual" in told
 
 
 @posix
