@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from regaudit.tensor import BLOCK, Array, Tensor, UnitView
+from regaudit.halves import in_halves, may_copy
+from regaudit.tensor import BLOCK, Array, StoredTensor, Tensor, UnitView
 
 PART = 1 << 22
 """Values measured as one piece of work."""
 
 WORTH_THREADS = 16 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
+
+WORTH_COPYING = 2 * PART
+"""The same for a second process."""
 
 _CACHED = 1 << 16
 """Values that one thread works on at once: with their float64 copy they stay in an L2 cache. Of
@@ -95,9 +99,12 @@ def near_zero_threshold(rms: float) -> float:
 
 
 def measure(
-    tensors: Sequence[tuple[Tensor, UnitView | None]], threads: int = 1, *, histograms: bool = False
+    tensors: Sequence[tuple[Tensor, UnitView | None]],
+    threads: int = 1,
+    *,
+    histograms: bool = False,
 ) -> list[Moments]:
-    """Measure all values of each tensor in one pass; large ones are shared out among threads.
+    """Measure all values of each tensor in one pass; many are shared out.
 
     Args:
         tensors: with the view of the outputs in each.
@@ -110,10 +117,14 @@ def measure(
         for size in (prod(tensor.shape),)
         for start in range(0, size, PART)
     ]
-    parallel = threads > 1 and sum(stop - start for _, start, stop, *_ in jobs) > WORTH_THREADS
-    if not parallel:
-        parts = (_measure_part(*job, step=_CACHED) for job in jobs)
-        return _merged(tensors, parts, histograms)
+    sizes = [stop - start for _, start, stop, *_ in jobs]
+    alone = all(isinstance(tensor, StoredTensor) for tensor, _ in tensors)  # opens its file anew
+    if may_copy() and threads > 1 and alone and sum(sizes) > WORTH_COPYING:
+        parts = in_halves(lambda job: _measure_part(*job, step=_CACHED), jobs, sizes)
+        return _merged(tensors, iter(parts), histograms)
+    if threads == 1 or sum(sizes) <= WORTH_THREADS:
+        lazily = (_measure_part(*job, step=_CACHED) for job in jobs)
+        return _merged(tensors, lazily, histograms)
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     with ThreadPoolExecutor(threads) as pool:
