@@ -1,30 +1,14 @@
 """HTML, for people: one page that reads well without a network, a script or a style sheet."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
-from regaudit import wording
-from regaudit.charts import TALL, short, times
 from regaudit.finding import Report
-from regaudit.plot import LEFT
+from regaudit.page import fill
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
 from regaudit.sections import section
 from regaudit.trends import trends
-from regaudit.version import VERSION
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-PLACES = 8
-"""Places of a finding that are shown; the rest is folded."""
-
-WORST = 5
-"""Findings that the verdict names."""
 
 
 class Html(Renderer):
@@ -32,70 +16,10 @@ class Html(Renderer):
     detailed: ClassVar[bool] = True
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        environment = _environment()
-        script = environment.get_template("page.js.j2").render()
-        style = environment.get_template("style.css.j2").render()
-        return environment.get_template("page.html.j2").render(
+        return fill(
+            "page.html.j2",
             sections=[section(n, report, rules, view) for n, report in enumerate(reports, 1)],
             trends=trends(reports),
             rules=rules,
             view=view,
-            script=script,
-            style=style,
-            script_hash=_digest(script),
-            style_hash=_digest(style),
         )
-
-
-def _digest(text: str) -> str:
-    """Return the hash by which the page's own policy lets this text in and no other."""
-    return b64encode(sha256(text.encode()).digest()).decode()
-
-
-def _visible(value: Any) -> Any:
-    """Pass all text through `wording.plain`, whatever a template forgets."""
-    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
-        return value
-    return wording.plain(value)
-
-
-def _observed(value: float | str) -> str:
-    """Spell a value that decided a finding."""
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else (value if isinstance(value, str) else wording.number(value))
-    )
-
-
-@cache
-def _environment() -> "Environment":
-    """Return where templates come from and what they can call."""
-    # Imported here: who prints to a terminal need not wait for Jinja.
-    import jinja2  # noqa: PLC0415
-
-    loader: jinja2.BaseLoader
-    try:
-        loader = jinja2.PackageLoader("regaudit.templates", "")
-    except ModuleNotFoundError:  # a checkout that is not installed
-        loader = jinja2.FileSystemLoader(Path(__file__).parents[2] / "templates")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=loader,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_visible,
-    )
-    environment.filters.update(observed=_observed, short=short)
-    environment.globals.update(
-        wording=wording,
-        places=PLACES,
-        worst=WORST,
-        left=LEFT,
-        tall=TALL,
-        times=times,
-        version=VERSION,
-    )
-    return environment

@@ -1,0 +1,94 @@
+"""HTML pages: templates, one style, one script, and a policy that lets in nothing else."""
+
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regaudit import wording
+from regaudit.charts import TALL, short, times
+from regaudit.plot import LEFT
+from regaudit.version import VERSION
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PLACES = 8
+"""Places of a finding that are shown; the rest is folded."""
+
+WORST = 5
+"""Findings that the verdict names."""
+
+
+def fill(template: str, **content: Any) -> str:
+    """Return a whole page.
+
+    Args:
+        template: its file, which extends `layout.html.j2`.
+        content: what the template calls it.
+    """
+    environment = _environment()
+    script = environment.get_template("page.js.j2").render()
+    style = environment.get_template("style.css.j2").render()
+    return environment.get_template(template).render(
+        script=script,
+        style=style,
+        script_hash=_digest(script),
+        style_hash=_digest(style),
+        **content,
+    )
+
+
+def _digest(text: str) -> str:
+    """Return the hash by which the page's own policy lets this text in and no other."""
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _visible(value: Any) -> Any:
+    """Pass all text through `wording.plain`, whatever a template forgets."""
+    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
+        return value
+    return wording.plain(value)
+
+
+def _observed(value: float | str) -> str:
+    """Spell a value that decided a finding."""
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else (value if isinstance(value, str) else wording.number(value))
+    )
+
+
+@cache
+def _environment() -> "Environment":
+    """Return where templates come from and what they can call."""
+    # Imported here: who prints to a terminal need not wait for Jinja.
+    import jinja2  # noqa: PLC0415
+
+    loader: jinja2.BaseLoader
+    try:
+        loader = jinja2.PackageLoader("regaudit.templates", "")
+    except ModuleNotFoundError:  # a checkout that is not installed
+        loader = jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=loader,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_visible,
+    )
+    environment.filters.update(observed=_observed, short=short)
+    environment.globals.update(
+        wording=wording,
+        places=PLACES,
+        worst=WORST,
+        left=LEFT,
+        tall=TALL,
+        times=times,
+        version=VERSION,
+    )
+    return environment
