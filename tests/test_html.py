@@ -36,8 +36,8 @@ from regaudit.finding import (
     Suppressed,
 )
 from regaudit.model import Regularizer, Skip, Status
+from regaudit.page import _environment
 from regaudit.renderer import View
-from regaudit.renderers import html
 
 
 @pytest.fixture
@@ -402,9 +402,9 @@ def test_same_reports_give_the_same_bytes(report, rules):
 def test_templates_are_found_in_a_bare_checkout(report, monkeypatch):
     expected = render(report)
     monkeypatch.setitem(sys.modules, "regaudit.templates", None)
-    html._environment.cache_clear()
+    _environment.cache_clear()
     assert render(report) == expected
-    html._environment.cache_clear()
+    _environment.cache_clear()
 
 
 def test_colours_have_enough_contrast():

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+PARQUET = "parquet"
+"""One that is no text, and goes into files only."""
+
 
 class Target(NamedTuple):
     """One place to write to, and in which format."""
@@ -32,14 +35,27 @@ class Target(NamedTuple):
     file: Path | None
     """None for standard output."""
 
+    @classmethod
+    def of(cls, format_: str, file: Path | None) -> "Target":
+        """Make one of what -o and --format say; -o results.parquet says both.
+
+        Raises:
+            click.UsageError: Parquet for standard output.
+        """
+        if format_ == "terminal" and file and file.suffix == f".{PARQUET}":
+            return cls(PARQUET, file)
+        if format_ == PARQUET and not file:
+            raise click.UsageError("Parquet is no text: name a file to write, -o results.parquet")
+        return cls(format_, file)
+
 
 def _target(_context: click.Context, _option: click.Parameter, given: Any) -> tuple[Target, ...]:
     """Split each FORMAT:FILE at its first colon."""
     targets = []
     for text in given:
         format_, _, file = text.partition(":")
-        if format_ not in FORMATS or not file:
-            known = ", ".join(FORMATS)
+        if format_ not in {*FORMATS, PARQUET} or not file:
+            known = ", ".join([*FORMATS, PARQUET])
             raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
         targets.append(Target(format_, Path(file)))
     return tuple(targets)
@@ -194,7 +210,7 @@ def printing(command: _Command) -> _Command:
     choice = click.option(
         "--format",
         "format_",
-        type=click.Choice(FORMATS),
+        type=click.Choice([*FORMATS, PARQUET]),
         default="terminal",
         show_default=True,
         help="Output format.",
@@ -214,13 +230,13 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
 
     config = settings_of(options, fail_on, baseline=baseline)
     outputs = tuple(outputs)
-    config = replace(config, detailed=any(renderer(one.format).detailed for one in outputs))
+    detailed = [_is_detailed(one.format) for one in outputs]
+    config = replace(config, detailed=any(detailed))
     targets = options["models"] or config.models or (".",)
     files = [file for target in targets for file in list(find_models(target)) or [target]]
     for output in filter(None, (target.file for target in outputs)):
@@ -299,6 +315,11 @@ def write(
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
+        if target.format == PARQUET:
+            from regaudit.parquet import parquet
+
+            emit(parquet(reports, view), target.file)
+            continue
         if renderer(target.format).detailed:
             from regaudit.settings_page import settings_page
 
@@ -306,6 +327,25 @@ def write(
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":
             summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
+
+
+def _is_detailed(format_: str) -> bool:
+    """Whether a format shows what an audit takes only when asked.
+
+    Raises:
+        click.UsageError: what writes it is not installed; better now than after the audit.
+    """
+    from regaudit.errors import UsageError
+    from regaudit.parquet import require
+    from regaudit.registry import renderer
+
+    if format_ != PARQUET:
+        return renderer(format_).detailed
+    try:
+        require()
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    return False
 
 
 def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":

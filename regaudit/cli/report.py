@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import FORMATS, Target, also, auditing, output_file, run_audit, write
+from regaudit.cli.options import (
+    FORMATS,
+    PARQUET,
+    Target,
+    also,
+    auditing,
+    output_file,
+    run_audit,
+    write,
+)
 from regaudit.cli.output import unreadable
 from regaudit.cli.results import report_on
 
@@ -22,7 +31,10 @@ from regaudit.cli.results import report_on
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
 @click.option(
-    "--format", "format_", type=click.Choice(FORMATS), help="Print this format, or write it to -o."
+    "--format",
+    "format_",
+    type=click.Choice([*FORMATS, PARQUET]),
+    help="Print this format, or write it to -o.",
 )
 @output_file
 @also
@@ -52,9 +64,7 @@ def report(
     """
     named = (("html", html), ("markdown", markdown), ("json", json))
     targets = [*(Target(format_, file) for format_, file in named if file), *also]
-    targets += [Target(format_, output)] if format_ else []
-    if output and not format_:
-        raise click.UsageError("say in which format to write: --format FORMAT -o FILE")
+    targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
     if not targets:
         message = (
             "say what to write: --html FILE, --markdown FILE, --json FILE, --output FORMAT:FILE "

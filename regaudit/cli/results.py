@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import Target, view_of
+from regaudit.cli.options import PARQUET, Target, view_of
 from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     Raises:
         click.UsageError: models are named as well, a file cannot be read, or would be overwritten.
     """
+    from regaudit.errors import UsageError
     from regaudit.fleet_page import fleet_page
+    from regaudit.parquet import parquet, require
     from regaudit.registry import renderer, rules
 
     if options["models"]:
@@ -30,6 +32,11 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     for file in filter(None, (target.file for target in targets)):
         if file.exists() and any(one.exists() and one.samefile(file) for one in results):
             raise click.UsageError(f"{file} is one of the results: write somewhere else")
+    try:
+        if PARQUET in [target.format for target in targets]:
+            require()
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
     reading = _Reading()
     if [target.format for target in targets] == ["html"]:
         emit(fleet_page(reading.reports(results)), targets[0].file)
@@ -39,8 +46,11 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     for target in targets:
         if target.format == "html":
             emit(fleet_page(reports), target.file)
+            continue
+        view = view_of(options, target)
+        if target.format == PARQUET:
+            emit(parquet(reports, view), target.file)
         else:
-            view = view_of(options, target)
             emit(renderer(target.format).render(reports, abouts, view), target.file)
     return reading.code(results)
 
