@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from glob import has_magic
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regaudit.auditing import audit, is_model
 from regaudit.config import Config
 from regaudit.finding import Failure, Report
+
+if TYPE_CHECKING:
+    from regaudit.cache import Cache
 
 SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
 """Files that count as models when a directory is searched."""
@@ -20,6 +25,7 @@ def audit_files(
     *,
     isolate: bool | None = None,
     jobs: int = 1,
+    cache: "Cache | None" = None,
 ) -> Iterator[Report]:
     """Audit files, directories and globs, in the order given.
 
@@ -29,6 +35,7 @@ def audit_files(
         isolate: audit in worker processes, with limits on time and memory: what crashes or hangs
             one is that file's failure. By default, where there is more than one file.
         jobs: how many files are audited at once, in as many workers.
+        cache: of reports on files that did not change; made with the same settings.
 
     Yields:
         One report per model. A target that leads to no model yields a report with a `failure`.
@@ -39,7 +46,9 @@ def audit_files(
     if len(files) > 1 if isolate is None else isolate:
         from regaudit.workers import audit_apart  # noqa: PLC0415 - one file needs none
 
-        reports = audit_apart(files, config, jobs)
+        reports = audit_apart(files, config, jobs, cache)
+    elif cache is not None:
+        reports = (cache.through(file, partial(audit, file, config)) for file in files)
     else:
         reports = (audit(file, config) for file in files)
     for target, matches in found:

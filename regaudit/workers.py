@@ -19,10 +19,12 @@ from threading import Lock, Timer
 from typing import IO, Any, Self
 
 from regaudit.auditing import audit, size_of
+from regaudit.cache import Cache
 from regaudit.config import Config
 from regaudit.confinement import allocated, confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
+from regaudit.ordering import in_order
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
@@ -33,37 +35,46 @@ _DATA = {"regaudit.finding", "regaudit.model", "regaudit.measures", "regaudit.te
 """Modules of the classes that reports are made of, apart from Python's own."""
 
 
-def audit_apart(files: Iterable[str], config: Config, jobs: int = 1) -> Iterator[Report]:
+def audit_apart(
+    files: Iterable[str], config: Config, jobs: int = 1, cache: Cache | None = None
+) -> Iterator[Report]:
     """Audit files in worker processes.
 
     Args:
         files: their paths.
         config: rules, thresholds and limits.
         jobs: how many files are audited at once.
+        cache: of reports on files that did not change.
 
     Yields:
         A report for each file, in the order given.
     """
     threads = ThreadPoolExecutor(jobs)
-    with _Workers(config) as workers:
+    with Workers(config, cache) as workers:
         try:
-            yield from threads.map(workers.audit, files)
+            yield from in_order(lambda file: threads.submit(workers.audit, file), files)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(slots=True)
-class _Workers:
+class Workers:
     """The workers of one run; as many are started as are asked at once."""
 
     config: Config
+    cache: Cache | None = None
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
     started: list["_Worker"] = field(default_factory=list)
     starting: Lock = field(default_factory=Lock)
     ended: bool = False
 
     def audit(self, file: str) -> Report:
-        """Audit a file in an idle worker."""
+        """Audit a file in an idle worker, unless the cache has its report."""
+        if self.cache is None:
+            return self._audit(file)
+        return self.cache.through(file, lambda: self._audit(file))
+
+    def _audit(self, file: str) -> Report:
         worker = self._idle() or self._start()
         report = worker.audit(file)
         if worker.fit and worker.process.poll() is None:

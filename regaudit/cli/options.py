@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 import regaudit.renderers
-from regaudit.guard import Killed, guarding
+from regaudit.cli.running import INTERRUPTED, audited, running
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -117,18 +117,6 @@ def judging(command: _Command) -> _Command:
     """Add what every command takes that judges: rules and settings."""
     for option in (
         click.option(
-            "--jobs",
-            type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            help="Files audited at once, in as many worker processes.",
-        ),
-        click.option(
-            "--isolate/--no-isolate",
-            default=None,
-            help="Audit in worker processes, which a file may crash.  [default: for several files]",
-        ),
-        click.option(
             "--limit",
             "limits",
             multiple=True,
@@ -180,7 +168,7 @@ def judging(command: _Command) -> _Command:
         ),
     ):
         command = option(command)
-    return command
+    return running(command)
 
 
 def shown(command: _Command) -> _Command:
@@ -242,29 +230,12 @@ def run_audit(
     for output in filter(None, (target.file for target in outputs)):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    reports = audited(files, config, options["isolate"], options["jobs"])
+    how = {key: options[key] for key in ("isolate", "jobs", "cache")}
+    reports = audited(files, config, **how)
     whole = any(list(find_models(target)) != [target] for target in targets)
+    whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
-
-
-def audited(
-    files: list[str], config: "Config", isolate: bool | None = None, jobs: int = 1
-) -> list["Report"]:
-    """Audit one file in this process, more of them apart, unless `isolate` says otherwise."""
-    from regaudit.confinement import death
-    from regaudit.finding import Failure, Report
-    from regaudit.run import audit_files
-
-    killed: Killed | None = click.get_current_context().obj
-    if killed:
-        return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
-    if isolate is None:
-        isolate = len(files) > 1 or jobs > 1 or os.name == "nt"
-    if isolate or len(files) > 1:
-        return list(audit_files(files, config, isolate=isolate, jobs=jobs))
-    with guarding(files[0], config.limits):
-        return list(audit_files(files, config, isolate=False))
 
 
 def settings_of(
