@@ -62,16 +62,18 @@ class Cache:
             )
         self.settings = _digest(self.config)
 
-    def through(self, file: str, audit: Callable[[], Report]) -> Report:
+    def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
         """Return the report that is kept, else that of an audit, which is kept unless it failed.
 
         Args:
             file: the model as the user names it.
             audit: makes its report.
+            folder: from which a relative path leads, if not from the working directory.
         """
+        path = Path(folder, file)
         try:
-            before = _state(Path(file))
-            place = self._place(file) if before else None
+            before = _state(path)
+            place = self._place(file, path) if before else None
         except OSError:
             place = None  # the audit says why
         if place is None:
@@ -82,21 +84,21 @@ class Cache:
             return kept
         report = audit()
         if report.failure is None and report.file == file and not self.trouble:
-            self._keep(report, place, Path(file), before)
+            self._keep(report, place, path, before)
         return report
 
-    def _place(self, file: str) -> Path:
+    def _place(self, name: str, file: Path) -> Path:
         """Return where the report on what a file holds now is kept."""
         key = sha256(self.settings)
-        key.update(_part(os.fsencode(file)))
+        key.update(_part(os.fsencode(name)))
         if self.config.baseline is not None:  # which knows a model by where it lies
-            key.update(_part(os.fsencode(Path(file).absolute())))
-        for name, path in _files(Path(file)):
+            key.update(_part(os.fsencode(file.absolute())))
+        for member, path in _files(file):
             with path.open("rb") as stream:
-                key.update(_part(os.fsencode(name)))
+                key.update(_part(os.fsencode(member)))
                 key.update(file_digest(stream, "sha256").digest())
-        name = key.hexdigest()
-        return self.folder / name[:2] / f"{name[2:]}.json"
+        digest = key.hexdigest()
+        return self.folder / digest[:2] / f"{digest[2:]}.json"
 
     def _keep(self, report: Report, place: Path, file: Path, before: _State) -> None:
         try:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, Self
@@ -63,6 +64,8 @@ class Workers:
 
     config: Config
     cache: Cache | None = None
+    folder: str | None = None
+    """From which relative paths lead; None for the working directory."""
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
     started: list["_Worker"] = field(default_factory=list)
     starting: Lock = field(default_factory=Lock)
@@ -72,7 +75,7 @@ class Workers:
         """Audit a file in an idle worker, unless the cache has its report."""
         if self.cache is None:
             return self._audit(file)
-        return self.cache.through(file, lambda: self._audit(file))
+        return self.cache.through(file, lambda: self._audit(file), self.folder or "")
 
     def _audit(self, file: str) -> Report:
         worker = self._idle() or self._start()
@@ -95,7 +98,7 @@ class Workers:
         with self.starting:  # so that a run that ends meanwhile ends this one too
             if self.ended:
                 raise RegauditError("the run was ended")
-            worker = _Worker(self.config)
+            worker = _Worker(self.config, self.folder)
             self.started.append(worker)
         return worker
 
@@ -103,6 +106,10 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill all workers, whatever they do; no more are started."""
         with self.starting:
             self.ended = True
         for worker in self.started:
@@ -112,21 +119,24 @@ class Workers:
 class _Worker:
     """One child process; `fit` for another file until it says otherwise."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, folder: str | None) -> None:
         self.config = config
+        self.folder = folder or ""
         self.fit = True
         self.process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-P", "-c", _PROGRAM.format(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            cwd=folder,
         )
         self._send(config)
 
     def audit(self, file: str) -> Report:
         """Audit a file; what kills the worker is that file's failure."""
         limits = self.config.limits
-        patience = limits.wall_seconds + limits.seconds_for(size_of(file)) + _GRACE
+        size = size_of(str(Path(self.folder, file)))
+        patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
         timer.start()

@@ -115,4 +115,4 @@ def test_an_interrupt_leaves_a_partial_report_that_says_so(tmp_path):
         "kind": "Interrupted",
         "message": f"stopped by Ctrl-C: {left}, this one and those behind it",
     }
-    assert f"stopped: {left}; " in told.decode()
+    assert f"stopped by Ctrl-C: {left}; " in told.decode()

@@ -230,7 +230,7 @@ def run_audit(
     for output in filter(None, (target.file for target in outputs)):
         if any(_is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    how = {key: options[key] for key in ("isolate", "jobs", "cache")}
+    how = {key: options[key] for key in ("isolate", "jobs", "cache", "dask")}
     reports = audited(files, config, **how)
     whole = any(list(find_models(target)) != [target] for target in targets)
     whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)

@@ -1,7 +1,7 @@
-"""How models are audited: options on workers and the cache, progress, and the end by Ctrl-C."""
+"""How models are audited: workers, a cluster, the cache, progress, and an end before the end."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,8 +21,10 @@ INTERRUPTED = "Interrupted"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _jobs(_context: click.Context, _option: click.Parameter, given: str) -> int:
+def _jobs(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
     """Read a number of workers; `auto` is one for each processor that we may use."""
+    if given is None:
+        return None
     if given == "auto":
         return _processors()
     if not given.isdecimal() or not 0 < int(given) < 10_000:
@@ -44,10 +46,15 @@ def running(command: _Command) -> _Command:
         click.option(
             "--jobs",
             callback=_jobs,
-            default="1",
             metavar="N|auto",
-            show_default=True,
-            help="Files audited at once, in as many worker processes; auto: one a processor.",
+            help="Files audited at once, in as many worker processes; auto: one a processor.  "
+            "[default: 1; auto with --dask local]",
+        ),
+        click.option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Audit on the Dask cluster of this scheduler, tcp://HOST:8786, whose workers see "
+            "the files by the same paths; local: on one that is made for this run.",
         ),
         click.option(
             "--isolate/--no-isolate",
@@ -64,15 +71,17 @@ def audited(
     config: "Config",
     *,
     isolate: bool | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     cache: str | None = None,
+    dask: str | None = None,
 ) -> list["Report"]:
     """Audit one file in this process, more of them apart, unless `isolate` says otherwise.
 
-    Ctrl-C ends it with the reports so far, and one that says how many models lack theirs.
+    Ctrl-C ends it with the reports so far, and one that says how many models lack theirs; so does
+    the loss of a cluster.
 
     Raises:
-        click.UsageError: the cache is none.
+        click.UsageError: the cache is none, or the cluster cannot be used.
     """
     from regaudit.confinement import death
     from regaudit.finding import Failure, Report
@@ -83,19 +92,13 @@ def audited(
         return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
     kept = None if cache is None else _opened(cache, config)
     if isolate is None:
-        isolate = len(files) > 1 or jobs > 1 or os.name == "nt"
-    if not isolate and len(files) == 1:
+        isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
+    if dask is None and not isolate and len(files) == 1:
         with guarding(files[0], config.limits):
             reports = list(audit_files(files, config, isolate=False, cache=kept))
     else:
-        reports = []
-        try:
-            for report in progress(
-                audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept), files
-            ):
-                reports.append(report)
-        except KeyboardInterrupt:
-            reports += _interrupted(files[len(reports) :], len(files))
+        made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
+        reports = _until_the_end(made, files)
     if kept is not None and kept.trouble:
         click.echo(f"--cache {kept.folder}: nothing is kept: {kept.trouble}", err=True)
     return reports
@@ -111,14 +114,28 @@ def _opened(folder: str, config: "Config") -> "Cache":
         raise click.UsageError(str(error)) from error
 
 
-def _interrupted(left: list[str], count: int) -> list["Report"]:
-    """Return what stands for the files that are left, and say so."""
+def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
+    """Return the reports; of those that an end before the end left undone, one failure."""
+    from regaudit.errors import RegauditError, UsageError
     from regaudit.finding import Failure, Report
 
-    what = f"{len(left):,} of {count:,} models were not audited"
-    click.echo(f"stopped: {what}; writing what there is (Ctrl-C again leaves at once)", err=True)
-    message = f"stopped by Ctrl-C: {what}, this one and those behind it"
-    return [Report(file, failure=Failure(INTERRUPTED, message)) for file in left[:1]]
+    reports: list[Report] = []
+    try:
+        for report in progress(made, files):
+            reports.append(report)  # noqa: PERF402 - they stay when the next one does not come
+    except KeyboardInterrupt:
+        why = "stopped by Ctrl-C"
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    except RegauditError as error:
+        why = str(error)
+    else:
+        return reports
+    left = files[len(reports) :]
+    what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
+    click.echo(f"{what}; writing what there is (Ctrl-C leaves at once)", err=True)
+    failure = Failure(INTERRUPTED, f"{what}, this one and those behind it")
+    return reports + [Report(file, failure=failure) for file in left[:1]]
 
 
 def _processors() -> int:
