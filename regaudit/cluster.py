@@ -70,7 +70,8 @@ def audit_on_dask(
     """
     with _client(address, jobs) as client:
         run = os.urandom(8).hex()  # two runs may differ in nothing else
-        order = pickle.dumps(Order(run, config, cache, str(Path.cwd())))
+        kept = cache.absolute() if cache else None
+        order = pickle.dumps(Order(run, config, kept, str(Path.cwd())))
         # A task of its own, so that a worker that comes later, or instead of a lost one, gets it.
         ordered = client.submit(_same, order, key=f"regaudit-order-{run}")
         try:
