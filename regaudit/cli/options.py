@@ -359,12 +359,13 @@ def _is_detailed(format_: str) -> bool:
     Raises:
         click.UsageError: what writes it is not installed; better now than after the audit.
     """
-    from regaudit.errors import UsageError
-    from regaudit.parquet import require
     from regaudit.registry import renderer
 
     if format_ != PARQUET:
         return renderer(format_).detailed
+    from regaudit.errors import UsageError
+    from regaudit.parquet import require
+
     try:
         require()
     except UsageError as error:
