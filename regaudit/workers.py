@@ -27,6 +27,7 @@ from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 from regaudit.ordering import in_order
 from regaudit.place import shown
+from regaudit.registry import formats
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
@@ -211,6 +212,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
     try:
         config: Config = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
+        list(formats())  # what an audit imports is not what a file leaves behind
         requests = _requests(pipe)
         first = next(requests)
         start = allocated()
@@ -219,7 +221,7 @@ def main() -> None:
                 with timed(config.limits, size):
                     report = audit(file, config)
                     # What this file leaves behind must not be missing for the next one.
-                    fit = allocated() < start + config.limits.memory_bytes // 8
+                    fit = allocated() < start + config.limits.memory_bytes // 4
                     answer = pickle.dumps((report, fit))
                 _write(answers, answer)
     except (EOFError, OSError):

@@ -353,6 +353,13 @@ def test_a_worker_that_dies_idle_is_no_end_of_the_run():
         assert pool.audit(str(GOOD)).ok
 
 
+def test_a_worker_is_used_again():
+    everything = GOOD.with_name("everything.keras")
+    with workers.Workers(Config.default()) as pool:
+        assert not any(pool.audit(str(everything)).failure for _ in range(4))
+        assert len(pool.started) == 1
+
+
 def test_workers_end_with_their_run():
     reports = regaudit.audit_files([str(GOOD)] * 50, isolate=True)
     assert next(reports).ok
