@@ -99,11 +99,15 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
         weight["stored_path"] = weight["stored_path"] or weight["path"]
     penalties = {weight["stored_path"]: weight["penalty"] for weight in weights}
     certain = record["penalty"]["complete"] or None in penalties.values()
+    spectral = any("spectrum" in weight for weight in weights)
+    spectra = {w["stored_path"]: w["spectrum"] for w in weights if w.get("spectrum")}
     return {
         **{key: record[key] for key in ("file", "format", "size", "not_run", "failure")},
         "model": _model(record, [_layer(layer, certain) for layer in layers]),
         "moments": {w["stored_path"]: _moments(w) for w in weights if w["zeros"] is not None},
         "penalties": penalties,
+        "spectra": spectra if spectral else None,
+        "measured": record["penalty"]["total"] is not None,
         "findings": [_finding(one) for one in record["findings"]],
         "suppressed": [_suppressed(one) for one in record["suppressed"]],
         "skipped": [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]],

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, Self
@@ -26,7 +27,7 @@ from regaudit.confinement import allocated, confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 from regaudit.ordering import in_order
-from regaudit.place import shown
+from regaudit.place import is_url, shown
 from regaudit.registry import formats
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
@@ -137,7 +138,7 @@ class _Worker:
     def audit(self, file: str) -> Report:
         """Audit a file; what kills the worker is that file's failure."""
         limits = self.config.limits
-        size = size_of(os.path.join(self.folder, file))  # noqa: PTH118 - a Path cuts a URL's slashes
+        size = size_of(file if is_url(file) else str(Path(self.folder, file)))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
