@@ -2,15 +2,20 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from glob import has_magic
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regaudit.auditing import audit, is_model
 from regaudit.config import Config
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Failure, Report
 from regaudit.place import is_url, shown
+
+if TYPE_CHECKING:
+    from regaudit.cache import Cache
 
 SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
 """Files that count as models when a directory is searched."""
@@ -21,7 +26,9 @@ def audit_files(
     config: Config | None = None,
     *,
     isolate: bool | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    cache: "Cache | None" = None,
+    dask: str | None = None,
 ) -> Iterator[Report]:
     """Audit files, directories and globs, in the order given.
 
@@ -30,18 +37,32 @@ def audit_files(
         config: rules, thresholds and limits; all rules with their own by default.
         isolate: audit in worker processes, with limits on time and memory: what crashes or hangs
             one is that file's failure. By default, where there is more than one file.
-        jobs: how many files are audited at once, in as many workers.
+        jobs: how many files are audited at once, in as many workers; by default one, on a
+            cluster of this machine one for each processor.
+        cache: of reports on files that did not change; made with the same settings.
+        dask: address of the scheduler of a Dask cluster, whose workers see the files by the same
+            paths; or `local` for one on this machine.
 
     Yields:
         One report per model. A target that leads to no model yields a report with a `failure`.
+
+    Raises:
+        UsageError: the Dask cluster cannot be used.
+        RegauditError: it was lost.
     """
     config = config or Config.default()
     found = [(target, list(find_models(target))) for target in targets]
     files = [file for _, matches in found for file in matches]
-    if len(files) > 1 if isolate is None else isolate:
+    if dask is not None:
+        from regaudit.cluster import audit_on_dask  # noqa: PLC0415 - an extra
+
+        reports = audit_on_dask(files, config, dask, jobs, cache.folder if cache else None)
+    elif len(files) > 1 if isolate is None else isolate:
         from regaudit.workers import audit_apart  # noqa: PLC0415 - one file needs none
 
-        reports = audit_apart(files, config, jobs)
+        reports = audit_apart(files, config, jobs or 1, cache)
+    elif cache is not None:
+        reports = (cache.through(file, partial(audit, file, config)) for file in files)
     else:
         reports = (audit(file, config) for file in files)
     for target, matches in found:

@@ -55,7 +55,7 @@ class Trends:
 def trends(reports: Sequence[Report]) -> Trends | None:
     """Return how a model changed; None unless all files that were read have the same kernels."""
     read = [report for report in reports if report.model is not None]
-    kernels = [_kernels(report) for report in read]
+    kernels = [measured_kernels(report) for report in read]
     if len(read) < 2 or not kernels[0] or any(set(k) != set(kernels[0]) for k in kernels):
         return None
     norms = {path: [one[path].l2_norm for one in kernels] for path in kernels[0]}
@@ -63,25 +63,16 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     zeros = [sum(m.zeros for m in one.values()) / _size(one) for one in kernels]
     dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
     units = sum(m.units or 0 for m in kernels[0].values()) or 1
+    places = [(report.file, Path(report.file).name) for report in read]
     return Trends(
         unread=len(reports) - len(read),
-        checkpoints=tuple(
-            Checkpoint(
-                file=report.file,
-                findings=wording.verdict(report),
-                penalty=wording.number(report.penalty),
-                norm=wording.number(_together(one)),
-                sparsity=wording.percent(zero),
-                dead=f"{gone:,} of {units:,}",
-            )
-            for report, one, zero, gone in zip(read, kernels, zeros, dead, strict=True)
-        ),
-        penalty=_lines(read, {"total penalty": penalties}, wording.number)
+        checkpoints=tuple(map(checkpoint, read)),
+        penalty=lines(places, {"total penalty": penalties}, wording.number)
         if any(penalties)
         else None,
-        norms=_lines(read, _most_changed(norms), wording.number, log_axis=True),
-        emptiness=_lines(
-            read, {"exact zeros": zeros, "dead units": [n / units for n in dead]}, wording.percent
+        norms=lines(places, _most_changed(norms), wording.number, log_axis=True),
+        emptiness=lines(
+            places, {"exact zeros": zeros, "dead units": [n / units for n in dead]}, wording.percent
         )
         if any(zeros) or any(dead)
         else None,
@@ -92,7 +83,23 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     )
 
 
-def _kernels(report: Report) -> dict[str, Moments]:
+def checkpoint(report: Report) -> Checkpoint:
+    """Return one file of a series, in numbers."""
+    kernels = measured_kernels(report)
+    dead = sum(m.dead_units or 0 for m in kernels.values())
+    units = sum(m.units or 0 for m in kernels.values()) or 1
+    return Checkpoint(
+        file=report.file,
+        findings=wording.verdict(report),
+        penalty=wording.number(report.penalty),
+        norm=wording.number(norm_of(kernels)),
+        sparsity=wording.percent(sum(m.zeros for m in kernels.values()) / _size(kernels)),
+        dead=f"{dead:,} of {units:,}",
+    )
+
+
+def measured_kernels(report: Report) -> dict[str, Moments]:
+    """Return what is known of the values of each kernel, shared ones once, by path."""
     return {
         weight.path: report.moments[weight.stored_path]
         for _, weight in (report.model.weights() if report.model else ())
@@ -106,7 +113,8 @@ def _size(kernels: dict[str, Moments]) -> int:
     return sum(one.size for one in kernels.values()) or 1
 
 
-def _together(kernels: dict[str, Moments]) -> float:
+def norm_of(kernels: dict[str, Moments]) -> float:
+    """Return the L2 norm of all kernels together."""
     return sqrt(sum((one.l2_norm or 0.0) ** 2 for one in kernels.values()))
 
 
@@ -121,25 +129,32 @@ def _most_changed(norms: dict[str, list[float | None]]) -> dict[str, list[float 
     return {path: each for path, each in norms.items() if path in chosen}
 
 
-def _lines(
-    reports: Sequence[Report],
+def lines(
+    places: Sequence[tuple[str, str]],
     series: dict[str, list[float]] | dict[str, list[float | None]],
     spell: Callable[[float], str],
     *,
     log_axis: bool = False,
 ) -> Plot | None:
+    """Draw each series as a line; None where there is nothing to draw.
+
+    Args:
+        places: name of each point along the axis, and a shorter one.
+        series: values at these places, by name.
+        spell: how a value is written.
+        log_axis: whether the axis is logarithmic, without zeros.
+    """
     kinds = {name: Kind(name, *look) for name, look in zip(series, _LOOKS, strict=False)}
     columns = [
         Column(
-            report.file,
-            Path(report.file).name,
+            *place,
             tuple(
                 Value(kinds[name], value, f"{name} {spell(value)}")
                 for name, values in series.items()
                 if (value := values[number]) is not None and (drawable(value) or not log_axis)
             ),
         )
-        for number, report in enumerate(reports)
+        for number, place in enumerate(places)
     ]
     values = [value.value for column in columns for value in column.values]
     if not values:

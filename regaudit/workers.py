@@ -15,16 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, Self
 
 from regaudit.auditing import audit, size_of
+from regaudit.cache import Cache
 from regaudit.config import Config
 from regaudit.confinement import allocated, confined, death, timed
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
-from regaudit.place import shown
+from regaudit.ordering import in_order
+from regaudit.place import is_url, shown
+from regaudit.registry import formats
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
@@ -35,37 +39,48 @@ _DATA = {f"regaudit.{name}" for name in ("finding", "model", "measures", "spectr
 """Modules of the classes that reports are made of, apart from Python's own."""
 
 
-def audit_apart(files: Iterable[str], config: Config, jobs: int = 1) -> Iterator[Report]:
+def audit_apart(
+    files: Iterable[str], config: Config, jobs: int = 1, cache: Cache | None = None
+) -> Iterator[Report]:
     """Audit files in worker processes.
 
     Args:
         files: their paths.
         config: rules, thresholds and limits.
         jobs: how many files are audited at once.
+        cache: of reports on files that did not change.
 
     Yields:
         A report for each file, in the order given.
     """
     threads = ThreadPoolExecutor(jobs)
-    with _Workers(config) as workers:
+    with Workers(config, cache) as workers:
         try:
-            yield from threads.map(workers.audit, files)
+            yield from in_order(lambda file: threads.submit(workers.audit, file), files)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(slots=True)
-class _Workers:
+class Workers:
     """The workers of one run; as many are started as are asked at once."""
 
     config: Config
+    cache: Cache | None = None
+    folder: str | None = None
+    """From which relative paths lead; None for the working directory."""
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
     started: list["_Worker"] = field(default_factory=list)
     starting: Lock = field(default_factory=Lock)
     ended: bool = False
 
     def audit(self, file: str) -> Report:
-        """Audit a file in an idle worker."""
+        """Audit a file in an idle worker, unless the cache has its report."""
+        if self.cache is None:
+            return self._audit(file)
+        return self.cache.through(file, lambda: self._audit(file), self.folder or "")
+
+    def _audit(self, file: str) -> Report:
         worker = self._idle() or self._start()
         report = worker.audit(file)
         if worker.fit and worker.process.poll() is None:
@@ -86,7 +101,7 @@ class _Workers:
         with self.starting:  # so that a run that ends meanwhile ends this one too
             if self.ended:
                 raise RegauditError("the run was ended")
-            worker = _Worker(self.config)
+            worker = _Worker(self.config, self.folder)
             self.started.append(worker)
         return worker
 
@@ -94,6 +109,10 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill all workers, whatever they do; no more are started."""
         with self.starting:
             self.ended = True
         for worker in self.started:
@@ -103,21 +122,24 @@ class _Workers:
 class _Worker:
     """One child process; `fit` for another file until it says otherwise."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, folder: str | None) -> None:
         self.config = config
+        self.folder = folder or ""
         self.fit = True
         self.process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-P", "-c", _PROGRAM.format(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            cwd=folder,
         )
         self._send(config)
 
     def audit(self, file: str) -> Report:
         """Audit a file; what kills the worker is that file's failure."""
         limits = self.config.limits
-        patience = limits.wall_seconds + limits.seconds_for(size_of(file)) + _GRACE
+        size = size_of(file if is_url(file) else str(Path(self.folder, file)))
+        patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
         timer.start()
@@ -191,6 +213,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
     try:
         config: Config = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
+        list(formats())  # what an audit imports is not what a file leaves behind
         requests = _requests(pipe)
         first = next(requests)
         start = allocated()
@@ -199,7 +222,7 @@ def main() -> None:
                 with timed(config.limits, size):
                     report = audit(file, config)
                     # What this file leaves behind must not be missing for the next one.
-                    fit = allocated() < start + config.limits.memory_bytes // 8
+                    fit = allocated() < start + config.limits.memory_bytes // 4
                     answer = pickle.dumps((report, fit))
                 _write(answers, answer)
     except (EOFError, OSError):

@@ -39,7 +39,7 @@ def check(
     Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
     not be audited; 3 wins over 1, and the findings are printed all the same.
     """
-    targets = (Target(format_, output), *also)
+    targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets, fail_on)
     for target in targets:
         tables = target.format not in {"terminal", "markdown"}

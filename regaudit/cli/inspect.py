@@ -38,7 +38,7 @@ def inspect(
 
     Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
     """
-    targets = (Target(format_, output), *also)
+    targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets)
     write(targets, reports, config, options, sort=sort, wide=wide)
     sys.exit(unreadable(reports))

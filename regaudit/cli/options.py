@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 import regaudit.renderers
-from regaudit.guard import Killed, guarding
+from regaudit.cli.running import INTERRUPTED, audited, running
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
+PARQUET = "parquet"
+"""One that is no text, and goes into files only."""
+
 
 class Target(NamedTuple):
     """One place to write to, and in which format."""
@@ -31,6 +34,19 @@ class Target(NamedTuple):
     format: str
     file: Path | None
     """None for standard output."""
+
+    @classmethod
+    def of(cls, format_: str, file: Path | None) -> "Target":
+        """Make one of what -o and --format say; -o results.parquet says both.
+
+        Raises:
+            click.UsageError: Parquet for standard output.
+        """
+        if format_ == "terminal" and file and file.suffix == f".{PARQUET}":
+            return cls(PARQUET, file)
+        if format_ == PARQUET and not file:
+            raise click.UsageError("Parquet is no text: name a file to write, -o results.parquet")
+        return cls(format_, file)
 
 
 class LocalModel(click.Path):
@@ -101,7 +117,7 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
     )
 
 
-also = also_in(FORMATS)
+also = also_in((*FORMATS, PARQUET))
 """Further outputs of a command that prints reports."""
 
 
@@ -128,18 +144,6 @@ def auditing(command: _Command) -> _Command:
 def judging(command: _Command) -> _Command:
     """Add what every command takes that judges: rules and settings."""
     for option in (
-        click.option(
-            "--jobs",
-            type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            help="Files audited at once, in as many worker processes.",
-        ),
-        click.option(
-            "--isolate/--no-isolate",
-            default=None,
-            help="Audit in worker processes, which a file may crash.  [default: for several files]",
-        ),
         click.option(
             "--limit",
             "limits",
@@ -189,7 +193,7 @@ def judging(command: _Command) -> _Command:
         *fact_options(),
     ):
         command = option(command)
-    return command
+    return running(command)
 
 
 def fact_options() -> list[Callable[[_Command], _Command]]:
@@ -236,7 +240,7 @@ def printing(command: _Command) -> _Command:
     choice = click.option(
         "--format",
         "format_",
-        type=click.Choice(FORMATS),
+        type=click.Choice([*FORMATS, PARQUET]),
         default="terminal",
         show_default=True,
         help="Output format.",
@@ -260,7 +264,6 @@ def run_audit(
         for name in BLAS_THREADS:
             os.environ.setdefault(name, "1")
     from regaudit.place import is_url, shown
-    from regaudit.registry import renderer
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
 
@@ -268,11 +271,8 @@ def run_audit(
     if options.get("spectral"):
         config = config.with_spectra()
     outputs = tuple(outputs)
-    config = replace(
-        config,
-        detailed=any(renderer(one.format).detailed for one in outputs),
-        weights=options.get("weights", True),
-    )
+    detailed = any(_is_detailed(one.format) for one in outputs)
+    config = replace(config, detailed=detailed, weights=options.get("weights", True))
     targets = options["models"] or config.models or (".",)
     if not options["models"] and (urls := [name for name in config.models if is_url(name)]):
         raise click.UsageError(f"{shown(urls[0])}: URLs are followed from the command line only")
@@ -283,29 +283,12 @@ def run_audit(
     for output in filter(None, (target.file for target in outputs)):
         if any(is_in(output, Path(file)) for file in files):
             raise click.UsageError(f"{output} is a model to audit: write somewhere else")
-    reports = audited(files, config, options["isolate"], options["jobs"])
+    how = {key: options[key] for key in ("isolate", "jobs", "cache", "dask")}
+    reports = audited(files, config, **how)
     whole = any(models != [target] for target, models in zip(targets, found, strict=True))
+    whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
-
-
-def audited(
-    files: list[str], config: "Config", isolate: bool | None = None, jobs: int = 1
-) -> list["Report"]:
-    """Audit one file in this process, more of them apart, unless `isolate` says otherwise."""
-    from regaudit.confinement import death
-    from regaudit.finding import Failure, Report
-    from regaudit.run import audit_files
-
-    killed: Killed | None = click.get_current_context().obj
-    if killed:
-        return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
-    if isolate is None:
-        isolate = len(files) > 1 or jobs > 1 or os.name == "nt"
-    if isolate or len(files) > 1:
-        return list(audit_files(files, config, isolate=isolate, jobs=jobs))
-    with guarding(files[0], config.limits):
-        return list(audit_files(files, config, isolate=False))
 
 
 def settings_of(
@@ -356,6 +339,11 @@ def write(
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
+        if target.format == PARQUET:
+            from regaudit.parquet import parquet
+
+            emit(parquet(reports, view), target.file)
+            continue
         if renderer(target.format).detailed:
             from regaudit.settings_page import settings_page
 
@@ -363,6 +351,26 @@ def write(
         emit(renderer(target.format).render(reports, abouts, view), target.file)
         if target.format == "github":
             summarize(renderer("markdown").render(reports, abouts, replace(view, tables=False)))
+
+
+def _is_detailed(format_: str) -> bool:
+    """Whether a format shows what an audit takes only when asked.
+
+    Raises:
+        click.UsageError: what writes it is not installed; better now than after the audit.
+    """
+    from regaudit.registry import renderer
+
+    if format_ != PARQUET:
+        return renderer(format_).detailed
+    from regaudit.errors import UsageError
+    from regaudit.parquet import require
+
+    try:
+        require()
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    return False
 
 
 def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":

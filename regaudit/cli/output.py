@@ -14,22 +14,26 @@ OK, FINDINGS, USAGE, UNREADABLE = range(4)
 """Exit codes: nothing to say; findings; wrong usage; something could not be audited."""
 
 
-def emit(text: str, output: Path | None) -> None:
-    """Print the text, or put it in the place of a file, as a whole.
+def emit(content: str | bytes, output: Path | None) -> None:
+    """Print the content, or put it in the place of a file, as a whole.
 
     Raises:
         click.UsageError: the file cannot be written; what was there is untouched.
     """
+    if isinstance(content, str):
+        if output is None:
+            _print(content)
+            return
+        content = content.encode("utf-8", "backslashreplace")
     if output is None:
-        _print(text)
-        return
+        raise click.UsageError("this format is no text: name a file to write, -o FILE")
     from regaudit.replacing import replacing
 
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
         # A pipe or a device has nothing to replace.
         with output.open("wb") if special else replacing(output) as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+            file.write(content)
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
 

@@ -6,8 +6,20 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, also, auditing, run_audit, spectral, weights, write
+from regaudit.cli.options import (
+    FORMATS,
+    PARQUET,
+    Target,
+    also,
+    auditing,
+    output_file,
+    run_audit,
+    spectral,
+    weights,
+    write,
+)
 from regaudit.cli.output import unreadable
+from regaudit.cli.results import report_on
 
 
 @click.command()
@@ -22,12 +34,32 @@ from regaudit.cli.output import unreadable
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
 @spectral
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([*FORMATS, PARQUET]),
+    help="Print this format, or write it to -o.",
+)
+@output_file
 @also
+@click.option(
+    "--from",
+    "results",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS",
+    multiple=True,
+    help="Audit nothing: report on what `--format jsonl` wrote; may be given several times. "
+    "--html then writes the page of a fleet: a row a model, the riskiest first.",
+)
 def report(
+    *,
     html: Path | None,
     markdown: Path | None,
     json: Path | None,
+    format_: str | None,
+    output: Path | None,
     also: tuple[Target, ...],
+    results: tuple[Path, ...],
     **options: Any,
 ) -> None:
     """Write everything down, for people: --html out.html.
@@ -39,11 +71,17 @@ def report(
     """
     named = (("html", html), ("markdown", markdown), ("json", json))
     targets = [*(Target(format_, file) for format_, file in named if file), *also]
+    targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
     if not targets:
         message = (
-            "say what to write: --html FILE, --markdown FILE, --json FILE or --output FORMAT:FILE"
+            "say what to write: --html FILE, --markdown FILE, --json FILE, --output FORMAT:FILE "
+            "or --format FORMAT"
         )
         raise click.UsageError(message)
+    if results:
+        code = report_on(results, targets, options)
+        _say_written(targets)
+        sys.exit(code)
     reports, config = run_audit(options, targets)
     write(targets, reports, config, options)
     _say(reports, targets)
@@ -56,4 +94,9 @@ def _say(reports: list[Any], targets: list[Target]) -> None:
 
     for audited in reports:
         click.echo(f"{plain(audited.file)}: {verdict(audited)}", err=True)
-    click.echo(f"written: {', '.join(str(file) for _, file in targets)}", err=True)
+    _say_written(targets)
+
+
+def _say_written(targets: list[Target]) -> None:
+    if written := [str(file) for _, file in targets if file]:
+        click.echo(f"written: {', '.join(written)}", err=True)

@@ -40,7 +40,7 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
 
     Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
     """
-    from regaudit.cli.options import audited
+    from regaudit.cli.running import audited
     from regaudit.config import Config
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.verifying import verify as hold

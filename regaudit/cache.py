@@ -1,0 +1,174 @@
+"""Reports of models that did not change since: kept in a folder, by what they depend on.
+
+A key is the SHA-256 of the content, the settings, the name by which reports call the model, and the
+version of regaudit. What is kept is JSON with a checksum, never a pickle; what cannot be read
+back as a report is as good as not there. The folder may be deleted at any time.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from pathlib import Path
+from stat import S_ISREG
+
+from regaudit.config import Config
+from regaudit.errors import UsageError
+from regaudit.finding import Report
+from regaudit.replacing import replacing
+from regaudit.report_json import report_from_json, report_to_json
+from regaudit.version import VERSION
+
+_TAG = "CACHEDIR.TAG"
+_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Reports that regaudit keeps.\n"
+"""By which backups know a cache, and we a folder of ours: https://bford.info/cachedir/."""
+
+_WHOLE = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
+"""How files begin that hold all of a model; others name files beside them."""
+
+_State = tuple[tuple[str, int, int, int], ...]
+"""Path, size, time of change and number of each file of a model."""
+
+
+@dataclass(slots=True)
+class Cache:
+    """A folder of reports for one run."""
+
+    folder: Path
+    config: Config
+    hits: int = 0
+    trouble: str = ""
+    """Why nothing could be kept, if that is so."""
+    settings: bytes = field(init=False)
+    """A digest of what of the settings decides on reports."""
+
+    def __post_init__(self) -> None:
+        """Look whether the folder is ours.
+
+        Raises:
+            UsageError: it is a file, or a folder with other things in it.
+        """
+        try:
+            foreign = not (self.folder / _TAG).is_file() and any(self.folder.iterdir())
+        except FileNotFoundError:
+            foreign = False
+        except OSError as error:
+            raise UsageError(f"--cache {self.folder}: {error.strerror}") from error
+        if foreign:
+            raise UsageError(
+                f"--cache {self.folder}: this folder holds other things and no {_TAG}; "
+                "name an empty one, or none for the default: --cache behind the models"
+            )
+        self.settings = _digest(self.config)
+
+    def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
+        """Return the report that is kept, else that of an audit, which is kept unless it failed.
+
+        Args:
+            file: the model as the user names it.
+            audit: makes its report.
+            folder: from which a relative path leads, if not from the working directory.
+        """
+        path = Path(folder, file)
+        try:
+            before = _state(path)
+            place = self._place(file, path) if before else None
+        except OSError:
+            place = None  # the audit says why
+        if place is None:
+            return audit()
+        kept = _kept(place)
+        if kept is not None and kept.file == file:
+            self.hits += 1
+            return kept
+        report = audit()
+        if report.failure is None and report.file == file and not self.trouble:
+            self._keep(report, place, path, before)
+        return report
+
+    def _place(self, name: str, file: Path) -> Path:
+        """Return where the report on what a file holds now is kept."""
+        key = sha256(self.settings)
+        key.update(_part(os.fsencode(name)))
+        if self.config.baseline is not None:  # which knows a model by where it lies
+            key.update(_part(os.fsencode(file.absolute())))
+        for member, path in _files(file):
+            with path.open("rb") as stream:
+                key.update(_part(os.fsencode(member)))
+                key.update(file_digest(stream, "sha256").digest())
+        digest = key.hexdigest()
+        return self.folder / digest[:2] / f"{digest[2:]}.json"
+
+    def _keep(self, report: Report, place: Path, file: Path, before: _State) -> None:
+        try:
+            body = report_to_json(report).encode()
+            if _state(file) != before:
+                return  # it changed meanwhile: nobody knows what the report is on
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not (tag := self.folder / _TAG).exists():
+                with replacing(tag) as stream:
+                    stream.write(_SIGNATURE.encode())
+            with replacing(place) as stream:
+                stream.write(sha256(body).hexdigest().encode() + b"\n" + body)
+        except (OSError, TypeError) as error:
+            self.trouble = getattr(error, "strerror", None) or str(error)
+
+
+def default_folder() -> Path:
+    """Return the folder for caches that the system has for a user."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "regaudit"
+
+
+def _digest(config: Config) -> bytes:
+    """Return a digest of all settings that decide on reports, and of the version."""
+    today = datetime.now(UTC).date()
+    expired = [one.expired(today) for one in config.ignores]
+    rules = [
+        (rule.about.code, [(name, getattr(rule, name)) for name in rule.thresholds()])
+        for rule in config.rules
+    ]
+    others = replace(config, rules=(), fail_on=0, models=(), file=None)
+    return sha256(repr((VERSION, rules, others, expired)).encode()).digest()
+
+
+def _kept(place: Path) -> Report | None:
+    """Return the report that is kept in a place; None for nothing, or what is no such thing."""
+    try:
+        checksum, _, body = place.read_bytes().partition(b"\n")
+        return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _state(file: Path) -> _State:
+    """Return what tells whether a model changed; empty for one that is not all here."""
+    if not file.is_dir() and not _is_whole(file):
+        return ()
+    status = [(name, path.stat()) for name, path in _files(file)]
+    return tuple((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in status)
+
+
+def _is_whole(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(8).startswith(_WHOLE)
+
+
+def _files(file: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a model with their names inside it."""
+    if not file.is_dir():
+        yield "", file
+        return
+    for path in sorted(file.rglob("*")):
+        if S_ISREG(path.stat().st_mode):
+            yield path.relative_to(file).as_posix(), path
+        elif not path.is_dir():
+            raise FileNotFoundError(f"{path} is a pipe or a device")
+
+
+def _part(content: bytes) -> bytes:
+    """Return content that cannot run into what follows it."""
+    return len(content).to_bytes(8, "little") + content

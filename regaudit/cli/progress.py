@@ -1,0 +1,65 @@
+"""Progress of a long run, on standard error where that is a terminal."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from regaudit.finding import Report
+
+EVERY = 0.1
+"""Seconds between two states of the line."""
+
+FILE = 1_000_000
+"""Bytes that take as long as opening and judging a file: what the time left is reckoned with."""
+
+
+def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Report"]:
+    """Pass reports through, and tell on the way how far it is: files, bytes, time left."""
+    if sys.stderr is None or not sys.stderr.isatty() or len(files) < 2:
+        yield from reports
+        return
+    from regaudit.auditing import size_of
+
+    sizes = [size_of(file) for file in files]
+    start = shown = time.monotonic()
+    done = 0
+    try:
+        for number, report in enumerate(reports, 1):
+            done += sizes[number - 1] if number <= len(sizes) else 0
+            now = time.monotonic()
+            if now - shown >= EVERY:
+                shown = now
+                _show(line(number, len(files), done, sum(sizes), now - start))
+            yield report
+    finally:
+        _show("")
+
+
+def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
+    """Spell how far it is.
+
+    Args:
+        number: of files that are done.
+        files: of all.
+        done: bytes.
+        size: bytes of all.
+        seconds: since the start.
+    """
+    from regaudit.wording import file_size
+
+    work = (done + number * FILE) / (size + files * FILE)
+    left = int(seconds / work - seconds) + 1 if number < files else 0
+    speed = f"{number / seconds:,.1f} files/s, {file_size(int(done / seconds))}/s"
+    minutes, rest = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{number:,} of {files:,} files, {work:.0%}, {speed}, {clock} left"
+
+
+def _show(text: str) -> None:
+    """Put the text in the place of what was shown before."""
+    click.echo(f"\r\x1b[2K{text}", nl=False, err=True, color=True)

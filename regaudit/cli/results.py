@@ -1,0 +1,90 @@
+"""Reports on the results of former runs: `regaudit report --from results.jsonl`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regaudit.cli.options import PARQUET, Target, view_of
+from regaudit.cli.output import OK, UNREADABLE, emit
+
+if TYPE_CHECKING:
+    from regaudit.finding import Report
+
+
+def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[str, Any]) -> int:
+    """Write what the results say; return the exit code.
+
+    For the page of a fleet alone, one report at a time is in memory.
+
+    Raises:
+        click.UsageError: models are named as well, a file cannot be read, or would be overwritten.
+    """
+    from regaudit.errors import UsageError
+    from regaudit.fleet_page import fleet_page
+    from regaudit.parquet import parquet, require
+    from regaudit.registry import renderer, rules
+
+    if options["models"]:
+        raise click.UsageError("--from reports on results, MODEL audits: give one of them")
+    for file in filter(None, (target.file for target in targets)):
+        if file.exists() and any(one.exists() and one.samefile(file) for one in results):
+            raise click.UsageError(f"{file} is one of the results: write somewhere else")
+    try:
+        if PARQUET in [target.format for target in targets]:
+            require()
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    reading = _Reading()
+    if [target.format for target in targets] == ["html"]:
+        emit(fleet_page(reading.reports(results)), targets[0].file)
+        return reading.code(results)
+    reports = list(reading.reports(results))
+    abouts = [rule.about for rule in rules()]
+    for target in targets:
+        if target.format == "html":
+            emit(fleet_page(reports), target.file)
+            continue
+        view = view_of(options, target)
+        if target.format == PARQUET:
+            emit(parquet(reports, view), target.file)
+        else:
+            emit(renderer(target.format).render(reports, abouts, view), target.file)
+    return reading.code(results)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What came of the lines so far."""
+
+    count: int = 0
+    failed: bool = False
+    """Whether a line held no report, or one of a file that could not be audited."""
+
+    def reports(self, results: Sequence[Path]) -> Iterator["Report"]:
+        """Yield the reports of all files; say of each malformed line what is wrong with it."""
+        from regaudit.errors import UsageError
+        from regaudit.results import Malformed, read_results
+        from regaudit.wording import plain
+
+        for file in results:
+            try:
+                for found in read_results(file):
+                    if isinstance(found, Malformed):
+                        where = f"{found.file}:{found.line}"
+                        click.echo(f"{plain(where)}: {plain(found.reason)}; left out", err=True)
+                        self.failed = True
+                    else:
+                        self.count += 1
+                        self.failed |= found.failure is not None
+                        yield found
+            except UsageError as error:
+                raise click.UsageError(str(error)) from error
+
+    def code(self, results: Sequence[Path]) -> int:
+        """Return the exit code."""
+        if not self.count:
+            click.echo(f"no report in {', '.join(map(str, results))}", err=True)
+        return UNREADABLE if self.failed or not self.count else OK

@@ -1,0 +1,145 @@
+"""How models are audited: workers, a cluster, the cache, progress, and an end before the end."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from regaudit.cli.progress import progress
+from regaudit.guard import Killed, guarding
+
+if TYPE_CHECKING:
+    from regaudit.cache import Cache
+    from regaudit.config import Config
+    from regaudit.finding import Report
+
+INTERRUPTED = "Interrupted"
+"""Kind of the failure that stands for all that Ctrl-C left undone."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _jobs(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
+    """Read a number of workers; `auto` is one for each processor that we may use."""
+    if given is None:
+        return None
+    if given == "auto":
+        return _processors()
+    if not given.isdecimal() or not 0 < int(given) < 10_000:
+        raise click.BadParameter(f"{given!r} is neither a whole number above 0 nor auto")
+    return int(given)
+
+
+def running(command: _Command) -> _Command:
+    """Add what every command takes that audits models."""
+    for option in (
+        click.option(
+            "--cache",
+            is_flag=False,
+            flag_value="",
+            metavar="[DIR]",
+            help="Keep reports in DIR (by default in ~/.cache/regaudit), and do not audit again "
+            "what did not change. Write --cache=DIR, or --cache behind the models.",
+        ),
+        click.option(
+            "--jobs",
+            callback=_jobs,
+            metavar="N|auto",
+            help="Files audited at once, in as many worker processes; auto: one a processor.  "
+            "[default: 1; auto with --dask local]",
+        ),
+        click.option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Audit on the Dask cluster of this scheduler, tcp://HOST:8786, whose workers see "
+            "the files by the same paths; local: on one that is made for this run.",
+        ),
+        click.option(
+            "--isolate/--no-isolate",
+            default=None,
+            help="Audit in worker processes, which a file may crash.  [default: for several files]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def audited(
+    files: list[str],
+    config: "Config",
+    *,
+    isolate: bool | None = None,
+    jobs: int | None = None,
+    cache: str | None = None,
+    dask: str | None = None,
+) -> list["Report"]:
+    """Audit one file in this process, more of them apart, unless `isolate` says otherwise.
+
+    Ctrl-C ends it with the reports so far, and one that says how many models lack theirs; so does
+    the loss of a cluster.
+
+    Raises:
+        click.UsageError: the cache is none, or the cluster cannot be used.
+    """
+    from regaudit.confinement import death
+    from regaudit.finding import Failure, Report
+    from regaudit.run import audit_files
+
+    killed: Killed | None = click.get_current_context().obj
+    if killed:
+        return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
+    kept = None if cache is None else _opened(cache, config)
+    if isolate is None:
+        isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
+    if dask is None and not isolate and len(files) == 1:
+        with guarding(files[0], config.limits):
+            reports = list(audit_files(files, config, isolate=False, cache=kept))
+    else:
+        made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
+        reports = _until_the_end(made, files)
+    if kept is not None and kept.trouble:
+        click.echo(f"--cache {kept.folder}: nothing is kept: {kept.trouble}", err=True)
+    return reports
+
+
+def _opened(folder: str, config: "Config") -> "Cache":
+    from regaudit.cache import Cache, default_folder
+    from regaudit.errors import UsageError
+
+    try:
+        return Cache(Path(folder) if folder else default_folder(), config)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
+    """Return the reports; of those that an end before the end left undone, one failure."""
+    from regaudit.errors import RegauditError, UsageError
+    from regaudit.finding import Failure, Report
+
+    reports: list[Report] = []
+    try:
+        for report in progress(made, files):
+            reports.append(report)  # noqa: PERF402 - they stay when the next one does not come
+    except KeyboardInterrupt:
+        why = "stopped by Ctrl-C"
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    except RegauditError as error:
+        why = str(error)
+    else:
+        return reports
+    left = files[len(reports) :]
+    what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
+    click.echo(f"{what}; writing what there is (Ctrl-C leaves at once)", err=True)
+    failure = Failure(INTERRUPTED, f"{what}, this one and those behind it")
+    return reports + [Report(file, failure=failure) for file in left[:1]]
+
+
+def _processors() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

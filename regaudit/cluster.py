@@ -1,0 +1,203 @@
+"""Audits on a Dask cluster: one task a file, in any deployment of Dask.
+
+A task does not read the file itself: like a run on one machine it has it read by a child process
+under limits (`regaudit.workers`), so that a file that crashes or hangs its reader is that file's
+failure and the cluster does not notice. If the cluster loses a worker, it gives the tasks of that
+worker to another. Reports come back as JSON.
+"""
+
+import os
+import pickle
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from regaudit.cache import Cache
+from regaudit.config import Config
+from regaudit.errors import RegauditError, UsageError
+from regaudit.finding import Failure, Report
+from regaudit.ordering import AHEAD, in_order
+from regaudit.report_json import report_from_json, report_to_json
+from regaudit.version import VERSION
+from regaudit.workers import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOCAL = "local"
+"""Instead of an address: a cluster on this machine, for this run."""
+
+PATIENCE = 30
+"""Seconds in which a scheduler has to answer."""
+
+
+class Order(NamedTuple):
+    """What every task of a run needs to know; pickled once, and sent once to each worker."""
+
+    run: str
+    config: Config
+    cache: Path | None
+    folder: str
+    """From which relative paths lead."""
+
+
+def audit_on_dask(
+    files: Iterable[str],
+    config: Config,
+    address: str,
+    jobs: int | None = None,
+    cache: Path | None = None,
+) -> Iterator[Report]:
+    """Audit files on a cluster, which must see them by the same paths.
+
+    Args:
+        files: their paths.
+        config: rules, thresholds and limits.
+        address: of the scheduler, `tcp://host:8786`; or `LOCAL`.
+        jobs: workers of a local cluster; by default one a processor.
+        cache: a folder that the workers see as well.
+
+    Yields:
+        A report for each file, in the order given.
+
+    Raises:
+        UsageError: Dask is missing here, or the scheduler does not answer, or a worker has
+            another version of regaudit or none.
+    """
+    with _client(address, jobs) as client:
+        run = os.urandom(8).hex()  # two runs may differ in nothing else
+        kept = cache.absolute() if cache else None
+        order = pickle.dumps(Order(run, config, kept, str(Path.cwd())))
+        # A task of its own, so that a worker that comes later, or instead of a lost one, gets it.
+        ordered = client.submit(_same, order, key=f"regaudit-order-{run}")
+        try:
+            ahead = max(AHEAD, 4 * sum(client.nthreads().values()))
+            yield from in_order(partial(_Task, client, ordered), files, ahead)
+        finally:
+            with suppress(OSError, TimeoutError):  # a scheduler that is gone
+                client.run(_end, order, on_error="ignore")
+
+
+class _Task:
+    """The audit of one file on the cluster."""
+
+    def __init__(self, client: "Client", order: Any, file: str) -> None:
+        self.file = file
+        # Not pure: what a path leads to changes between two runs.
+        self.future = client.submit(_audit, file, order, pure=False)
+
+    def result(self) -> Report:
+        """Wait for the report, and let the cluster forget it.
+
+        Raises:
+            RegauditError: the scheduler is lost.
+        """
+        from distributed import KilledWorker  # noqa: PLC0415 - an extra
+
+        try:
+            return report_from_json(self.future.result())
+        except KilledWorker:
+            message = "every worker of the cluster that was to audit it was lost"
+            return Report(self.file, failure=Failure("UnreadableModelError", message))
+        except (CancelledError, OSError) as error:
+            raise RegauditError(f"the cluster is lost ({error})") from error
+        except Exception as error:  # noqa: BLE001 - whatever a worker lacks or answers
+            message = f"the cluster could not audit it ({type(error).__name__}: {error})"
+            return Report(self.file, failure=Failure("InternalError", message))
+        finally:
+            self.future.release()
+
+
+@contextmanager
+def _client(address: str, jobs: int | None) -> Iterator["Client"]:
+    """Connect to a cluster, or start one."""
+    try:
+        from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        message = "--dask needs Dask, which is not installed: pip install 'regaudit[dask]'"
+        raise UsageError(message) from error
+    if address == LOCAL:
+        with (
+            LocalCluster(
+                n_workers=jobs or os.cpu_count() or 1,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=0,  # ours hold for each file
+                dashboard_address="127.0.0.1:0",
+                silence_logs=50,  # what a worker does at its end is not our user's concern
+            ) as local,
+            Client(local) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
+    with client:
+        _check(client, address)
+        yield client
+
+
+def _check(client: "Client", address: str) -> None:
+    """Make sure that the workers are there, and are ours.
+
+    Raises:
+        UsageError: there is none in time, or one has another version of regaudit or none.
+    """
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError as error:
+        raise UsageError(f"--dask {address}: the scheduler has no workers") from error
+    versions = client.run(_version, on_error="return")
+    for worker, version in versions.items():
+        if isinstance(version, BaseException):
+            raise UsageError(f"--dask {address}: worker {worker} has no regaudit ({version})")
+        if version != VERSION:
+            raise UsageError(
+                f"--dask {address}: worker {worker} has regaudit {version}, this is {VERSION}"
+            )
+
+
+# What follows runs on the cluster.
+
+
+def _version() -> str:
+    return VERSION
+
+
+def _same(order: bytes) -> bytes:
+    return order
+
+
+def _audit(file: str, order: bytes) -> str:
+    """Audit a file on a worker; a child process reads it."""
+    return report_to_json(_workers(order).audit(file))
+
+
+_RUNS: dict[bytes, Workers] = {}
+"""The child processes of each run on this worker of the cluster."""
+
+_STARTING = Lock()
+
+
+def _workers(order: bytes) -> Workers:
+    """Return the child processes of a run."""
+    with _STARTING:
+        if order not in _RUNS:
+            _, config, cache, folder = pickle.loads(order)  # noqa: S301 - Dask trusts its client
+            kept = Cache(cache, config) if cache else None
+            _RUNS[order] = Workers(config, kept, folder if Path(folder).is_dir() else None)
+        return _RUNS[order]
+
+
+def _end(order: bytes) -> None:
+    """End the child processes of a run."""
+    with _STARTING:
+        workers = _RUNS.pop(order, None)
+    if workers is not None:
+        workers.end()

@@ -1,0 +1,203 @@
+"""Parquet, for pandas, DuckDB and Spark: one row a weight, with what is known of its model.
+
+A model without weights and a file that could not be audited have one row, with nulls.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from regaudit import wording
+from regaudit.errors import UsageError
+from regaudit.finding import Report, Severity
+from regaudit.model import Layer, Weight
+from regaudit.record import weight_record
+from regaudit.renderer import View
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 20_000
+"""Rows of a row group."""
+
+COLUMNS = {
+    "file": "string",
+    "format": "string",
+    "size": "int64",
+    "keras_version": "string",
+    "saved_at": "timestamp",
+    "model": "string",
+    "model_class": "string",
+    "model_parameters": "int64",
+    "model_trainable_parameters": "int64",
+    "model_penalty": "double",
+    "model_penalty_complete": "bool",
+    "model_worst": "string",
+    "model_errors": "int64",
+    "model_warnings": "int64",
+    "model_notes": "int64",
+    "model_findings": "strings",
+    "failure": "string",
+    "layer": "string",
+    "class_name": "string",
+    "path": "string",
+    "stored_path": "string",
+    "role": "string",
+    "shape": "integers",
+    "parameters": "int64",
+    "dtype": "string",
+    "dequantized_from": "string",
+    "trainable": "bool",
+    "regularizer": "string",
+    "status": "string",
+    "l1": "double",
+    "l2": "double",
+    "constraint": "string",
+    "shared_with": "string",
+    "penalty": "double",
+    "penalty_share": "double",
+    "l1_norm": "double",
+    "l2_norm": "double",
+    "max_abs": "double",
+    "mean": "double",
+    "std": "double",
+    "nonfinite": "int64",
+    "zeros": "int64",
+    "sparsity": "double",
+    "near_zeros": "int64",
+    "units": "int64",
+    "dead_units": "int64",
+    "findings": "strings",
+}
+"""Types by column: those of the model first, the same in all its rows, then those of the weight.
+
+`findings` are the codes of what was found at the weight, `model_findings` those of the whole model.
+"""
+
+
+def require() -> None:
+    """Make sure that Parquet can be written.
+
+    Raises:
+        UsageError: pyarrow is missing.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        message = "Parquet needs pyarrow, which is not installed: pip install 'regaudit[parquet]'"
+        raise UsageError(message) from error
+
+
+def parquet(reports: Iterable[Report], view: View) -> bytes:
+    """Return the content of a Parquet file.
+
+    Args:
+        reports: are let go one by one.
+        view: which layers to write.
+
+    Raises:
+        UsageError: pyarrow is missing.
+    """
+    require()
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    from pyarrow import parquet as pq  # noqa: PLC0415
+
+    schema = _schema()
+    rows = (row for report in reports for row in _rows(report, view))
+    content = io.BytesIO()
+    with pq.ParquetWriter(content, schema, compression="zstd") as writer:
+        while batch := list(islice(rows, BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+    return content.getvalue()
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "timestamp": pa.timestamp("us"),
+        "strings": pa.list_(pa.string()),
+        "integers": pa.list_(pa.int64()),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+
+
+def _rows(report: Report, view: View) -> Iterator[dict[str, Any]]:
+    model = _model(report)
+    codes: dict[str, list[str]] = {}
+    for finding in report.findings:
+        for item in finding.items:
+            codes.setdefault(item.path, []).append(finding.code)
+    empty = True
+    for layer, weight in view.weights(report):
+        empty = False
+        yield _clean({**model, **_weight(report, layer, weight, codes.get(weight.path, []))})
+    if empty:
+        yield _clean(model)
+
+
+def _model(report: Report) -> dict[str, Any]:
+    """Return the columns of a model."""
+    counts = [sum(one.severity is level for one in report.findings) for level in Severity]
+    model = report.model
+    return {
+        "file": report.file,
+        "format": report.format,
+        "size": report.size,
+        "keras_version": model.keras_version if model else None,
+        "saved_at": _time(model.saved_at) if model else None,
+        "model": model.name if model else None,
+        "model_class": model.class_name if model else None,
+        "model_parameters": model.parameters if model else None,
+        "model_trainable_parameters": model.trainable_parameters if model else None,
+        "model_penalty": report.penalty if model else None,
+        "model_penalty_complete": report.penalty_complete if model else None,
+        "model_worst": str(Severity(report.worst)) if report.worst else None,
+        **dict(zip(("model_notes", "model_warnings", "model_errors"), counts, strict=True)),
+        "model_findings": [finding.code for finding in report.findings],
+        "failure": report.failure.message if report.failure else None,
+    }
+
+
+def _weight(report: Report, layer: Layer, weight: Weight, codes: list[str]) -> dict[str, Any]:
+    """Return the columns of a weight."""
+    regularizer = weight.regularizer
+    found = weight_record(weight, report)
+    return {
+        **{key: found[key] for key in COLUMNS if key in found},
+        "layer": layer.path,
+        "class_name": layer.class_name,
+        "parameters": weight.size,
+        "regularizer": wording.regularizer(regularizer) if regularizer else None,
+        "status": str(regularizer.status) if regularizer else None,
+        "l1": regularizer.l1 if regularizer else None,
+        "l2": regularizer.l2 if regularizer else None,
+        "findings": codes,
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read the time as Keras writes it, 2026-01-02@03:04:05; None if it is anything else."""
+    try:
+        return datetime.strptime(text or "", "%Y-%m-%d@%H:%M:%S")  # noqa: DTZ007 - of no zone
+    except ValueError:
+        return None
+
+
+def _clean(row: dict[str, Any]) -> dict[str, Any]:
+    """Escape what is no UTF-8, and leave out whole numbers that no column can hold."""
+    return {key: _fitting(value) for key, value in row.items()}
+
+
+def _fitting(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return None
+    return value

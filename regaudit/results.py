@@ -1,0 +1,176 @@
+"""Results that were written as JSON lines, read back: the reports, as far as they were written.
+
+A report read back is written again as it was, in every format; what the schema "regaudit/1" leaves
+out (configurations of layers, the graph, histograms) is not in it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from regaudit.errors import UsageError
+from regaudit.finding import Report
+from regaudit.record import SCHEMA
+from regaudit.report_json import made
+
+_MEASURED = (
+    "nonfinite",
+    "zeros",
+    "near_zeros",
+    "l1_norm",
+    "l2_norm",
+    "max_abs",
+    "mean",
+    "std",
+    "units",
+    "dead_units",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that holds no report."""
+
+    file: str
+    line: int
+    reason: str
+
+
+def read_results(file: Path) -> Iterator[Report | Malformed]:
+    """Yield the reports of a file, one line in memory at a time.
+
+    Args:
+        file: JSON lines; a document of `--format json` is one such line with many reports.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield from _reports(str(file), number, line)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+def _reports(file: str, number: int, line: bytes) -> Iterator[Report | Malformed]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not valid JSON"
+        yield Malformed(file, number, f"not JSON ({reason}): perhaps it was cut")
+        return
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        yield Malformed(file, number, f'no report of the schema "{SCHEMA}"')
+        return
+    records = content.get("reports", [content])
+    for record in records if isinstance(records, list) else [records]:
+        try:
+            yield report_of(record)
+        except ValueError as error:
+            yield Malformed(file, number, f'no report of the schema "{SCHEMA}": {error}')
+
+
+def report_of(record: Any) -> Report:
+    """Return the report that a record was made of, as far as the record tells.
+
+    Raises:
+        ValueError: something is missing or of a wrong type; the message says what.
+    """
+    try:
+        return made(Report, _report(record))
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]!r} is missing") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError("it is built otherwise") from error
+
+
+def _report(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrange a record as `made` takes a report."""
+    layers = record["layers"]
+    if len(layers) != record["coverage"]["layers"]:
+        raise ValueError("it holds some layers only: write it without --layer")
+    weights = [weight for layer in layers for weight in layer["weights"]]
+    for weight in weights:  # a model in memory has no stored paths
+        weight["stored_path"] = weight["stored_path"] or weight["path"]
+    penalties = {weight["stored_path"]: weight["penalty"] for weight in weights}
+    certain = record["penalty"]["complete"] or None in penalties.values()
+    spectral = any("spectrum" in weight for weight in weights)
+    spectra = {w["stored_path"]: w["spectrum"] for w in weights if w.get("spectrum")}
+    return {
+        **{key: record[key] for key in ("file", "format", "size", "not_run", "failure")},
+        "model": _model(record, [_layer(layer, certain) for layer in layers]),
+        "moments": {w["stored_path"]: _moments(w) for w in weights if w["zeros"] is not None},
+        "penalties": penalties,
+        "spectra": spectra if spectral else None,
+        "measured": record["penalty"]["total"] is not None,
+        "findings": [_finding(one) for one in record["findings"]],
+        "suppressed": [_suppressed(one) for one in record["suppressed"]],
+        "skipped": [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]],
+    }
+
+
+def _model(record: Mapping[str, Any], layers: Sequence[Any]) -> dict[str, Any] | None:
+    model = record["model"]
+    if model is None:
+        return None
+    optimizer = model["optimizer"]
+    return {
+        **{key: model[key] for key in ("name", "class_name", "loss")},
+        **{key: record[key] for key in ("keras_version", "saved_at")},
+        "layers": layers,
+        "optimizer": optimizer
+        and {
+            "class_name": optimizer.pop("class_name"),
+            "iterations": optimizer.pop("iterations"),
+            "config": optimizer,
+        },
+    }
+
+
+def _layer(layer: Mapping[str, Any], certain: bool) -> dict[str, Any]:
+    return {
+        **{key: layer[key] for key in ("path", "name", "class_name", "trainable")},
+        "config": {},
+        # All that hangs on it in a record is whether the penalty is complete.
+        "known": certain,
+        "weights": [_weight(weight) for weight in layer["weights"]],
+        "activity_regularizer": layer["activity_regularizer"],
+        "unplaced": layer["unplaced_regularizers"],
+    }
+
+
+def _weight(weight: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("path", "stored_path", "role", "shape", "dtype", "trainable", "regularizer")
+    more = ("constraint", "dequantized_from", "shared_with")
+    return {key: weight[key] for key in (*keys, *more)}
+
+
+def _moments(weight: Mapping[str, Any]) -> dict[str, Any]:
+    zeros, sparsity = weight["zeros"], weight["sparsity"]
+    # Of a quantized weight other values are measured than its shape tells.
+    size = round(zeros / sparsity) if sparsity else prod(weight["shape"])
+    # Only an audit compares with the threshold; a record holds what came of it.
+    return {"size": size, "threshold": 0.0, **{key: weight[key] for key in _MEASURED}}
+
+
+def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    items = finding["items"]
+    if not items:
+        raise ValueError("a finding has no items")
+    return {**{key: finding[key] for key in ("code", "name")}, "items": items}
+
+
+def _suppressed(one: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("severity", "path", "message", "observed", "evidence", "suggestion")
+    named = {key: one[key] for key in ("code", "reason")}
+    return {
+        **named,
+        "name": one["name"],
+        "item": {key: one[key] for key in keys},
+        "ignore": named if one["by"] == "ignore" else None,
+    }

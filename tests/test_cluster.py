@@ -1,0 +1,180 @@
+"""Audits on a real Dask cluster: a scheduler and worker processes on loopback."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import regaudit
+from regaudit import cluster
+from regaudit.cli import main
+from regaudit.config import Config
+from regaudit.errors import UsageError
+
+distributed = pytest.importorskip("distributed")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # Dask's own
+    pytest.mark.skipif(os.name == "nt", reason="sends signals"),
+]
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+GOOD = FIXTURES / "models" / "regularized-cnn.keras"
+HANGS = FIXTURES / "hostile" / "hdf5-heap-loop.h5"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(sys.path),
+    # A lost worker is noticed by its closed connection; nothing here waits for a timeout.
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "120s",
+}
+MANY = 80
+
+
+class Dask:
+    """A scheduler and workers without nannies: who is killed stays dead."""
+
+    def __init__(self, folder, workers=2):
+        self.file = folder / "scheduler.json"
+        self.started = []
+        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        until = time.monotonic() + 120
+        while not (self.file.exists() and self.file.read_text().strip()):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        self.address = json.loads(self.file.read_text())["address"]
+        self.workers = [self.add() for _ in range(workers)]
+
+    def add(self):
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
+        return self._start("dask_worker", *options)
+
+    def _start(self, what, *options):
+        command = [sys.executable, "-m", f"distributed.cli.{what}", "--scheduler-file", self.file]
+        process = subprocess.Popen(
+            [*command, *options],
+            env=ENVIRONMENT,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.started.append(process)
+        return process
+
+    def until(self, workers):
+        """Wait until so many workers are known to the scheduler."""
+        with distributed.Client(self.address, timeout=120) as client:
+            client.wait_for_workers(workers, timeout=120)
+
+    def end(self):
+        for process in reversed(self.started):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    made = Dask(tmp_path_factory.mktemp("dask"))
+    made.until(2)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Eighty models, named as one does from their folder."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(MANY):
+        shutil.copy(GOOD, f"{number:02}.keras")
+    return [f"{number:02}.keras" for number in range(MANY)]
+
+
+def test_a_poisoned_file_fails_alone_and_the_rest_is_as_here(dask, models):
+    files = [models[0], str(HANGS), str(FIXTURES / "models"), "gone.keras", models[1]]
+    config = Config.default().allowing(["cpu_seconds=1"])
+    there = list(regaudit.audit_files(files, config, dask=dask.address))
+    here = list(regaudit.audit_files(files, config, isolate=True))
+    assert there == here
+    assert [bool(report.failure) for report in there[:2]] == [False, True]
+    assert "processor time" in there[1].failure.message
+    assert all(worker.poll() is None for worker in dask.workers)
+
+
+def test_the_cache_is_the_workers(dask, models):
+    command = ["inspect", *models[:4], "--dask", dask.address, "--format", "json", "--cache=kept"]
+    first, again = (CliRunner().invoke(main, command) for _ in range(2))
+    assert first.exit_code == again.exit_code == 0, first.output
+    assert first.stdout == again.stdout
+    plain = CliRunner().invoke(main, ["inspect", *models[:4], "--format", "json"])
+    assert first.stdout == plain.stdout
+    assert len(list(Path("kept").glob("??/*.json"))) == 4
+
+
+def test_nobody_is_left_after_a_run(dask, models):
+    list(regaudit.audit_files(models[:2], dask=dask.address))
+    with distributed.Client(dask.address) as client:
+        assert set(client.run(lambda: len(cluster._RUNS)).values()) == {0}
+
+
+def test_a_killed_worker_loses_no_result_and_doubles_none(dask, models):
+    lost = dask.workers.pop()
+    files = []
+    for report in regaudit.audit_files(models, dask=dask.address):
+        assert report.failure is None
+        files.append(report.file)
+        if len(files) == 3:
+            lost.send_signal(signal.SIGKILL)
+    assert lost.wait(10) == -signal.SIGKILL
+    assert files == models
+
+
+def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch):
+    made = Dask(tmp_path, workers=1)
+    made.until(1)
+    rendered = cluster.report_from_json
+    done = []
+
+    def counted(text):
+        done.append(text)
+        if len(done) == 5:
+            made.end()
+        return rendered(text)
+
+    monkeypatch.setattr(cluster, "report_from_json", counted)
+    command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 3
+    *reports, last = map(json.loads, result.stdout.splitlines())
+    assert [report["file"] for report in reports] == models[: len(reports)]
+    assert 5 <= len(reports) < MANY
+    assert last["failure"]["kind"] == "Interrupted"
+    assert f"{MANY - len(reports)} of {MANY} models were not audited" in last["failure"]["message"]
+
+
+def test_a_cluster_of_this_machine(models):
+    reports = list(regaudit.audit_files(models[:5], dask="local", jobs=1))
+    assert [report.file for report in reports] == models[:5]
+    assert not any(report.failure for report in reports)
+
+
+def test_what_is_wrong_is_one_line(models, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    result = CliRunner().invoke(main, ["inspect", models[0], "--dask", "tcp://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert "no scheduler answers there" in result.output
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = CliRunner().invoke(main, ["inspect", models[0], "--dask", "local"])
+    assert result.exit_code == 2
+    assert "pip install 'regaudit[dask]'" in result.output
+
+
+def test_a_worker_of_another_version_is_refused(dask, models, monkeypatch):
+    monkeypatch.setattr(cluster, "VERSION", "9.9")
+    with pytest.raises(UsageError, match=r"has regaudit 0\.1\.0, this is 9\.9"):
+        list(regaudit.audit_files(models[:1], dask=dask.address))

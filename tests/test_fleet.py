@@ -1,0 +1,198 @@
+"""Results read back, and the page of a fleet."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
+
+import regaudit
+from regaudit import registry
+from regaudit.cli import main
+from regaudit.config import Config
+from regaudit.errors import UsageError
+from regaudit.finding import Failure, Report, Severity
+from regaudit.fleet import fleet
+from regaudit.fleet_page import fleet_page
+from regaudit.record import record
+from regaudit.renderer import View
+from regaudit.report_json import report_from_json, report_to_json
+from regaudit.results import Malformed, read_results, report_of
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+GOOD = FIXTURES / "models" / "regularized-cnn.keras"
+OVERFIT = FIXTURES / "models" / "digits-cnn.keras"
+FILES = sorted(
+    file
+    for folder in ("models", "rules", "corpus", "hostile")
+    for file in (FIXTURES / folder).rglob("*")
+    if file.suffix in {".keras", ".h5"} and file.is_file()
+)
+
+
+def saved(report, when, **changes):
+    return replace(report, model=replace(report.model, saved_at=when), **changes)
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def written(*reports):
+    return registry.renderer("jsonl").render(reports, [], View())
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_report_comes_back(part):
+    """Whole from its own JSON; from a record, as far as records and all formats go."""
+    detailed = replace(Config.default(), detailed=True)
+    for file in FILES[part::48]:
+        report = regaudit.audit(file, detailed)
+        assert report_from_json(report_to_json(report)) == report
+        back = report_of(json.loads(json.dumps(record(report))))
+        assert json.dumps(record(back)) == json.dumps(record(report))
+        for name in ("csv", "github", "jsonl", "junit", "markdown", "sarif", "terminal"):
+            rendered = [registry.renderer(name).render([one], [], View()) for one in (report, back)]
+            assert rendered[0] == rendered[1], (file, name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"file": 1},
+        {"size": "big"},
+        {"findings": [{"code": "REG101"}]},
+        {"layers": [{}]},
+        {"layers": []},
+        {"failure": {"kind": "x"}},
+        {"model": []},
+    ],
+)
+def test_a_record_of_a_wrong_shape_is_refused(change):
+    content = {**record(regaudit.audit(GOOD)), **change}
+    with pytest.raises(ValueError, match=r"\w"):
+        report_of(content)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"file": 3}', "[" * 99_999])
+def test_a_text_that_is_no_report_makes_none(text):
+    with pytest.raises(ValueError, match=r"\w"):
+        report_from_json(text)
+
+
+def test_malformed_lines_are_named_and_the_rest_goes_on(tmp_path):
+    lines = written(regaudit.audit(GOOD), regaudit.audit(OVERFIT)).splitlines()
+    file = tmp_path / "results.jsonl"
+    foreign = '{"schema": "regaudit/9"}'
+    file.write_text("\n".join([lines[0], lines[1][:-9], "", foreign, "[1]", lines[1]]) + "\n")
+    found = list(read_results(file))
+    assert [one.line for one in found if isinstance(one, Malformed)] == [2, 4, 5]
+    assert [one.file for one in found if isinstance(one, Report)] == [str(GOOD), str(OVERFIT)]
+    result = run("report", "--from", file, "--html", tmp_path / "out.html")
+    assert result.exit_code == 3
+    assert result.output.splitlines()[0].startswith(f"{file}:2: not JSON (")
+    assert len(result.output.splitlines()) == 4
+    assert len(table((tmp_path / "out.html").read_text(), "sortable index")) == 2
+
+
+def test_a_whole_document_is_one_line_with_many_reports(tmp_path):
+    file = tmp_path / "out.json"
+    assert run("inspect", GOOD, OVERFIT, "--format", "json", "-o", file).exit_code == 0
+    assert [report.file for report in read_results(file)] == [str(GOOD), str(OVERFIT)]
+
+
+def test_results_are_written_again_as_they_were(tmp_path):
+    file = tmp_path / "results.jsonl"
+    assert run("inspect", GOOD, OVERFIT, "--format", "jsonl", "-o", file).exit_code == 0
+    for format_ in ("csv", "markdown", "jsonl"):
+        first = run("report", GOOD, OVERFIT, "--format", format_).stdout
+        again = run("report", "--from", file, "--format", format_)
+        assert again.exit_code == 0
+        assert again.stdout == first
+
+
+def test_wrong_use_is_told(tmp_path):
+    file = tmp_path / "results.jsonl"
+    file.write_text(written(regaudit.audit(GOOD)))
+    before = file.read_bytes()
+    page = ("--html", tmp_path / "out.html")
+    assert "give one of them" in run("report", GOOD, "--from", file, *page).output
+    assert "is one of the results" in run("report", "--from", file, "--html", file).output
+    assert file.read_bytes() == before
+    gone = run("report", "--from", tmp_path / "gone.jsonl", *page)
+    assert gone.exit_code == 2
+    assert "cannot be read" in gone.output
+    with pytest.raises(UsageError):
+        list(read_results(tmp_path))
+    (tmp_path / "empty.jsonl").touch()
+    empty = run("report", "--from", tmp_path / "empty.jsonl", *page)
+    assert empty.exit_code == 3
+    assert "no report in" in empty.output
+
+
+def test_the_riskiest_come_first():
+    models = [
+        audited(dense("a"), file="clean.keras"),
+        audited(dense("a"), file="note.keras", findings=[finding("a", severity=Severity.NOTE)]),
+        audited(dense("a"), file="two.keras", findings=[finding("a"), finding("b", code="REG2")]),
+        audited(dense("a"), file="one.keras", findings=[finding("a")]),
+        Report("gone.keras", failure=Failure("UnreadableModelError", "no such file")),
+    ]
+    found = fleet(models)
+    order = ["gone.keras", "two.keras", "one.keras", "note.keras", "clean.keras"]
+    assert [row.latest.file for row in found.rows] == order
+    assert found.states == {"failed": 1, "error": 2, "note": 1, "clean": 1}
+    assert [(f.code, f.models, f.places) for f in found.faults] == [
+        ("REG101", 3, 3),
+        ("REG2", 1, 1),
+    ]
+
+
+def test_states_of_one_model_are_one_row_in_order_of_time():
+    first = saved(audited(dense("a", 0.1), file="m/e-2.keras"), "2026-01-02@00:00:00")
+    second = saved(audited(dense("a", 0.2), file="m/e-1.keras"), "2026-01-03@00:00:00")
+    (row,) = fleet([second, first]).rows
+    assert [entry.file for entry in row.entries] == ["m/e-2.keras", "m/e-1.keras"]
+    assert row.trend == "penalty 0.3 (was 0.15)"
+    failed = Report("m/e-3.keras", failure=Failure("UnreadableModelError", "cut"))
+    assert [len(r.entries) for r in fleet([first, second, failed]).rows] == [1, 2]
+
+
+def test_different_models_are_different_rows():
+    one = audited(dense("a"), file="m/e-1.keras")
+    other = audited(dense("b"), file="m/e-2.keras")
+    elsewhere = audited(dense("a"), file="n/e-1.keras")
+    assert len(fleet([one, other, elsewhere]).rows) == 3
+
+
+def test_a_file_that_was_audited_twice_is_one_state_and_the_last_counts():
+    report = saved(audited(dense("a"), file="m.keras", findings=[finding("a")]), "2026-01-02@0")
+    (row,) = fleet([report, replace(report, findings=())]).rows
+    assert [entry.state for entry in row.entries] == ["clean"]
+    (row,) = fleet([report, saved(audited(dense("a", 0.3), file="m.keras"), "2026-01-01@0")]).rows
+    assert [entry.state for entry in row.entries] == ["clean", "error"]
+
+
+def test_the_page_shows_rows_faults_and_trends():
+    older = saved(audited(dense("a", 0.1), file="m.keras", findings=[finding("a")]), "2026-01-01@0")
+    newer = saved(audited(dense("a", 0.2), file="m.keras"), "2026-02-01@0")
+    text = fleet_page([older, newer, audited(dense("a"), file="x.keras", findings=[finding("a")])])
+    Page(text)
+    rows = table(text, "sortable index")
+    assert [row[0] for row in rows] == ["x.keras", "m.keras"]
+    assert rows[1][-1] == "0 errors (was 1), penalty 0.3 (was 0.15)"
+    assert [row[0] for row in table(text, "sortable faults")] == ["REG101"]
+    assert list(drawings(text)) == ["Penalty and norm of m.keras"]
+
+
+def test_the_page_is_safe_and_whole_without_anything():
+    hostile = audited(dense(HOSTILE), file=HOSTILE, findings=[finding(HOSTILE, message=HOSTILE)])
+    again = replace(hostile, model=replace(hostile.model, saved_at=HOSTILE))
+    text = fleet_page([hostile, again, Report(HOSTILE, failure=Failure("x", HOSTILE))])
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "img" not in [tag for tag, _ in page.tags]
+    assert "\x1b" not in text
+    assert "No report was given." in Page(fleet_page([])).words
