@@ -29,12 +29,12 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
     done = 0
     try:
         for number, report in enumerate(reports, 1):
+            yield report  # what is told to be done is taken in already
             done += sizes[number - 1] if number <= len(sizes) else 0
             now = time.monotonic()
             if now - shown >= EVERY:
                 shown = now
                 _show(line(number, len(files), done, sum(sizes), now - start))
-            yield report
     finally:
         _show("")
 
@@ -61,5 +61,8 @@ def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
 
 
 def _show(text: str) -> None:
-    """Put the text in the place of what was shown before."""
-    click.echo(f"\r\x1b[2K{text}", nl=False, err=True, color=True)
+    """Put the text in the place of what was shown before, cut to the width of the terminal."""
+    from shutil import get_terminal_size
+
+    fitting = text[: get_terminal_size().columns - 1]
+    click.echo(f"\r\x1b[2K{fitting}", nl=False, err=True, color=True)
