@@ -92,12 +92,17 @@ def agreed(ours: Sequence[Run], theirs: Sequence[Run]) -> Totals:
     return first
 
 
-def rows(name: str, ours: Sequence[Run], theirs: Sequence[Run]) -> list[list[str]]:
+def rows(
+    name: str,
+    ours: Sequence[Run],
+    theirs: Sequence[Run],
+    called: tuple[str, str] = ("regaudit inspect", "load_model + norms"),
+) -> list[list[str]]:
     """Return the three lines of the table about one model: each side, and theirs / ours."""
     more = [their / our for their, our in zip(peaks(theirs), peaks(ours), strict=True)]
     return [
-        [name, "regaudit inspect", *figures(ours)],
-        [name, "load_model + norms", *figures(theirs)],
+        [name, called[0], *figures(ours)],
+        [name, called[1], *figures(theirs)],
         [
             name,
             "**ratio**",
@@ -208,7 +213,7 @@ def main() -> None:
             answer = agreed(**measured)
         except (DifferentAnswersError, ProcessFailedError) as error:
             sys.exit(f"{name}: {error}")
-        lines += rows(name, **measured)
+        lines += rows(name, measured["ours"], measured["theirs"])
         notes.append(
             f"{name}, {megabytes(file.stat().st_size)}: in every run both sides found "
             f"{answer.weights} weights and a sum of squares of {answer.l2_squared:.6f}."

@@ -33,7 +33,7 @@ def stored(name: str, cache: Path) -> Path:
 
 def build(name: str, file: Path) -> None:
     """Build a model, compile it for classification, and save it."""
-    import keras  # noqa: PLC0415  it is needed here alone and takes seconds
+    import keras  # noqa: PLC0415 - where no model is to be built, none is needed
 
     keras.utils.set_random_seed(0)
     if name == DEEP:
@@ -48,7 +48,7 @@ def build(name: str, file: Path) -> None:
 
 def dense() -> Any:
     """Build a model of large matrices."""
-    import keras  # noqa: PLC0415
+    import keras  # noqa: PLC0415 - the same
 
     layers = keras.layers
     words = layers.Input((16,), dtype="int32")
@@ -66,7 +66,7 @@ def dense() -> Any:
 
 def deep() -> Any:
     """Build a residual network of 300 layers, and train it for one step."""
-    import keras  # noqa: PLC0415 - where no model is to be built, none is needed
+    import keras  # noqa: PLC0415 - the same
     import numpy as np  # noqa: PLC0415 - the same
 
     layers = keras.layers

@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks import models
-from benchmarks.inspect import ENVIRONMENT, conditions, figures, peaks, ratio, table
-from benchmarks.processes import ProcessFailedError, Run, alternate
+from benchmarks.inspect import ENVIRONMENT, conditions, rows, table
+from benchmarks.processes import ProcessFailedError, alternate
 
 NAMES = (models.DENSE, "ResNet50", "VGG16")
 """What there is; the last takes minutes."""
@@ -78,22 +78,6 @@ def agreement(ours: str, theirs: str) -> Agreement:
     if not found.layers or found.stable_rank > TOLERANCE:
         raise DifferentAnswersError(f"the two sides disagree: {found}")
     return found
-
-
-def rows(name: str, ours: Sequence[Run], theirs: Sequence[Run]) -> list[list[str]]:
-    """Return the three lines of the table about one model: each side, and theirs / ours."""
-    more = [their / our for their, our in zip(peaks(theirs), peaks(ours), strict=True)]
-    return [
-        [name, "regaudit inspect --spectral", *figures(ours)],
-        [name, "load_model + WeightWatcher", *figures(theirs)],
-        [
-            name,
-            "**ratio**",
-            ratio([run.seconds for run in theirs], [run.seconds for run in ours]),
-            ratio([run.cpu_seconds for run in theirs], [run.cpu_seconds for run in ours]),
-            *("not sampled" if math.isnan(times) else f"{times:.1f}" for times in more),
-        ],
-    ]
 
 
 def environment_of(cache: Path) -> Path:
@@ -163,7 +147,8 @@ def main() -> None:
             found = agreement(measured["ours"][-1].output, measured["theirs"][-1].output)
         except (DifferentAnswersError, ProcessFailedError) as error:
             sys.exit(f"{name}: {error}")
-        lines += rows(name, **measured)
+        called = ("regaudit inspect --spectral", "load_model + WeightWatcher")
+        lines += rows(name, measured["ours"], measured["theirs"], called)
         notes.append(
             f"{name}: on {found.layers} layers that both see as the same matrix the stable rank "
             f"differs by {found.stable_rank:.1e} at most, the spectral norm by "

@@ -120,7 +120,7 @@ def _weights(shape: Shape, file: Path) -> None:
 
 def _legacy(shape: Shape, config: dict[str, Any], file: Path) -> None:
     """Lay a whole model out as Keras 2 does."""
-    import h5py  # noqa: PLC0415
+    import h5py  # noqa: PLC0415 - the same
 
     with h5py.File(file, "w") as hdf5:
         hdf5.attrs["keras_version"] = "2.15.0"
@@ -143,7 +143,7 @@ def _pairs(shape: Shape) -> Iterator[tuple[int, int]]:
 
 def _hole(group: Any, name: str, shape: tuple[int, ...]) -> None:
     """Make a dataset with its place in the file, and nothing in it."""
-    import h5py  # noqa: PLC0415
+    import h5py  # noqa: PLC0415 - the same
 
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -5,10 +5,15 @@ import sys
 
 from regaudit.guard import fork, leave
 
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""What tells NumPy's library to use one thread, when it is loaded: more take longer to start than
+they save, and where spectra share out whole matrices among threads, they wait for each other."""
+
 
 def main() -> None:
     """Run the command line in a guarded process, which is forked while it is small."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more take longer to start than they save
+    for name in BLAS_THREADS:
+        os.environ.setdefault(name, "1")
     killed = None if "--no-isolate" in sys.argv else fork()
     from regaudit.cli import main as command  # noqa: PLC0415 - after the fork
 

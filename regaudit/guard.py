@@ -70,11 +70,6 @@ def leave(code: str | int | None) -> None:
         os._exit(code or 0)
 
 
-def is_guarded() -> bool:
-    """Whether a parent waits for this process."""
-    return _Guarded.note is not None
-
-
 @contextmanager
 def guarding(file: str, limits: "Limits") -> Iterator[None]:
     """Hold the audit of one file in this process to the limits, if a parent waits for it."""
@@ -84,11 +79,12 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
     from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
     from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
     from regaudit.halves import allow_copies  # noqa: PLC0415 - the same
-    from regaudit.place import shown  # noqa: PLC0415 - the same
+    from regaudit.place import is_url, shown  # noqa: PLC0415 - the same
 
     os.write(_Guarded.note, os.fsencode(shown(file)))
     size = size_of(file)  # connects to a store, which is not the file's to answer for
-    allow_copies()
+    if not is_url(file):  # the client of a store has threads
+        allow_copies()
     with confined(limits), timed(limits, size):
         yield
 

@@ -404,7 +404,8 @@ class _Window(SizedStream):
 
     def __init__(self, file: Place, offset: int, size: int) -> None:
         super().__init__(size)
-        self._stream: BinaryIO = file.open("rb", buffering=0)
+        # `opened` has a buffer before it; a store takes an unbuffered stream for one of values.
+        self._stream: BinaryIO = file.open("rb", buffering=0 if isinstance(file, Path) else -1)
         self._offset = offset
 
     def fill(self, at: int, view: memoryview) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import floor, inf, isfinite, log2, prod, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def measure(
         for start in range(0, size, PART)
     ]
     sizes = [stop - start for _, start, stop, *_ in jobs]
-    alone = all(isinstance(tensor, StoredTensor) for tensor, _ in tensors)  # opens its file anew
+    alone = all(_is_opened_anew(tensor) for tensor, _ in tensors)
     if may_copy() and threads > 1 and alone and sum(sizes) > WORTH_COPYING:
         parts = in_halves(lambda job: _measure_part(*job, step=_CACHED), jobs, sizes)
         return _merged(tensors, iter(parts), histograms)
@@ -129,6 +130,11 @@ def measure(
 
     with ThreadPoolExecutor(threads) as pool:
         return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs), histograms)
+
+
+def _is_opened_anew(tensor: Tensor) -> bool:
+    """Whether each reading opens the file: what is open already, two processes would move about."""
+    return isinstance(tensor, StoredTensor) and isinstance(tensor.file, Path)
 
 
 def _merged(

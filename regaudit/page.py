@@ -64,8 +64,7 @@ def _observed(value: float | str) -> str:
 @cache
 def _environment() -> "Environment":
     """Return where templates come from and what they can call."""
-    # Imported here: who prints to a terminal need not wait for Jinja.
-    import jinja2  # noqa: PLC0415
+    import jinja2  # noqa: PLC0415 - who prints to a terminal need not wait for it
 
     loader: jinja2.BaseLoader
     try:

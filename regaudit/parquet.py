@@ -102,7 +102,7 @@ def parquet(reports: Iterable[Report], view: View) -> bytes:
     """
     require()
     import pyarrow as pa  # noqa: PLC0415 - an extra
-    from pyarrow import parquet as pq  # noqa: PLC0415
+    from pyarrow import parquet as pq  # noqa: PLC0415 - the same
 
     schema = _schema()
     rows = (row for report in reports for row in _rows(report, view))

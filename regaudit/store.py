@@ -71,7 +71,7 @@ def _options(scheme: str) -> dict[str, Any]:
         times = {"connect_timeout": _CONNECT, "read_timeout": _ANSWER}
         return {"config_kwargs": {**once, **times, **own}}
     if scheme.startswith("http"):
-        from aiohttp import ClientTimeout  # noqa: PLC0415
+        from aiohttp import ClientTimeout  # noqa: PLC0415 - an extra
 
         own = conf.get(scheme, {}).get("client_kwargs", {})
         timeout = ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER)

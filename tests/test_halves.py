@@ -65,3 +65,20 @@ def test_a_model_is_measured_the_same_in_two_processes(tmp_path, monkeypatch):
         assert (one.zeros, one.nonfinite, one.dead) == (other.zeros, other.nonfinite, other.dead)
         assert (one.near_zeros, one.threshold) == (other.near_zeros, other.threshold)
     assert shared[0] == shared[1]
+
+
+def test_what_is_open_already_is_not_shared(tmp_path, monkeypatch):
+    """A store's client has threads, and two processes would read from one connection."""
+
+    class Remote:
+        def __init__(self, file):
+            self.open = file.open
+
+    file = tmp_path / "values"
+    file.write_bytes(np.ones(4000, "f4").tobytes())
+    monkeypatch.setattr(measures, "WORTH_COPYING", 0)
+    monkeypatch.setattr(halves._Allowed, "here", True)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it was shared"))
+    tensor = StoredTensor(Remote(file), 0, (4000,), np.dtype("f4"))
+    (moments,) = measures.measure([(tensor, None)], threads=2)
+    assert moments.l1_norm == 4000

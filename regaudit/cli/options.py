@@ -70,10 +70,6 @@ FACTS = (
 )
 """What the user knows of the training and some rules need: name, whether real, help."""
 
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""What tells NumPy's library to use one thread; it heeds them when it is loaded. Spectra are shared
-out among threads as whole matrices, and threads inside of each would only wait for each other."""
-
 spectral = click.option(
     "--spectral",
     is_flag=True,
@@ -260,9 +256,6 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    if options.get("spectral"):
-        for name in BLAS_THREADS:
-            os.environ.setdefault(name, "1")
     from regaudit.place import is_url, shown
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
