@@ -89,7 +89,8 @@ class Store:
         """Whether values of weights are read."""
         self.patience: float = PATIENCE
         """Seconds for which a request is made again."""
-        self._fault: UnreadableModelError | None = None
+        self._fault = ""
+        """What failed first; an error would keep alive all that was open where it was raised."""
         self._told: dict[str, Mapping[str, Any] | None] = {}
         """What was told of each file, None of those that there are not."""
         self._parts: dict[tuple[str, bool], Pages | Windows] = {}
@@ -106,7 +107,7 @@ class Store:
             UnreadableModelError: there is no answer.
         """
         if self._fault:
-            raise self._fault
+            raise UnreadableModelError(self._fault)
         waits, end = chain(_WAITS, repeat(_WAITS[-1])), monotonic() + self.patience
         for attempt in count(1):
             try:
@@ -176,7 +177,7 @@ class Store:
         Raises:
             UnreadableModelError: something failed, or a file is another one now.
         """
-        fault, self._fault = self._fault, None
+        fault, self._fault = self._fault, ""
         if fault:
             self.patience = 0  # what failed may have changed: one look tells
         try:
@@ -184,9 +185,11 @@ class Store:
                 if _marks(self._info(path)) != _marks(self._told[path]):
                     raise self._failed(CHANGED)
         except UnreadableModelError as error:
-            raise (fault if fault and str(error) != CHANGED else error) from None
+            if fault and str(error) != CHANGED:
+                raise UnreadableModelError(fault) from None
+            raise
         if fault:
-            raise fault
+            raise UnreadableModelError(fault)
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -196,8 +199,8 @@ class Store:
 
     def _failed(self, text: str) -> UnreadableModelError:
         """Let all that follows fail alike, at once."""
-        self._fault = self._fault or UnreadableModelError(text)
-        return self._fault
+        self._fault = self._fault or text
+        return UnreadableModelError(self._fault)
 
 
 def _marks(info: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -478,6 +478,29 @@ def test_an_object_that_changes_while_it_is_read(store, large, moment, size):
 
 
 @pytest.mark.stores
+def test_after_an_object_that_changes_the_process_ends_well(store, large):
+    """HDF5 crashes at the end of a process in which an error still holds what was open."""
+    _, content = large
+    done = []
+
+    def change(*_):
+        if not done:
+            half = content[: len(content) // 2]
+            store.client.put_object(Bucket="models", Key="changing.h5", Body=half)
+            done.append(1)
+        return False
+
+    store.client.put_object(Bucket="models", Key="changing.h5", Body=content)
+    store.fault = after(4, change)
+    code = "from regaudit import audit; print(audit('s3://models/changing.h5').failure.message)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "it changed while it was read; audit it again\n"
+
+
+@pytest.mark.stores
 def test_an_object_that_is_deleted_while_it_is_read(store, large):
     store.client.put_object(Bucket="models", Key="gone.h5", Body=large[1])
 
