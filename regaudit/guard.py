@@ -78,13 +78,10 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
         return
     from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
     from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
-    from regaudit.halves import allow_copies  # noqa: PLC0415 - the same
-    from regaudit.place import is_url, shown  # noqa: PLC0415 - the same
+    from regaudit.place import shown  # noqa: PLC0415 - the same
 
     os.write(_Guarded.note, os.fsencode(shown(file)))
     size = size_of(file)  # connects to a store, which is not the file's to answer for
-    if not is_url(file):  # the client of a store has threads
-        allow_copies()
     with confined(limits), timed(limits, size):
         yield
 

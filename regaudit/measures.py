@@ -8,27 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import floor, inf, isfinite, log2, prod, sqrt
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from regaudit.halves import in_halves, may_copy
-from regaudit.tensor import BLOCK, Array, StoredTensor, Tensor, UnitView
+from regaudit.sums import BINADES, Counts, sums
+from regaudit.tensor import Array, Tensor, UnitView
 
 PART = 1 << 22
 """Values measured as one piece of work."""
 
-WORTH_THREADS = 16 * PART
+WORTH_THREADS = 2 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
-
-WORTH_COPYING = 2 * PART
-"""The same for a second process."""
-
-_CACHED = 1 << 16
-"""Values that one thread works on at once: with their float64 copy they stay in an L2 cache. Of
-several threads each takes whole blocks: the shorter their steps, the more they wait for each
-other."""
 
 NEAR_ZERO = 1e-3
 """A value is near zero below this share of its weight's root mean square ..."""
@@ -36,19 +26,17 @@ NEAR_ZERO = 1e-3
 NEAR_ZERO_FLOOR = 1e-5
 """... or below this, so that a weight that collapsed as a whole is seen as what it is."""
 
-_ROW = 4_096
-"""Values of one dot product."""
+_SAMPLE = 1 << 16
+"""Values by which those are told that may turn out to be near zero."""
 
-_BINADES = 2_048
-"""Exponents of a float64 ..."""
+_WIDE = 1_024
+"""Columns that are compared at once: narrow rows are seen side by side."""
 
 _BIAS = 1_023
-"""... are stored with this added."""
+"""What is added to the exponent of a stored float64."""
 
 _HUGE = 1e150
 """Root mean squares are cut here: the squares of larger values overflow."""
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +106,12 @@ def measure(
         for size in (prod(tensor.shape),)
         for start in range(0, size, PART)
     ]
-    sizes = [stop - start for _, start, stop, *_ in jobs]
-    alone = all(_is_opened_anew(tensor) for tensor, _ in tensors)
-    if may_copy() and threads > 1 and alone and sum(sizes) > WORTH_COPYING:
-        parts = in_halves(lambda job: _measure_part(*job, step=_CACHED), jobs, sizes)
-        return _merged(tensors, iter(parts), histograms)
-    if threads == 1 or sum(sizes) <= WORTH_THREADS:
-        lazily = (_measure_part(*job, step=_CACHED) for job in jobs)
-        return _merged(tensors, lazily, histograms)
+    if threads == 1 or sum(stop - start for _, start, stop, *_ in jobs) <= WORTH_THREADS:
+        return _merged(tensors, (_measure_part(*job) for job in jobs), histograms)
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     with ThreadPoolExecutor(threads) as pool:
         return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs), histograms)
-
-
-def _is_opened_anew(tensor: Tensor) -> bool:
-    """Whether each reading opens the file: what is open already, two processes would move about."""
-    return isinstance(tensor, StoredTensor) and isinstance(tensor.file, Path)
 
 
 def _merged(
@@ -151,146 +128,82 @@ def _merged(
 class _Part:
     """Sums over some consecutive values, non-finite ones left out."""
 
-    count: int
-    total: float
-    absolute: float
-    squares: float
-    deviations: float
-    """Sum of squared deviations from this part's own mean."""
-    nonfinite: int
-    largest: float
-    zeros: int
-    small: np.ndarray[Any, np.dtype[np.int64]]
+    small: Counts
     """Values below `seen_below` counted by binary exponent; index 0 holds the zeros."""
     seen_below: float
     """Values at or above this were not counted by exponent."""
-    unit_max: Floats | None
+    unit_max: Array | None
     """Largest abs(w) of each unit, shape `(units,)`."""
+    count: int = 0
+    total: float = 0.0
+    absolute: float = 0.0
+    squares: float = 0.0
+    deviations: float = 0.0
+    """Sum of squared deviations from this part's own mean."""
+    nonfinite: int = 0
+    largest: float = 0.0
+    zeros: int = 0
 
 
 def _measure_part(
-    tensor: Tensor,
-    start: int,
-    stop: int,
-    units: UnitView | None,
-    histograms: bool,
-    *,
-    step: int = BLOCK,
+    tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
 ) -> _Part:
-    part = _Part(0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, np.zeros(_BINADES, np.int64), 0.0, None)
-    if histograms:
-        part.seen_below = inf
-    maxima = _UnitMaxima(units, start) if units else None
-    work = np.empty(min(step, stop - start))
-    with np.errstate(all="ignore"):
-        for block in tensor.blocks(start, stop):
-            for at in range(0, len(block), step):
-                piece = block[at : at + step]
-                values = work[: len(piece)]
-                np.copyto(values, piece, casting="unsafe")
-                _add_block(part, values, maxima)
-    if maxima:
-        part.unit_max = maxima.result()
+    part = _Part(np.zeros(BINADES, np.int64), inf if histograms else 0.0, None)
+    maxima: Array | None = None
+    for block in tensor.blocks(start, stop):
+        values = _as_floats(block)
+        if maxima is None:
+            maxima = np.zeros(_columns(units), values.dtype)
+        if not part.seen_below:
+            part.seen_below = _seen_below(values[:_SAMPLE])
+        _add_block(part, values, maxima, start % len(maxima) if len(maxima) else 0)
+        start += len(values)
+    if units and maxima is not None:
+        folded = maxima.reshape(-1, units.units, units.inner)
+        part.unit_max = folded.max(axis=(0, 2), initial=0.0)
     return part
 
 
-def _add_block(part: _Part, values: Floats, maxima: "_UnitMaxima | None") -> None:
-    """Add a block to the sums; `values` is spent as work space."""
-    squares = _sum_of_squares(values)
-    bad = 0
-    if not np.isfinite(squares) and (bad := _blank_nonfinite(values)):
-        squares = _sum_of_squares(values)
-    total = _sum(values)
-    count = len(values) - bad
-    mean = total / count if count else 0.0
-    deviations = squares - total * mean
-    if deviations < 1e-6 * squares and count and not bad:
+def _as_floats(block: Array) -> Array:
+    """Return the values as float32 or float64, exactly, in the byte order of this machine."""
+    exact = np.float32 if block.dtype.itemsize <= 2 or block.dtype == np.float32 else np.float64
+    if block.dtype == exact and block.flags.aligned and block.flags.c_contiguous:
+        return block
+    return block.astype(exact)
+
+
+def _columns(units: UnitView | None) -> int:
+    """Return the width of the rows in which maxima are taken."""
+    width = units.units * units.inner if units else 0
+    return width * max(1, _WIDE // max(width, 1))
+
+
+def _seen_below(values: Array) -> float:
+    """Return a bound that leaves room for later values four times as large as these."""
+    found = sums(values, 0.0, np.zeros(BINADES, np.int64), values[:0].copy(), 0)
+    count = len(values) - found.nonfinite
+    return 4 * near_zero_threshold(sqrt(found.squares / max(count, 1)))
+
+
+def _add_block(part: _Part, values: Array, maxima: Array, column: int) -> None:
+    found = sums(values, part.seen_below, part.small, maxima, column)
+    count = len(values) - found.nonfinite
+    mean = found.total / count if count else 0.0
+    deviations = found.squares - found.total * mean
+    if deviations < 1e-6 * found.squares and count == len(values):
         # The two terms nearly cancel: take the deviations themselves.
-        deviations = float(np.square(values - mean).sum())
+        deviations = float(np.square(values.astype(np.float64) - mean).sum())
     if part.count and count:
         shift = mean - part.total / part.count
         deviations += shift * shift * part.count * count / (part.count + count)
     part.deviations += max(deviations, 0.0)
-    np.abs(values, out=values)
-    if maxima:
-        maxima.add(values)
-        part.largest = max(part.largest, maxima.block_max)
-    else:
-        part.largest = max(part.largest, float(values.max(initial=0.0)))
-    part.absolute += _sum(values)
-    part.squares += squares
-    part.total += total
     part.count += count
-    part.nonfinite += bad
-    if not part.seen_below:
-        # Room for a later block with eight times the root mean square of this one.
-        part.seen_below = 8 * near_zero_threshold(sqrt(squares / max(count, 1)))
-    small = values[values < part.seen_below]
-    part.small += np.bincount(small.view(np.int64) >> 52, minlength=_BINADES)
-    part.small[0] -= bad
-    part.zeros += len(small) - int(np.count_nonzero(small)) - bad
-
-
-def _sum_of_squares(values: Floats) -> float:
-    """Add up by BLAS, in rows so short that it starts no threads: ours would wait for them."""
-    whole = len(values) // _ROW * _ROW
-    rows, rest = values[:whole].reshape(-1, 1, _ROW), values[whole:]
-    return float(np.matmul(rows, rows.reshape(-1, _ROW, 1)).sum() + np.dot(rest, rest))
-
-
-def _sum(values: Floats) -> float:
-    """Add up; `np.add.reduce` takes half as long again."""
-    return float(np.einsum("i->", values))
-
-
-def _blank_nonfinite(values: Floats) -> int:
-    """Set NaNs and infinities to zero, return how many there were."""
-    bad = ~np.isfinite(values)
-    values[bad] = 0.0
-    return int(np.count_nonzero(bad))
-
-
-class _UnitMaxima:
-    """Running largest abs(w) of each unit, for values that come in C order.
-
-    A narrow weight is seen as one with several rows side by side: wide rows are what NumPy
-    reduces fast.
-    """
-
-    def __init__(self, view: UnitView, start: int) -> None:
-        self._view = view
-        width = view.units * view.inner
-        self._side_by_side = max(1, 1_024 // max(width, 1))
-        self._width = width * self._side_by_side
-        self._column = start % self._width if self._width else 0
-        self._largest = np.zeros(self._width)
-        self.block_max = 0.0
-
-    def add(self, values: Array) -> None:
-        """Take in absolute values that follow those taken in before."""
-        self.block_max = 0.0
-        while len(values):
-            room = self._width - self._column
-            if self._column or len(values) < self._width:
-                piece, values = values[:room], values[room:]
-                self._take(piece, self._column)
-                self._column = (self._column + len(piece)) % self._width
-            else:
-                rows = len(values) // self._width
-                whole = values[: rows * self._width].reshape(rows, self._width)
-                self._take(np.maximum.reduce(whole, axis=0), 0)
-                values = values[rows * self._width :]
-
-    def _take(self, piece: Array, column: int) -> None:
-        window = self._largest[column : column + len(piece)]
-        np.maximum(window, piece, out=window)
-        self.block_max = max(self.block_max, float(piece.max()))
-
-    def result(self) -> Floats:
-        """Shape `(units,)`."""
-        folded = self._largest.reshape(self._side_by_side, self._view.units, self._view.inner)
-        result: Floats = folded.max(axis=(0, 2), initial=0.0)
-        return result
+    part.total += found.total
+    part.absolute += found.absolute
+    part.squares += found.squares
+    part.nonfinite += found.nonfinite
+    part.largest = max(part.largest, found.largest)
+    part.zeros += found.zeros
 
 
 def _moments(
@@ -334,7 +247,7 @@ def _moments(
 
 def _magnitudes(parts: list[_Part]) -> tuple[tuple[int, int], ...]:
     """Return the counts by exponent of all parts together; each saw all of its values."""
-    total = sum((part.small for part in parts), np.zeros(_BINADES, np.int64))
+    total = sum((part.small for part in parts), np.zeros(BINADES, np.int64))
     return tuple((int(e) - _BIAS, int(total[e])) for e in np.flatnonzero(total) if e)
 
 
