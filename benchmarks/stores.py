@@ -11,37 +11,35 @@ import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
+from benchmarks.chains import Chain, make
 from benchmarks.processes import ProcessFailedError, Run, run
 
 _COPY = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A model to make: a chain of dense layers."""
+class Case:
+    """A model, and what may be fetched of it."""
 
     name: str
-    widths: tuple[int, ...]
-    """Of the inputs, and of each layer."""
-    format: str
-    """`keras` or `h5`."""
+    chain: Chain
     most: int = 2_000_000
     """Bytes that may be fetched for its configuration."""
 
 
-SHAPES = (
-    Shape("a few large layers", (8192, *([8192] * 4)), "keras"),
-    Shape("an encoder of 24 blocks", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "keras"),
-    Shape("the same", (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24)), "h5"),
-    Shape("1,000 layers", (500, *([500] * 1000)), "keras", most=10_000_000),
+_BLOCKS = (1024, *((1024, 1024, 1024, 1024, 4096, 1024) * 24))
+
+CASES = (
+    Case("a few large layers", Chain((8192, *([8192] * 4)))),
+    Case("an encoder of 24 blocks", Chain(_BLOCKS)),
+    Case("the same", Chain(_BLOCKS, "h5")),
+    Case("1,000 layers", Chain((500, *([500] * 1000))), most=10_000_000),
 )
 
 
@@ -58,100 +56,6 @@ class Traffic:
         with self.lock:
             self.requests += 1
             self.fetched += size
-
-
-def make(shape: Shape, file: Path) -> None:
-    """Make a model that was never trained: its weights are a hole in the file."""
-    layers = [_layer(index, units) for index, units in enumerate(shape.widths[1:])]
-    inputs = {"batch_shape": [None, shape.widths[0]], "dtype": "float32", "name": "input_layer"}
-    first = {"class_name": "InputLayer", "config": inputs, "module": "keras.layers"}
-    config = {
-        "class_name": "Sequential",
-        "config": {"name": "sequential", "layers": [first, *layers]},
-        "module": "keras",
-    }
-    if shape.format == "h5":
-        _legacy(shape, config, file)
-        return
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        weights = Path(folder) / "model.weights.h5"
-        _weights(shape, weights)
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
-            archive.writestr("config.json", json.dumps(config))
-            archive.write(weights, weights.name)
-
-
-def _layer(index: int, units: int) -> dict[str, Any]:
-    regularizer = {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 1e-4}}
-    config = {
-        "name": _name(index),
-        "trainable": True,
-        "dtype": "float32",
-        "units": units,
-        "activation": "relu",
-        "use_bias": True,
-        "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}},
-        "bias_initializer": {"class_name": "Zeros", "config": {}},
-        "kernel_regularizer": regularizer,
-        "bias_regularizer": None,
-        "kernel_constraint": None,
-        "bias_constraint": None,
-    }
-    return {"class_name": "Dense", "config": config, "module": "keras.layers"}
-
-
-def _name(index: int) -> str:
-    return f"dense_{index}" if index else "dense"
-
-
-def _weights(shape: Shape, file: Path) -> None:
-    """Lay weights out as Keras 3 does."""
-    import h5py  # noqa: PLC0415 - the process that measures stays small
-
-    with h5py.File(file, "w") as hdf5:
-        hdf5.create_group("vars")
-        for index, (inputs, units) in enumerate(_pairs(shape)):
-            group = hdf5.create_group(f"layers/{_name(index)}/vars")
-            group.attrs["name"] = _name(index)
-            _hole(group, "0", (inputs, units))
-            _hole(group, "1", (units,))
-
-
-def _legacy(shape: Shape, config: dict[str, Any], file: Path) -> None:
-    """Lay a whole model out as Keras 2 does."""
-    import h5py  # noqa: PLC0415 - the same
-
-    with h5py.File(file, "w") as hdf5:
-        hdf5.attrs["keras_version"] = "2.15.0"
-        hdf5.attrs["model_config"] = json.dumps(config)
-        root = hdf5.create_group("model_weights")
-        names = [_name(index) for index in range(len(shape.widths) - 1)]
-        root.attrs["layer_names"] = [name.encode() for name in names]
-        for name, (inputs, units) in zip(names, _pairs(shape), strict=True):
-            group = root.create_group(name)
-            stored = [f"{name}/kernel:0", f"{name}/bias:0"]
-            group.attrs["weight_names"] = [path.encode() for path in stored]
-            _hole(group, stored[0], (inputs, units))
-            _hole(group, stored[1], (units,))
-
-
-def _pairs(shape: Shape) -> Iterator[tuple[int, int]]:
-    """Yield inputs and units of each layer."""
-    return zip(shape.widths, shape.widths[1:], strict=False)
-
-
-def _hole(group: Any, name: str, shape: tuple[int, ...]) -> None:
-    """Make a dataset with its place in the file, and nothing in it."""
-    import h5py  # noqa: PLC0415 - the same
-
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    folder, _, name = name.rpartition("/")
-    place = group.require_group(folder) if folder else group
-    space = h5py.h5s.create_simple(shape)
-    h5py.h5d.create(place.id, name.encode(), h5py.h5t.IEEE_F32LE, space, properties)
 
 
 @contextmanager
@@ -218,14 +122,14 @@ def measured(file: Path, latency: float, *flags: str) -> tuple[Run, Traffic]:
         return run([*command, "--format", "json", *flags], environment), traffic
 
 
-def line(shape: Shape, file: Path, what: str, found: Run, traffic: Traffic) -> list[str]:
+def line(case: Case, file: Path, what: str, found: Run, traffic: Traffic) -> list[str]:
     """Return one line of the table."""
     (report,) = json.loads(found.output)["reports"]
     if report["failure"]:
         raise ProcessFailedError(report["failure"]["message"])
     size = file.stat().st_size
     return [
-        f"{shape.name}, `.{shape.format}`",
+        f"{case.name}, `.{case.chain.format}`",
         f"{size / 1e6:,.0f} MB",
         f"{report['coverage']['weights']:,}",
         what,
@@ -259,15 +163,15 @@ def main() -> None:
     show(head, ["---", "---:", "---:", "---", "---:", "---:", "---:", "---:"])
     too_much = []
     with tempfile.TemporaryDirectory(prefix="regaudit-stores-") as folder:
-        for number, shape in enumerate(SHAPES):
-            file = Path(folder) / f"model-{number}.{shape.format}"
-            make(shape, file)
+        for number, case in enumerate(CASES):
+            file = Path(folder) / f"model-{number}.{case.chain.format}"
+            make(case.chain, file)
             sides = {"configuration": ["--no-weights"], "everything": []}
             for what, flags in list(sides.items())[: 2 if options.whole else 1]:
                 found, traffic = measured(file, options.latency, *flags)
-                show(line(shape, file, what, found, traffic))
-                if flags and traffic.fetched >= shape.most:
-                    too_much.append(shape.name)
+                show(line(case, file, what, found, traffic))
+                if flags and traffic.fetched >= case.most:
+                    too_much.append(case.name)
             file.unlink()
     if too_much:
         sys.exit(f"more fetched than may be: {', '.join(too_much)}")
