@@ -90,8 +90,11 @@ def opened(file: Place, offset: int = 0, size: int | None = None) -> Iterator[h5
     stream: Any = file
     if offset or size is not None or not isinstance(file, Path):
         whole = file.stat().st_size - offset
-        # HDF5 reads some hundred bytes at a time: a buffer answers most of that by itself.
-        stream = io.BufferedReader(_Window(file, offset, whole if size is None else size))
+        stream = _Window(file, offset, whole if size is None else size)
+        if isinstance(file, Path):
+            # HDF5 reads some hundred bytes at a time: a buffer answers most of that by itself.
+            # What is fetched from a store is kept already, in pieces of a size that was measured.
+            stream = io.BufferedReader(stream)
     try:
         with _damage():
             hdf5 = h5py.File(stream, "r")
@@ -102,7 +105,7 @@ def opened(file: Place, offset: int = 0, size: int | None = None) -> Iterator[h5
             with suppress(OSError, RuntimeError):
                 hdf5.close()
     finally:
-        if isinstance(stream, io.BufferedReader):
+        if stream is not file:
             stream.close()
 
 
