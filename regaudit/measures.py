@@ -5,7 +5,6 @@ merged in order: the result does not depend on the number of threads, and memory
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from math import floor, inf, isfinite, log2, prod, sqrt
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from regaudit.dataclass import dataclass
 from regaudit.halves import in_halves, may_copy
 from regaudit.tensor import BLOCK, Array, StoredTensor, Tensor, UnitView
 
