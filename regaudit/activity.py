@@ -1,13 +1,13 @@
 """What the layers of a loaded model put out on data: measured penalties, and zeros."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from regaudit.dataclass import dataclass, field
 from regaudit.loaded import layers_of
 from regaudit.tensor import Array
 

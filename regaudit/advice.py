@@ -1,9 +1,9 @@
 """Suggestions: which strength a weight should have, as Keras code and as an edit."""
 
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.finding import Edit, Suggestion
 from regaudit.model import Layer, Weight

@@ -6,9 +6,10 @@ are known. How well it does is measured by `benchmarks/advice.py`.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts

@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from regaudit.auditing import audit, recognize
+from regaudit.dataclass import dataclass
 from regaudit.editable import refusal, shared
 from regaudit.errors import RefusedEditError, UnreadableModelError, UsageError
 from regaudit.finding import Edit, Report

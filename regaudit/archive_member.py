@@ -9,11 +9,11 @@ Source: APPNOTE.TXT, the .ZIP File Format Specification, PKWARE, sections 4.3 an
 import io
 import struct
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from zlib import crc32
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import RefusedEditError
 
 _LOCAL, _CENTRAL, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"

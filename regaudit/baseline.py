@@ -4,10 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.finding import Item, Report, Severity
 

@@ -7,13 +7,14 @@ back as a report is as good as not there. The folder may be deleted at any time.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 from stat import S_ISREG
 
 from regaudit.config import Config
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.finding import Report
 from regaudit.replacing import replacing

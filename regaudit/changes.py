@@ -1,11 +1,11 @@
 """What changed between two audits: regularizers, weights with their numbers, and findings."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from math import inf, isclose
 from typing import NamedTuple
 
+from regaudit.dataclass import dataclass
 from regaudit.finding import Item, Report
 from regaudit.model import Layer, Regularizer, Weight
 

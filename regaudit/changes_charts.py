@@ -1,11 +1,11 @@
 """The charts of a comparison: where along the depth strengths, norms and zeros moved."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from regaudit import wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.charts import BLUE, GREY, ORANGE, RED, times
+from regaudit.dataclass import dataclass
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.model import Regularizer
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot

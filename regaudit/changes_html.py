@@ -1,12 +1,12 @@
 """Changes between two audits as an HTML page: what is worse first, then everything that moved."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from regaudit import changes_wording, wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.changes_charts import ChangesCharts, changes_charts
+from regaudit.dataclass import dataclass
 from regaudit.finding import Finding
 from regaudit.page import fill
 from regaudit.renderer import View

@@ -1,11 +1,11 @@
 """The charts of a report: what lies on each axis, and what each mark means."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import log10
 
 from regaudit import wording
+from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.initialization import Initial
 from regaudit.keras_layers import KERNEL_ROLES

@@ -5,7 +5,6 @@ before. Its values say where in `X.data-00000-of-0000N` a tensor lies, raw and i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from regaudit.beside import beside
+from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
 from regaudit.place import Place

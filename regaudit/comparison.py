@@ -1,10 +1,10 @@
 """An audit held against a model that Keras has loaded: where the two differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import isclose, isnan
 from typing import Any, NamedTuple
 
+from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.loaded import Pair, Variable, matched
 from regaudit.model import Regularizer, Status, Weight

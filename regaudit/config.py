@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from regaudit.baseline import Baseline
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError, UsageError
 from regaudit.facts import Facts
 from regaudit.finding import Severity

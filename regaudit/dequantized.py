@@ -1,12 +1,12 @@
 """Quantized weights as the numbers they stand for, block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from regaudit.dataclass import dataclass
 from regaudit.tensor import BLOCK, Array, Tensor
 
 

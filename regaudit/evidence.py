@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from regaudit.dataclass import dataclass, field
 from regaudit.facts import Facts, option
 from regaudit.graph import Graph, rate
 from regaudit.heads import Head, heads_of, total_chance

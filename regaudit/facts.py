@@ -1,9 +1,10 @@
 """What the user knows of the training and no file tells."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import isfinite
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
 
 

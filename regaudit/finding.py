@@ -1,10 +1,10 @@
 """What an audit says: findings with suggestions, and the report of one file."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
+from regaudit.dataclass import dataclass, field
 from regaudit.ignoring import Ignore
 from regaudit.measures import Moments
 from regaudit.model import Model, Skip, Weight

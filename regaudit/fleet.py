@@ -4,9 +4,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from regaudit import wording
+from regaudit.dataclass import dataclass
 from regaudit.finding import Report, Severity
 from regaudit.plot import Plot
 from regaudit.trends import Checkpoint, checkpoint, lines, measured_kernels, norm_of

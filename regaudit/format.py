@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import RefusedEditError
 from regaudit.keras_config import Description
 from regaudit.keras_graph import Serialized

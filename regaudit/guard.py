@@ -10,8 +10,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.limits import Limits

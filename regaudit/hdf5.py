@@ -7,7 +7,6 @@ place, external and virtual storage and sizes far beyond what is stored are refu
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, hold
 from regaudit.place import Place, SizedStream

@@ -1,10 +1,10 @@
 """The outputs of a model with their losses: what a model that has learned nothing would lose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import log, prod
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.facts import Facts
 from regaudit.graph import ACTIVATIONS, POOLING, Graph
 from regaudit.keras_layers import NORMALIZATIONS, RANDOM_REGULARIZERS

@@ -1,8 +1,9 @@
 """What a user accepts: an ignore, with its reason."""
 
-from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
+
+from regaudit.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

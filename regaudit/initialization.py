@@ -8,10 +8,11 @@ Source: Glorot and Bengio (2010), He et al. (2015) and LeCun et al. (1998), as i
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite, prod, sqrt
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.measures import Moments
 from regaudit.model import Layer, Weight
 

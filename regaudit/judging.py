@@ -1,10 +1,11 @@
 """Ask the rules, and set apart what is accepted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from regaudit.config import Config
+from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.finding import Finding, Item, NotRun, Suppressed
 from regaudit.ignoring import lies_in

@@ -5,12 +5,13 @@ answers to one-hot inputs, in Keras 3.2 to 3.15.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from regaudit.dataclass import dataclass
 from regaudit.dequantized import DequantizedTensor
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, graph, name_of

@@ -1,8 +1,9 @@
 """What the version of Keras that saved a file makes of it; the versions differ."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+from regaudit.dataclass import dataclass
 
 CURRENT = (3, 15, 1)
 """Assumed for files of Keras 3 that do not name their version."""

@@ -1,10 +1,10 @@
 """The graph of a model out of Keras's JSON: who feeds whom, across nested models."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
+from regaudit.dataclass import dataclass, field
 from regaudit.limits import allowed, hold
 from regaudit.model import Node, Output
 

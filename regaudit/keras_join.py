@@ -5,8 +5,9 @@ is the attribute that holds it. Groups that carry a layer's name (Keras 3.6 on) 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from regaudit.dataclass import dataclass, field
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import (
     Serialized,

@@ -5,10 +5,11 @@ Checked against real Keras by `fixtures/roles.py`, layer by layer and option by 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
+from regaudit.dataclass import dataclass
 from regaudit.keras_dialect import Dialect
 from regaudit.tensor import UnitView
 

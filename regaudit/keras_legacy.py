@@ -5,10 +5,11 @@ of training (trainable first) when the file was saved, so names decide; see `ker
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import takewhile
 
 from regaudit import keras_1
+from regaudit.dataclass import dataclass, field
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_layers import OPTIMIZATION_WRAPPERS, Slot, last_axis

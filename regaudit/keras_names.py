@@ -8,10 +8,10 @@ ending decides, and stored order only where names cannot.
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from regaudit import keras_1
+from regaudit.dataclass import dataclass, field
 
 _NUMBER = re.compile(r"_\d+$")
 

@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from regaudit.checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
+from regaudit.dataclass import dataclass, field
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_layers import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots

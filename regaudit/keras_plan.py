@@ -5,10 +5,11 @@ which names may stand before the role: Keras 2 leaves out those of wrapped layer
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from regaudit import keras_1
+from regaudit.dataclass import dataclass, field
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import (
     Serialized,

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UnsafeFileError
 
 SPECTRAL_BYTES = 768 << 20

@@ -1,12 +1,12 @@
 """A weight as the matrix it is to its layer, read some rows at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import frexp, prod
 
 import numpy as np
 import numpy.typing as npt
 
+from regaudit.dataclass import dataclass
 from regaudit.tensor import Tensor, UnitView
 
 BAND = 1 << 22

@@ -5,12 +5,12 @@ merged in order: the result does not depend on the number of threads, and memory
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from math import floor, inf, isfinite, log2, prod, sqrt
 
 import numpy as np
 
+from regaudit.dataclass import dataclass
 from regaudit.sums import BINADES, Counts, sums
 from regaudit.tensor import Array, Tensor, UnitView
 

@@ -1,10 +1,10 @@
 """What a file says about its model: layers, weights and regularizers, as data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from regaudit.dataclass import dataclass, field
 from regaudit.tensor import UnitView
 
 

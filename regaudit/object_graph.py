@@ -3,8 +3,7 @@
 Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later beside it.
 """
 
-from dataclasses import dataclass, field
-
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import hold
 from regaudit.protobuf import Message

@@ -1,10 +1,10 @@
 """Settings for some models or some layers only: which they are for, and how they lie on others."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
 
 KEYS = ("model", "layer", "rules")

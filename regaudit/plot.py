@@ -4,9 +4,10 @@ Across, places are percent, so that text keeps its size at any width; down, they
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, floor, log10
 from statistics import median
+
+from regaudit.dataclass import dataclass
 
 LEFT, RIGHT = 15.0, 98.0
 """Percent across at which marks begin and end; tick labels stand to their left."""

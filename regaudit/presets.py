@@ -1,8 +1,8 @@
 """Presets: which rules a kind of audit asks, how severely, and from which thresholds on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from regaudit.dataclass import dataclass, field
 from regaudit.finding import Severity
 
 

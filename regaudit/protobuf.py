@@ -4,9 +4,9 @@ There is no schema and no recursion: whoever asks for a submessage reads one lev
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Self
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
 

@@ -6,11 +6,12 @@ parameters, those of the normalization, and the rows of the next kernels that re
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.graph import ACTIVATIONS, POOLING
 from regaudit.keras_layers import RANDOM_REGULARIZERS

@@ -6,9 +6,9 @@ which is half the sum of squares. Keras's L2(s) has the gradient 2 s w, so that 
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.model import Layer, Model
 
 _VGG = (

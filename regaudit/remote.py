@@ -7,9 +7,9 @@ import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, cast
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.ranges import RangeStream
 from regaudit.store import PATIENCE, Store, connected

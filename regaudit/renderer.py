@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
+from regaudit.dataclass import dataclass
 from regaudit.finding import Report, Severity
 from regaudit.model import Layer, Weight
 from regaudit.rule import About

@@ -6,11 +6,11 @@ out (configurations of layers, the graph, histograms) is not in it.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
 from regaudit.finding import Report
 from regaudit.record import SCHEMA

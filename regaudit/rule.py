@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, dataclass_transform
 
+from regaudit.dataclass import dataclass, field
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Item, NotRun, Severity, Suggestion
@@ -54,8 +54,7 @@ class About:
 class Rule(ABC):
     """One rule; each lives in a module of `regaudit.rules`. Its annotated values are thresholds.
 
-    Type checkers see a dataclass. It is none: to make the methods of so many takes longer than
-    to audit a small model.
+    Type checkers see a dataclass. It is none: the few methods here do for all of them.
     """
 
     about: ClassVar[About]

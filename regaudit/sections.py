@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 
 from regaudit import spectrum_table, wording
 from regaudit.charts import Charts, charts, growth, times
+from regaudit.dataclass import dataclass
 from regaudit.finding import Finding, Report, Severity, Suggestion
 from regaudit.measures import Moments
 from regaudit.model import Layer, Weight

@@ -1,6 +1,6 @@
 """What `--spectral` tells of a weight: figures of the singular values of its matrix."""
 
-from dataclasses import dataclass
+from regaudit.dataclass import dataclass
 
 LARGEST_CONDITION = 50_000.0
 """Conditions are told up to here. Beyond, the smallest singular value is lost: a Gram matrix holds

@@ -1,8 +1,9 @@
 """How strong a regularizer should be: estimators, and the loss they are measured against."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import floor, inf, log10
+
+from regaudit.dataclass import dataclass
 
 BUDGET = 0.05
 """Share of the chance loss that the budget rule gives to the whole penalty."""

@@ -1,11 +1,11 @@
 """Arrays that stay on disk and are read block by block."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.place import Place
 

@@ -1,10 +1,10 @@
 """What a file tells of the training behind it: steps, rates, and what weight decay came to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from regaudit.dataclass import dataclass
 from regaudit.model import Optimizer
 
 ADAPTIVE = frozenset(

@@ -1,12 +1,12 @@
 """How one model changed over several checkpoints of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import log, sqrt
 from pathlib import Path
 
 from regaudit import wording
 from regaudit.charts import BLUE, GREEN, GREY, ORANGE, RED
+from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.keras_layers import KERNEL_ROLES
 from regaudit.measures import Moments

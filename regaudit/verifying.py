@@ -6,12 +6,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from regaudit.comparison import Difference, Loaded, differences
+from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.finding import Report
 from regaudit.keras_dialect import Dialect

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,6 +23,7 @@ from regaudit.auditing import audit, size_of
 from regaudit.cache import Cache
 from regaudit.config import Config
 from regaudit.confinement import allocated, confined, death, timed
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 from regaudit.ordering import in_order

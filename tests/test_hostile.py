@@ -197,6 +197,11 @@ def look(file):
 for file in (good, *json.loads(os.environ["WARM"])):
     look(file)
 
+for name in [name for name in sys.modules if name.partition(".")[0] == "regaudit"]:
+    for kind in vars(sys.modules[name]).values():
+        if isinstance(kind, type):
+            kind.__init__  # a data class compiles its own when that is first asked for
+
 libc = ctypes.CDLL(None)
 watch = libc.inotify_init1(os.O_NONBLOCK) if sys.platform == "linux" else -1
 if watch >= 0:  # opened, for whatever: libhdf5 opens files without telling Python

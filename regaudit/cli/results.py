@@ -1,7 +1,6 @@
 """Reports on the results of former runs: `regaudit report --from results.jsonl`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import click
 
 from regaudit.cli.options import PARQUET, Target, view_of
 from regaudit.cli.output import OK, UNREADABLE, emit
+from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.finding import Report

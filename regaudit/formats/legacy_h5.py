@@ -9,10 +9,11 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes

@@ -1,10 +1,10 @@
 """REG102: kernels left bare beside regularized ones."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from regaudit.advice import Advice, set_l2, suggest
+from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity, Suggestion
 from regaudit.keras_dialect import Dialect
