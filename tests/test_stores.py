@@ -286,7 +286,7 @@ def test_large_weights_are_streamed_once_in_large_reads(store, large, tmp_path):
 
 @pytest.mark.stores
 def test_without_values_next_to_nothing_is_fetched(store, large):
-    url, content = large
+    url, _ = large
     report = audit(url, replace(Config.default(), weights=False))
     assert report.coverage.weights == 10
     assert next(w for _, w in report.model.weights()).regularizer.l2 == 1e-4
