@@ -290,7 +290,7 @@ class _Tree:
                     unreadable[key] = found
                 else:
                     tensors[key] = found
-        return TensorGroup(tensors, groups, unreadable, _name_attribute(gid))
+        return TensorGroup(tensors, groups, unreadable, None if groups else _name_attribute(gid))
 
     def dataset(self, dsid: h5py.h5d.DatasetID, path: str) -> Tensor | str:
         """Return where the values lie, or why the dataset holds no array of numbers."""

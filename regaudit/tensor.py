@@ -50,7 +50,8 @@ class TensorGroup:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Datasets that hold no numbers, with the reason."""
     name: str | None = None
-    """The `name` attribute: Keras 3.6 and later note the layer's name there. Anybody's text."""
+    """The `name` attribute of a group without groups: Keras 3.6 and later note the layer's name
+    there. Anybody's text."""
 
     def walk(self, path: str = "") -> Iterator[tuple[str, "TensorGroup"]]:
         """Yield this group and all below it, each with its path; the root's is empty."""
