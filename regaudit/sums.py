@@ -3,6 +3,7 @@
 Both give the same to rounding; installing compiles the C if there is a compiler.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -104,10 +105,11 @@ def _take_maxima(values: Array, maxima: Array, column: int) -> None:
             np.maximum(maxima, largest, out=maxima, casting="same_kind")
 
 
-try:
-    from regaudit._sums import add
-except ImportError:
-    add = add_by_numpy
+add = add_by_numpy
+with suppress(ImportError):
+    from regaudit._sums import add as add_by_c
+
+    add = add_by_c
 
 
 def sums(values: Array, below: float, counts: Counts, maxima: Array, column: int) -> Sums:
