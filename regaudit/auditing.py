@@ -1,12 +1,13 @@
 """One file in, one report out: read, measure, check, advise."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from regaudit.beside import hub_blob
 from regaudit.config import Config
@@ -21,13 +22,16 @@ from regaudit.finding import Failure, Report
 from regaudit.format import Artifact, Format
 from regaudit.judging import judge
 from regaudit.limits import allowing, hold
-from regaudit.measures import Moments, measure
+from regaudit.measures import Moments, Piece, Stretch, measure_pieces, merged, pieces_of
 from regaudit.model import Skip
 from regaudit.penalty import penalties
 from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
+from regaudit.tensor import Tensor, UnitView
 
 _UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
+
+_Found = TypeVar("_Found")
 
 
 def audit(model: Any, config: Config | None = None) -> Report:
@@ -48,39 +52,67 @@ def audit(model: Any, config: Config | None = None) -> Report:
         UnreadableModelError: Keras cannot save a model in memory.
     """
     if isinstance(model, str | PathLike):
-        return _audit_file(_located(str(model), config), shown(str(model)), config)
+        return read(str(model), config or Config.default(), report_on)
     from regaudit.live import is_live, saved, unsaved  # noqa: PLC0415 - files need none of it
 
     if not is_live(model):
         raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
     with saved(model) as file:
-        report = _audit_file(nullcontext(file), f"{model.name} (in memory)", config)
+        name = f"{model.name} (in memory)"
+        report = _read(nullcontext(file), name, config or Config.default(), report_on)
     remarks = unsaved(model, report.model) if report.model else ()
     return replace(
         report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
     )
 
 
-def _located(name: str, config: Config | None) -> AbstractContextManager[Place]:
+class Opened(NamedTuple):
+    """A file that has been read, but for the values of its weights."""
+
+    name: str
+    """As reports call it."""
+    file: Place
+    size: int | None
+    format: Format
+    artifact: Artifact
+
+
+def read(file: str, config: Config, use: Callable[[Opened, Config], _Found]) -> _Found | Report:
+    """Read a file and do something with it.
+
+    Args:
+        file: path or URL.
+        config: its limits hold.
+        use: what to do.
+
+    Returns:
+        What that returned; or a report with a `failure`.
+    """
+    return _read(_located(file, config), shown(file), config, use)
+
+
+def _located(name: str, config: Config) -> AbstractContextManager[Place]:
     """Return where a model lies that the user named; a URL leads into a store."""
     if not is_url(name):
         return nullcontext(Path(name))
     from regaudit.remote import reached  # noqa: PLC0415 - paths need none of it
 
-    return reached(name, values=config is None or config.weights)
+    return reached(name, values=config.weights)
 
 
-def _audit_file(located: AbstractContextManager[Place], name: str, config: Config | None) -> Report:
-    """Audit a file that reports call by a name."""
+def _read(
+    located: AbstractContextManager[Place],
+    name: str,
+    config: Config,
+    use: Callable[[Opened, Config], _Found],
+) -> _Found | Report:
     size = None
-    config = config or Config.default()
     try:
         with allowing(config.limits), located as file:
             size = _size(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
-                report = _report(name, size, plugin, artifact, config.for_model(name))
-            return replace(report, sha256=_sha256(file)) if config.detailed else report
+                return use(Opened(name, file, size, plugin, artifact), config)
     except RegauditError as error:
         return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
     except OSError as error:
@@ -179,10 +211,19 @@ def _what_it_is(file: Place) -> str:
     return "not a saved Keras model: its content is of no known format"
 
 
-def _report(
-    name: str, size: int | None, plugin: Format, artifact: Artifact, config: Config
+def report_on(
+    opened: Opened, config: Config, shares: Sequence[Mapping[int, Stretch]] | None = None
 ) -> Report:
-    moments, unread = _measure(artifact, config.detailed) if config.weights else ({}, (_UNREAD,))
+    """Measure, check and advise.
+
+    Args:
+        opened: the file.
+        config: rules and thresholds.
+        shares: what others measured of `values_of` it; by default it is measured here.
+    """
+    name, file, size, plugin, artifact = opened
+    config = config.for_model(name)
+    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (_UNREAD,))
     model, found = artifact.model, None
     if config.spectral and config.weights:
         from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
@@ -204,23 +245,41 @@ def _report(
         suppressed=judgement.suppressed,
         spectra=found,
         skipped=(*artifact.skipped, *unread),
+        sha256=_sha256(file) if config.detailed else None,
         measured=config.weights,
     )
 
 
-def _measure(artifact: Artifact, histograms: bool) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
-    """Measure every weight; if one cannot be read, measure them singly and say which."""
-    weights = [weight for _, weight in artifact.model.weights()]
-    work = [(artifact.tensors[weight.stored_path], weight.units) for weight in weights]
-    try:
-        measured = measure(work, threads=os.cpu_count() or 1, histograms=histograms)
-    except UnreadableModelError:
-        moments: dict[str, Moments] = {}
-        skipped = []
-        for weight, job in zip(weights, work, strict=True):
-            try:
-                moments[weight.stored_path] = measure([job], histograms=histograms)[0]
-            except UnreadableModelError as error:
-                skipped.append(Skip(weight.path, str(error)))
-        return moments, tuple(skipped)
-    return dict(zip((weight.stored_path for weight in weights), measured, strict=True)), ()
+def values_of(artifact: Artifact) -> list[tuple[Tensor, UnitView | None]]:
+    """Return what there is to measure in a file, in the order of its weights."""
+    return [
+        (artifact.tensors[weight.stored_path], weight.units)
+        for _, weight in artifact.model.weights()
+    ]
+
+
+def measure_some(
+    values: Sequence[tuple[Tensor, UnitView | None]], pieces: Sequence[Piece], config: Config
+) -> dict[int, Stretch]:
+    """Measure consecutive parts of the values of a file, on all processors."""
+    return measure_pieces(values, pieces, os.cpu_count() or 1, histograms=config.detailed)
+
+
+def _measure(
+    artifact: Artifact, config: Config, shares: Sequence[Mapping[int, Stretch]] | None
+) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
+    """Measure every weight, or merge what others measured; say which cannot be read."""
+    values = values_of(artifact)
+    if shares is None:
+        shares = [measure_some(values, pieces_of(values), config)]
+    moments: dict[str, Moments] = {}
+    skipped = []
+    for index, (_, weight) in enumerate(artifact.model.weights()):
+        stretches = [share[index] for share in shares if index in share]
+        try:
+            measured = merged(*values[index], stretches, histograms=config.detailed)
+        except UnreadableModelError as error:
+            skipped.append(Skip(weight.path, str(error)))
+        else:
+            moments[weight.stored_path] = measured
+    return moments, tuple(skipped)

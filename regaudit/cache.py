@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 from stat import S_ISREG
+from typing import NamedTuple
 
 from regaudit.config import Config
 from regaudit.dataclass import dataclass, field
@@ -30,6 +31,17 @@ _WHOLE = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
 
 _State = tuple[tuple[str, int, int, int], ...]
 """Path, size, time of change and number of each file of a model."""
+
+
+class Entry(NamedTuple):
+    """Room for the report on what a model holds now."""
+
+    place: Path
+    file: Path
+    """The model."""
+    name: str
+    """As the user names it."""
+    before: _State
 
 
 @dataclass(slots=True)
@@ -71,6 +83,16 @@ class Cache:
             audit: makes its report.
             folder: from which a relative path leads, if not from the working directory.
         """
+        found = self.find(file, folder)
+        if isinstance(found, Report):
+            return found
+        report = audit()
+        if found is not None:
+            self.keep(report, found)
+        return report
+
+    def find(self, file: str, folder: str = "") -> Report | Entry | None:
+        """Return the report that is kept; else the room for it, if there can be one."""
         path = Path(folder, file)
         try:
             before = _state(path)
@@ -78,15 +100,12 @@ class Cache:
         except OSError:
             place = None  # the audit says why
         if place is None:
-            return audit()
+            return None
         kept = _kept(place)
         if kept is not None and kept.file == file:
             self.hits += 1
             return kept
-        report = audit()
-        if report.failure is None and report.file == file and not self.trouble:
-            self._keep(report, place, path, before)
-        return report
+        return Entry(place, path, file, before)
 
     def _place(self, name: str, file: Path) -> Path:
         """Return where the report on what a file holds now is kept."""
@@ -101,10 +120,14 @@ class Cache:
         digest = key.hexdigest()
         return self.folder / digest[:2] / f"{digest[2:]}.json"
 
-    def _keep(self, report: Report, place: Path, file: Path, before: _State) -> None:
+    def keep(self, report: Report, entry: Entry) -> None:
+        """Keep a report unless it failed, or the model changed since room for it was found."""
+        if report.failure is not None or report.file != entry.name or self.trouble:
+            return
+        place = entry.place
         try:
             body = report_to_json(report).encode()
-            if _state(file) != before:
+            if _state(entry.file) != entry.before:
                 return  # it changed meanwhile: nobody knows what the report is on
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not (tag := self.folder / _TAG).exists():

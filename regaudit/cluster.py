@@ -1,5 +1,8 @@
 """Audits on a Dask cluster: one task a file, in any deployment of Dask.
 
+A very large file takes more: its task only counts the shares in which to measure it, each share is
+a task, and one more merges them (`regaudit.splitting`).
+
 A task does not read the file itself: like a run on one machine it has it read by a child process
 under limits (`regaudit.workers`), so that a file that crashes or hangs its reader is that file's
 failure and the cluster does not notice. If the cluster loses a worker, it gives the tasks of that
@@ -22,8 +25,9 @@ from regaudit.errors import RegauditError, UsageError
 from regaudit.finding import Failure, Report
 from regaudit.ordering import AHEAD, in_order
 from regaudit.report_json import report_from_json, report_to_json
+from regaudit.splitting import Share, Split
 from regaudit.version import VERSION
-from regaudit.workers import Workers
+from regaudit.workers import Plan, Workers
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,6 +38,9 @@ LOCAL = "local"
 PATIENCE = 30
 """Seconds in which a scheduler has to answer."""
 
+SPLIT = Split(above=2 << 30, share=512 << 20)
+"""A share takes about a second: much longer than its task costs, and short enough to be lost."""
+
 
 class Order(NamedTuple):
     """What every task of a run needs to know; pickled once, and sent once to each worker."""
@@ -43,6 +50,7 @@ class Order(NamedTuple):
     cache: Path | None
     folder: str
     """From which relative paths lead."""
+    split: Split
 
 
 def audit_on_dask(
@@ -71,12 +79,12 @@ def audit_on_dask(
     with _client(address, jobs) as client:
         run = os.urandom(8).hex()  # two runs may differ in nothing else
         kept = cache.absolute() if cache else None
-        order = pickle.dumps(Order(run, config, kept, str(Path.cwd())))
+        order = pickle.dumps(Order(run, config, kept, str(Path.cwd()), SPLIT))
         # A task of its own, so that a worker that comes later, or instead of a lost one, gets it.
         ordered = client.submit(_same, order, key=f"regaudit-order-{run}")
         try:
             ahead = max(AHEAD, 4 * sum(client.nthreads().values()))
-            yield from in_order(partial(_Task, client, ordered), files, ahead)
+            yield from in_order(partial(_Task, client, order, ordered), files, ahead)
         finally:
             with suppress(OSError, TimeoutError):  # a scheduler that is gone
                 client.run(_end, order, on_error="ignore")
@@ -85,10 +93,14 @@ def audit_on_dask(
 class _Task:
     """The audit of one file on the cluster."""
 
-    def __init__(self, client: "Client", order: Any, file: str) -> None:
+    def __init__(self, client: "Client", order: bytes, ordered: Any, file: str) -> None:
         self.file = file
+        self.client = client
+        self.order = order
+        self.splitting = Lock()
         # Not pure: what a path leads to changes between two runs.
-        self.future = client.submit(_audit, file, order, pure=False)
+        self.future = client.submit(_audit, file, ordered, pure=False)
+        self.future.add_done_callback(self._split_early)
 
     def result(self) -> Report:
         """Wait for the report, and let the cluster forget it.
@@ -99,7 +111,11 @@ class _Task:
         from distributed import KilledWorker  # noqa: PLC0415 - an extra
 
         try:
-            return report_from_json(self.future.result())
+            future = self.future
+            answer = future.result()
+            if isinstance(answer, Plan):
+                answer = self._split(future, answer).result()
+            return report_from_json(answer)
         except KilledWorker:
             message = "every worker of the cluster that was to audit it was lost"
             return Report(self.file, failure=Failure("UnreadableModelError", message))
@@ -110,6 +126,27 @@ class _Task:
             return Report(self.file, failure=Failure("InternalError", message))
         finally:
             self.future.release()
+
+    def _split_early(self, first: Any) -> None:
+        """Split a very large file while others are waited for; in a thread of Dask's."""
+        with suppress(Exception):  # of a cluster that is lost: `result` says so
+            if first.type is Plan:
+                self._split(first, first.result())
+
+    def _split(self, first: Any, plan: Plan) -> Any:
+        """Have a very large file measured in shares, before the files behind it, but once."""
+        with self.splitting:
+            if self.future is not first:
+                return self.future
+            submit = partial(self.client.submit, pure=False, priority=1)
+            # They bring the order along: the few of one file would be queued where it lies.
+            shares = [
+                submit(_measure, self.file, self.order, number, plan.shares)
+                for number in range(plan.shares)
+            ]
+            # The cluster keeps the shares as long as it needs them: only the report is ours.
+            self.future = submit(_merge, self.file, self.order, plan, *shares)
+            return self.future
 
 
 @contextmanager
@@ -174,30 +211,43 @@ def _same(order: bytes) -> bytes:
     return order
 
 
-def _audit(file: str, order: bytes) -> str:
-    """Audit a file on a worker; a child process reads it."""
-    return report_to_json(_workers(order).audit(file))
+def _audit(file: str, order: bytes) -> str | Plan:
+    """Audit a file on a worker, if it is not to be split; a child process reads it."""
+    workers, split = _run(order)
+    found = workers.audit_or_plan(file, split)
+    return found if isinstance(found, Plan) else report_to_json(found)
 
 
-_RUNS: dict[bytes, Workers] = {}
-"""The child processes of each run on this worker of the cluster."""
+def _measure(file: str, order: bytes, number: int, count: int) -> Share | Report:
+    """Measure one share of a file."""
+    return _run(order)[0].measure(file, number, count)
+
+
+def _merge(file: str, order: bytes, plan: Plan, *shares: Share | Report) -> str:
+    """Audit a file by its shares."""
+    return report_to_json(_run(order)[0].merge(file, shares, plan.entry))
+
+
+_RUNS: dict[bytes, tuple[Workers, Split]] = {}
+"""The child processes of each run on this worker of the cluster, and what they are to split."""
 
 _STARTING = Lock()
 
 
-def _workers(order: bytes) -> Workers:
-    """Return the child processes of a run."""
+def _run(order: bytes) -> tuple[Workers, Split]:
+    """Return the child processes of a run, and what they are to split."""
     with _STARTING:
         if order not in _RUNS:
-            _, config, cache, folder = pickle.loads(order)  # noqa: S301 - Dask trusts its client
+            _, config, cache, folder, split = pickle.loads(order)  # noqa: S301 - Dask trusts its client
             kept = Cache(cache, config) if cache else None
-            _RUNS[order] = Workers(config, kept, folder if Path(folder).is_dir() else None)
+            workers = Workers(config, kept, folder if Path(folder).is_dir() else None)
+            _RUNS[order] = workers, split
         return _RUNS[order]
 
 
 def _end(order: bytes) -> None:
     """End the child processes of a run."""
     with _STARTING:
-        workers = _RUNS.pop(order, None)
-    if workers is not None:
-        workers.end()
+        run = _RUNS.pop(order, None)
+    if run is not None:
+        run[0].end()

@@ -27,6 +27,8 @@ class Artifact:
     """What could not be examined, and why."""
     documents: Mapping[str, Serialized] = field(default_factory=dict)
     """The JSON that the file keeps and `write` can replace, parsed, the model's first."""
+    inflated: bool = False
+    """Whether all of the weights were unpacked to be read: too much to be done many times."""
 
     @classmethod
     def of(

@@ -37,6 +37,7 @@ class DatasetTensor:
 
     dataset: h5py.Dataset
     dtype: np.dtype[Any]
+    file: Place
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -311,7 +312,7 @@ class _Tree:
                     f"it ends before the values of {path!r}: it is cut short"
                 )
             return StoredTensor(self.file, self.offset + offset, shape, dtype)
-        return _scattered(dsid, path, shape, dtype)
+        return _scattered(dsid, path, shape, dtype, self.file)
 
     def _account(self, declared: int, stored: int) -> None:
         """Hold all datasets together against the size of the file."""
@@ -351,7 +352,7 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
 
 
 def _scattered(
-    dsid: h5py.h5d.DatasetID, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    dsid: h5py.h5d.DatasetID, path: str, shape: tuple[int, ...], dtype: np.dtype[Any], file: Place
 ) -> Tensor | str:
     """Return a tensor whose values do not lie in one piece, if they lie in this file at all."""
     plist = dsid.get_create_plist()
@@ -374,7 +375,7 @@ def _scattered(
     if dataset.chunks:
         chunk = prod(dataset.chunks) * dtype.itemsize
         hold("chunk_bytes", chunk, f"dataset {path!r} has chunks of more than", "bytes")
-    return DatasetTensor(dataset, dtype)
+    return DatasetTensor(dataset, dtype, file)
 
 
 def _dtype(kind: h5py.h5t.TypeID) -> np.dtype[Any] | str:

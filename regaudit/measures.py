@@ -1,17 +1,21 @@
 """Numbers taken from tensors: the only pass over the bytes of a model.
 
 A tensor is cut into parts of a fixed size, each part is read block by block, and the parts are
-merged in order: the result does not depend on the number of threads, and memory is constant.
+merged in order: the result does not depend on the number of threads, nor on the number of processes
+that measured a share of the parts each, and memory is constant.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import groupby
 from math import floor, inf, isfinite, log2, prod, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.sums import BINADES, Counts, sums
+from regaudit.errors import UnreadableModelError
+from regaudit.sums import BINADES, Counts, Sums, sums
 from regaudit.tensor import Array, Tensor, UnitView
 
 PART = 1 << 22
@@ -87,6 +91,46 @@ def near_zero_threshold(rms: float) -> float:
     return float(2.0 ** floor(log2(max(min(rms, _HUGE) * NEAR_ZERO, NEAR_ZERO_FLOOR))))
 
 
+class Piece(NamedTuple):
+    """Where a part lies: values `start` to `stop` of a tensor."""
+
+    tensor: int
+    """Which one of the sequence."""
+    start: int
+    stop: int
+
+
+@dataclass(slots=True)
+class Part:
+    """Sums over some consecutive values, non-finite ones left out."""
+
+    seen_below: float
+    """Values at or above this were not counted by exponent."""
+    small: bytes = b""
+    """Values below `seen_below` counted by binary exponent: the exponents that occur, 0 for the
+    zeros, then their counts, all int64."""
+    count: int = 0
+    total: float = 0.0
+    absolute: float = 0.0
+    squares: float = 0.0
+    deviations: float = 0.0
+    """Sum of squared deviations from this part's own mean."""
+    nonfinite: int = 0
+    largest: float = 0.0
+    zeros: int = 0
+    fault: str = ""
+    """Why its values cannot be read, if that is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive parts of one tensor, measured: plain data for another process to merge."""
+
+    parts: tuple[Part, ...]
+    unit_max: bytes
+    """Largest abs(w) of each unit among them, float64; empty where the weight has no units."""
+
+
 def measure(
     tensors: Sequence[tuple[Tensor, UnitView | None]],
     threads: int = 1,
@@ -99,56 +143,84 @@ def measure(
         tensors: with the view of the outputs in each.
         threads: at most.
         histograms: also count `magnitudes`, which takes three to four times as long.
+
+    Raises:
+        UnreadableModelError: some values cannot be read.
     """
-    jobs = [
-        (tensor, start, min(start + PART, size), units, histograms)
-        for tensor, units in tensors
+    found = measure_pieces(tensors, pieces_of(tensors), threads, histograms=histograms)
+    return [
+        merged(tensor, units, [found[index]] if index in found else [], histograms=histograms)
+        for index, (tensor, units) in enumerate(tensors)
+    ]
+
+
+def pieces_of(tensors: Sequence[tuple[Tensor, UnitView | None]]) -> list[Piece]:
+    """Cut tensors into parts; those of each follow each other."""
+    return [
+        Piece(index, start, min(start + PART, size))
+        for index, (tensor, _) in enumerate(tensors)
         for size in (prod(tensor.shape),)
         for start in range(0, size, PART)
     ]
-    if threads == 1 or sum(stop - start for _, start, stop, *_ in jobs) <= WORTH_THREADS:
-        return _merged(tensors, (_measure_part(*job) for job in jobs), histograms)
+
+
+def measure_pieces(
+    tensors: Sequence[tuple[Tensor, UnitView | None]],
+    pieces: Sequence[Piece],
+    threads: int = 1,
+    *,
+    histograms: bool = False,
+) -> dict[int, Stretch]:
+    """Measure some consecutive parts; see `measure`.
+
+    Returns:
+        What is in them of each tensor, by its place in the sequence.
+    """
+    faulty: set[int] = set()
+
+    def measured(piece: Piece) -> tuple[Part, Array | None]:
+        if piece.tensor in faulty:  # the first fault is the one that is told
+            return Part(0.0, fault="not read after a fault"), None
+        tensor, units = tensors[piece.tensor]
+        try:
+            return _measure_part(tensor, piece.start, piece.stop, units, histograms)
+        except UnreadableModelError as error:
+            faulty.add(piece.tensor)
+            return Part(0.0, fault=str(error)), None
+
+    if threads == 1 or sum(piece.stop - piece.start for piece in pieces) <= WORTH_THREADS:
+        return _stretches(pieces, map(measured, pieces))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     with ThreadPoolExecutor(threads) as pool:
-        return _merged(tensors, pool.map(lambda job: _measure_part(*job), jobs), histograms)
+        return _stretches(pieces, pool.map(measured, pieces))
 
 
-def _merged(
-    tensors: Sequence[tuple[Tensor, UnitView | None]], parts: Iterator["_Part"], histograms: bool
-) -> list[Moments]:
-    """Merge the parts of each tensor; they come in order."""
-    return [
-        _moments(tensor, units, list(islice(parts, -(-prod(tensor.shape) // PART))), histograms)
-        for tensor, units in tensors
-    ]
-
-
-@dataclass(slots=True)
-class _Part:
-    """Sums over some consecutive values, non-finite ones left out."""
-
-    small: Counts
-    """Values below `seen_below` counted by binary exponent; index 0 holds the zeros."""
-    seen_below: float
-    """Values at or above this were not counted by exponent."""
-    unit_max: Array | None
-    """Largest abs(w) of each unit, shape `(units,)`."""
-    count: int = 0
-    total: float = 0.0
-    absolute: float = 0.0
-    squares: float = 0.0
-    deviations: float = 0.0
-    """Sum of squared deviations from this part's own mean."""
-    nonfinite: int = 0
-    largest: float = 0.0
-    zeros: int = 0
+def _stretches(
+    pieces: Sequence[Piece], measured: Iterable[tuple[Part, Array | None]]
+) -> dict[int, Stretch]:
+    """Gather measured parts by tensor, as they come: their maxima may be large."""
+    found = {}
+    pairs = zip(pieces, measured, strict=True)
+    for tensor, group in groupby(pairs, key=lambda pair: pair[0].tensor):
+        parts: list[Part] = []
+        largest: Array | None = None
+        for _, (part, unit_max) in group:
+            parts.append(part)
+            if largest is None or unit_max is None:
+                largest = unit_max if largest is None else largest
+            else:
+                np.maximum(largest, unit_max, out=largest)
+        found[tensor] = Stretch(tuple(parts), b"" if largest is None else largest.tobytes())
+    return found
 
 
 def _measure_part(
     tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
-) -> _Part:
-    part = _Part(np.zeros(BINADES, np.int64), inf if histograms else 0.0, None)
+) -> tuple[Part, Array | None]:
+    """Measure values `start` to `stop`; also return the largest abs(w) of each unit."""
+    part = Part(inf if histograms else 0.0)
+    small: Counts = np.zeros(BINADES, np.int64)
     maxima: Array | None = None
     for block in tensor.blocks(start, stop):
         values = _as_floats(block)
@@ -156,12 +228,21 @@ def _measure_part(
             maxima = np.zeros(_columns(units), values.dtype)
         if not part.seen_below:
             part.seen_below = _seen_below(values[:_SAMPLE])
-        _add_block(part, values, maxima, start % len(maxima) if len(maxima) else 0)
+        column = start % len(maxima) if len(maxima) else 0
+        _add_block(part, values, sums(values, part.seen_below, small, maxima, column))
         start += len(values)
-    if units and maxima is not None:
-        folded = maxima.reshape(-1, units.units, units.inner)
-        part.unit_max = folded.max(axis=(0, 2), initial=0.0)
-    return part
+    exponents = np.flatnonzero(small)
+    part.small = np.stack((exponents, small[exponents])).tobytes()
+    if units is None or maxima is None:
+        return part, None
+    folded = maxima.reshape(-1, units.units, units.inner)
+    return part, folded.max(axis=(0, 2), initial=0.0).astype(np.float64)
+
+
+def _small(part: Part) -> tuple[Counts, Counts]:
+    """Return the exponents of a part's small values, and how often each occurs."""
+    exponents, counts = np.frombuffer(part.small, np.int64).reshape(2, -1)
+    return exponents, counts
 
 
 def _as_floats(block: Array) -> Array:
@@ -185,8 +266,7 @@ def _seen_below(values: Array) -> float:
     return 4 * near_zero_threshold(sqrt(found.squares / max(count, 1)))
 
 
-def _add_block(part: _Part, values: Array, maxima: Array, column: int) -> None:
-    found = sums(values, part.seen_below, part.small, maxima, column)
+def _add_block(part: Part, values: Array, found: Sums) -> None:
     count = len(values) - found.nonfinite
     mean = found.total / count if count else 0.0
     deviations = found.squares - found.total * mean
@@ -206,10 +286,29 @@ def _add_block(part: _Part, values: Array, maxima: Array, column: int) -> None:
     part.zeros += found.zeros
 
 
-def _moments(
-    tensor: Tensor, units: UnitView | None, parts: list[_Part], histograms: bool
+def merged(
+    tensor: Tensor,
+    units: UnitView | None,
+    stretches: Iterable[Stretch],
+    *,
+    histograms: bool = False,
 ) -> Moments:
-    """Merge the parts, in order."""
+    """Merge all parts of a tensor, whoever measured them.
+
+    Args:
+        tensor: for values that have to be read again.
+        units: the view of its outputs.
+        stretches: in order.
+        histograms: whether `magnitudes` were asked for.
+
+    Raises:
+        UnreadableModelError: some values cannot be read.
+    """
+    stretches = list(stretches)
+    parts = [part for stretch in stretches for part in stretch.parts]
+    for part in parts:
+        if part.fault:
+            raise UnreadableModelError(part.fault)
     size = prod(tensor.shape)
     count = sum(part.count for part in parts)
     total = sum(part.total for part in parts)
@@ -222,10 +321,10 @@ def _moments(
         for part in parts
         if part.count
     )
-    unit_max = [part.unit_max for part in parts if part.unit_max is not None]
+    unit_max = [np.frombuffer(stretch.unit_max) for stretch in stretches if stretch.unit_max]
     dead = None
     if units is not None:
-        dead = np.maximum.reduce(unit_max) < threshold if unit_max else np.zeros(0, np.bool_)
+        dead = reduce(np.maximum, unit_max) < threshold if unit_max else np.zeros(0, np.bool_)
     finite = exact or size == 0
     return Moments(
         size=size,
@@ -245,9 +344,12 @@ def _moments(
     )
 
 
-def _magnitudes(parts: list[_Part]) -> tuple[tuple[int, int], ...]:
+def _magnitudes(parts: list[Part]) -> tuple[tuple[int, int], ...]:
     """Return the counts by exponent of all parts together; each saw all of its values."""
-    total = sum((part.small for part in parts), np.zeros(BINADES, np.int64))
+    total = np.zeros(BINADES, np.int64)
+    for part in parts:
+        exponents, counts = _small(part)
+        total[exponents] += counts
     return tuple((int(e) - _BIAS, int(total[e])) for e in np.flatnonzero(total) if e)
 
 
@@ -255,13 +357,14 @@ def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _count_below(threshold: float, tensor: Tensor, parts: list[_Part]) -> int:
+def _count_below(threshold: float, tensor: Tensor, parts: list[Part]) -> int:
     """Count near-zeros by exponent; read a part again if its first block misled us."""
     exponent = int(np.array([threshold]).view(np.int64)[0] >> 52)
     near = 0
     for index, part in enumerate(parts):
         if threshold <= part.seen_below:
-            near += int(part.small[:exponent].sum())
+            exponents, counts = _small(part)
+            near += int(counts[exponents < exponent].sum())
             continue
         for block in tensor.blocks(index * PART, (index + 1) * PART):
             near += int(np.count_nonzero(np.abs(block.astype(np.float64)) < threshold))

@@ -1,7 +1,7 @@
 """Worker processes: a file that crashes or hangs the one that reads it takes no other with it.
 
 A worker is `python -c` with this module; it reads requests from its standard input and writes
-reports to its standard output. It is used again until it dies.
+reports, or shares of one, to its standard output. It is used again until it dies.
 """
 
 import io
@@ -10,17 +10,18 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from regaudit.auditing import audit, size_of
-from regaudit.cache import Cache
+from regaudit.cache import Cache, Entry
 from regaudit.config import Config
 from regaudit.confinement import allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
@@ -29,14 +30,22 @@ from regaudit.finding import Failure, Report
 from regaudit.ordering import in_order
 from regaudit.place import is_url, shown
 from regaudit.registry import formats
+from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
 _HEADER = 8
 """Bytes in front of a message, with its length."""
-_DATA = {f"regaudit.{name}" for name in ("finding", "model", "measures", "spectrum", "tensor")}
+_DATA = {
+    f"regaudit.{name}"
+    for name in ("finding", "model", "measures", "spectrum", "splitting", "tensor")
+}
 """Modules of the classes that reports are made of, apart from Python's own."""
+_MOST_SHARES = 10_000
+"""Of one file: no worker that was taken over can ask a cluster for more."""
+
+_Found = TypeVar("_Found")
 
 
 def audit_apart(
@@ -61,6 +70,14 @@ def audit_apart(
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+class Plan(NamedTuple):
+    """What to do with a very large file: measure it in shares, then merge these."""
+
+    shares: int
+    entry: Entry | None
+    """Where the report is to be kept."""
+
+
 @dataclass(slots=True)
 class Workers:
     """The workers of one run; as many are started as are asked at once."""
@@ -77,17 +94,47 @@ class Workers:
     def audit(self, file: str) -> Report:
         """Audit a file in an idle worker, unless the cache has its report."""
         if self.cache is None:
-            return self._audit(file)
-        return self.cache.through(file, lambda: self._audit(file), self.folder or "")
+            return self._ask(file, audit, Report)
+        return self.cache.through(file, lambda: self._ask(file, audit, Report), self.folder or "")
 
-    def _audit(self, file: str) -> Report:
+    def audit_or_plan(self, file: str, split: Split) -> Report | Plan:
+        """Do the same, but for a very large file."""
+        found = self.cache.find(file, self.folder or "") if self.cache else None
+        if isinstance(found, Report):
+            return found
+        answer = self._ask(file, partial(audit_or_count, split=split), int)
+        if isinstance(answer, int):
+            return Plan(max(min(answer, _MOST_SHARES), 1), found)
+        return self._kept(answer, found)
+
+    def measure(self, file: str, number: int, count: int) -> Share | Report:
+        """Measure one share of a very large file; a report tells of a failure."""
+        return self._ask(file, partial(measure_share, number=number, count=count), Share)
+
+    def merge(self, file: str, shares: Sequence[Share | Report], entry: Entry | None) -> Report:
+        """Audit a very large file by its shares; the first failure among them is that of all."""
+        sound = []
+        for share in shares:
+            if isinstance(share, Report):
+                return share
+            sound.append(share)
+        return self._kept(self._ask(file, partial(audit_shares, shares=sound), Report), entry)
+
+    def _kept(self, report: Report, entry: Entry | None) -> Report:
+        if self.cache is not None and entry is not None:
+            self.cache.keep(report, entry)
+        return report
+
+    def _ask(
+        self, file: str, job: Callable[[str, Config], Report | _Found], kind: type[_Found]
+    ) -> Report | _Found:
         worker = self._idle() or self._start()
-        report = worker.audit(file)
+        answer = worker.ask(file, job, kind)
         if worker.fit and worker.process.poll() is None:
             self.idle.put(worker)
         else:
             worker.kill()
-        return report
+        return answer
 
     def _idle(self) -> "_Worker | None":
         """Return a worker that waits and lives."""
@@ -135,8 +182,10 @@ class _Worker:
         )
         self._send(config)
 
-    def audit(self, file: str) -> Report:
-        """Audit a file; what kills the worker is that file's failure."""
+    def ask(
+        self, file: str, job: Callable[[str, Config], Report | _Found], kind: type[_Found]
+    ) -> Report | _Found:
+        """Have something done with a file; what kills the worker is that file's failure."""
         limits = self.config.limits
         size = size_of(file if is_url(file) else str(Path(self.folder, file)))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
@@ -144,16 +193,18 @@ class _Worker:
         timer.daemon = True
         timer.start()
         try:
-            self._send(file)
+            self._send((file, job))
             answer = io.BytesIO(_receive(self.process.stdout))
-            report, self.fit = _Reports(answer).load()
+            found, self.fit = _Reports(answer).load()
         except (OSError, EOFError):
             return Report(shown(file), failure=self._death())
         finally:
             timer.cancel()
-        if not isinstance(report, Report) or report.file != shown(file):
+        if isinstance(found, Report) and found.file == shown(file):
+            return found
+        if not isinstance(found, kind) or isinstance(found, Report):
             raise RegauditError("a worker process answered something else than it was asked")
-        return report
+        return found
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -207,7 +258,7 @@ def _receive(pipe: IO[bytes] | None) -> bytes:
 
 
 def main() -> None:
-    """Be a worker: read a configuration, then answer each file name with a report."""
+    """Be a worker: read a configuration, then answer each request with a report."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
@@ -218,19 +269,19 @@ def main() -> None:
         first = next(requests)
         start = allocated()
         with confined(config.limits):
-            for file, size in chain([first], requests):
+            for file, job, size in chain([first], requests):
                 with timed(config.limits, size):
-                    report = audit(file, config)
+                    found = job(file, config)
                     # What this file leaves behind must not be missing for the next one.
                     fit = allocated() < start + config.limits.memory_bytes // 4
-                    answer = pickle.dumps((report, fit))
+                    answer = pickle.dumps((found, fit))
                 _write(answers, answer)
     except (EOFError, OSError):
         return
 
 
-def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, int]]:
-    """Yield the files to audit with their sizes; a store is connected to on the way."""
+def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
+    """Yield files, what to do with each, and its size; a store is connected to on the way."""
     while True:
-        file: str = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
-        yield file, size_of(file)
+        file, job = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
+        yield file, job, size_of(file)

@@ -7,8 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
+import large
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +21,7 @@ from regaudit import cluster
 from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.errors import UsageError
+from regaudit.splitting import Split
 
 distributed = pytest.importorskip("distributed")
 
@@ -116,6 +121,38 @@ def test_the_cache_is_the_workers(dask, models):
     assert len(list(Path("kept").glob("??/*.json"))) == 4
 
 
+def test_very_large_files_are_measured_in_shares_and_the_rest_is_as_here(dask, models, monkeypatch):
+    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=5 << 20))
+    storage = [{}, {"dtype": "bfloat16"}, {"chunks": (700, 800), "compression": "gzip"}]
+    for number, how in enumerate(storage):
+        large.write(Path(f"large-{number}.keras"), **how)
+    large.write(Path("packed.keras"), packing=zipfile.ZIP_DEFLATED)
+    corpus = FIXTURES / "corpus"
+    files = [
+        *(models[0], "large-0.keras", "packed.keras", "large-1.keras", models[1]),
+        *(str(HANGS), "gone.keras", "large-2.keras", models[2]),
+        *(str(corpus / "keras-3.10.0" / "mlp.weights.json"), str(corpus / "tf-2.15" / "mlp.h5")),
+        *(str(corpus / "tf-2.15" / "mlp.savedmodel"), str(FIXTURES / "hostile" / "hdf5-nan.keras")),
+    ]
+    split = []
+    monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
+    config = replace(Config.default(), detailed=True).allowing(["cpu_seconds=1"])
+    there = list(regaudit.audit_files(files, config, dask=dask.address))
+    here = list(regaudit.audit_files(files, config, isolate=True))
+    assert repr(there) == repr(here)  # where a NaN equals a NaN
+    assert set(split) == {"large-0.keras", "large-1.keras", "large-2.keras"}
+
+
+def noting(names, method):
+    """Return a method of tasks that also notes their files."""
+
+    def noted(task, *arguments):
+        names.append(task.file)
+        return method(task, *arguments)
+
+    return noted
+
+
 def test_nobody_is_left_after_a_run(dask, models):
     list(regaudit.audit_files(models[:2], dask=dask.address))
     with distributed.Client(dask.address) as client:
@@ -132,6 +169,53 @@ def test_a_killed_worker_loses_no_result_and_doubles_none(dask, models):
             lost.send_signal(signal.SIGKILL)
     assert lost.wait(10) == -signal.SIGKILL
     assert files == models
+
+
+def test_a_worker_killed_with_shares_of_a_file_loses_no_result(dask, models, monkeypatch):
+    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=50_000))
+    dask.workers.append(dask.add())
+    dask.until(len(dask.workers))
+    storage = {"chunks": (700, 800), "compression": "gzip", "compression_opts": 1}
+    large.write(Path("large.keras"), **storage)
+    files = [models[0], "large.keras", "large.keras", "large.keras", models[1]]
+    here = list(regaudit.audit_files(files, isolate=True))
+    name = cluster._measure.__name__.strip("_")  # as Dask calls it
+
+    def holders(dask_scheduler):
+        tasks = [task for task in dask_scheduler.tasks.values() if task.prefix.name == name]
+        return [worker.pid for task in tasks for worker in task.who_has or ()]
+
+    def kill():
+        until = time.monotonic() + 60
+        with distributed.Client(dask.address) as client:
+            while not (held := client.run_on_scheduler(holders)) and time.monotonic() < until:
+                time.sleep(0.01)
+        lost.extend(worker for worker in dask.workers if worker.pid in held[:1])
+        lost[0].send_signal(signal.SIGKILL)
+
+    lost = []
+    thread = Thread(target=kill)
+    thread.start()
+    there = list(regaudit.audit_files(files, dask=dask.address))
+    thread.join()
+    assert lost[0].wait(10) == -signal.SIGKILL
+    dask.workers.remove(lost[0])
+    assert repr(there) == repr(here)
+
+
+def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=5 << 20))
+    monkeypatch.chdir(tmp_path)
+    large.write(Path("large.keras"))
+    split = []
+    monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
+    command = ["inspect", "large.keras", "--dask", dask.address, "--format", "json", "--cache=kept"]
+    first = CliRunner().invoke(main, command)
+    assert set(split) == {"large.keras"}
+    split.clear()
+    assert len(list(Path("kept").glob("??/*.json"))) == 1
+    assert CliRunner().invoke(main, command).stdout == first.stdout
+    assert not split
 
 
 def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -68,7 +69,9 @@ class KerasArchive(Format):
             except _DAMAGED as error:
                 message = f"the archive is damaged or cut short ({' '.join(str(error).split())})"
                 raise UnreadableModelError(message) from error
-            yield Artifact.of(describe(config, metadata, merged(trees)), {"config.json": config})
+            found = describe(config, metadata, merged(trees))
+            inflated = any(members[name].compress_type != zipfile.ZIP_STORED for name in names)
+            yield replace(Artifact.of(found, {"config.json": config}), inflated=inflated)
 
     def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
         content = json.dumps(documents["config.json"]).encode()
