@@ -5,9 +5,11 @@ merged in order: the result does not depend on the number of threads, nor on the
 that measured a share of the parts each, and memory is constant.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
-from itertools import groupby
+from itertools import chain, groupby
 from math import floor, inf, isfinite, log2, prod, sqrt
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ from regaudit.tensor import Array, Tensor, UnitView
 PART = 1 << 22
 """Values measured as one piece of work."""
 
-WORTH_THREADS = 2 * PART
+WORTH_THREADS = 4 * PART
 """Fewer values than this are measured by one thread: sharing them out would cost more."""
 
 NEAR_ZERO = 1e-3
@@ -131,6 +133,12 @@ class Stretch:
     """Largest abs(w) of each unit among them, float64; empty where the weight has no units."""
 
 
+_Measured = tuple[Part, Array | None]
+"""A part, and the largest abs(w) of each unit in it."""
+
+_WATCH: ContextVar[Callable[[int, int], None] | None] = ContextVar("watch", default=None)
+
+
 def measure(
     tensors: Sequence[tuple[Tensor, UnitView | None]],
     threads: int = 1,
@@ -178,7 +186,7 @@ def measure_pieces(
     """
     faulty: set[int] = set()
 
-    def measured(piece: Piece) -> tuple[Part, Array | None]:
+    def measured(piece: Piece) -> _Measured:
         if piece.tensor in faulty:  # the first fault is the one that is told
             return Part(0.0, fault="not read after a fault"), None
         tensor, units = tensors[piece.tensor]
@@ -189,16 +197,57 @@ def measure_pieces(
             return Part(0.0, fault=str(error)), None
 
     if threads == 1 or sum(piece.stop - piece.start for piece in pieces) <= WORTH_THREADS:
-        return _stretches(pieces, map(measured, pieces))
+        return _stretches(pieces, _told(tensors, pieces, map(measured, pieces)))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
+    def in_turn(batch: list[Piece]) -> list[_Measured]:
+        return list(map(measured, batch))
+
     with ThreadPoolExecutor(threads) as pool:
-        return _stretches(pieces, pool.map(measured, pieces))
+        results = chain.from_iterable(pool.map(in_turn, _batches(pieces)))
+        return _stretches(pieces, _told(tensors, pieces, results))
 
 
-def _stretches(
-    pieces: Sequence[Piece], measured: Iterable[tuple[Part, Array | None]]
-) -> dict[int, Stretch]:
+@contextmanager
+def watching(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Call `tell` with the bytes measured and those to measure, now and then in a large pass."""
+    before = _WATCH.set(tell)
+    try:
+        yield
+    finally:
+        _WATCH.reset(before)
+
+
+def _told(
+    tensors: Sequence[tuple[Tensor, UnitView | None]],
+    pieces: Sequence[Piece],
+    measured: Iterable[_Measured],
+) -> Iterator[_Measured]:
+    """Pass measured parts through, and tell who watches how far it is."""
+    tell = _WATCH.get()
+    sizes = [(stop - start) * tensors[index][0].dtype.itemsize for index, start, stop in pieces]
+    whole, done = sum(sizes), 0
+    for size, part in zip(sizes, measured, strict=True):
+        yield part
+        done += size
+        if tell is not None:
+            tell(done, whole)
+
+
+def _batches(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Gather small parts that follow each other: threads that take one at a time would wait."""
+    batches: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        if room <= 0:
+            batches.append([])
+            room = PART
+        batches[-1].append(piece)
+        room -= piece.stop - piece.start
+    return batches
+
+
+def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[int, Stretch]:
     """Gather measured parts by tensor, as they come: their maxima may be large."""
     found = {}
     pairs = zip(pieces, measured, strict=True)
@@ -217,7 +266,7 @@ def _stretches(
 
 def _measure_part(
     tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
-) -> tuple[Part, Array | None]:
+) -> _Measured:
     """Measure values `start` to `stop`; also return the largest abs(w) of each unit."""
     part = Part(inf if histograms else 0.0)
     small: Counts = np.zeros(BINADES, np.int64)

@@ -1,5 +1,6 @@
 """Long runs: workers, order, progress, and the end by Ctrl-C."""
 
+import io
 import json
 import os
 import pty
@@ -14,8 +15,10 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 
+from regaudit import audit
 from regaudit.cli import main
-from regaudit.cli.progress import line
+from regaudit.cli import progress as shown
+from regaudit.cli.progress import line, line_of_one, progress_of_one
 from regaudit.ordering import in_order
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "models" / "regularized-cnn.keras"
@@ -81,6 +84,28 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path):
     plain = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True, timeout=120)
     assert plain.stdout == output
     assert plain.stderr == b""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_of_one_large_model_the_bytes_are_told(monkeypatch):
+    said = line_of_one(5_000_000_000, 20_000_000_000, 4)
+    assert said == "5.0 GB of 20.0 GB measured, 25%, 1.2 GB/s, 0:13 left"
+    for name in ("SOON", "EVERY"):
+        monkeypatch.setattr(shown, name, 0)
+    for terminal in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress_of_one():
+            assert audit(str(GOOD)).failure is None
+        told = terminal.getvalue()
+        if terminal.isatty():
+            assert " measured, 100%, " in told
+            assert told.endswith("\r\x1b[2K")
+        else:
+            assert not told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends signals")

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 EVERY = 0.1
 """Seconds between two states of the line."""
+
+SOON = 1.0
+"""Seconds that one model may take before anything is said of it."""
 
 FILE = 1_000_000
 """Bytes that take as long as opening and judging a file: what the time left is reckoned with."""
@@ -39,6 +43,46 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
         _show("")
 
 
+@contextmanager
+def progress_of_one() -> Iterator[None]:
+    """Tell how far the pass over the weights of one large model is: bytes, time left."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from regaudit.measures import watching
+
+    start = shown = time.monotonic()
+
+    def tell(done: int, size: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - start >= SOON and now - shown >= EVERY:
+            shown = now
+            _show(line_of_one(done, size, now - start))
+
+    try:
+        with watching(tell):
+            yield
+    finally:
+        if shown > start:
+            _show("")
+
+
+def line_of_one(done: int, size: int, seconds: float) -> str:
+    """Spell how far the pass is.
+
+    Args:
+        done: bytes.
+        size: bytes of all weights.
+        seconds: since the start.
+    """
+    from regaudit.wording import file_size
+
+    left = int(seconds / done * size - seconds) + 1 if done < size else 0
+    measured = f"{file_size(done)} of {file_size(size)} measured, {done / size:.0%}"
+    return f"{measured}, {file_size(int(done / seconds))}/s, {_clock(left)} left"
+
+
 def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
     """Spell how far it is.
 
@@ -54,10 +98,13 @@ def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
     work = (done + number * FILE) / (size + files * FILE)
     left = int(seconds / work - seconds) + 1 if number < files else 0
     speed = f"{number / seconds:,.1f} files/s, {file_size(int(done / seconds))}/s"
-    minutes, rest = divmod(left, 60)
+    return f"{number:,} of {files:,} files, {work:.0%}, {speed}, {_clock(left)} left"
+
+
+def _clock(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-    return f"{number:,} of {files:,} files, {work:.0%}, {speed}, {clock} left"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _show(text: str) -> None:

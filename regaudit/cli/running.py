@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from regaudit.cli.progress import progress
+from regaudit.cli.progress import progress, progress_of_one
 from regaudit.guard import Killed, guarding
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def audited(
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
-        with guarding(files[0], config.limits):
+        with guarding(files[0], config.limits), progress_of_one():
             reports = list(audit_files(files, config, isolate=False, cache=kept))
     else:
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
