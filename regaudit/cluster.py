@@ -39,7 +39,8 @@ PATIENCE = 30
 """Seconds in which a scheduler has to answer."""
 
 SPLIT = Split(above=2 << 30, share=512 << 20)
-"""A share takes about a second: much longer than its task costs, and short enough to be lost."""
+"""A share takes about half a second from memory, seconds from a network: far more than its task
+costs, and little to lose with a worker."""
 
 
 class Order(NamedTuple):

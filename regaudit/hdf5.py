@@ -38,6 +38,7 @@ class DatasetTensor:
     dataset: h5py.Dataset
     dtype: np.dtype[Any]
     file: Place
+    """Where its bytes lie."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from regaudit.finding import Report
 from regaudit.measures import Piece, Stretch, pieces_of
 from regaudit.place import is_url
 from regaudit.tensor import StoredTensor, Tensor, UnitView
+from regaudit.version import VERSION
 
 _CHANGED = (
     "it changed while it was read, or is not the same on all workers of the cluster; audit it again"
@@ -124,7 +125,7 @@ def _share(pieces: Sequence[Piece], number: int, count: int) -> list[Piece]:
 
 
 def _state(opened: Opened, values: Sequence[tuple[Tensor, UnitView | None]]) -> str:
-    """Return a digest of where the values lie, and of the size and time of these files."""
+    """Return a digest of where the values lie, and of size and time of these files."""
     files: dict[str, tuple[int, int]] = {}
     layout = []
     for tensor, units in values:
@@ -135,4 +136,4 @@ def _state(opened: Opened, values: Sequence[tuple[Tensor, UnitView | None]]) -> 
         if str(place) not in files:
             status = Path(str(place)).stat()
             files[str(place)] = (status.st_size, status.st_mtime_ns)
-    return sha256(repr((layout, files)).encode()).hexdigest()
+    return sha256(repr((VERSION, layout, files)).encode()).hexdigest()

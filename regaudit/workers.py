@@ -98,7 +98,7 @@ class Workers:
         return self.cache.through(file, lambda: self._ask(file, audit, Report), self.folder or "")
 
     def audit_or_plan(self, file: str, split: Split) -> Report | Plan:
-        """Do the same, but for a very large file."""
+        """Do the same; of a very large file only say how to split it."""
         found = self.cache.find(file, self.folder or "") if self.cache else None
         if isinstance(found, Report):
             return found
