@@ -24,7 +24,10 @@ PART = 1 << 22
 """Values measured as one piece of work."""
 
 WORTH_THREADS = 4 * PART
-"""Fewer values than this are measured by one thread: sharing them out would cost more."""
+"""Fewer values than this are measured by one thread: sharing them out would cost more ..."""
+
+WORTH_WAITING = 1 << 18
+"""... and so are parts of fewer values on average: threads wait for each other between two."""
 
 NEAR_ZERO = 1e-3
 """A value is near zero below this share of its weight's root mean square ..."""
@@ -196,7 +199,8 @@ def measure_pieces(
             faulty.add(piece.tensor)
             return Part(0.0, fault=str(error)), None
 
-    if threads == 1 or sum(piece.stop - piece.start for piece in pieces) <= WORTH_THREADS:
+    values = sum(piece.stop - piece.start for piece in pieces)
+    if threads == 1 or values <= max(WORTH_THREADS, WORTH_WAITING * len(pieces)):
         return _stretches(pieces, _told(tensors, pieces, map(measured, pieces)))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 

@@ -78,6 +78,7 @@ def test_blocks_and_parts_do_not_matter(block, part, monkeypatch):
 def test_threads_give_the_same_to_the_last_bit(monkeypatch):
     monkeypatch.setattr(measures, "PART", 10_000)
     monkeypatch.setattr(measures, "WORTH_THREADS", 0)
+    monkeypatch.setattr(measures, "WORTH_WAITING", 0)
     values = np.random.default_rng(2).normal(size=(700, 300)).astype(np.float32)
     assert one(values, UnitView(700, 300, 1), 1) == one(values, UnitView(700, 300, 1), 4)
 
