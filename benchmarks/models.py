@@ -1,4 +1,4 @@
-"""The models that are measured: of `keras.applications` with random weights, and a deep one.
+"""The models that are measured: of `keras.applications` with random weights, and others.
 
 `python -m benchmarks.models NAME FILE` builds one. A process of its own does it, so that the
 process that measures stays small.
@@ -10,8 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-NAMES = ("ResNet50", "VGG16")
-"""What there is, by its name in `keras.applications`."""
+LSTM = "LSTM"
+"""A language model of two recurrent layers."""
+
+TRANSFORMER = "Transformer"
+"""An encoder of the size of BERT's base: 12 blocks of 768 units."""
+
+NAMES = ("ResNet50", "VGG16", LSTM, TRANSFORMER)
+"""What is compared with loading; the first two by their names in `keras.applications`."""
 
 DEEP = "Deep300"
 """A residual network of 300 small layers, each kernel with an L2 penalty, after a training step."""
@@ -36,14 +42,44 @@ def build(name: str, file: Path) -> None:
     import keras  # noqa: PLC0415 - where no model is to be built, none is needed
 
     keras.utils.set_random_seed(0)
-    if name == DEEP:
-        model = deep()
-    elif name == DENSE:
-        model = dense()
+    made = {DEEP: deep, DENSE: dense, LSTM: lstm, TRANSFORMER: transformer}.get(name)
+    if made:
+        model = made()
     else:
         model = getattr(keras.applications, name)(weights=None)
         model.compile(optimizer="adam", loss="categorical_crossentropy")
     model.save(file)
+
+
+def lstm() -> Any:
+    """Build a language model."""
+    import keras  # noqa: PLC0415 - where no model is to be built, none is needed
+
+    layers = keras.layers
+    words = layers.Input((64,), dtype="int32")
+    hidden = layers.Embedding(20_000, 512)(words)
+    for _ in range(2):
+        hidden = layers.LSTM(1024, return_sequences=True)(hidden)
+    model = keras.Model(words, layers.Dense(20_000, activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def transformer() -> Any:
+    """Build an encoder."""
+    import keras  # noqa: PLC0415 - the same
+
+    layers = keras.layers
+    words = layers.Input((128,), dtype="int32")
+    hidden = layers.LayerNormalization()(layers.Embedding(30_522, 768)(words))
+    for _ in range(12):
+        attended = layers.MultiHeadAttention(12, 64)(hidden, hidden)
+        hidden = layers.LayerNormalization()(layers.Add()([hidden, attended]))
+        inner = layers.Dense(768)(layers.Dense(3072, activation="gelu")(hidden))
+        hidden = layers.LayerNormalization()(layers.Add()([hidden, inner]))
+    model = keras.Model(words, layers.Dense(2, activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
 
 
 def dense() -> Any:
