@@ -49,6 +49,9 @@ class _OutOfTimeError(Exception):
 def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]) -> Spectra:
     """Take the spectra of all weights that are matrices to their layers, the cheapest first.
 
+    Of two threads one begins with the dearest, which would otherwise keep the other waiting at
+    the end.
+
     It ends `spectral_seconds` after its start, but for the eigenvalues of one matrix a thread,
     which nothing can interrupt: seconds where the smaller side is some thousands.
 
@@ -73,7 +76,10 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
             matrix = matrix_of(tensors[weight.stored_path], weight.units, measured.max_abs)
             jobs.append(_Job(weight, matrix, shape))
     jobs.sort(key=lambda job: job.work)
-    for job, answer in zip(jobs, _answers(jobs), strict=True):
+    threads = min(THREADS, os.cpu_count() or 1)
+    if threads > 1:
+        jobs = jobs[-1:] + jobs[:-1]
+    for job, answer in zip(jobs, _answers(jobs, threads), strict=True):
         if isinstance(answer, str):
             reasons[job.weight.path] = answer
             continue
@@ -88,7 +94,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
     return Spectra(found, tuple(Skip(path, reasons[path]) for path in order if path in reasons))
 
 
-def _answers(jobs: list[_Job]) -> list[Spectrum | str]:
+def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
     """Return what came of each job: figures, or why there are none."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who asks for none, waits not
 
@@ -99,7 +105,7 @@ def _answers(jobs: list[_Job]) -> list[Spectrum | str]:
         if monotonic() > deadline:
             raise _OutOfTimeError
 
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda job: _answer(job, watch, seconds), jobs))
 
 
