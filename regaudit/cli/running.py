@@ -1,5 +1,6 @@
 """How models are audited: workers, a cluster, the cache, progress, and an end before the end."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,6 +98,7 @@ def audited(
         with guarding(files[0], config.limits), progress_of_one():
             reports = list(audit_files(files, config, isolate=False, cache=kept))
     else:
+        gc.enable()
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
         reports = _until_the_end(made, files)
     if kept is not None and kept.trouble:
