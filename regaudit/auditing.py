@@ -22,8 +22,9 @@ from regaudit.finding import Failure, Report
 from regaudit.format import Artifact, Format
 from regaudit.judging import judge
 from regaudit.limits import allowing, hold
-from regaudit.measures import Moments, Piece, Stretch, measure_pieces, merged, pieces_of
+from regaudit.measures import Moments, merged
 from regaudit.model import Skip
+from regaudit.parts import Piece, Stretch, measure_pieces, pieces_of
 from regaudit.penalty import penalties
 from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats

@@ -42,13 +42,18 @@ class Matrix:
         return max(1, BAND // max(self.columns * self.inner, 1))
 
     def bands(self, first: int = 0) -> Iterator[tuple[int, Floats]]:
-        """Yield bands of whole rows from a slab on, each with the row it starts at."""
-        for slab in range(first, self.slabs, self.together):
-            yield slab * self.inner, self._read(slab, min(slab + self.together, self.slabs))
+        """Yield bands of whole rows from a slab on, each with the row it starts at.
 
-    def _read(self, start: int, stop: int) -> Floats:
+        A band is only valid until the next one is asked for.
+        """
+        # One buffer for all: fresh memory of that size costs more than what is read into it.
+        room = np.empty(min(self.together, self.slabs - first) * self.columns * self.inner)
+        for slab in range(first, self.slabs, self.together):
+            yield slab * self.inner, self._read(slab, min(slab + self.together, self.slabs), room)
+
+    def _read(self, start: int, stop: int, room: Floats) -> Floats:
         size = self.columns * self.inner
-        values = np.empty((stop - start) * size)
+        values = room[: (stop - start) * size]
         at = 0
         for block in self.tensor.blocks(start * size, stop * size):
             np.copyto(values[at : at + len(block)], block, casting="unsafe")

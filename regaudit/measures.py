@@ -1,51 +1,25 @@
-"""Numbers taken from tensors: the only pass over the bytes of a model.
+"""Numbers taken from tensors: parts of each, measured somewhere, merged in order."""
 
-A tensor is cut into parts of a fixed size, each part is read block by block, and the parts are
-merged in order: the result does not depend on the number of threads, nor on the number of processes
-that measured a share of the parts each, and memory is constant.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import chain, groupby
-from math import floor, inf, isfinite, log2, prod, sqrt
-from typing import NamedTuple
+from math import isfinite, prod, sqrt
 
 import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
-from regaudit.sums import BINADES, Counts, Sums, sums
-from regaudit.tensor import Array, Tensor, UnitView
-
-PART = 1 << 22
-"""Values measured as one piece of work."""
-
-WORTH_THREADS = 4 * PART
-"""Fewer values than this are measured by one thread: sharing them out would cost more ..."""
-
-WORTH_WAITING = 1 << 18
-"""... and so are parts of fewer values on average: threads wait for each other between two."""
-
-NEAR_ZERO = 1e-3
-"""A value is near zero below this share of its weight's root mean square ..."""
-
-NEAR_ZERO_FLOOR = 1e-5
-"""... or below this, so that a weight that collapsed as a whole is seen as what it is."""
-
-_SAMPLE = 1 << 16
-"""Values by which those are told that may turn out to be near zero."""
-
-_WIDE = 1_024
-"""Columns that are compared at once: narrow rows are seen side by side."""
+from regaudit.parts import (
+    Part,
+    Stretch,
+    measure_pieces,
+    near_zero_threshold,
+    pieces_of,
+)
+from regaudit.sums import BINADES
+from regaudit.tensor import Tensor, UnitView
 
 _BIAS = 1_023
 """What is added to the exponent of a stored float64."""
-
-_HUGE = 1e150
-"""Root mean squares are cut here: the squares of larger values overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,62 +60,6 @@ class Moments:
         return self.zeros / self.size if self.size else None
 
 
-def near_zero_threshold(rms: float) -> float:
-    """Below which a value counts as zero in a weight with this root mean square.
-
-    The power of two at or below max(rms/1000, 1e-5). A value that small adds less than a millionth
-    to the sum of squares. A power of two, because then one pass over the values can count
-    by exponent before the root mean square is known.
-    """
-    return float(2.0 ** floor(log2(max(min(rms, _HUGE) * NEAR_ZERO, NEAR_ZERO_FLOOR))))
-
-
-class Piece(NamedTuple):
-    """Where a part lies: values `start` to `stop` of a tensor."""
-
-    tensor: int
-    """Which one of the sequence."""
-    start: int
-    stop: int
-
-
-@dataclass(slots=True)
-class Part:
-    """Sums over some consecutive values, non-finite ones left out."""
-
-    seen_below: float
-    """Values at or above this were not counted by exponent."""
-    small: bytes = b""
-    """Values below `seen_below` counted by binary exponent: the exponents that occur, 0 for the
-    zeros, then their counts, all int64."""
-    count: int = 0
-    total: float = 0.0
-    absolute: float = 0.0
-    squares: float = 0.0
-    deviations: float = 0.0
-    """Sum of squared deviations from this part's own mean."""
-    nonfinite: int = 0
-    largest: float = 0.0
-    zeros: int = 0
-    fault: str = ""
-    """Why its values cannot be read, if that is so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Consecutive parts of one tensor, measured: plain data for another process to merge."""
-
-    parts: tuple[Part, ...]
-    unit_max: bytes
-    """Largest abs(w) of each unit among them, float64; empty where the weight has no units."""
-
-
-_Measured = tuple[Part, Array | None]
-"""A part, and the largest abs(w) of each unit in it."""
-
-_WATCH: ContextVar[Callable[[int, int], None] | None] = ContextVar("watch", default=None)
-
-
 def measure(
     tensors: Sequence[tuple[Tensor, UnitView | None]],
     threads: int = 1,
@@ -163,180 +81,6 @@ def measure(
         merged(tensor, units, [found[index]] if index in found else [], histograms=histograms)
         for index, (tensor, units) in enumerate(tensors)
     ]
-
-
-def pieces_of(tensors: Sequence[tuple[Tensor, UnitView | None]]) -> list[Piece]:
-    """Cut tensors into parts; those of each follow each other."""
-    return [
-        Piece(index, start, min(start + PART, size))
-        for index, (tensor, _) in enumerate(tensors)
-        for size in (prod(tensor.shape),)
-        for start in range(0, size, PART)
-    ]
-
-
-def measure_pieces(
-    tensors: Sequence[tuple[Tensor, UnitView | None]],
-    pieces: Sequence[Piece],
-    threads: int = 1,
-    *,
-    histograms: bool = False,
-) -> dict[int, Stretch]:
-    """Measure some consecutive parts; see `measure`.
-
-    Returns:
-        What is in them of each tensor, by its place in the sequence.
-    """
-    faulty: set[int] = set()
-
-    def measured(piece: Piece) -> _Measured:
-        if piece.tensor in faulty:  # the first fault is the one that is told
-            return Part(0.0, fault="not read after a fault"), None
-        tensor, units = tensors[piece.tensor]
-        try:
-            return _measure_part(tensor, piece.start, piece.stop, units, histograms)
-        except UnreadableModelError as error:
-            faulty.add(piece.tensor)
-            return Part(0.0, fault=str(error)), None
-
-    values = sum(piece.stop - piece.start for piece in pieces)
-    if threads == 1 or values <= max(WORTH_THREADS, WORTH_WAITING * len(pieces)):
-        return _stretches(pieces, _told(tensors, pieces, map(measured, pieces)))
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
-
-    def in_turn(batch: list[Piece]) -> list[_Measured]:
-        return list(map(measured, batch))
-
-    with ThreadPoolExecutor(threads) as pool:
-        results = chain.from_iterable(pool.map(in_turn, _batches(pieces)))
-        return _stretches(pieces, _told(tensors, pieces, results))
-
-
-@contextmanager
-def watching(tell: Callable[[int, int], None]) -> Iterator[None]:
-    """Call `tell` with the bytes measured and those to measure, now and then in a large pass."""
-    before = _WATCH.set(tell)
-    try:
-        yield
-    finally:
-        _WATCH.reset(before)
-
-
-def _told(
-    tensors: Sequence[tuple[Tensor, UnitView | None]],
-    pieces: Sequence[Piece],
-    measured: Iterable[_Measured],
-) -> Iterator[_Measured]:
-    """Pass measured parts through, and tell who watches how far it is."""
-    tell = _WATCH.get()
-    sizes = [(stop - start) * tensors[index][0].dtype.itemsize for index, start, stop in pieces]
-    whole, done = sum(sizes), 0
-    for size, part in zip(sizes, measured, strict=True):
-        yield part
-        done += size
-        if tell is not None:
-            tell(done, whole)
-
-
-def _batches(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Gather small parts that follow each other: threads that take one at a time would wait."""
-    batches: list[list[Piece]] = []
-    room = 0
-    for piece in pieces:
-        if room <= 0:
-            batches.append([])
-            room = PART
-        batches[-1].append(piece)
-        room -= piece.stop - piece.start
-    return batches
-
-
-def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[int, Stretch]:
-    """Gather measured parts by tensor, as they come: their maxima may be large."""
-    found = {}
-    pairs = zip(pieces, measured, strict=True)
-    for tensor, group in groupby(pairs, key=lambda pair: pair[0].tensor):
-        parts: list[Part] = []
-        largest: Array | None = None
-        for _, (part, unit_max) in group:
-            parts.append(part)
-            if largest is None or unit_max is None:
-                largest = unit_max if largest is None else largest
-            else:
-                np.maximum(largest, unit_max, out=largest)
-        found[tensor] = Stretch(tuple(parts), b"" if largest is None else largest.tobytes())
-    return found
-
-
-def _measure_part(
-    tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
-) -> _Measured:
-    """Measure values `start` to `stop`; also return the largest abs(w) of each unit."""
-    part = Part(inf if histograms else 0.0)
-    small: Counts = np.zeros(BINADES, np.int64)
-    maxima: Array | None = None
-    for block in tensor.blocks(start, stop):
-        values = _as_floats(block)
-        if maxima is None:
-            maxima = np.zeros(_columns(units), values.dtype)
-        if not part.seen_below:
-            part.seen_below = _seen_below(values[:_SAMPLE])
-        column = start % len(maxima) if len(maxima) else 0
-        _add_block(part, values, sums(values, part.seen_below, small, maxima, column))
-        start += len(values)
-    exponents = np.flatnonzero(small)
-    part.small = np.stack((exponents, small[exponents])).tobytes()
-    if units is None or maxima is None:
-        return part, None
-    folded = maxima.reshape(-1, units.units, units.inner)
-    return part, folded.max(axis=(0, 2), initial=0.0).astype(np.float64)
-
-
-def _small(part: Part) -> tuple[Counts, Counts]:
-    """Return the exponents of a part's small values, and how often each occurs."""
-    exponents, counts = np.frombuffer(part.small, np.int64).reshape(2, -1)
-    return exponents, counts
-
-
-def _as_floats(block: Array) -> Array:
-    """Return the values as float32 or float64, exactly, in the byte order of this machine."""
-    exact = np.float32 if block.dtype.itemsize <= 2 or block.dtype == np.float32 else np.float64
-    if block.dtype == exact and block.flags.aligned and block.flags.c_contiguous:
-        return block
-    return block.astype(exact)
-
-
-def _columns(units: UnitView | None) -> int:
-    """Return the width of the rows in which maxima are taken."""
-    width = units.units * units.inner if units else 0
-    return width * max(1, _WIDE // max(width, 1))
-
-
-def _seen_below(values: Array) -> float:
-    """Return a bound that leaves room for later values four times as large as these."""
-    found = sums(values, 0.0, np.zeros(BINADES, np.int64), values[:0].copy(), 0)
-    count = len(values) - found.nonfinite
-    return 4 * near_zero_threshold(sqrt(found.squares / max(count, 1)))
-
-
-def _add_block(part: Part, values: Array, found: Sums) -> None:
-    count = len(values) - found.nonfinite
-    mean = found.total / count if count else 0.0
-    deviations = found.squares - found.total * mean
-    if deviations < 1e-6 * found.squares and count == len(values):
-        # The two terms nearly cancel: take the deviations themselves.
-        deviations = float(np.square(values.astype(np.float64) - mean).sum())
-    if part.count and count:
-        shift = mean - part.total / part.count
-        deviations += shift * shift * part.count * count / (part.count + count)
-    part.deviations += max(deviations, 0.0)
-    part.count += count
-    part.total += found.total
-    part.absolute += found.absolute
-    part.squares += found.squares
-    part.nonfinite += found.nonfinite
-    part.largest = max(part.largest, found.largest)
-    part.zeros += found.zeros
 
 
 def merged(
@@ -401,7 +145,7 @@ def _magnitudes(parts: list[Part]) -> tuple[tuple[int, int], ...]:
     """Return the counts by exponent of all parts together; each saw all of its values."""
     total = np.zeros(BINADES, np.int64)
     for part in parts:
-        exponents, counts = _small(part)
+        exponents, counts = part.counts()
         total[exponents] += counts
     return tuple((int(e) - _BIAS, int(total[e])) for e in np.flatnonzero(total) if e)
 
@@ -414,11 +158,11 @@ def _count_below(threshold: float, tensor: Tensor, parts: list[Part]) -> int:
     """Count near-zeros by exponent; read a part again if its first block misled us."""
     exponent = int(np.array([threshold]).view(np.int64)[0] >> 52)
     near = 0
-    for index, part in enumerate(parts):
+    for piece, part in zip(pieces_of([(tensor, None)]), parts, strict=True):
         if threshold <= part.seen_below:
-            exponents, counts = _small(part)
+            exponents, counts = part.counts()
             near += int(counts[exponents < exponent].sum())
             continue
-        for block in tensor.blocks(index * PART, (index + 1) * PART):
+        for block in tensor.blocks(piece.start, piece.stop):
             near += int(np.count_nonzero(np.abs(block.astype(np.float64)) < threshold))
     return near

@@ -1,6 +1,6 @@
 """One very large file measured in shares, each by another process, and merged exactly.
 
-The values of a file are measured in parts anyway, which are merged in order (`regaudit.measures`).
+The values of a file are measured in parts anyway, which are merged in order (`regaudit.parts`).
 A share is some consecutive parts. Whoever merges the shares reads the file as an audit does, but
 for the values, and takes what the shares say of these: the report is the same. (Processors of
 unlike kinds may round the last bit of a sum of float64 values unlike, as in whole audits.)
@@ -19,7 +19,7 @@ from regaudit.dataclass import dataclass
 from regaudit.dequantized import DequantizedTensor
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Report
-from regaudit.measures import Piece, Stretch, pieces_of
+from regaudit.parts import Piece, Stretch, pieces_of
 from regaudit.place import is_url
 from regaudit.tensor import StoredTensor, Tensor, UnitView
 from regaudit.version import VERSION

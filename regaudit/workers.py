@@ -39,7 +39,7 @@ _HEADER = 8
 """Bytes in front of a message, with its length."""
 _DATA = {
     f"regaudit.{name}"
-    for name in ("finding", "model", "measures", "spectrum", "splitting", "tensor")
+    for name in ("finding", "model", "measures", "parts", "spectrum", "splitting", "tensor")
 }
 """Modules of the classes that reports are made of, apart from Python's own."""
 _MOST_SHARES = 10_000

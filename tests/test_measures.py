@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from regaudit import measures, sums, tensor
-from regaudit.measures import measure, near_zero_threshold
+from regaudit import parts, sums, tensor
+from regaudit.measures import measure
+from regaudit.parts import near_zero_threshold
 from regaudit.tensor import ArrayTensor, StoredTensor, UnitView
 
 
@@ -69,16 +70,16 @@ def test_blocks_and_parts_do_not_matter(block, part, monkeypatch):
     units = UnitView(50, 60, 1)
     whole = one(values, units)
     monkeypatch.setattr(tensor, "BLOCK", block)
-    monkeypatch.setattr(measures, "PART", part)
+    monkeypatch.setattr(parts, "PART", part)
     found = one(values, units)
     same(found, values, units)
     assert found.dead_units == whole.dead_units == 1
 
 
 def test_threads_give_the_same_to_the_last_bit(monkeypatch):
-    monkeypatch.setattr(measures, "PART", 10_000)
-    monkeypatch.setattr(measures, "WORTH_THREADS", 0)
-    monkeypatch.setattr(measures, "WORTH_WAITING", 0)
+    monkeypatch.setattr(parts, "PART", 10_000)
+    monkeypatch.setattr(parts, "WORTH_THREADS", 0)
+    monkeypatch.setattr(parts, "WORTH_WAITING", 0)
     values = np.random.default_rng(2).normal(size=(700, 300)).astype(np.float32)
     assert one(values, UnitView(700, 300, 1), 1) == one(values, UnitView(700, 300, 1), 4)
 
@@ -141,7 +142,7 @@ def test_any_array_agrees_with_numpy(values):
 )
 def test_histograms_count_every_finite_value_once_and_change_nothing_else(values, part):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measures, "PART", part)
+        patch.setattr(parts, "PART", part)
         found, plain = (
             measure([(ArrayTensor(values), None)], histograms=asked)[0] for asked in (True, False)
         )

@@ -11,7 +11,7 @@ import h5py
 import large
 import pytest
 
-from regaudit import measures
+from regaudit import parts
 from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.finding import Report
@@ -56,7 +56,7 @@ def same(found, whole):
 @pytest.mark.parametrize("count", [2, 3, 1_000])
 @pytest.mark.parametrize("name", VARIED)
 def test_any_file_in_shares_is_as_whole(name, count, monkeypatch):
-    monkeypatch.setattr(measures, "PART", 89)
+    monkeypatch.setattr(parts, "PART", 89)
     file = str(FIXTURES / name)
     same(in_shares(file, count), audit(file, CONFIG))
 
