@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -180,3 +184,29 @@ def test_an_edit_of_a_snapshot_goes_elsewhere_and_is_whole(tmp_path):
     assert result.exit_code != 0
     assert "link into a cache" in result.output
     assert {blob: blob.read_bytes() for blob in (tmp_path / "hub").rglob("blobs/*")} == blobs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of a process")
+def test_the_groups_of_a_deep_model_take_little_memory(tmp_path):
+    file = tmp_path / "deep.h5"
+    with h5py.File(file, "w") as hdf5:
+        for number in range(4000):
+            hdf5.create_group(f"layers/dense_{number}/vars")["0"] = np.zeros(16, np.float32)
+    program = f"""
+from pathlib import Path
+from regaudit.hdf5 import opened, read_tree
+
+def resident():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+file = Path({str(file)!r})
+before = resident()
+with opened(file) as hdf5:
+    read_tree(hdf5, file)
+    print((resident() - before) // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 36  # MB; 26, and 45 if HDF5 keeps all that it read
