@@ -18,6 +18,7 @@ from regaudit.keras_dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
 from regaudit.strength import BUDGET, rounded
+from regaudit.wording import count
 
 Aim = Literal["l2", "l1", "adamw"]
 
@@ -146,6 +147,14 @@ def suggest(
     )
     evidence = replace(given, facts=facts)
     remarks = tuple(_remarks(evidence))
+    broken = [weight.path for _, weight in evidence.kernels() if _is_broken(evidence, weight)]
+    if broken:
+        more = f" and {count(len(broken) - 1, 'more kernel')}" if len(broken) > 1 else ""
+        verdict = (
+            f"Restore it first: there are NaN or infinite values in {broken[0]}{more}; go back to "
+            "the last checkpoint without."
+        )
+        return Proposal(report, facts, aim, (), (), verdict)
     places = tuple(_places(evidence))
     if not places:
         verdict = "Leave it: no trainable kernel takes a regularizer."
@@ -202,6 +211,11 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
         yield f"a loss above three times {chance.basis} is worse than guessing: check the numbers"
     if facts.val_size is not None and facts.val_size < FEW:
         yield f"{facts.val_size} validation samples are few: the gap is uncertain below {FEW}"
+
+
+def _is_broken(evidence: Evidence, weight: Weight) -> bool:
+    measured = evidence.measured(weight)
+    return measured is not None and measured.nonfinite > 0
 
 
 def _places(evidence: Evidence) -> Iterator[Place]:

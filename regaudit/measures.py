@@ -47,7 +47,7 @@ class Moments:
     units: int | None = None
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
-    """Outputs into which every finite weight is near zero."""
+    """Outputs into which every weight is near zero; one that is not finite is not."""
     dead: bytes = b""
     """Which outputs these are, a bit for each, as NumPy packs them."""
     magnitudes: tuple[tuple[int, int], ...] | None = None

@@ -62,9 +62,9 @@ def add_by_numpy(  # noqa: PLR0917 - as C is called
 
 
 def _sums(values: Array, below: float, counts: Array) -> Sums:
-    """Sum up; leaves the absolute values in `values`."""
+    """Sum up; leaves the absolute values in `values`, infinity where there is no number."""
     squares = _sum_of_squares(values)
-    bad = 0
+    bad, wrong = 0, None
     if not np.isfinite(squares):
         wrong = ~np.isfinite(values)
         bad = int(np.count_nonzero(wrong))
@@ -79,7 +79,10 @@ def _sums(values: Array, below: float, counts: Array) -> Sums:
         counts[0] -= bad
         zeros = len(small) - int(np.count_nonzero(small)) - bad
     absolute = float(np.einsum("i->", values))
-    return Sums(total, absolute, squares, float(values.max(initial=0.0)), bad, zeros)
+    largest = float(values.max(initial=0.0))
+    if wrong is not None:
+        values[wrong] = np.inf
+    return Sums(total, absolute, squares, largest, bad, zeros)
 
 
 def _sum_of_squares(values: Array) -> float:
@@ -120,8 +123,8 @@ def sums(values: Array, below: float, counts: Counts, maxima: Array, column: int
         below: values with abs(w) < `below` are small; none is for 0.
         counts: numbers of small values by the biased exponent of a float64, `(BINADES,)`, added
             to; index 0 holds the zeros.
-        maxima: largest abs(w) of each column so far, `(columns,)`, of the type of the values;
-            none are taken if it is empty.
+        maxima: largest abs(w) of each column so far, `(columns,)`, of the type of the values,
+            infinity where one is not finite; none are taken if it is empty.
         column: of the first value; they follow each other in C order.
     """
     return Sums(*add(values, values.itemsize, below, counts, maxima, column))

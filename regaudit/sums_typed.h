@@ -58,6 +58,7 @@ WIDEST static void TYPED(maxima)(const REAL *values, Py_ssize_t size, REAL *maxi
 static void TYPED(piece)(const REAL *values, Py_ssize_t size, Task *task, Sums *sums)
 {
     REAL blanked[PIECE];
+    const REAL *original = values;
     Sums found = {0};
     TYPED(sums)(values, size, (REAL)task->below, task->counts, &found);
     if (!isfinite(found.squares)) { /* or there are doubles whose squares overflow */
@@ -69,6 +70,9 @@ static void TYPED(piece)(const REAL *values, Py_ssize_t size, Task *task, Sums *
         values = blanked;
         found = (Sums){.zeros = zeros, .nonfinite = nonfinite};
         TYPED(sums)(values, size, 0, task->counts, &found); /* counts nothing again */
+        if (nonfinite) /* a column that has one is not dead */
+            for (Py_ssize_t at = 0; at < size; at++)
+                if (!isfinite(original[at])) blanked[at] = (REAL)INFINITY;
     }
     sums->total += found.total;
     sums->absolute += found.absolute;

@@ -104,6 +104,16 @@ def test_not_a_number_is_counted_and_leaves_the_rest_alone():
     assert found.l1_norm is found.l2_norm is found.max_abs is found.mean is found.std is None
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_unit_with_what_is_no_number_is_not_dead(wrong, dtype):
+    values = np.ones((3, 4), dtype)
+    values[:, :2] = 0
+    values[1, 1] = wrong
+    found = one(values, UnitView(3, 4, 1))
+    assert (found.units, found.dead_units, found.nonfinite) == (4, 1, 1)
+
+
 def test_the_threshold_is_a_power_of_two_near_a_thousandth():
     for rms in (1e-9, 0.02, 1.0, 1e6, float("inf")):
         threshold = near_zero_threshold(rms)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_what_does_not_overfit_is_left(report, train, val):
     proposal = regaudit.suggest(report, Facts(train_loss=train, val_loss=val))
     assert proposal.edits == ()
     assert proposal.verdict.startswith("Leave it")
+
+
+@pytest.mark.parametrize(
+    ("layers", "where"),
+    [(("hidden",), "hidden/kernel;"), (("conv", "hidden"), "conv/kernel and 1 more kernel;")],
+)
+def test_what_is_no_number_must_be_restored_first(report, layers, where):
+    broken = dict(report.moments)
+    for _, weight in report.model.weights():
+        if weight.path in [f"{layer}/kernel" for layer in layers]:
+            known = broken[weight.stored_path]
+            broken[weight.stored_path] = replace(known, nonfinite=1, l1_norm=None, l2_norm=None)
+    proposal = regaudit.suggest(replace(report, moments=broken), OVERFIT)
+    assert (proposal.edits, proposal.remarks) == ((), ())
+    assert f"Restore it first: there are NaN or infinite values in {where}" in proposal.verdict
 
 
 def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
