@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from regaudit.dataclass import dataclass
+from regaudit.editable import refusal
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
@@ -162,6 +163,9 @@ def suggest(
     if aim == "adamw":
         return _adamw(Proposal(report, facts, aim, (), remarks, ""), evidence, places)
     changes, verdict = _decide(evidence, places, aim)
+    refused = [why for change in changes if (why := refusal(model, change.edit))]
+    if refused:
+        remarks += (f"apply refuses {len(refused)} of {len(changes)}: {refused[0]}",)
     return Proposal(report, facts, aim, tuple(_both_ways(changes)), remarks, verdict)
 
 

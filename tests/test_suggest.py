@@ -95,6 +95,17 @@ def test_what_is_no_number_must_be_restored_first(report, layers, where):
     assert f"Restore it first: there are NaN or infinite values in {where}" in proposal.verdict
 
 
+def test_what_apply_would_refuse_is_said_beforehand(report):
+    layers = [
+        replace(layer, weights=tuple(replace(w, dtype="float16") for w in layer.weights))
+        for layer in report.model.layers
+    ]
+    half = replace(report, model=replace(report.model, layers=tuple(layers)))
+    (_, said) = regaudit.suggest(half, OVERFIT).remarks
+    assert said.startswith("apply refuses 3 of 3: conv/kernel is float16: ")
+    assert said.endswith("--force sets it")
+
+
 def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
     strong = with_l2(0.01, tmp_path)
     proposal = regaudit.suggest(strong)
