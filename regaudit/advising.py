@@ -18,6 +18,7 @@ from regaudit.finding import Edit, Report
 from regaudit.keras_dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
+from regaudit.registry import formats
 from regaudit.strength import BUDGET, rounded
 from regaudit.wording import count
 
@@ -107,6 +108,8 @@ class Proposal:
     """One sentence: what is proposed, or why nothing is."""
     decay: float | None = None
     """Weight decay for AdamW, in place of penalties."""
+    why_not: str = ""
+    """Why `apply` cannot write it into a copy of the file; empty if it can."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -160,13 +163,16 @@ def suggest(
     if not places:
         verdict = "Leave it: no trainable kernel takes a regularizer."
         return Proposal(report, facts, aim, (), remarks, verdict)
+    why_not = next((one.why_not for one in formats() if one.name == report.format), "")
     if aim == "adamw":
-        return _adamw(Proposal(report, facts, aim, (), remarks, ""), evidence, places)
+        nothing = Proposal(report, facts, aim, (), remarks, "", why_not=why_not)
+        return _adamw(nothing, evidence, places)
     changes, verdict = _decide(evidence, places, aim)
+    changes = [*_both_ways(changes)]
     refused = [why for change in changes if (why := refusal(model, change.edit))]
-    if refused:
+    if refused and not why_not:
         remarks += (f"apply refuses {len(refused)} of {len(changes)}: {refused[0]}",)
-    return Proposal(report, facts, aim, tuple(_both_ways(changes)), remarks, verdict)
+    return Proposal(report, facts, aim, tuple(changes), remarks, verdict, why_not=why_not)
 
 
 def _without_penalty(report: Report, facts: Facts, *, with_penalty: bool, floor: bool) -> Facts:

@@ -106,6 +106,13 @@ def test_what_apply_would_refuse_is_said_beforehand(report):
     assert said.endswith("--force sets it")
 
 
+def test_for_what_cannot_be_written_no_command_is_shown():
+    model = FIXTURES / "corpus" / "tf-2.13" / "mlp.savedmodel"
+    said = run("suggest", model, "--train-loss", 0.01, "--val-loss", 1).output
+    assert "It cannot be written into a copy: a SavedModel" in said
+    assert "regaudit apply" not in said
+
+
 def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
     strong = with_l2(0.01, tmp_path)
     proposal = regaudit.suggest(strong)

@@ -157,7 +157,9 @@ def _table(proposal: "Proposal") -> str:
                 f"will read {number(abs(proposal.jump))} {way} from the first step"
             )
         )
-    if proposal.edits:
+    if proposal.edits and proposal.why_not:
+        lines += ["", wrapped(f"It cannot be written into a copy: {proposal.why_not}")]
+    elif proposal.edits:
         lines += ["", "Write it into a copy, with the same options:"]
         lines.append(f"  regaudit apply {plain(report.file)} -o OUT --suggested")
     return "\n".join(lines) + "\n"
