@@ -70,7 +70,10 @@ def of_layers(layers: int) -> Chain:
 
 
 def slope(points: Sequence[Point], start: float) -> float:
-    """Return the exponent of growth: of a line through log(time above the start), log(amount)."""
+    """Return the exponent of growth: of a line through log(time above the start), log(amount).
+
+    NaN where fewer than two points are clear.
+    """
     clear = [point for point in points if point.cpu_seconds - start > _CLEAR]
     if len(clear) < 2:
         return math.nan
@@ -90,8 +93,11 @@ def table(what: str, points: Sequence[Point], start: float) -> str:
         memory = "not sampled" if math.isnan(point.private) else f"{point.private / 1e6:,.0f} MB"
         times = f"{point.seconds:.2f} s | {point.cpu_seconds:.2f} s | {above:.2f} s"
         lines.append(f"| {point.amount:,} | {times} | {memory} |")
-    exponent = f"processor time grows with the power {slope(points, start):.2f} of it"
-    return "\n".join([*lines, "", f"{what}: {exponent}, where it is {_CLEAR} s above a start.", ""])
+    exponent = slope(points, start)
+    if not math.isnan(exponent):
+        grows = f"processor time grows with the power {exponent:.2f} of it"
+        lines += ["", f"{what}: {grows}, where it is {_CLEAR} s above a start."]
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:
