@@ -5,7 +5,7 @@ Only a URL that the user names leads here.
 
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, cast
 
@@ -13,6 +13,9 @@ from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.ranges import RangeStream
 from regaudit.store import PATIENCE, Store, connected
+
+Chosen = Callable[[Iterable[str]], list[str]]
+"""Takes names of files, and returns those that it chooses."""
 
 
 @contextmanager
@@ -50,12 +53,12 @@ def size_of(url: str) -> int:
         return file.stat().st_size
 
 
-def models_below(url: str, suffixes: Collection[str]) -> Iterator[str]:
+def models_below(url: str, files_among: Chosen) -> Iterator[str]:
     """Yield the URLs of the models in a folder of a store, or that a pattern with `*` matches.
 
     Args:
         url: ends with a slash, or holds a star.
-        suffixes: of files that count as models.
+        files_among: the files that count as models.
 
     Raises:
         UnreadableModelError: the store does not tell.
@@ -66,13 +69,13 @@ def models_below(url: str, suffixes: Collection[str]) -> Iterator[str]:
         found: set[str] = set()
         for name in names:
             below = store.names(name)
-            found |= _models(below, suffixes) if below != [name] else {name}
+            found |= _models(below, files_among) if below != [name] else {name}
     else:
-        found = _models(store.names(path), suffixes)
+        found = _models(store.names(path), files_among)
     yield from (f"{store.scheme}://{name}" for name in sorted(found))
 
 
-def _models(names: list[str], suffixes: Collection[str]) -> set[str]:
+def _models(names: list[str], files_among: Chosen) -> set[str]:
     """Return the models among the files of a folder; a saved model is the folder that it is in."""
     known = set(names)
     folders = {name.removesuffix("/saved_model.pb") for name in names} - known
@@ -81,13 +84,7 @@ def _models(names: list[str], suffixes: Collection[str]) -> set[str]:
         if last == "config.json" and f"{folder}/model.weights.h5" in known:
             folders.add(folder)
     inside = tuple(f"{folder}/" for folder in folders)
-    files = {
-        name
-        for name in names
-        if name.endswith(tuple(suffixes))
-        and not name.startswith(inside)
-        and not name.rpartition("/")[2].startswith(".")
-    }
+    files = {name for name in files_among(names) if not name.startswith(inside)}
     return files | {folder for folder in folders if not folder.startswith(inside)}
 
 

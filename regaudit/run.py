@@ -1,6 +1,7 @@
 """Many models: find them, audit them in order."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from glob import has_magic
@@ -17,8 +18,13 @@ from regaudit.place import is_url, shown
 if TYPE_CHECKING:
     from regaudit.cache import Cache
 
-SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
+LIST_OF_SHARDS = ".weights.json"
+
+SUFFIXES = (".keras", ".h5", ".hdf5", LIST_OF_SHARDS)
 """Files that count as models when a directory is searched."""
+
+SHARD = re.compile(r"(.+)_\d{5}\.weights\.h5")
+"""A file that is no model of its own where the list of its shards lies beside it."""
 
 
 def audit_files(
@@ -96,7 +102,7 @@ def _in_store(url: str) -> Iterator[str]:
     from regaudit.remote import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
-        yield from models_below(url, SUFFIXES)
+        yield from models_below(url, files_among)
     except (UnreadableModelError, FileNotFoundError):
         yield url  # whose audit says why
 
@@ -122,6 +128,16 @@ def _below(folder: Path) -> Iterator[str]:
         models = [name for name in folders if is_model(Path(place, name))]
         folders[:] = [name for name in folders if name not in models]
         yield from (str(Path(place, name)) for name in models)
-        for name in sorted(files):
-            if Path(name).suffix in SUFFIXES and not name.startswith("."):
-                yield str(Path(place, name))
+        yield from (str(Path(place, name)) for name in files_among(files))
+
+
+def files_among(names: Iterable[str]) -> list[str]:
+    """Return the files among these that count as models, by name; hidden ones do not."""
+    found = [name for name in names if name.endswith(SUFFIXES)]
+    lists = {name.removesuffix(LIST_OF_SHARDS) for name in found if name.endswith(LIST_OF_SHARDS)}
+    return sorted(
+        name
+        for name in found
+        if not name.rpartition("/")[2].startswith(".")
+        and not ((shard := SHARD.fullmatch(name)) and shard[1] in lists)
+    )

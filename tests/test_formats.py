@@ -15,6 +15,7 @@ import regaudit
 from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.record import document
+from regaudit.run import files_among
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")
@@ -210,3 +211,15 @@ with opened(file) as hdf5:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 36  # MB; 26, and 45 if HDF5 keeps all that it read
+
+
+def test_a_folder_of_shards_is_the_model_that_their_list_is(tmp_path):
+    for file in (CORPUS / "keras-3.15.1").glob("mlp*.weights.*"):
+        shutil.copy(file, tmp_path)
+    shutil.copy(tmp_path / "mlp_00000.weights.h5", tmp_path / "other_00000.weights.h5")
+    assert [Path(report.file).name for report in regaudit.audit_files([str(tmp_path)])] == [
+        "mlp.weights.json",
+        "other_00000.weights.h5",
+    ]
+    names = ("s/a/x.weights.json", "s/a/x_00001.weights.h5", "s/b/x_00001.weights.h5")
+    assert files_among(names) == [names[0], names[2]]
