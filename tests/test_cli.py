@@ -217,9 +217,22 @@ def test_report_finds_the_models_below_by_itself(tmp_path):
 
 
 def test_output_goes_to_a_file_as_a_whole():
-    assert run("check", OVERFIT, "--format", "json", "-o", "out.json").output == ""
+    assert run("check", OVERFIT, "--format", "json", "-o", "out.json").stdout == ""
     assert json.loads(Path("out.json").read_text())["schema"] == "regaudit/1"
     assert [file.name for file in Path().iterdir()] == ["out.json"]
+
+
+def test_a_run_that_prints_nothing_says_what_failed():
+    told = run("inspect", GOOD, "gone.keras", "--format", "jsonl", "-o", "all.jsonl")
+    assert (told.exit_code, told.stdout) == (3, "")
+    assert told.stderr == "gone.keras: could not be audited: no such file\n"
+    told = run("check", GOOD, OVERFIT, "--format", "sarif", "-o", "all.sarif")
+    assert (told.exit_code, told.stderr) == (1, f"{OVERFIT}: 1 error\n")
+    told = run("check", *(f"{n}.keras" for n in range(23)), "--format", "json", "-o", "all.json")
+    assert told.stderr.splitlines()[-2:] == [
+        "19.keras: could not be audited: no such file",
+        "and 3 more models that failed",
+    ]
 
 
 def test_a_link_stays_a_link_and_a_pipe_a_pipe():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.options import Target, auditing, printing, run_audit, weights, write
-from regaudit.cli.output import FINDINGS, OK, unreadable
+from regaudit.cli.output import FINDINGS, OK, say_failed, unreadable
 
 if TYPE_CHECKING:
     from regaudit.config import Config
@@ -44,6 +44,8 @@ def check(
     for target in targets:
         tables = target.format not in {"terminal", "markdown"}
         write((target,), reports, config, options, tables=tables)
+    if all(target.file for target in targets):
+        say_failed(reports, config.fail_on)
     _say_stale(reports, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))

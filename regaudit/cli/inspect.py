@@ -6,8 +6,16 @@ from typing import Any
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, spectral, weights, write
-from regaudit.cli.output import unreadable
+from regaudit.cli.options import (
+    Target,
+    auditing,
+    printing,
+    run_audit,
+    spectral,
+    weights,
+    write,
+)
+from regaudit.cli.output import say_failed, unreadable
 
 
 @click.command()
@@ -41,4 +49,6 @@ def inspect(
     targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets)
     write(targets, reports, config, options, sort=sort, wide=wide)
+    if all(target.file for target in targets):
+        say_failed(reports)
     sys.exit(unreadable(reports))

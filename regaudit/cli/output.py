@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,26 @@ def summarize(markdown: str) -> None:
             stream.write(text)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+TOLD = 20
+"""Models named at most; a fleet may have thousands that fail."""
+
+
+def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
+    """Tell on standard error which models failed, for a run that prints nothing else.
+
+    Args:
+        reports: of the whole run.
+        fail_on: lowest severity that fails a model; by default none does.
+    """
+    from regaudit.wording import count, plain, verdict
+
+    failed = [report for report in reports if report.failure or report.worst >= fail_on]
+    for report in failed[:TOLD]:
+        click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
+    if len(failed) > TOLD:
+        click.echo(f"and {count(len(failed) - TOLD, 'more model')} that failed", err=True)
 
 
 def _print(text: str) -> None:
