@@ -35,6 +35,9 @@ class WeightsH5(Format):
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name
+            if roots == {"optimizer"}:
+                message = "a shard with nothing but the optimizer's: audit the list, *.weights.json"
+                raise UnknownFormatError(message)
             if not roots & ROOT_GROUPS:
                 raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
             yield Artifact.of(describe_weights(tree, architecture))
