@@ -114,16 +114,20 @@ def _read(
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
                 return use(Opened(name, file, size, plugin, artifact), config)
-    except RegauditError as error:
-        return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        return Report(name, size=size, failure=Failure("UnreadableModelError", message))
-    except MemoryError:
-        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
-        return Report(name, size=size, failure=Failure("UnsafeFileError", message))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        return Report(name, size=size, failure=_bug(error))
+        return Report(name, size=size, failure=failure_of(error))
+
+
+def failure_of(error: Exception) -> Failure:
+    """Say why a file could not be audited."""
+    if isinstance(error, RegauditError):
+        return Failure(type(error).__name__, str(error))
+    if isinstance(error, OSError):
+        return Failure("UnreadableModelError", f"cannot be read: {error.strerror or error}")
+    if isinstance(error, MemoryError):
+        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
+        return Failure("UnsafeFileError", message)
+    return _bug(error)
 
 
 def recognize(file: Place) -> Format:

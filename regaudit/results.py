@@ -14,7 +14,7 @@ from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
 from regaudit.finding import Report
 from regaudit.record import SCHEMA
-from regaudit.report_json import made
+from regaudit.typed_json import made
 
 _MEASURED = (
     "nonfinite",
