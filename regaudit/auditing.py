@@ -18,7 +18,7 @@ from regaudit.errors import (
     UnsafeFileError,
 )
 from regaudit.evidence import Evidence
-from regaudit.finding import Failure, Report
+from regaudit.finding import UNREAD, Failure, Report
 from regaudit.format import Artifact, Format
 from regaudit.judging import judge
 from regaudit.limits import allowing, hold
@@ -29,8 +29,6 @@ from regaudit.penalty import penalties
 from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
 from regaudit.tensor import Tensor, UnitView
-
-_UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 
 _Found = TypeVar("_Found")
 
@@ -228,7 +226,7 @@ def report_on(
     """
     name, file, size, plugin, artifact = opened
     config = config.for_model(name)
-    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (_UNREAD,))
+    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (UNREAD,))
     model, found = artifact.model, None
     if config.spectral and config.weights:
         from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
