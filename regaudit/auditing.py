@@ -18,7 +18,7 @@ from regaudit.errors import (
     UnsafeFileError,
 )
 from regaudit.evidence import Evidence
-from regaudit.finding import Failure, Report
+from regaudit.finding import UNREAD, Failure, Report
 from regaudit.format import Artifact, Format
 from regaudit.judging import judge
 from regaudit.limits import allowing, hold
@@ -29,8 +29,6 @@ from regaudit.penalty import penalties
 from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
 from regaudit.tensor import Tensor, UnitView
-
-_UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 
 _Found = TypeVar("_Found")
 
@@ -114,16 +112,20 @@ def _read(
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
                 return use(Opened(name, file, size, plugin, artifact), config)
-    except RegauditError as error:
-        return Report(name, size=size, failure=Failure(type(error).__name__, str(error)))
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        return Report(name, size=size, failure=Failure("UnreadableModelError", message))
-    except MemoryError:
-        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
-        return Report(name, size=size, failure=Failure("UnsafeFileError", message))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        return Report(name, size=size, failure=_bug(error))
+        return Report(name, size=size, failure=failure_of(error))
+
+
+def failure_of(error: Exception) -> Failure:
+    """Say why a file could not be audited."""
+    if isinstance(error, RegauditError):
+        return Failure(type(error).__name__, str(error))
+    if isinstance(error, OSError):
+        return Failure("UnreadableModelError", f"cannot be read: {error.strerror or error}")
+    if isinstance(error, MemoryError):
+        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
+        return Failure("UnsafeFileError", message)
+    return _bug(error)
 
 
 def recognize(file: Place) -> Format:
@@ -224,7 +226,7 @@ def report_on(
     """
     name, file, size, plugin, artifact = opened
     config = config.for_model(name)
-    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (_UNREAD,))
+    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (UNREAD,))
     model, found = artifact.model, None
     if config.spectral and config.weights:
         from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it

@@ -126,7 +126,7 @@ class Cache:
             return
         place = entry.place
         try:
-            body = report_to_json(report).encode()
+            body = report_to_json(report)
             if _state(entry.file) != entry.before:
                 return  # it changed meanwhile: nobody knows what the report is on
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,7 +6,7 @@ a task, and one more merges them (`regaudit.splitting`).
 A task does not read the file itself: like a run on one machine it has it read by a child process
 under limits (`regaudit.workers`), so that a file that crashes or hangs its reader is that file's
 failure and the cluster does not notice. If the cluster loses a worker, it gives the tasks of that
-worker to another. Reports come back as JSON.
+worker to another. What comes of a file travels as JSON.
 """
 
 import os
@@ -26,6 +26,7 @@ from regaudit.finding import Failure, Report
 from regaudit.ordering import AHEAD, in_order
 from regaudit.report_json import report_from_json, report_to_json
 from regaudit.splitting import Share, Split
+from regaudit.typed_json import from_json, to_json
 from regaudit.version import VERSION
 from regaudit.workers import Plan, Workers
 
@@ -114,7 +115,7 @@ class _Task:
         try:
             future = self.future
             answer = future.result()
-            if isinstance(answer, Plan):
+            if isinstance(answer, bytearray):
                 answer = self._split(future, answer).result()
             return report_from_json(answer)
         except KilledWorker:
@@ -131,19 +132,19 @@ class _Task:
     def _split_early(self, first: Any) -> None:
         """Split a very large file while others are waited for; in a thread of Dask's."""
         with suppress(Exception):  # of a cluster that is lost: `result` says so
-            if first.type is Plan:
+            if first.type is bytearray:
                 self._split(first, first.result())
 
-    def _split(self, first: Any, plan: Plan) -> Any:
+    def _split(self, first: Any, plan: bytearray) -> Any:
         """Have a very large file measured in shares, before the files behind it, but once."""
         with self.splitting:
             if self.future is not first:
                 return self.future
             submit = partial(self.client.submit, pure=False, priority=1)
             # They bring the order along: the few of one file would be queued where it lies.
+            count = from_json(Plan, plan).shares
             shares = [
-                submit(_measure, self.file, self.order, number, plan.shares)
-                for number in range(plan.shares)
+                submit(_measure, self.file, self.order, number, count) for number in range(count)
             ]
             # The cluster keeps the shares as long as it needs them: only the report is ours.
             self.future = submit(_merge, self.file, self.order, plan, *shares)
@@ -212,21 +213,27 @@ def _same(order: bytes) -> bytes:
     return order
 
 
-def _audit(file: str, order: bytes) -> str | Plan:
-    """Audit a file on a worker, if it is not to be split; a child process reads it."""
+def _audit(file: str, order: bytes) -> bytes | bytearray:
+    """Audit a file on a worker, if it is not to be split; a child process reads it.
+
+    Returns:
+        A report; or a plan, which its type alone tells from a report.
+    """
     workers, split = _run(order)
     found = workers.audit_or_plan(file, split)
-    return found if isinstance(found, Plan) else report_to_json(found)
+    return bytearray(to_json(Plan, found)) if isinstance(found, Plan) else report_to_json(found)
 
 
-def _measure(file: str, order: bytes, number: int, count: int) -> Share | Report:
+def _measure(file: str, order: bytes, number: int, count: int) -> bytes:
     """Measure one share of a file."""
-    return _run(order)[0].measure(file, number, count)
+    return to_json(Share | Report, _run(order)[0].measure(file, number, count))
 
 
-def _merge(file: str, order: bytes, plan: Plan, *shares: Share | Report) -> str:
+def _merge(file: str, order: bytes, plan: bytearray, *shares: bytes) -> bytes:
     """Audit a file by its shares."""
-    return report_to_json(_run(order)[0].merge(file, shares, plan.entry))
+    measured = [from_json(Share | Report, share) for share in shares]
+    report = _run(order)[0].merge(file, measured, from_json(Plan, plan).entry)
+    return report_to_json(report)
 
 
 _RUNS: dict[bytes, tuple[Workers, Split]] = {}

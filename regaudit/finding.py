@@ -10,6 +10,9 @@ from regaudit.measures import Moments
 from regaudit.model import Model, Skip, Weight
 from regaudit.spectrum import Spectrum
 
+UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
+"""What a report says that was not to read the values of the weights."""
+
 
 class Severity(IntEnum):
     """How bad a finding is; ordered, so that thresholds compare."""

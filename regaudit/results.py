@@ -12,9 +12,9 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
-from regaudit.finding import Report
+from regaudit.finding import UNREAD, Report
 from regaudit.record import SCHEMA
-from regaudit.report_json import made
+from regaudit.typed_json import made
 
 _MEASURED = (
     "nonfinite",
@@ -99,6 +99,7 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
         weight["stored_path"] = weight["stored_path"] or weight["path"]
     penalties = {weight["stored_path"]: weight["penalty"] for weight in weights}
     certain = record["penalty"]["complete"] or None in penalties.values()
+    skipped = [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]]
     spectral = any("spectrum" in weight for weight in weights)
     spectra = {w["stored_path"]: w["spectrum"] for w in weights if w.get("spectrum")}
     return {
@@ -107,10 +108,10 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
         "moments": {w["stored_path"]: _moments(w) for w in weights if w["zeros"] is not None},
         "penalties": penalties,
         "spectra": spectra if spectral else None,
-        "measured": record["penalty"]["total"] is not None,
+        "measured": list(UNREAD) not in skipped,
         "findings": [_finding(one) for one in record["findings"]],
         "suppressed": [_suppressed(one) for one in record["suppressed"]],
-        "skipped": [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]],
+        "skipped": skipped,
     }
 
 

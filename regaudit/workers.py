@@ -2,9 +2,11 @@
 
 A worker is `python -c` with this module; it reads requests from its standard input and writes
 reports, or shares of one, to its standard output. It is used again until it dies.
+
+A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is JSON
+(`regaudit.typed_json`): a file may have taken over the process that wrote it.
 """
 
-import io
 import os
 import pickle
 import signal
@@ -20,10 +22,10 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
-from regaudit.auditing import audit, size_of
+from regaudit.auditing import audit, failure_of, size_of
 from regaudit.cache import Cache, Entry
 from regaudit.config import Config
-from regaudit.confinement import allocated, confined, death, timed
+from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
@@ -31,21 +33,27 @@ from regaudit.ordering import in_order
 from regaudit.place import is_url, shown
 from regaudit.registry import formats
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
+from regaudit.typed_json import from_json, to_json
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
 _HEADER = 8
 """Bytes in front of a message, with its length."""
-_DATA = {
-    f"regaudit.{name}"
-    for name in ("finding", "model", "measures", "parts", "spectrum", "splitting", "tensor")
-}
-"""Modules of the classes that reports are made of, apart from Python's own."""
 _MOST_SHARES = 10_000
 """Of one file: no worker that was taken over can ask a cluster for more."""
 
+_NO_ANSWER = Failure("InternalError", "the process that read it sent an invalid answer")
+
 _Found = TypeVar("_Found")
+
+
+class _Answer(NamedTuple):
+    """What a worker says of a file."""
+
+    found: Report | Share | int
+    fit: bool
+    """Whether the worker can read another one."""
 
 
 def audit_apart(
@@ -117,8 +125,8 @@ class Workers:
         for share in shares:
             if isinstance(share, Report):
                 return share
-            sound.append(share)
-        return self._kept(self._ask(file, partial(audit_shares, shares=sound), Report), entry)
+            sound.append(to_json(Share, share))
+        return self._kept(self._ask(file, partial(_audit_shares, shares=sound), Report), entry)
 
     def _kept(self, report: Report, entry: Entry | None) -> Report:
         if self.cache is not None and entry is not None:
@@ -128,7 +136,11 @@ class Workers:
     def _ask(
         self, file: str, job: Callable[[str, Config], Report | _Found], kind: type[_Found]
     ) -> Report | _Found:
-        worker = self._idle() or self._start()
+        try:
+            worker = self._idle() or self._start()
+        except OSError as error:
+            message = f"no process to read it can be started: {error.strerror or error}"
+            return Report(shown(file), failure=Failure("UnreadableModelError", message))
         answer = worker.ask(file, job, kind)
         if worker.fit and worker.process.poll() is None:
             self.idle.put(worker)
@@ -180,12 +192,13 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             cwd=folder,
         )
-        self._send(config)
+        with suppress(OSError):  # it is dead already: the first request says so
+            self._send(config)
 
     def ask(
         self, file: str, job: Callable[[str, Config], Report | _Found], kind: type[_Found]
     ) -> Report | _Found:
-        """Have something done with a file; what kills the worker is that file's failure."""
+        """Have something done with a file; whatever goes wrong is that file's failure."""
         limits = self.config.limits
         size = size_of(file if is_url(file) else str(Path(self.folder, file)))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
@@ -194,17 +207,22 @@ class _Worker:
         timer.start()
         try:
             self._send((file, job))
-            answer = io.BytesIO(_receive(self.process.stdout))
-            found, self.fit = _Reports(answer).load()
+            # It cannot answer more than it can allocate.
+            message = _receive(self.process.stdout, limits.memory_bytes + PER_CPU)
+            found, self.fit = from_json(_Answer, message)
         except (OSError, EOFError):
             return Report(shown(file), failure=self._death())
+        except (ValueError, MemoryError):
+            found = None
         finally:
             timer.cancel()
-        if isinstance(found, Report) and found.file == shown(file):
+        if isinstance(found, Report):
+            if found.file == shown(file):
+                return found
+        elif isinstance(found, kind):
             return found
-        if not isinstance(found, kind) or isinstance(found, Report):
-            raise RegauditError("a worker process answered something else than it was asked")
-        return found
+        self.fit = False
+        return Report(shown(file), failure=_NO_ANSWER)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -231,16 +249,6 @@ class _Worker:
         return Failure("UnsafeFileError", message)
 
 
-class _Reports(pickle.Unpickler):
-    """Makes nothing but reports: whoever took over a worker gets no further by its answers."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = super().find_class(module, name) if module in _DATA else None
-        if not isinstance(found, type) or found.__module__ != module:
-            raise pickle.UnpicklingError(f"{module}.{name} is not part of a report")
-        return found
-
-
 def _write(pipe: IO[bytes] | None, message: bytes) -> None:
     if pipe is None:
         raise EOFError
@@ -248,9 +256,11 @@ def _write(pipe: IO[bytes] | None, message: bytes) -> None:
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes] | None) -> bytes:
+def _receive(pipe: IO[bytes] | None, most: int = sys.maxsize) -> bytes:
     header = pipe.read(_HEADER) if pipe else b""
     size = int.from_bytes(header, "little")
+    if size > most:
+        raise ValueError("a message of too many bytes")
     message = pipe.read(size) if pipe and len(header) == _HEADER else b""
     if not message or len(message) < size:
         raise EOFError
@@ -271,13 +281,28 @@ def main() -> None:
         with confined(config.limits):
             for file, job, size in chain([first], requests):
                 with timed(config.limits, size):
-                    found = job(file, config)
-                    # What this file leaves behind must not be missing for the next one.
-                    fit = allocated() < start + config.limits.memory_bytes // 4
-                    answer = pickle.dumps((found, fit))
+                    answer = _answer(file, job, config, start)
                 _write(answers, answer)
     except (EOFError, OSError):
         return
+
+
+def _answer(
+    file: str, job: Callable[[str, Config], Report | Share | int], config: Config, start: int
+) -> bytes:
+    """Do what is asked, and return the answer; nothing that goes wrong ends the process."""
+    try:
+        found = job(file, config)
+        # What this file leaves behind must not be missing for the next one.
+        fit = allocated() < start + config.limits.memory_bytes // 4
+        return to_json(_Answer, _Answer(found, fit))
+    except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
+        failed = Report(shown(file), failure=failure_of(error))
+        return to_json(_Answer, _Answer(failed, fit=False))
+
+
+def _audit_shares(file: str, config: Config, shares: Sequence[bytes]) -> Report:
+    return audit_shares(file, config, [from_json(Share, share) for share in shares])
 
 
 def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:

@@ -342,13 +342,6 @@ def test_a_file_leaves_the_next_one_its_memory():
             assert pool.audit(str(ROOT / "fixtures/corpus/tf-2.15/mlp.h5")).failure is None
 
 
-def test_an_answer_that_is_no_report_is_not_made():
-    """A worker that was taken over cannot make its parent run anything."""
-    evil = b"cposix\nsystem\n(S'touch owned'\ntR."
-    with pytest.raises(workers.pickle.UnpicklingError, match="not part of a report"):
-        workers._Reports(io.BytesIO(evil)).load()
-
-
 def test_a_worker_that_dies_idle_is_no_end_of_the_run():
     pool = workers.Workers(Config.default())
     with pool:

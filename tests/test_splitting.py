@@ -1,7 +1,6 @@
 """A file measured in shares makes the report that it makes as a whole."""
 
 import os
-import pickle
 import shutil
 import zipfile
 from dataclasses import replace
@@ -16,6 +15,7 @@ from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.finding import Report
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
+from regaudit.typed_json import from_json, to_json
 from regaudit.workers import Plan, Workers
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -46,7 +46,7 @@ def in_shares(file, count, config=CONFIG):
     count = min(count, size)
     shares = [measure_share(file, config, number, count) for number in range(count)]
     assert all(isinstance(share, Share) for share in shares)
-    return audit_shares(file, config, pickle.loads(pickle.dumps(shares)))
+    return audit_shares(file, config, [from_json(Share, to_json(Share, one)) for one in shares])
 
 
 def same(found, whole):

@@ -1,0 +1,139 @@
+"""Whatever goes wrong in a worker process, or with its answer, is the failure of its file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from regaudit import workers
+from regaudit.cli import main
+from regaudit.config import Config
+from regaudit.finding import Report
+from regaudit.typed_json import to_json
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+GOOD = FIXTURES / "models" / "tutorial-l2.keras"
+START = "import sys; sys.path[:] = {}; "
+AUDITS = """
+import regaudit.auditing as auditing
+import regaudit.workers as workers
+sound = auditing.audit
+def audit(file, config):
+    if file == "bad.keras":
+        return bad(file)
+    return sound(file, config)
+auditing.audit = audit
+workers.main()
+"""
+ANSWERS = """
+import os
+import regaudit.workers as workers
+sound = workers._write
+def write(pipe, message):
+    if b'"file":"bad.keras"' in message:
+        return bad(pipe, message)
+    return sound(pipe, message)
+workers._write = write
+workers.main()
+"""
+OTHER = to_json(workers._Answer, workers._Answer(Report("other.keras"), fit=True))
+COUNT = to_json(workers._Answer, workers._Answer(3, fit=True))
+INVALID = "the process that read it sent an invalid answer"
+ENDED = "the process that read it ended unexpectedly (exit code 0)"
+BAD = {
+    "an error": (AUDITS, "1 / 0", "ZeroDivisionError"),
+    "an error of no known kind": (AUDITS, "raise Exception('\\n\\ud800')", "(Exception in "),
+    "the end": (AUDITS, "sys.exit()", ENDED),
+    "no report": (AUDITS, "return None", "TypeError"),
+    "a report of anything": (AUDITS, "return workers.Report(file, size=object())", "TypeError"),
+    "a report of another file": (ANSWERS, f"return sound(pipe, {OTHER!r})", INVALID),
+    "a number": (ANSWERS, f"return sound(pipe, {COUNT!r})", INVALID),
+    "no JSON": (ANSWERS, "return sound(pipe, message[:-9])", INVALID),
+    "depth": (ANSWERS, "return sound(pipe, b'[' * 999_999)", INVALID),
+    "a pickle": (
+        ANSWERS,
+        "return sound(pipe, b'cos\\nsystem\\n(S\\'touch owned\\'\\ntR.')",
+        INVALID,
+    ),
+    "garbage": (ANSWERS, "pipe.write(b'garbage' * 99); pipe.flush()", INVALID),
+    "too much": (ANSWERS, "pipe.write(bytes(5) + b'abc'); pipe.flush()", INVALID),
+    "a part": (
+        ANSWERS,
+        "pipe.write(bytes([99] + 7 * [0]) + message[:9]); pipe.flush(); sys.exit()",
+        ENDED,
+    ),
+}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return [str(shutil.copy(GOOD, name)) for name in ("a.keras", "bad.keras", "c.keras")]
+
+
+def checked(files):
+    """Return the failures that a check tells, by file, and its exit code."""
+    result = CliRunner().invoke(main, ["check", *files, "--format", "json"])
+    assert isinstance(result.exception, SystemExit | None)
+    reports = json.loads(result.stdout)["reports"]
+    assert [report["file"] for report in reports] == files
+    return [(report["failure"] or {}).get("message") for report in reports], result.exit_code
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_what_goes_wrong_is_its_files_failure(files, how, monkeypatch):
+    program, body, said = BAD[how]
+    arguments = "file" if program is AUDITS else "pipe, message"
+    code = f"def bad({arguments}):\n    {body}\n{program}"
+    monkeypatch.setattr(workers, "_PROGRAM", f"{START}exec(bytes.fromhex('{code.encode().hex()}'))")
+    (before, told, behind), exit_code = checked(files)
+    assert before is behind is None
+    assert said in told
+    assert "\n" not in told
+    assert exit_code == 3
+    assert not Path("owned").exists()
+
+
+def test_a_process_that_cannot_be_started(files, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(workers.subprocess, "Popen", refused)
+    failures, exit_code = checked(files)
+    said = "no process to read it can be started: Resource temporarily unavailable"
+    assert failures == [said] * 3
+    assert exit_code == 3
+
+
+def test_a_process_that_ends_at_once(files, monkeypatch):
+    monkeypatch.setattr(workers, "_PROGRAM", f"{START}sys.exit(7)")
+    failures, exit_code = checked(files)
+    assert failures == ["the process that read it ended unexpectedly (exit code 7)"] * 3
+    assert exit_code == 3
+
+
+def test_a_share_that_is_wrong_is_its_files_failure(files):
+    with workers.Workers(Config.default()) as pool:
+        report = pool._ask(files[0], workers.partial(workers._audit_shares, shares=[b"{}"]), Report)
+        assert "share has no state" in report.failure.message
+        assert pool.audit(files[0]).ok
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_several_files_and_an_ignore(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [f"{name}.keras" for name in "abc"[:number]]
+    for name in names:
+        shutil.copy(FIXTURES / "rules" / "REG204" / "bad.keras", name)
+    command = ["check", *names, "--fail-on", "note", "--select", "REG204", "--format", "json"]
+    assert CliRunner().invoke(main, command).exit_code == 1
+    for expires in ("", "expires = 9999-12-31\n"):
+        ignore = f'[[ignore]]\ncode = "REG204"\nreason = "fine"\n{expires}'
+        Path("regaudit.toml").write_text(ignore)
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+        reports = json.loads(result.stdout)["reports"]
+        assert [len(report["suppressed"]) for report in reports] == [2] * number
+        assert not any(report["findings"] for report in reports)
