@@ -9,10 +9,10 @@ import re
 import zipfile
 from dataclasses import replace
 from math import isclose
-from pathlib import Path
 
 import h5py
 import pytest
+from paths import CORPUS
 
 import regaudit
 from regaudit.config import read_architecture
@@ -21,7 +21,6 @@ from regaudit.keras_config import NO_CONFIGURATION, parse_architecture
 from regaudit.keras_groups import group_names
 from regaudit.model import Status
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 FILES = sorted(
     file
     for kind in ("*/*.keras", "*/*.directory", "*/*.weights.h5", "*/*.weights.json")

@@ -1,8 +1,7 @@
 """The graph: neighbours through branches, shared, nested and wrapped layers, by real Keras."""
 
-from pathlib import Path
-
 import pytest
+from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 from regaudit import keras_graph
@@ -11,7 +10,6 @@ from regaudit.errors import UnsafeFileError
 from regaudit.graph import Graph
 from regaudit.model import Node
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 FILES = sorted(
     file
     for suffix in ("keras", "h5", "savedmodel")
@@ -85,11 +83,6 @@ def test_shapes_are_read_only_if_they_are_some(told, shape):
     }
     nodes, _ = keras_graph.graph({"class_name": "Sequential", "config": {"layers": [flat]}})
     assert [node.built_for for node in nodes] == [shape]
-
-
-@pytest.fixture
-def keras():
-    return pytest.importorskip("keras")
 
 
 def built(model, tmp_path):

@@ -5,19 +5,17 @@ Each oracle is what the very Keras that wrote the file makes of it on loading.
 
 import json
 from math import isclose
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from paths import CORPUS
 
 import regaudit
 from regaudit.formats.legacy_h5 import LegacyH5
 from regaudit.keras_codes import MATRICES
 from regaudit.keras_config import NO_CONFIGURATION
 from regaudit.model import Status
-
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 
 
 def is_legacy(file):

@@ -4,7 +4,6 @@ import gc
 import importlib.util
 import json
 import math
-import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -16,13 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paths import FIXTURES
 
 import regaudit
 from regaudit.model import Status
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 ROLES = json.loads((FIXTURES / "variable_roles.json").read_text(encoding="utf-8"))
 TREATED = sorted(
     {
@@ -55,8 +54,6 @@ Plain: Any = None
 def _frameworks():
     """Import Keras once, and only if one of these tests runs."""
     global keras, L, R, roles  # noqa: PLW0603
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     keras = pytest.importorskip("keras")
     L, R = keras.layers, keras.regularizers
     spec = importlib.util.spec_from_file_location("roles", FIXTURES / "roles.py")

@@ -10,17 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import FIXTURES, MODELS
 
 import regaudit
 import regaudit.rules
 from regaudit import registry
-from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.presets import PRESETS
 from regaudit.wording import explanation
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 RULES = registry.rules()
 
 
@@ -79,8 +78,8 @@ def codes_of_settings(text):
     """Return the codes of what a check of a folder finds in its settings."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("regaudit.toml").write_text(text)
-        shutil.copy(FIXTURES / "models" / "digits-cnn.keras", "digits.keras")
-        result = CliRunner().invoke(main, ["check", "--format", "json"])
+        shutil.copy(MODELS / "digits-cnn.keras", "digits.keras")
+        result = run("check", "--format", "json")
     reports = json.loads(result.stdout)["reports"]
     (settings,) = [one for one in reports if one["format"] == "settings"] or [{"findings": ()}]
     return {finding["code"] for finding in settings["findings"]}
@@ -101,7 +100,7 @@ def expected(rule, kind):
 
 def test_the_rules_page_is_current():
     page = Path(regaudit.rules.__path__[0], "README.md").read_text(encoding="utf-8")
-    result = CliRunner().invoke(main, ["rules", "--format", "markdown"])
+    result = run("rules", "--format", "markdown")
     assert page == result.stdout, "regaudit rules --format markdown > regaudit/rules/README.md"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import CORPUS
 
 import regaudit
 from regaudit import checkpoint, protobuf
@@ -17,7 +18,6 @@ from regaudit.formats.saved_model import NO_KERAS, SavedModel
 from regaudit.limits import Limits, allowing
 from regaudit.model import Status
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
 CNN = CORPUS / "tf-keras-2.21" / "cnn.savedmodel"

@@ -1,29 +1,22 @@
 """What to change in a whole model: strengths by the losses, starting points, and leaving it."""
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS, MODELS
 
 import regaudit
 from regaudit import Facts, RefusedEditError, UsageError
-from regaudit.cli import main
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-DIGITS = FIXTURES / "models" / "digits-cnn.keras"
-CURRENT = FIXTURES / "corpus" / "keras-3.15.1"
+DIGITS = MODELS / "digits-cnn.keras"
+CURRENT = CORPUS / "keras-3.15.1"
 OVERFIT = Facts(train_loss=0.003, val_loss=0.39)
 real_keras = pytest.mark.keras
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +100,7 @@ def test_what_apply_would_refuse_is_said_beforehand(report):
 
 
 def test_for_what_cannot_be_written_no_command_is_shown():
-    model = FIXTURES / "corpus" / "tf-2.13" / "mlp.savedmodel"
+    model = CORPUS / "tf-2.13" / "mlp.savedmodel"
     said = run("suggest", model, "--train-loss", 0.01, "--val-loss", 1).output
     assert "It cannot be written into a copy: a SavedModel" in said
     assert "regaudit apply" not in said
@@ -233,13 +226,6 @@ def test_every_format_says_the_same(tmp_path):
 
 
 # Real Keras --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    return pytest.importorskip("keras")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
@@ -9,7 +9,6 @@ from regaudit.config import Config
 from regaudit.evidence import Evidence
 from regaudit.rules.reg901_unattributed_weight import UnattributedWeight
 
-CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 DENSE = layer("dense", weights=(kernel("dense"),))
 LEFT = replace(layer("left", "", (kernel("left"),)), known=False)
 

@@ -1,15 +1,14 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
 from regaudit.config import Config
 from regaudit.rules.reg905_order_loaded_h5 import OrderLoadedH5
 
-CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 # not attention_frozen.h5: flags set on the projections inside one layer are not in any file
 FILES = sorted(
     file
