@@ -1,13 +1,12 @@
 """SavedModels held against the oracles of the Keras that saved them, and their readers alone."""
 
-import json
 import shutil
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import assert_known, oracle_of
 from paths import CORPUS
 
 import regaudit
@@ -22,10 +21,6 @@ SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
 CNN = CORPUS / "tf-keras-2.21" / "cnn.savedmodel"
 SAID = "custom layer: measured, but the regularizers of its weights are not known"
-
-
-def oracle_of(folder):
-    return json.loads(Path(f"{folder}.oracle.json").read_text(encoding="utf-8"))
 
 
 def named(folder):
@@ -60,6 +55,7 @@ def test_the_corpus_is_there():
 @pytest.mark.parametrize("folder", SAVED, ids=named)
 def test_every_weight_is_what_keras_makes_of_it(folder):
     oracle, report = oracle_of(folder), audited(folder)
+    assert_known(report, oracle)
     weights = {weight.path: (layer, weight) for layer, weight in report.model.weights()}
     assert sorted(weights) == sorted(said["path"] for said in oracle["weights"])
     for said in oracle["weights"]:
