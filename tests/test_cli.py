@@ -526,3 +526,14 @@ def test_only_a_page_takes_time_for_histograms(monkeypatch):
     for format_ in ("terminal", "json", "csv", "markdown"):
         assert run("inspect", GOOD, "--format", format_).exit_code == 0
     assert not asked
+
+
+def test_a_crash_is_not_kept_back_by_the_runner(monkeypatch):
+    """All tests of commands rest on it."""
+
+    def crash(*_arguments, **_options):
+        raise RuntimeError("crash")
+
+    monkeypatch.setattr("click.echo", crash)
+    with pytest.raises(RuntimeError, match="crash"):
+        run("schema")

@@ -441,6 +441,7 @@ def test_every_truncation_is_refused(prefix):
 def test_every_flipped_byte_is_refused_or_harmless(prefix):
     raw = prefix.with_name("ckpt.index").read_bytes()
     whole = read_or_refused(prefix, raw)
+    assert whole is not None
     for at in range(len(raw)):
         flipped = raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]
         assert read_or_refused(prefix, flipped) in (None, whole)
@@ -450,6 +451,7 @@ def test_every_flipped_byte_without_checksums(prefix):
     """What a forger can do: the bytes make no sense, and nothing but an error comes of it."""
     raw = prefix.with_name("ckpt.index").read_bytes()
     with allowing(Limits(checked_bytes=0)):
+        assert read_or_refused(prefix, raw) is not None
         for at in range(len(raw)):
             for mask in (0x01, 0x7F, 0x80, 0xFF):
                 read_or_refused(prefix, raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
@@ -458,6 +460,7 @@ def test_every_flipped_byte_without_checksums(prefix):
 def test_a_real_index_survives_truncation(tmp_path):
     shutil.copytree(CNN / "variables", tmp_path / "v")
     raw = (CNN / "variables" / "variables.index").read_bytes()
+    assert read_or_refused(tmp_path / "v" / "variables", raw) is not None
     for length in range(0, len(raw), 7):
         assert read_or_refused(tmp_path / "v" / "variables", raw[:length]) is None
 
@@ -578,12 +581,16 @@ def test_a_negative_number_and_bad_text():
 
 def test_every_truncated_message_is_refused_or_shorter():
     raw = wire(1, 300) + wire(2, "abc") + b"\x1d\x01\0\0\0" + b"\x21\x02" + b"\0" * 7
+    whole = list(protobuf.fields(memoryview(raw)))
+    read = set()
     for length in range(len(raw)):
         try:
             found = list(protobuf.fields(memoryview(raw[:length])))
         except UnreadableModelError:
             continue
-        assert found == list(protobuf.fields(memoryview(raw)))[: len(found)]
+        assert found == whole[: len(found)]
+        read.add(len(found))
+    assert read == {0, 1, 2, 3}  # where one of the four fields ends
 
 
 @pytest.mark.parametrize("raw", [b"\x0b", b"\x0c", b"\x0e", b"\x0f", b"\x80" * 11, b"\x0a\x05a"])

@@ -12,6 +12,7 @@ import time
 import tomllib
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -137,9 +138,11 @@ def test_urls_of_the_settings_are_not_followed(tmp_path, monkeypatch):
 
 
 def test_paths_import_no_store():
+    ours = "regaudit.store"
+    assert find_spec(ours), "what is not imported must have that name"
     program = (
         "import sys, regaudit; regaudit.audit(sys.argv[1]);"
-        "print([n for n in ('fsspec', 'aiohttp', 's3fs', 'socket', 'regaudit.store')"
+        f"print([n for n in ('fsspec', 'aiohttp', 's3fs', 'socket', {ours!r})"
         " if n in sys.modules])"
     )
     result = subprocess.run(

@@ -52,6 +52,7 @@ def test_the_gap_is_shared_equally_by_the_kernels(report):
 def test_l1_uses_the_sum_of_absolute_values(report):
     proposal = regaudit.suggest(report, OVERFIT, aim="l1")
     norms = {w.path: report.moments[w.stored_path].l1_norm for _, w in report.model.weights()}
+    assert len(proposal.changes) == 3
     for change in proposal.changes:
         exact = 0.5 * 0.387 / (3 * norms[change.weights[0]])
         assert 10**-0.2 < change.l1 / exact < 10**0.2
@@ -118,6 +119,7 @@ def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
 def test_a_penalty_far_above_the_gap_is_weakened(tmp_path):
     proposal = regaudit.suggest(with_l2(1e-3, tmp_path), Facts(train_loss=0.3, val_loss=0.31))
     assert "ten times the gap" in proposal.verdict
+    assert len(proposal.changes) == 3
     assert all(0 < change.l2 < 1e-3 for change in proposal.changes)
 
 
