@@ -48,6 +48,18 @@ class TestGap:
         assert proposal.verdict.startswith("Regularize: the validation loss is 0.7 above")
         assert "30% of the chance loss" in proposal.verdict  # 0.7 / 2.303
 
+    @pytest.mark.parametrize(
+        ("gap", "strength"),
+        [
+            (0.56, 1e-3),  # 1.40e-3: the middle of 1 and 2 is at 1.414
+            (0.57, 2e-3),  # 1.425e-3
+            (1.26, 2e-3),  # 3.15e-3: that of 2 and 5 at 3.162
+            (1.27, 5e-3),  # 3.175e-3
+        ],
+    )
+    def test_strengths_are_rounded_by_ratio(self, gap, strength):
+        assert strengths(suggest(bare(), facts(0.2, 0.2 + gap)))[0] == ("a", 0.0, strength)
+
     def test_for_l1_by_the_sum_of_absolute_values(self):
         proposal = suggest(bare(), facts(0.2, 0.9), "l1")  # 0.5 x 0.7 / 2 / 100
         assert strengths(proposal) == [("a", 2e-3, 0.0), ("b", 2e-3, 0.0)]
