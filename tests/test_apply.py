@@ -8,27 +8,25 @@ import os
 import shutil
 import time
 import zipfile
-from pathlib import Path
+from functools import partial
 
+import command_line
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
 from regaudit.auditing import recognize
-from regaudit.cli import main
 from regaudit.edit_request import read_edits, regularizer, settings
 from regaudit.editable import keys_of, refusal
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import entries
 from regaudit.predictions import compared
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-CORPUS = FIXTURES / "corpus"
-DIGITS = FIXTURES / "models" / "digits-cnn.keras"
-EVERYTHING = FIXTURES / "models" / "everything.keras"
+DIGITS = MODELS / "digits-cnn.keras"
+EVERYTHING = MODELS / "everything.keras"
 CURRENT = CORPUS / "keras-3.15.1"
 KERAS_2 = CORPUS / "tf-keras-2.21"
 L2 = {"class_name": "L2", "config": {"l2": 1e-4}}
@@ -131,8 +129,7 @@ def names(folder):
     return sorted(file.name for file in folder.iterdir())
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, ["apply", *(str(argument) for argument in arguments)])
+run = partial(command_line.run, "apply")
 
 
 # What changes and what stays ---------------------------------------------------------------------
@@ -140,7 +137,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize(
     "file",
-    writable(FIXTURES / "models", FIXTURES / "rules", CORPUS),
+    writable(MODELS, FIXTURES / "rules", CORPUS),
 )
 def test_weights_stay_and_the_announced_penalty_is_that_of_the_file(file, tmp_path):
     edits, out = everything(file), tmp_path / file.name
@@ -392,7 +389,7 @@ def test_undo_does_not_throw_training_away(tmp_path):
     file = tmp_path / "m.keras"
     shutil.copy(DIGITS, file)
     assert run(file, "--in-place", "--set", "*:kernel=l2(1e-4)").exit_code == 0
-    shutil.copy(FIXTURES / "models" / "tutorial-l2.keras", file)
+    shutil.copy(MODELS / "tutorial-l2.keras", file)
     refused = run(file, "--undo")
     assert refused.exit_code == 3
     assert "saved again" in refused.stderr
@@ -607,8 +604,6 @@ def test_what_keras_loads_into_other_layers_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     keras = pytest.importorskip("keras")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(FIXTURES)
@@ -626,7 +621,7 @@ def loaded(keras, file):
 
 @real_keras
 @quiet
-@pytest.mark.parametrize("file", writable(FIXTURES / "models", CURRENT))
+@pytest.mark.parametrize("file", writable(MODELS, CURRENT))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
     force = file.name.startswith("dtype_")  # not of float32: loads, and may not train

@@ -6,14 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import MODELS
 
 from regaudit.baseline import Accepted, Baseline, Key, read_baseline
-from regaudit.cli import main
 from regaudit.errors import UsageError
 from regaudit.finding import Finding, Item, NotRun, Report, Severity
-
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +19,6 @@ def _folder(tmp_path, monkeypatch):
     """Run in a folder with an overfit model."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(MODELS / "digits-cnn.keras", "digits.keras")
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def item(path="hidden/kernel", severity=Severity.WARNING, rank=10.0):

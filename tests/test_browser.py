@@ -4,12 +4,12 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import chromium
 import numpy as np
 import pytest
 from page_values import HOSTILE, audited, deep, dense, finding, render, rule
+from paths import MODELS
 
 from regaudit import audit
 from regaudit.changes import diff
@@ -21,7 +21,7 @@ from regaudit.renderers.html import Html
 
 pytestmark = pytest.mark.browser
 
-DIGITS = Path(__file__).parents[1] / "fixtures" / "models" / "digits-cnn.keras"
+DIGITS = MODELS / "digits-cnn.keras"
 
 CONTRAST = """(() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);

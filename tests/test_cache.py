@@ -11,30 +11,25 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS, MODELS
 
 import regaudit
 from regaudit.cache import Cache, default_folder
-from regaudit.cli import main
 from regaudit.config import Config, read_config
 from regaudit.errors import UsageError
 from regaudit.finding import Failure, Report
 from regaudit.ignoring import Ignore
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-GOOD = FIXTURES / "models" / "regularized-cnn.keras"
-OVERFIT = FIXTURES / "models" / "digits-cnn.keras"
-FOLDER = next((FIXTURES / "corpus").rglob("*saved_model*.pb")).parent
+GOOD = MODELS / "regularized-cnn.keras"
+OVERFIT = MODELS / "digits-cnn.keras"
+FOLDER = next(CORPUS.rglob("*saved_model*.pb")).parent
 FORMATS = ("json", "html", "csv", "sarif", "markdown")
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def entries():

@@ -5,20 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from command_line import run
 from jsonschema import Draft7Validator
+from paths import MODELS, ROOT, SCHEMAS
 
 from regaudit import registry
-from regaudit.cli import main
 
-ROOT = Path(__file__).parents[1]
-MODELS = ROOT / "fixtures" / "models"
 OVERFIT, GOOD = MODELS / "digits-cnn.keras", MODELS / "regularized-cnn.keras"
-SCHEMAS = Path(__file__).with_name("schemas")
 
 
 def on_path(folder):
@@ -124,11 +120,11 @@ class TestCompletions:
         }
         if shell == "fish":
             environment["COMP_WORDS"] = " ".join(words)
-        return CliRunner().invoke(main, [], env=environment, prog_name="regaudit").output
+        return run(env=environment, prog_name="regaudit").output
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_rule_codes_and_commands_are_completed(self, shell):
-        script = CliRunner().invoke(main, ["completions", shell]).output
+        script = run("completions", shell).output
         assert "_REGAUDIT_COMPLETE" in script
         codes = {rule.about.code for rule in registry.rules()}
         completed = self.complete(shell, "regaudit", "explain", "REG")
@@ -153,4 +149,4 @@ class TestCompletions:
         assert "REG101" in result.stdout.split(), result.stderr
 
     def test_another_shell_is_a_usage_error(self):
-        assert CliRunner().invoke(main, ["completions", "tcsh"]).exit_code == 2
+        assert run("completions", "tcsh").exit_code == 2

@@ -14,11 +14,11 @@ from threading import Thread
 
 import large
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
 from regaudit import cluster
-from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.errors import UsageError
 from regaudit.splitting import Split
@@ -30,8 +30,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="sends signals"),
 ]
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-GOOD = FIXTURES / "models" / "regularized-cnn.keras"
+GOOD = MODELS / "regularized-cnn.keras"
 HANGS = FIXTURES / "hostile" / "hdf5-heap-loop.h5"
 ENVIRONMENT = {
     **os.environ,
@@ -101,7 +100,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_a_poisoned_file_fails_alone_and_the_rest_is_as_here(dask, models):
-    files = [models[0], str(HANGS), str(FIXTURES / "models"), "gone.keras", models[1]]
+    files = [models[0], str(HANGS), str(MODELS), "gone.keras", models[1]]
     config = Config.default().allowing(["cpu_seconds=1"])
     there = list(regaudit.audit_files(files, config, dask=dask.address))
     here = list(regaudit.audit_files(files, config, isolate=True))
@@ -113,10 +112,10 @@ def test_a_poisoned_file_fails_alone_and_the_rest_is_as_here(dask, models):
 
 def test_the_cache_is_the_workers(dask, models):
     command = ["inspect", *models[:4], "--dask", dask.address, "--format", "json", "--cache=kept"]
-    first, again = (CliRunner().invoke(main, command) for _ in range(2))
+    first, again = (run(*command) for _ in range(2))
     assert first.exit_code == again.exit_code == 0, first.output
     assert first.stdout == again.stdout
-    plain = CliRunner().invoke(main, ["inspect", *models[:4], "--format", "json"])
+    plain = run("inspect", *models[:4], "--format", "json")
     assert first.stdout == plain.stdout
     assert len(list(Path("kept").glob("??/*.json"))) == 4
 
@@ -127,12 +126,11 @@ def test_very_large_files_are_measured_in_shares_and_the_rest_is_as_here(dask, m
     for number, how in enumerate(storage):
         large.write(Path(f"large-{number}.keras"), **how)
     large.write(Path("packed.keras"), packing=zipfile.ZIP_DEFLATED)
-    corpus = FIXTURES / "corpus"
     files = [
         *(models[0], "large-0.keras", "packed.keras", "large-1.keras", models[1]),
         *(str(HANGS), "gone.keras", "large-2.keras", models[2]),
-        *(str(corpus / "keras-3.10.0" / "mlp.weights.json"), str(corpus / "tf-2.15" / "mlp.h5")),
-        *(str(corpus / "tf-2.15" / "mlp.savedmodel"), str(FIXTURES / "hostile" / "hdf5-nan.keras")),
+        *(str(CORPUS / "keras-3.10.0" / "mlp.weights.json"), str(CORPUS / "tf-2.15" / "mlp.h5")),
+        *(str(CORPUS / "tf-2.15" / "mlp.savedmodel"), str(FIXTURES / "hostile" / "hdf5-nan.keras")),
     ]
     split = []
     monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
@@ -210,11 +208,11 @@ def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch
     split = []
     monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
     command = ["inspect", "large.keras", "--dask", dask.address, "--format", "json", "--cache=kept"]
-    first = CliRunner().invoke(main, command)
+    first = run(*command)
     assert set(split) == {"large.keras"}
     split.clear()
     assert len(list(Path("kept").glob("??/*.json"))) == 1
-    assert CliRunner().invoke(main, command).stdout == first.stdout
+    assert run(*command).stdout == first.stdout
     assert not split
 
 
@@ -232,7 +230,7 @@ def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch)
 
     monkeypatch.setattr(cluster, "report_from_json", counted)
     command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
-    result = CliRunner().invoke(main, command)
+    result = run(*command)
     assert result.exit_code == 3
     *reports, last = map(json.loads, result.stdout.splitlines())
     assert [report["file"] for report in reports] == models[: len(reports)]
@@ -249,11 +247,11 @@ def test_a_cluster_of_this_machine(models):
 
 def test_what_is_wrong_is_one_line(models, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
-    result = CliRunner().invoke(main, ["inspect", models[0], "--dask", "tcp://127.0.0.1:9"])
+    result = run("inspect", models[0], "--dask", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert "no scheduler answers there" in result.output
     monkeypatch.setitem(sys.modules, "distributed", None)
-    result = CliRunner().invoke(main, ["inspect", models[0], "--dask", "local"])
+    result = run("inspect", models[0], "--dask", "local")
     assert result.exit_code == 2
     assert "pip install 'regaudit[dask]'" in result.output
 

@@ -3,22 +3,19 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import FIXTURES, MODELS
 from rule_values import evidence, kernel, l2, layer
 
 import regaudit
 from regaudit.changes import Shift, diff
 from regaudit.changes_page import markdown, terminal
-from regaudit.cli import main
 from regaudit.finding import Finding, Item, Report, Severity
 from regaudit.model import Optimizer
 from regaudit.renderer import View
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-MODELS = FIXTURES / "models"
 OVERFIT, GOOD = str(MODELS / "digits-cnn.keras"), str(MODELS / "regularized-cnn.keras")
 
 
@@ -149,13 +146,13 @@ def test_names_cannot_break_out():
     ],
 )
 def test_the_command(arguments, code, said):
-    result = CliRunner().invoke(main, ["diff", *arguments])
+    result = run("diff", *arguments)
     assert result.exit_code == code, result.output
     assert said in result.output
 
 
 def test_json_has_every_weight_with_its_numbers():
-    result = CliRunner().invoke(main, ["diff", OVERFIT, GOOD, "--format", "json"])
+    result = run("diff", OVERFIT, GOOD, "--format", "json")
     content = json.loads(result.output)
     assert content["schema"] == "regaudit-diff/1"
     weights = {one["path"]: one for one in content["weights"]}

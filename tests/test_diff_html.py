@@ -3,21 +3,18 @@
 import re
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from page_values import HOSTILE, Page, audited, dense, drawings, finding, marks, rule, table
+from paths import MODELS
 
 from regaudit.changes import diff
 from regaudit.changes_html import TOGETHER, html
-from regaudit.cli import main
 from regaudit.finding import Edit, Severity, Suggestion
 from regaudit.model import Optimizer
 from regaudit.renderer import View
-
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 
 
 @pytest.fixture
@@ -183,7 +180,7 @@ def test_one_run_writes_several_formats(tmp_path):
     files = [str(MODELS / f"{name}-cnn.keras") for name in ("digits", "regularized")]
     page, data = tmp_path / "d.html", tmp_path / "d.json"
     more = ["--output", f"html:{page}", "--output", f"json:{data}"]
-    result = CliRunner().invoke(main, ["diff", *files, *more])
+    result = run("diff", *files, *more)
     assert result.exit_code == 0
     assert "Nothing is worse than before." in result.output
     words = Page(page.read_text("utf-8")).words
@@ -191,8 +188,8 @@ def test_one_run_writes_several_formats(tmp_path):
     assert "Settings in force" in words
     assert re.search(r"SHA-256 [0-9a-f]{64} [0-9a-f]{64}", words)
     assert '"regaudit-diff/1"' in data.read_text("utf-8")
-    alone = CliRunner().invoke(main, ["diff", *files, "--format", "html"])
+    alone = run("diff", *files, "--format", "html")
     assert alone.output == page.read_text("utf-8")
-    wrong = CliRunner().invoke(main, ["diff", *files, "--output", f"sarif:{data}"])
+    wrong = run("diff", *files, "--output", f"sarif:{data}")
     assert wrong.exit_code == 2
     assert "is not FORMAT:FILE, FORMAT one of html, json, markdown, terminal" in wrong.output

@@ -2,15 +2,14 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
+from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit import registry
-from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.errors import UsageError
 from regaudit.finding import Failure, Report, Severity
@@ -21,9 +20,8 @@ from regaudit.renderer import View
 from regaudit.report_json import report_from_json, report_to_json
 from regaudit.results import Malformed, read_results, report_of
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-GOOD = FIXTURES / "models" / "regularized-cnn.keras"
-OVERFIT = FIXTURES / "models" / "digits-cnn.keras"
+GOOD = MODELS / "regularized-cnn.keras"
+OVERFIT = MODELS / "digits-cnn.keras"
 FILES = sorted(
     file
     for folder in ("models", "rules", "corpus", "hostile")
@@ -36,10 +34,6 @@ def saved(report, when, **changes):
     return replace(report, model=replace(report.model, saved_at=when), **changes)
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
 def written(*reports):
     return registry.renderer("jsonl").render(reports, [], View())
 
@@ -48,6 +42,7 @@ def written(*reports):
 def test_every_report_comes_back(part):
     """Whole from its own JSON; from a record, as far as records and all formats go."""
     detailed = replace(Config.default(), detailed=True)
+    assert len(FILES) > 400
     for file in FILES[part::48]:
         report = regaudit.audit(file, detailed)
         assert report_from_json(report_to_json(report)) == report

@@ -9,15 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS
 
 import regaudit
-from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.record import document
 from regaudit.run import files_among
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")
 HONESTLY_DIFFERENT = {
     "lora": "an .h5 keeps the factors of LoRA, an archive only the merged kernel",
@@ -177,11 +176,11 @@ def test_an_edit_of_a_snapshot_goes_elsewhere_and_is_whole(tmp_path):
     snapshot = in_a_hub_cache(CORPUS / "keras-3.15.1/mlp.directory", tmp_path / "hub")
     edit = ["--set", "dense_3:kernel=l2(0.5)"]
     blobs = {blob: blob.read_bytes() for blob in (tmp_path / "hub").rglob("blobs/*")}
-    result = CliRunner().invoke(main, ["apply", str(snapshot), *edit, "-o", str(tmp_path / "new")])
+    result = run("apply", str(snapshot), *edit, "-o", str(tmp_path / "new"))
     assert result.exit_code == 0, result.output
     assert not any(part.is_symlink() for part in (tmp_path / "new").iterdir())
     assert regaudit.audit(tmp_path / "new").failure is None
-    result = CliRunner().invoke(main, ["apply", str(snapshot), *edit, "--in-place"])
+    result = run("apply", str(snapshot), *edit, "--in-place")
     assert result.exit_code != 0
     assert "link into a cache" in result.output
     assert {blob: blob.read_bytes() for blob in (tmp_path / "hub").rglob("blobs/*")} == blobs

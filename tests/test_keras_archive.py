@@ -4,14 +4,14 @@ import io
 import json
 import shutil
 import zipfile
-from pathlib import Path
 
 import h5py
 import pytest
+from paths import MODELS
 
 import regaudit
 
-MODEL = Path(__file__).parents[1] / "fixtures" / "models" / "everything.keras"
+MODEL = MODELS / "everything.keras"
 DIRECTORY = "model.weights.h5"
 
 

@@ -5,19 +5,18 @@ Each oracle is what the very Keras that wrote the file makes of it on loading.
 
 import json
 from math import isclose
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from oracles import assert_known, oracle_of
+from paths import CORPUS
 
 import regaudit
 from regaudit.formats.legacy_h5 import LegacyH5
 from regaudit.keras_codes import MATRICES
 from regaudit.keras_config import NO_CONFIGURATION
 from regaudit.model import Status
-
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 
 
 def is_legacy(file):
@@ -67,10 +66,6 @@ def audit(file):
     assert report.failure is None, report.failure
     assert report.format == "h5"
     return report
-
-
-def oracle_of(file):
-    return json.loads(file.with_name(f"{file.name}.oracle.json").read_text(encoding="utf-8"))
 
 
 def weights_of(report):
@@ -130,6 +125,7 @@ def test_the_corpus_holds_legacy_files_of_both_lines_of_keras():
 @pytest.mark.parametrize("file", WHOLE, ids=name_of)
 def test_every_weight_agrees_with_the_keras_that_wrote_it(file):
     oracle, report = oracle_of(file), audit(file)
+    assert_known(report, oracle)
     audited = weights_of(report)
     values = {weight["path"]: weight for weight in oracle["weights"]}
     told = file.name != "attention_frozen.h5"
@@ -166,6 +162,7 @@ def test_the_model_around_the_weights_agrees_too(file):
     assert report.model.keras_version == oracle["keras_version"]
     known = {layer.path: layer for layer in report.model.layers if layer.known}
     theirs = {layer["path"]: layer["class_name"] for layer in oracle["layers"]}
+    assert known.keys() - {""} <= theirs.keys()
     for path in known.keys() & theirs.keys():
         assert known[path].class_name.rpartition(">")[2] == theirs[path], path
 
@@ -410,7 +407,7 @@ def test_negative_strengths_until_keras_3(file, version, accepted):
 )
 def test_keras_2_takes_a_custom_regularizer_for_its_own_of_that_name(version, status):
     file = CORPUS / version / "custom_regularizer.h5"
-    oracle = json.loads(file.with_name(f"{file.name}.oracle.json").read_text())
+    oracle = oracle_of(file)
     report = audit(file)
     weight = weight_at(report, "dense_1/kernel")
     (real,) = (entry for entry in oracle["weights"] if entry["path"] == weight.path)

@@ -3,36 +3,27 @@
 import json
 import pkgutil
 from dataclasses import replace
-from pathlib import Path
 
 import jsonschema
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit.renderers
 from regaudit import Config, audit
-from regaudit.cli import main
 from regaudit.dequantized import DequantizedTensor
 from regaudit.evidence import VALUES
 from regaudit.registry import rules
 from regaudit.tensor import ArrayTensor, StoredTensor
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-MODELS = FIXTURES / "models"
-CORPUS = sorted(
-    file
-    for file in (FIXTURES / "corpus").glob("*/*")
-    if file.suffix in {".keras", ".h5", ".savedmodel"}
+FILES = sorted(
+    file for file in CORPUS.glob("*/*") if file.suffix in {".keras", ".h5", ".savedmodel"}
 )
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 
 
 def unread(**flags):
     return replace(Config.default(**flags), weights=False)
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def of_json(*arguments):
@@ -56,7 +47,9 @@ def test_numbers_are_null_and_the_reason_is_given():
 
 
 def test_shapes_and_regularizers_are_those_of_a_full_audit():
-    for file in [*MODELS.glob("*.keras"), *CORPUS[::3]]:
+    files = [*MODELS.glob("*.keras"), *FILES[::3]]
+    assert len(files) > 100
+    for file in files:
         whole, part = audit(file), audit(file, unread())
         assert part.failure == whole.failure
         assert part.model == whole.model, file
@@ -134,14 +127,15 @@ def test_no_value_of_a_weight_is_read(monkeypatch):
 def test_every_renderer_copes(format_, name):
     result = run("inspect", MODELS / name, "--no-weights", "--format", format_)
     assert result.exit_code == 0, result.output
-    assert "Traceback" not in result.output
     if format_ in {"json", "html", "markdown", "terminal", "sarif"}:
         assert "no-weights" in result.output
 
 
 def test_the_output_fits_the_schema():
     schema = json.loads(run("schema").stdout)
-    for file in [*MODELS.glob("*.keras"), *CORPUS[::7]]:
+    files = [*MODELS.glob("*.keras"), *FILES[::7]]
+    assert len(files) > 50
+    for file in files:
         result = run("inspect", file, "--no-weights", "--format", "json")
         jsonschema.validate(json.loads(result.stdout), schema)
 

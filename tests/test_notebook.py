@@ -1,15 +1,14 @@
 """A report in a notebook: complete, and harmless to the page around it."""
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from paths import MODELS
 
 import regaudit
 from regaudit.finding import Failure, Finding, Item, Report, Severity
 from regaudit.notebook import MARKS
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 HOSTILE = "</table><script>alert(1)</script><img onerror=x>\x1b[0m\u202e"
 
 
@@ -32,9 +31,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize(
-    "file", sorted((FIXTURES / "models").glob("*.keras")), ids=lambda f: f.stem
-)
+@pytest.mark.parametrize("file", sorted(MODELS.glob("*.keras")), ids=lambda f: f.stem)
 def test_it_has_every_finding_and_weight(file):
     report = regaudit.audit(file)
     page = report._repr_html_()

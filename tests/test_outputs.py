@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import xmlschema
-from click.testing import CliRunner
+from command_line import run
 from jsonschema import Draft7Validator
+from paths import FIXTURES, MODELS, SCHEMAS
 
 import regaudit
 from regaudit import registry
-from regaudit.cli import main
 from regaudit.cli.options import FORMATS
 from regaudit.cli.output import SUMMARY, summarize
 from regaudit.config import Config
@@ -25,9 +25,6 @@ from regaudit.ignoring import Ignore
 from regaudit.model import Skip
 from regaudit.renderer import View
 
-SCHEMAS = Path(__file__).with_name("schemas")
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-MODELS = FIXTURES / "models"
 SARIF = Draft7Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")
 ABOUTS = [rule.about for rule in registry.rules()]
@@ -57,6 +54,7 @@ def hostile():
 def everything():
     """Return the audits of all fixtures, by strict rules, and of a file that is none."""
     files = sorted(MODELS.glob("*.keras")) + sorted((FIXTURES / "rules").glob("*/bad.keras"))
+    assert len(files) > 40
     config = replace(
         Config.default(), ignores=(Ignore("REG401", "known", expires=date(9999, 1, 1)),)
     )
@@ -320,7 +318,7 @@ def test_several_outputs_of_one_run(tmp_path, monkeypatch):
     outputs = [f"{format_}:out.{format_}" for format_ in FORMATS]
     arguments = [part for output in outputs for part in ("--output", output)]
     for command, code in (("check", 1), ("inspect", 0), ("report", 0)):
-        result = CliRunner().invoke(main, [command, model, *arguments])
+        result = run(command, model, *arguments)
         assert result.exit_code == code, result.output
         for format_ in FORMATS:
             file = Path(f"out.{format_}")
@@ -343,6 +341,6 @@ def test_a_summary_stays_within_its_limit(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("output", ["sarif", "sarif:", "sarrif:out", ":out"])
 def test_a_wrong_output_is_a_usage_error(output):
-    result = CliRunner().invoke(main, ["check", "x.keras", "--output", output])
+    result = run("check", "x.keras", "--output", output)
     assert result.exit_code == 2
     assert "is not FORMAT:FILE, FORMAT one of csv, " in result.output

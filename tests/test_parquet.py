@@ -3,14 +3,13 @@
 import sys
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from page_values import audited, dense, finding
+from paths import MODELS
 
 import regaudit
-from regaudit.cli import main
 from regaudit.finding import Failure, Report
 from regaudit.parquet import COLUMNS, parquet
 from regaudit.record import record
@@ -18,12 +17,7 @@ from regaudit.renderer import View
 
 pq = pytest.importorskip("pyarrow.parquet")
 
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 OVERFIT = MODELS / "digits-cnn.keras"
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def rows(content, tmp_path):

@@ -2,13 +2,12 @@
 
 import importlib.util
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from regaudit.keras_config import describe
 from regaudit.keras_groups import snake_case
@@ -16,7 +15,6 @@ from regaudit.keras_layers import LAYERS, MODELS, PYTHON_NAMES, WRAPPED
 from regaudit.model import Status, Weight
 from regaudit.tensor import ArrayTensor, TensorGroup
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 ROLES = json.loads((FIXTURES / "variable_roles.json").read_text(encoding="utf-8"))
 VARIANTS = [
     pytest.param(name, variant, id=" ".join(filter(None, (name, _id, variant.get("then")))))
@@ -270,8 +268,6 @@ def policy(mode: str) -> str:
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore")
 def test_the_installed_keras_stores_what_the_fixture_says(capsys):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     pytest.importorskip("keras")
     spec = importlib.util.spec_from_file_location("roles", FIXTURES / "roles.py")
     roles = importlib.util.module_from_spec(spec)

@@ -8,13 +8,6 @@ import regaudit
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.fixture
-def keras():
-    keras = pytest.importorskip("keras")
-    keras.utils.clear_session(free_memory=False)
-    return keras
-
-
 def found(model, file, code):
     """Return the places of one rule in a model."""
     model.save(file)

@@ -1,5 +1,6 @@
 """The rules: each is what its name says, documented, and right about its own examples."""
 
+import ast
 import contextlib
 import json
 import re
@@ -7,20 +8,19 @@ import shutil
 import tempfile
 import tomllib
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import FIXTURES, MODELS
 
 import regaudit
 import regaudit.rules
 from regaudit import registry
-from regaudit.cli import main
-from regaudit.config import Config
+from regaudit.config import Config, read_config
 from regaudit.presets import PRESETS
-from regaudit.wording import explanation
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 RULES = registry.rules()
 
 
@@ -55,13 +55,33 @@ class TestEveryRule:
     def test_is_silent_on_its_good_example_as_every_other_rule_is(self, rule):
         assert codes_in(rule, "good") == expected(rule, "good")
 
-    def test_is_explained(self, rule):
-        text = explanation(rule)
-        about = rule.about
-        for part in (about.what, about.rationale, about.fix, about.false_positives, about.source):
-            assert part in text
-        for name, value in rule.thresholds().items():
-            assert f"\n{name} = {value}\n" in text
+    def test_what_its_explanation_says_to_write_is_taken_as_settings(self, rule, tmp_path):
+        code, name = rule.about.code, rule.about.name
+        page = run("explain", name).output
+        assert page == run("explain", code.lower()).output
+        settings = re.findall(r"```toml\n(\[+tool\..*?)```", page, re.DOTALL)
+        file = tmp_path / "pyproject.toml"
+        file.write_text("".join(settings))
+        config = read_config(file)
+        assert rule() in config.rules
+        (ignore,) = config.ignores
+        assert ignore.covers(code, name, "encoder/dense/kernel", "m.keras", date.max)
+        assert not ignore.covers(code, name, "decoder/dense/kernel", "m.keras", date.max)
+        for threshold, value in rule.thresholds().items():
+            file.write_text(re.sub(rf"(?m)^{threshold} = .*", f"{threshold} = 7", settings[0]))
+            assert rule(**{threshold: 7}) in read_config(file).rules, value
+            assert rule() not in read_config(file).rules
+
+    def test_its_explanation_shows_both_examples_whole(self, rule):
+        page = run("explain", rule.about.code).output
+        kind = "toml" if rule.about.on_settings else "python"
+        programs = re.findall(rf"```{kind}\n(?!\[+tool)(.*?)```", page, re.DOTALL)
+        assert len(programs) == 2
+        for program, shown in zip((rule.about.bad, rule.about.good), programs, strict=True):
+            if kind == "toml":
+                assert tomllib.loads(shown) == tomllib.loads(program)
+            else:
+                assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(program))
 
 
 def codes_in(rule, kind):
@@ -79,8 +99,8 @@ def codes_of_settings(text):
     """Return the codes of what a check of a folder finds in its settings."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("regaudit.toml").write_text(text)
-        shutil.copy(FIXTURES / "models" / "digits-cnn.keras", "digits.keras")
-        result = CliRunner().invoke(main, ["check", "--format", "json"])
+        shutil.copy(MODELS / "digits-cnn.keras", "digits.keras")
+        result = run("check", "--format", "json")
     reports = json.loads(result.stdout)["reports"]
     (settings,) = [one for one in reports if one["format"] == "settings"] or [{"findings": ()}]
     return {finding["code"] for finding in settings["findings"]}
@@ -101,7 +121,7 @@ def expected(rule, kind):
 
 def test_the_rules_page_is_current():
     page = Path(regaudit.rules.__path__[0], "README.md").read_text(encoding="utf-8")
-    result = CliRunner().invoke(main, ["rules", "--format", "markdown"])
+    result = run("rules", "--format", "markdown")
     assert page == result.stdout, "regaudit rules --format markdown > regaudit/rules/README.md"
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import MODELS
 
 from regaudit import audit
-from regaudit.cli import main
 from regaudit.cli import progress as shown
 from regaudit.cli.progress import line, line_of_one, progress_of_one
 from regaudit.ordering import in_order
 
-GOOD = Path(__file__).parents[1] / "fixtures" / "models" / "regularized-cnn.keras"
+GOOD = MODELS / "regularized-cnn.keras"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -50,9 +50,7 @@ def test_results_come_in_order_and_only_so_many_wait():
 def test_jobs_is_a_number_or_auto(given, code, tmp_path):
     for number in range(3):
         shutil.copy(GOOD, tmp_path / f"{number}.keras")
-    result = CliRunner().invoke(
-        main, ["inspect", str(tmp_path), "--jobs", given, "--format", "json"]
-    )
+    result = run("inspect", str(tmp_path), "--jobs", given, "--format", "json")
     assert result.exit_code == code, result.output
     if code == 0:
         files = [Path(report["file"]).name for report in json.loads(result.stdout)["reports"]]

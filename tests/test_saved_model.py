@@ -1,13 +1,13 @@
 """SavedModels held against the oracles of the Keras that saved them, and their readers alone."""
 
-import json
 import shutil
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import assert_known, oracle_of
+from paths import CORPUS
 
 import regaudit
 from regaudit import checkpoint, protobuf
@@ -17,15 +17,10 @@ from regaudit.formats.saved_model import NO_KERAS, SavedModel
 from regaudit.limits import Limits, allowing
 from regaudit.model import Status
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
 SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
 CNN = CORPUS / "tf-keras-2.21" / "cnn.savedmodel"
 SAID = "custom layer: measured, but the regularizers of its weights are not known"
-
-
-def oracle_of(folder):
-    return json.loads(Path(f"{folder}.oracle.json").read_text(encoding="utf-8"))
 
 
 def named(folder):
@@ -60,6 +55,7 @@ def test_the_corpus_is_there():
 @pytest.mark.parametrize("folder", SAVED, ids=named)
 def test_every_weight_is_what_keras_makes_of_it(folder):
     oracle, report = oracle_of(folder), audited(folder)
+    assert_known(report, oracle)
     weights = {weight.path: (layer, weight) for layer, weight in report.model.weights()}
     assert sorted(weights) == sorted(said["path"] for said in oracle["weights"])
     for said in oracle["weights"]:
@@ -445,6 +441,7 @@ def test_every_truncation_is_refused(prefix):
 def test_every_flipped_byte_is_refused_or_harmless(prefix):
     raw = prefix.with_name("ckpt.index").read_bytes()
     whole = read_or_refused(prefix, raw)
+    assert whole is not None
     for at in range(len(raw)):
         flipped = raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]
         assert read_or_refused(prefix, flipped) in (None, whole)
@@ -454,6 +451,7 @@ def test_every_flipped_byte_without_checksums(prefix):
     """What a forger can do: the bytes make no sense, and nothing but an error comes of it."""
     raw = prefix.with_name("ckpt.index").read_bytes()
     with allowing(Limits(checked_bytes=0)):
+        assert read_or_refused(prefix, raw) is not None
         for at in range(len(raw)):
             for mask in (0x01, 0x7F, 0x80, 0xFF):
                 read_or_refused(prefix, raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
@@ -462,6 +460,7 @@ def test_every_flipped_byte_without_checksums(prefix):
 def test_a_real_index_survives_truncation(tmp_path):
     shutil.copytree(CNN / "variables", tmp_path / "v")
     raw = (CNN / "variables" / "variables.index").read_bytes()
+    assert read_or_refused(tmp_path / "v" / "variables", raw) is not None
     for length in range(0, len(raw), 7):
         assert read_or_refused(tmp_path / "v" / "variables", raw[:length]) is None
 
@@ -582,12 +581,16 @@ def test_a_negative_number_and_bad_text():
 
 def test_every_truncated_message_is_refused_or_shorter():
     raw = wire(1, 300) + wire(2, "abc") + b"\x1d\x01\0\0\0" + b"\x21\x02" + b"\0" * 7
+    whole = list(protobuf.fields(memoryview(raw)))
+    read = set()
     for length in range(len(raw)):
         try:
             found = list(protobuf.fields(memoryview(raw[:length])))
         except UnreadableModelError:
             continue
-        assert found == list(protobuf.fields(memoryview(raw)))[: len(found)]
+        assert found == whole[: len(found)]
+        read.add(len(found))
+    assert read == {0, 1, 2, 3}  # where one of the four fields ends
 
 
 @pytest.mark.parametrize("raw", [b"\x0b", b"\x0c", b"\x0e", b"\x0f", b"\x80" * 11, b"\x0a\x05a"])

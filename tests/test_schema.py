@@ -1,36 +1,21 @@
 """The JSON Schema that is shipped says what is written, no less and no more."""
 
 import json
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from jsonschema import Draft202012Validator
+from paths import FIXTURES, MODELS
+from report_schema import SCHEMA, closed
 
 import regaudit
-from regaudit.cli import main
 from regaudit.record import document
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = sorted(
     file
     for folder in ("models", "rules", "corpus")
     for file in (FIXTURES / folder).rglob("*")
     if file.suffix in {".keras", ".h5"} and file.is_file()
 )
-SCHEMA = json.loads(CliRunner().invoke(main, ["schema"]).output)
-
-
-def closed(schema):
-    """Return the schema with no key allowed that it does not name."""
-    if isinstance(schema, list):
-        return [closed(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    strict = {key: closed(part) for key, part in schema.items()}
-    if "properties" in schema and "iterations" not in schema["properties"]:
-        strict.setdefault("additionalProperties", False)
-    return strict
 
 
 def test_it_is_a_schema():
@@ -52,6 +37,6 @@ def test_a_failure_is_written_by_it(tmp_path):
 
 
 def test_it_refuses_what_it_should():
-    content = document([regaudit.audit(FIXTURES / "models" / "digits-cnn.keras")])
+    content = document([regaudit.audit(MODELS / "digits-cnn.keras")])
     del content["reports"][0]["findings"]
     assert not Draft202012Validator(SCHEMA).is_valid(content)

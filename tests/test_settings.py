@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import MODELS
 
-from regaudit.cli import main
 from regaudit.cli.config import TEMPLATE
 from regaudit.config import read_config
 from regaudit.finding import Severity
-
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +20,6 @@ def _folder(tmp_path, monkeypatch):
     """Run in a folder with an overfit model."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(MODELS / "digits-cnn.keras", "digits.keras")
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def found(*arguments):

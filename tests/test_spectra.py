@@ -4,18 +4,17 @@ import csv
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from jsonschema import Draft202012Validator
 from page_values import Page, audited, dense
-from test_schema import SCHEMA, closed
+from paths import MODELS
+from report_schema import SCHEMA, closed
 
 import regaudit
 from regaudit import spectra, spectral
-from regaudit.cli import main
 from regaudit.config import Config
 from regaudit.limits import Limits, allowing
 from regaudit.measures import measure
@@ -24,8 +23,6 @@ from regaudit.registry import renderer
 from regaudit.renderer import View
 from regaudit.spectrum import Spectrum
 from regaudit.tensor import ArrayTensor, StoredTensor
-
-MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 
 
 def model_of(*kernels):
@@ -113,7 +110,7 @@ def test_no_one_pays_who_does_not_ask():
 
 
 def invoked(*arguments):
-    result = CliRunner().invoke(main, [*arguments, str(MODELS / "digits-cnn.keras")])
+    result = run(*arguments, str(MODELS / "digits-cnn.keras"))
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import large
 import pytest
+from paths import FIXTURES, MODELS
 
 from regaudit import parts
 from regaudit.auditing import audit
@@ -18,8 +19,7 @@ from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measu
 from regaudit.typed_json import from_json, to_json
 from regaudit.workers import Plan, Workers
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-GOOD = FIXTURES / "models" / "everything.keras"
+GOOD = MODELS / "everything.keras"
 VARIED = [
     "models/everything.keras",
     "corpus/keras-3.0.5/names.weights.h5",
@@ -93,7 +93,7 @@ def test_a_weight_that_cannot_be_read_is_skipped_alike(tmp_path):
 
 def test_spectra_and_penalties_are_as_whole():
     config = Config.default(spectral=True)
-    file = str(FIXTURES / "models" / "digits-cnn.keras")
+    file = str(MODELS / "digits-cnn.keras")
     whole = audit(file, config)
     assert whole.spectra
     same(in_shares(file, 3, config), whole)
@@ -125,7 +125,7 @@ def test_a_file_that_changed_between_its_shares_fails_in_one_line(tmp_path):
         assert report.failure.message.startswith("it changed while it was read")
         shares[0] = pool.measure(str(file), 0, 2)
         same(pool.merge(str(file), shares, None), audit(str(file), CONFIG))
-        shutil.copy(FIXTURES / "models" / "custom.keras", file)
+        shutil.copy(MODELS / "custom.keras", file)
         assert pool.merge(str(file), shares, None).failure == report.failure
 
 

@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
-MODEL = Path(__file__).parents[1] / "fixtures" / "models" / "everything.keras"
+from paths import MODELS
+
+MODEL = MODELS / "everything.keras"
 
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax", "dask"}
 

@@ -12,27 +12,25 @@ import time
 import tomllib
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Proxy, serving
+from paths import CORPUS, MODELS, ROOT
 
 import regaudit
 from regaudit import Config, audit, audit_files
-from regaudit.cli import main
 from regaudit.place import is_url, shown
 from regaudit.ranges import PAGE, WINDOW, Pages, RangeStream, Windows
 from regaudit.record import record
 from regaudit.run import find_models
 
-ROOT = Path(__file__).parents[1]
-MODELS = ROOT / "fixtures" / "models"
-CORPUS = ROOT / "fixtures" / "corpus"
 FILES = {
     "a/everything.keras": MODELS / "everything.keras",
     "a/digits.keras": MODELS / "digits-cnn.keras",
@@ -121,7 +119,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
     report = audit("s3://models/a.keras")
     expected = "reading s3:// takes a package: pip install 'regaudit[stores]'"
     assert report.failure.message == expected
-    result = CliRunner().invoke(main, ["inspect", "s3://models/a.keras"])
+    result = run("inspect", "s3://models/a.keras")
     assert result.exit_code == 3
     assert expected in " ".join(result.output.split())
 
@@ -134,15 +132,17 @@ def test_other_schemes_are_refused(url):
 def test_urls_of_the_settings_are_not_followed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("regaudit.toml").write_text('models = ["https://user:pw@host/m.keras"]\n')
-    result = CliRunner().invoke(main, ["check"])
+    result = run("check")
     assert result.exit_code == 2
     assert "https://host/m.keras: URLs are followed from the command line only" in result.output
 
 
 def test_paths_import_no_store():
+    ours = "regaudit.store"
+    assert find_spec(ours), "what is not imported must have that name"
     program = (
         "import sys, regaudit; regaudit.audit(sys.argv[1]);"
-        "print([n for n in ('fsspec', 'aiohttp', 's3fs', 'socket', 'regaudit.store')"
+        f"print([n for n in ('fsspec', 'aiohttp', 's3fs', 'socket', {ours!r})"
         " if n in sys.modules])"
     )
     result = subprocess.run(
@@ -634,13 +634,13 @@ def test_the_commands_of_the_readme_work(s3, web, tmp_path, monkeypatch):
         for command in commands:
             program, *arguments = shlex.split(command.replace("https://models.example", url))
             assert program == "regaudit"
-            result = CliRunner().invoke(main, arguments)
+            result = run(*arguments)
             assert result.exit_code == (1 if "*" in command else 0), result.output
     assert "regularized_cnn" in Path("out.html").read_text()
 
 
 def test_commands_that_need_the_file_itself_say_so():
     for command in (["suggest"], ["verify"], ["apply", "-o", "x.keras"]):
-        result = CliRunner().invoke(main, [*command, "s3://models/a.keras"])
+        result = run(*command, "s3://models/a.keras")
         assert result.exit_code == 2
         assert "download what the URL leads to first" in result.output

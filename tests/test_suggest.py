@@ -1,29 +1,22 @@
 """What to change in a whole model: strengths by the losses, starting points, and leaving it."""
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
+from paths import CORPUS, MODELS
 
 import regaudit
 from regaudit import Facts, RefusedEditError, UsageError
-from regaudit.cli import main
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-DIGITS = FIXTURES / "models" / "digits-cnn.keras"
-CURRENT = FIXTURES / "corpus" / "keras-3.15.1"
+DIGITS = MODELS / "digits-cnn.keras"
+CURRENT = CORPUS / "keras-3.15.1"
 OVERFIT = Facts(train_loss=0.003, val_loss=0.39)
 real_keras = pytest.mark.keras
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +52,7 @@ def test_the_gap_is_shared_equally_by_the_kernels(report):
 def test_l1_uses_the_sum_of_absolute_values(report):
     proposal = regaudit.suggest(report, OVERFIT, aim="l1")
     norms = {w.path: report.moments[w.stored_path].l1_norm for _, w in report.model.weights()}
+    assert len(proposal.changes) == 3
     for change in proposal.changes:
         exact = 0.5 * 0.387 / (3 * norms[change.weights[0]])
         assert 10**-0.2 < change.l1 / exact < 10**0.2
@@ -107,7 +101,7 @@ def test_what_apply_would_refuse_is_said_beforehand(report):
 
 
 def test_for_what_cannot_be_written_no_command_is_shown():
-    model = FIXTURES / "corpus" / "tf-2.13" / "mlp.savedmodel"
+    model = CORPUS / "tf-2.13" / "mlp.savedmodel"
     said = run("suggest", model, "--train-loss", 0.01, "--val-loss", 1).output
     assert "It cannot be written into a copy: a SavedModel" in said
     assert "regaudit apply" not in said
@@ -125,6 +119,7 @@ def test_a_penalty_over_half_of_the_chance_loss_is_weakened(tmp_path):
 def test_a_penalty_far_above_the_gap_is_weakened(tmp_path):
     proposal = regaudit.suggest(with_l2(1e-3, tmp_path), Facts(train_loss=0.3, val_loss=0.31))
     assert "ten times the gap" in proposal.verdict
+    assert len(proposal.changes) == 3
     assert all(0 < change.l2 < 1e-3 for change in proposal.changes)
 
 
@@ -233,13 +228,6 @@ def test_every_format_says_the_same(tmp_path):
 
 
 # Real Keras --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    return pytest.importorskip("keras")
 
 
 @pytest.fixture(scope="module")

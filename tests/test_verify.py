@@ -2,42 +2,30 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit import auditing, live, verifying
 from regaudit.activity import DataError, _arrays
-from regaudit.cli import main
 from regaudit.comparison import Loaded, differences
 from regaudit.loaded import Variable
 from regaudit.model import Regularizer, Status
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-MODELS = FIXTURES / "models"
 real_keras = pytest.mark.keras
 quiet = pytest.mark.filterwarnings("ignore")
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, ["verify", *(str(argument) for argument in arguments)])
-
-
-@pytest.fixture
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    keras = pytest.importorskip("keras")
-    keras.utils.clear_session(free_memory=False)
-    return keras
+run = partial(command_line.run, "verify")
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import CORPUS
 from rule_values import evidence, kernel, l2, layer
 
 import regaudit
 from regaudit.model import Status
 from regaudit.rules.reg103_regularizer_never_applied import RegularizerNeverApplied
 
-CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 IDLE = l2(status=Status.INERT)
 
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 
 from regaudit.evidence import Evidence
@@ -96,6 +96,6 @@ def test_keras_refuses_these_and_the_example():
             else:
                 with pytest.raises((ValueError, OverflowError, TypeError)):
                     make(**{key: value})
-    file = Path(__file__).parents[2] / "fixtures" / "rules" / "REG208" / "bad.keras"
+    file = FIXTURES / "rules" / "REG208" / "bad.keras"
     with pytest.raises(Exception, match="expected a non-negative float"):
         keras.models.load_model(file)

@@ -1,7 +1,7 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
@@ -9,7 +9,6 @@ from regaudit.config import Config
 from regaudit.evidence import Evidence
 from regaudit.rules.reg901_unattributed_weight import UnattributedWeight
 
-CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 DENSE = layer("dense", weights=(kernel("dense"),))
 LEFT = replace(layer("left", "", (kernel("left"),)), known=False)
 
@@ -41,6 +40,13 @@ class TestUnattributedWeight:
     @pytest.mark.parametrize("version", sorted(folder.name for folder in CORPUS.iterdir()))
     def test_no_file_of_keras_has_one(self, version):
         config = Config.default(select=["REG901"])
-        for file in (CORPUS / version).iterdir():
-            if file.suffix in {".keras", ".h5"}:
-                assert not regaudit.audit(file, config).findings, file
+        files = [
+            one
+            for one in (CORPUS / version).iterdir()
+            if one.suffix in {".keras", ".h5"} and not one.name.endswith("_00001.weights.h5")
+        ]  # a shard may hold the optimizer alone
+        assert files
+        for file in files:
+            report = regaudit.audit(file, config)
+            assert report.failure is None
+            assert not report.findings, file

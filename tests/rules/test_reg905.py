@@ -1,15 +1,14 @@
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from oracles import oracle_of
+from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
 from regaudit.config import Config
 from regaudit.rules.reg905_order_loaded_h5 import OrderLoadedH5
 
-CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
 # not attention_frozen.h5: flags set on the projections inside one layer are not in any file
 FILES = sorted(
     file
@@ -31,7 +30,7 @@ class TestOrderLoadedH5:
 
     @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
     def test_files_that_keras_loads_wrongly_or_not_at_all_are_found_and_no_others(self, file):
-        oracle = json.loads(file.with_name(f"{file.name}.oracle.json").read_text())
+        oracle = oracle_of(file)
         report = regaudit.audit(file, Config.default(select=["REG905"]))
         out_of_place = "hape" in (oracle["load_error"] or "") or (
             # a variable of two models is stored twice, which is another story
