@@ -123,7 +123,7 @@ def _read(
         message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
         return Report(name, size=size, failure=Failure("UnsafeFileError", message))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        return Report(name, size=size, failure=_bug(error))
+        return Report(name, size=size, failure=bug(error))
 
 
 def recognize(file: Place) -> Format:
@@ -176,7 +176,7 @@ def _size(file: Place) -> int | None:
     return size
 
 
-def _bug(error: Exception) -> Failure:
+def bug(error: Exception) -> Failure:
     """Describe an error that nobody foresaw, in one line: where, and what."""
     import traceback  # noqa: PLC0415 - a rare case
 

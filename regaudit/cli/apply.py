@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 from regaudit.cli.suggest import advising, proposed, wrapped
 
 if TYPE_CHECKING:
+    from regaudit.advising import Proposal
     from regaudit.applying import Change
     from regaudit.edit_request import Wanted
+    from regaudit.finding import Edit
     from regaudit.model import Model
 
 
@@ -58,8 +61,10 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
 
     For .keras archives and directories, and whole models in HDF5. Exits with 2 for a request that
-    makes no sense, with 3 for one that this file cannot take; then nothing is changed.
+    makes no sense, with 3 for one that this file cannot take; then nothing is changed. What the
+    file has already is not written again: one line says so.
     """
+    from regaudit.auditing import bug
     from regaudit.errors import RegauditError, UsageError
     from regaudit.wording import plain
 
@@ -74,13 +79,19 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     except RegauditError as error:
         click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
         sys.exit(UNREADABLE)
+    except click.ClickException:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug is told in one line, too
+        message = f"{bug(error).message}; nothing was changed"
+        click.echo(f"{plain(str(model))}: {plain(message)}", err=True)
+        sys.exit(UNREADABLE)
     sys.exit(code)
 
 
 def _undo(model: Path, force: bool) -> None:
     from regaudit.applying import undo
 
-    click.echo(f"{undo(model, force=force)} is as it was before")
+    _say(f"{undo(model, force=force)} is as it was before")
 
 
 def _check(out: Path | None, options: dict[str, Any]) -> None:
@@ -103,25 +114,49 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
 
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     from regaudit import applying
-    from regaudit.auditing import audit
-    from regaudit.edit_request import Wanted
-    from regaudit.errors import UnreadableModelError
+    from regaudit.auditing import audit, bug
+    from regaudit.errors import InternalError, RegauditError, UnreadableModelError
 
     report = audit(model)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
     if options["suggested"]:
-        proposal = proposed(report, options)
-        if not proposal.edits:
-            click.echo(proposal.verdict)
-            return OK
-        wanted = Wanted((*proposal.edits, *wanted.edits), wanted.passed_over)
-    change = applying.apply(
+        wanted = _with_suggested(proposed(report, options), wanted)
+    prepared = applying.prepare(
         model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
     )
-    click.echo("\n".join(_told(change, wanted, None if options["dry_run"] else out or model)))
-    return _verified(change, model, options) if options["verify"] else OK
+    change = prepared.change
+    if not change.edits:
+        _say("\n".join(_nothing(change, wanted, copy=out is not None)))
+        return OK
+    text = "\n".join(_told(change, wanted, None if options["dry_run"] else out or model))
+    prepared.write()  # the last thing that can fail
+    _say(text)
+    if not options["verify"]:
+        return OK
+    try:
+        return _verified(change, model, options)
+    except RegauditError:
+        raise
+    except Exception as error:
+        message = f"{bug(error).message}; the file is written, but was not verified"
+        raise InternalError(message) from error
+
+
+def _say(text: str) -> None:
+    """Print what was done; that nobody can read it does not undo it."""
+    try:
+        click.echo(text)
+    except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
+        with suppress(Exception):
+            click.echo(f"done, but standard output cannot be written: {error}", err=True)
+
+
+def _with_suggested(proposal: "Proposal", wanted: "Wanted") -> "Wanted":
+    absent = () if proposal.edits else (proposal.verdict,)
+    edits = (*proposal.edits, *wanted.edits)
+    return wanted._replace(edits=edits, absent=(*absent, *wanted.absent))
 
 
 def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
@@ -132,15 +167,39 @@ def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
 
     parts = [removals(model, text) for text in options["removals"]]
     parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
-    parts += [Wanted(read_edits(file)) for file in options["files"]]
+    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options["files"]]
     if options["recipe"]:
-        parts.append(Wanted(recipe_edits(model, options["recipe"])))
+        parts.append(_or(recipe_edits(model, options["recipe"]), NO_BARE_KERNEL))
     if options["to_adamw"]:
-        parts.append(Wanted(to_adamw(model)))
+        parts.append(_or(to_adamw(model), IS_ADAMW))
     by_place = {(edit.layer, edit.key): edit for part in parts for edit in part.edits}
     return Wanted(
-        tuple(by_place.values()), tuple(note for part in parts for note in part.passed_over)
+        tuple(by_place.values()),
+        tuple(note for part in parts for note in part.passed_over),
+        tuple(note for part in parts for note in part.absent),
     )
+
+
+NO_BARE_KERNEL = "no trainable kernel is without a regularizer"
+IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW already"
+
+
+def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
+    from regaudit.edit_request import Wanted
+
+    return Wanted(edits, absent=() if edits else (absent,))
+
+
+def _nothing(change: "Change", wanted: "Wanted", *, copy: bool) -> list[str]:
+    """Say in one line why nothing was written, after what could not be set."""
+    from regaudit.wording import plain
+
+    lines = [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    reasons = [note.rstrip(".") for note in wanted.absent]
+    if change.idle or not reasons:
+        reasons.append(f"{change.before.file} has what was asked for already")
+    made = ", no file was made" if copy else ""
+    return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
 
 def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
@@ -152,7 +211,9 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     lines = []
     for place, old, new in change.lines():
         lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
-    lines += [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    idle = (f"{count(len(change.idle), 'edit')} of what the file has already",)
+    notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
+    lines += [wrapped(f"passed over: {plain(note)}") for note in notes]
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:
@@ -199,9 +260,7 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
         result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)
-    click.echo(
-        f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}"
-    )
+    _say(f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}")
     for path, what, ours, keras in result.differences:
-        click.echo(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
+        _say(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
     return OK if same and not result.differences else FINDINGS
