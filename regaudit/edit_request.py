@@ -129,6 +129,7 @@ def removals(model: Model, text: str) -> Wanted:
 
     Raises:
         UsageError: no layer matches, or there is no such slot.
+        RefusedEditError: none of them can be taken out, with the reason.
     """
     glob, colon, slot = text.rpartition(":")
     if not colon or slot not in SLOTS:
@@ -143,10 +144,14 @@ def removals(model: Model, text: str) -> Wanted:
             and value is not None
             and (not slot or key in {wanted, f"{slot}_regularizer"})
         ]
-    if not found:
-        what = f"no {slot} regularizer" if slot else "no regularizer"
-        return Wanted((), absent=(f"{glob!r} has {what} to remove",))
-    return Wanted(tuple(found))
+    reasons = {(edit.layer, edit.key): refusal(model, edit) for edit in found}
+    edits = [edit for edit in found if not reasons[edit.layer, edit.key]]
+    notes = [why for why in reasons.values() if why]
+    if notes and not edits:
+        raise RefusedEditError(notes[0])
+    what = f"no {slot} regularizer" if slot else "no regularizer"
+    absent = () if found else (f"{glob!r} has {what} to remove",)
+    return Wanted(tuple(edits), tuple(notes), absent)
 
 
 def read_edits(file: Path) -> tuple[Edit, ...]:

@@ -91,7 +91,9 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
 def _undo(model: Path, force: bool) -> None:
     from regaudit.applying import undo
 
-    _say(f"{undo(model, force=force)} is as it was before")
+    restored = undo(model, force=force)
+    with suppress(OSError):  # that nobody can read it does not undo it
+        click.echo(f"{restored} is as it was before")
 
 
 def _check(out: Path | None, options: dict[str, Any]) -> None:
@@ -114,8 +116,8 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
 
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     from regaudit import applying
-    from regaudit.auditing import audit, bug
-    from regaudit.errors import InternalError, RegauditError, UnreadableModelError
+    from regaudit.auditing import audit
+    from regaudit.errors import UnreadableModelError
 
     report = audit(model)
     if report.failure or report.model is None:
@@ -127,30 +129,16 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
         model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
     )
     change = prepared.change
-    if not change.edits:
-        _say("\n".join(_nothing(change, wanted, copy=out is not None)))
-        return OK
-    text = "\n".join(_told(change, wanted, None if options["dry_run"] else out or model))
-    prepared.write()  # the last thing that can fail
-    _say(text)
-    if not options["verify"]:
-        return OK
-    try:
-        return _verified(change, model, options)
-    except RegauditError:
-        raise
-    except Exception as error:
-        message = f"{bug(error).message}; the file is written, but was not verified"
-        raise InternalError(message) from error
-
-
-def _say(text: str) -> None:
-    """Print what was done; that nobody can read it does not undo it."""
+    written = None if options["dry_run"] else out or model
+    lines = _told(change, wanted, written) if change.edits else _nothing(change, wanted, out)
+    text = "\n".join(lines)
+    prepared.write()
     try:
         click.echo(text)
     except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
         with suppress(Exception):
             click.echo(f"done, but standard output cannot be written: {error}", err=True)
+    return _verified(change, model, options) if options["verify"] and change.edits else OK
 
 
 def _with_suggested(proposal: "Proposal", wanted: "Wanted") -> "Wanted":
@@ -190,7 +178,7 @@ def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
     return Wanted(edits, absent=() if edits else (absent,))
 
 
-def _nothing(change: "Change", wanted: "Wanted", *, copy: bool) -> list[str]:
+def _nothing(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     """Say in one line why nothing was written, after what could not be set."""
     from regaudit.wording import plain
 
@@ -198,7 +186,7 @@ def _nothing(change: "Change", wanted: "Wanted", *, copy: bool) -> list[str]:
     reasons = [note.rstrip(".") for note in wanted.absent]
     if change.idle or not reasons:
         reasons.append(f"{change.before.file} has what was asked for already")
-    made = ", no file was made" if copy else ""
+    made = ", no file was made" if out else ""
     return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
 
@@ -220,10 +208,11 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
         lines[-1] += ", and what custom code adds, which the file does not tell"
     if change.jump:
         way = "higher" if change.jump > 0 else "lower"
+        apart = "" if after.penalty_complete else ", custom code apart"
         lines.append(
             wrapped(
                 f"The training loss will read {number(abs(change.jump), 6)} {way} from the first "
-                "step: that is the penalty; the predictions are the same."
+                f"step{apart}: that is the penalty; the predictions are the same."
             )
         )
     if out is None:
@@ -247,6 +236,20 @@ def _json(json: Any, value: Any) -> str:
 
 
 def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
+    """Verify the new file; what fails does not undo it."""
+    from regaudit.auditing import bug
+    from regaudit.errors import InternalError, RegauditError
+
+    try:
+        return _compared(change, model, options)
+    except RegauditError:
+        raise
+    except Exception as error:
+        message = f"{bug(error).message}; the new file is there, but was not verified"
+        raise InternalError(message) from error
+
+
+def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
     from regaudit.applying import backup_of
     from regaudit.verifying import verify
@@ -260,7 +263,9 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
         result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)
-    _say(f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}")
+    click.echo(
+        f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}"
+    )
     for path, what, ours, keras in result.differences:
-        _say(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
+        click.echo(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
     return OK if same and not result.differences else FINDINGS
