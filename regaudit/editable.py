@@ -56,11 +56,12 @@ def is_so(model: Model, edit: Edit) -> bool:
 
     Nothing is to be written then, whatever an edit of this place would be refused for.
     """
-    layer = next((layer for layer in model.layers if layer.path == edit.layer), None)
-    if layer is None or not model.class_name or not edit.key.endswith(_SUFFIX):
+    layers = [layer for layer in model.layers if layer.path == edit.layer]
+    if not layers or not model.class_name or not edit.key.endswith(_SUFFIX):
         return False
+    dialect = Dialect.of(model.keras_version)
     try:
-        return same(layer.config.get(edit.key), edit.value, Dialect.of(model.keras_version))
+        return all(same(layer.config.get(edit.key), edit.value, dialect) for layer in layers)
     except UsageError:
         return False
 
@@ -78,8 +79,8 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         UsageError: there is no such layer, its key is not of a regularizer, or its value is none.
     """
     dialect = Dialect.of(model.keras_version)
-    layer = next((layer for layer in model.layers if layer.path == edit.layer), None)
-    if layer is None:
+    layers = [layer for layer in model.layers if layer.path == edit.layer]
+    if not layers:
         near = did_you_mean(edit.layer, [layer.path for layer in model.layers])
         raise UsageError(f"no layer is called {edit.layer!r}{near}")
     if not edit.key.endswith(_SUFFIX):
@@ -90,6 +91,9 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         regularizer = None if edit.value is None else understood(edit.value)
     except UsageError as error:
         raise UsageError(f"{edit.layer}, {edit.key}: {error}") from error
+    layer = layers[0]
+    if len(layers) > 1:
+        return f"the file has more than one layer called {layer.path}"
     if not layer.known:
         return _why_not_custom(layer, edit.key)
     if regularizer is None:

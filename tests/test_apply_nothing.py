@@ -388,3 +388,16 @@ def test_a_glob_removes_what_it_can(tmp_path):
     assert result.exit_code == 0, result.output
     assert "passed over: mine is a custom layer that keeps its kernel_regularizer" in result.stdout
     assert "1 edit written" in result.stdout
+
+
+def test_of_two_layers_with_one_path_none_is_edited(tmp_path):
+    file, out = APPLY / "twins.keras", tmp_path / "out.keras"
+    result = run(file, "-o", out, "--set", "block/d:kernel=l2(1)")
+    assert result.exit_code == 3
+    assert "more than one layer called block/d" in result.stderr
+    assert not out.exists()
+    result = run(file, "-o", out, "--set", "*:kernel=l2(1)")
+    assert result.exit_code == 0, result.output
+    assert "passed over: the file has more than one layer called block/d" in result.stdout
+    assert "2 edits written" in result.stdout
+    assert "'block/d' has no regularizer" in run(file, "--dry-run", "--remove", "block/d").stdout
