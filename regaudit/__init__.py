@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from regaudit.auditing import audit
     from regaudit.changes import Changes, diff
     from regaudit.config import Config
-    from regaudit.errors import RefusedEditError, RegauditError, UnreadableModelError, UsageError
+    from regaudit.errors import (
+        InternalError,
+        RefusedEditError,
+        RegauditError,
+        UnreadableModelError,
+        UsageError,
+    )
     from regaudit.facts import Facts
     from regaudit.finding import Edit, Finding, Item, Report, Severity, Suggestion
     from regaudit.keras_callback import audit_callback
@@ -36,6 +42,7 @@ _HOMES = {
     "Edit": "finding",
     "Facts": "facts",
     "Finding": "finding",
+    "InternalError": "errors",
     "Item": "finding",
     "RegauditError": "errors",
     "Report": "finding",
@@ -57,6 +64,7 @@ __all__ = [
     "Edit",
     "Facts",
     "Finding",
+    "InternalError",
     "Item",
     "Proposal",
     "RefusedEditError",

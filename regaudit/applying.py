@@ -9,16 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.auditing import audit, recognize
+from regaudit.auditing import audit, bug, recognize
 from regaudit.dataclass import dataclass
-from regaudit.editable import refusal, shared
-from regaudit.errors import RefusedEditError, UnreadableModelError, UsageError
+from regaudit.editable import is_so, refusal, shared
+from regaudit.errors import (
+    InternalError,
+    RefusedEditError,
+    RegauditError,
+    UnreadableModelError,
+    UsageError,
+)
 from regaudit.finding import Edit, Report
 from regaudit.format import Format
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_edit import edited, entries
-from regaudit.keras_graph import Serialized, config_of
-from regaudit.optimizer_edit import OPTIMIZER, with_decay
+from regaudit.keras_edit import Written, edited
+from regaudit.keras_graph import Serialized
+from regaudit.model import Model
+from regaudit.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.penalty import penalties
 
 BACKUP = ".before-apply"
@@ -33,10 +40,15 @@ class Change:
     after: Report
     """Findings apart: those need an audit of the new file."""
     edits: tuple[Edit, ...]
-    """Those asked for, and the same ones for layers that share a weight."""
+    """Those that change something, and the same ones for layers that share a weight; empty where
+    the file has all of it already: then nothing is written."""
     old: Mapping[str, Serialized]
     """The JSON of the file, by name."""
     new: Mapping[str, Serialized]
+    written: tuple[Written, ...] = ()
+    """What differs between the two."""
+    idle: tuple[Edit, ...] = ()
+    """Those asked for that equal what the file has."""
 
     @property
     def jump(self) -> float:
@@ -45,22 +57,35 @@ class Change:
 
     def lines(self) -> tuple[tuple[str, Any, Any], ...]:
         """Return what changes, as layer and key, the old value and the new one."""
-        dialect = Dialect.of(self.before.model.keras_version if self.before.model else None)
-        before, after = (entries(next(iter(d.values())), dialect) for d in (self.old, self.new))
-        changed = []
-        for path, layer in after.items():
-            was, now = config_of(before[path]), config_of(layer)
-            changed += [
-                (f"{path}: {key}", was.get(key), now[key])
-                for key in now
-                if key.endswith("_regularizer") and was.get(key) != now[key]
-            ]
-        for edit in self.edits:
-            if edit.key == OPTIMIZER and self.before.model and self.before.model.optimizer:
-                old = self.before.model.optimizer
-                was = {"class_name": old.class_name, "weight_decay": old.weight_decay}
-                changed.append((OPTIMIZER, was, edit.value))
-        return tuple(changed)
+        return self.written
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Edits ready to be written: all that can fail but the writing is done."""
+
+    change: Change
+    format: Format
+    file: Path
+    target: Path | None
+    """None for nothing but to know what changes."""
+
+    def write(self) -> None:
+        """Make the new file, or put it in the place of the old one; nothing where nothing changes.
+
+        Raises:
+            RegauditError: it cannot be written; nothing was changed.
+        """
+        old, new = self.change.old, self.change.new
+        documents = {name: value for name, value in new.items() if value != old[name]}
+        if self.target is None or not documents:
+            return
+        in_place = self.target == self.file
+        with (
+            _unless_unforeseen(f"{self.target} cannot be written"),
+            _backed_up(self.format.part(self.file) if in_place else None),
+        ):
+            self.format.write(self.file, documents, self.target)
 
 
 def apply(
@@ -72,6 +97,9 @@ def apply(
     force: bool = False,
 ) -> Change:
     """Write edits into a copy of a model, or into its own file.
+
+    Edits that the file has already write nothing, and no file is made: the `edits` and `lines()`
+    of the change are empty then. Whatever raises, the old file is as it was, and no new one there.
 
     Args:
         path: the model; see `audit`.
@@ -88,25 +116,50 @@ def apply(
         UsageError: no such layer, a value that is no regularizer, or an output in the wrong place.
         RefusedEditError: the file cannot be edited, or an edit would do nothing; says why.
         UnreadableModelError: the file cannot be audited, or the new one not be written.
+        InternalError: a bug of regaudit's own.
     """
+    prepared = prepare(path, edits, out, in_place=in_place, force=force)
+    prepared.write()
+    return prepared.change
+
+
+def prepare(
+    path: str | os.PathLike[str],
+    edits: Iterable[Edit],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    in_place: bool = False,
+    force: bool = False,
+) -> Prepared:
+    """Do all of `apply` but the writing; arguments and errors are the same."""
     file = Path(path)
     target = file if in_place else Path(out) if out is not None else None
-    _check_target(file, target, in_place=in_place, force=force)
-    report = audit(file)
-    if report.failure or report.model is None:
-        raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
-    plugin = recognize(file)
-    change = _changed(replace(report, file=str(path)), plugin, file, tuple(edits), force=force)
-    if target is None:
-        return change
-    documents = {name: value for name, value in change.new.items() if value != change.old[name]}
+    with _unless_unforeseen(f"{file} cannot be read"):
+        _check_target(file, target, in_place=in_place, force=force)
+        report = audit(file)
+        if report.failure or report.model is None:
+            message = report.failure.message if report.failure else "nothing was read"
+            raise UnreadableModelError(message)
+        plugin, model = recognize(file), report.model
+        report = replace(report, file=str(path))
+        change = _changed(report, model, plugin, file, tuple(edits), force=force)
+        if change.edits and target is not None:
+            change = replace(change, after=replace(change.after, file=str(target)))
+        return Prepared(change, plugin, file, target)
+
+
+@contextmanager
+def _unless_unforeseen(cannot: str) -> Iterator[None]:
+    """Say in one line what failed that no code here foresaw: the system, or a bug."""
     try:
-        with _backed_up(plugin.part(file) if in_place else None):
-            plugin.write(file, documents, target)
+        yield
+    except RegauditError:
+        raise
     except OSError as error:
-        message = f"{target} cannot be written: {error.strerror or error}; nothing was changed"
+        message = f"{cannot}: {error.strerror or error}; nothing was changed"
         raise UnreadableModelError(message) from error
-    return replace(change, after=replace(change.after, file=str(target)))
+    except Exception as error:
+        raise InternalError(f"{bug(error).message}; nothing was changed") from error
 
 
 def undo(path: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -164,33 +217,33 @@ def _check_target(file: Path, target: Path | None, *, in_place: bool, force: boo
 
 
 def _changed(
-    report: Report, plugin: Format, file: Path, edits: tuple[Edit, ...], *, force: bool
+    report: Report,
+    model: Model,
+    plugin: Format,
+    file: Path,
+    edits: tuple[Edit, ...],
+    *,
+    force: bool,
 ) -> Change:
     """Work the edits into the file's JSON, and say what the penalty becomes."""
-    model = report.model
-    if not edits or model is None:
-        raise UsageError("there is nothing to apply: no edits were given")
-    own = [edit for edit in edits if edit.key != OPTIMIZER]
     with plugin.read(file) as artifact:
         old = artifact.documents
-    if not old:
-        raise RefusedEditError(plugin.why_not or "it holds weights only, no configuration")
-    misplaced = next((weight for _, weight in model.weights() if weight.loads_from), None)
-    if misplaced and not force:
-        raise RefusedEditError(
-            f"Keras loads another weight's values into {misplaced.path} (REG905), so what it would "
-            "pay cannot be told: save the model as .keras first"
-        )
-    for edit in own:
-        why = refusal(model, edit, force=force)
-        if why:
-            raise RefusedEditError(why)
-    own = [*shared(model, own)]
-    name, config = next(iter(old.items()))
-    new = {**old, name: edited(config, tuple(own), Dialect.of(model.keras_version))}
     decays = [edit for edit in edits if edit.key == OPTIMIZER]
-    for edit in decays:
-        new = with_decay(new, edit.value)
+    layers = [edit for edit in edits if edit.key != OPTIMIZER]
+    idle = [edit for edit in layers if is_so(model, edit)]
+    idle += [edit for edit in decays if decays_so(model, edit.value)]
+    if not old and not model.class_name:
+        raise RefusedEditError(plugin.why_not or "it holds weights only, no configuration")
+    if len(idle) == len(edits):
+        return Change(report, report, (), old, old, idle=edits)
+    why = _why_not(model, old, plugin, force=force)
+    if why := why or next(filter(None, (refusal(model, e, force=force) for e in layers)), ""):
+        raise RefusedEditError(why)
+    shared(model, layers)  # refuses those that disagree, also with one that changes nothing
+    own = shared(model, [edit for edit in layers if edit not in idle])
+    own = tuple(edit for edit in own if not is_so(model, edit))
+    decays = [edit for edit in decays if edit not in idle]
+    new, written = _edited(old, model, own, decays)
     view = copy(plugin)
     view.edited = new
     with view.read(file) as artifact:
@@ -200,7 +253,37 @@ def _changed(
             penalties=penalties(artifact.model, report.moments, artifact.tensors),
             findings=(),
         )
-    return Change(report, after, (*own, *decays), old, new)
+    return Change(report, after, (*own, *decays), old, new, written, tuple(idle))
+
+
+def _why_not(
+    model: Model, documents: Mapping[str, Serialized], plugin: Format, *, force: bool
+) -> str:
+    """Say why no edit can be written into a file at all; empty if some can."""
+    if not documents:
+        return plugin.why_not
+    misplaced = next((weight for _, weight in model.weights() if weight.loads_from), None)
+    if misplaced and not force:
+        return (
+            f"Keras loads another weight's values into {misplaced.path} (REG905), so what it would "
+            "pay cannot be told: save the model as .keras first"
+        )
+    return ""
+
+
+def _edited(
+    old: Mapping[str, Serialized], model: Model, own: tuple[Edit, ...], decays: list[Edit]
+) -> tuple[Mapping[str, Serialized], tuple[Written, ...]]:
+    """Return the JSON of a file with the edits in it, and what is new."""
+    name, config = next(iter(old.items()))
+    root, written = edited(config, own, Dialect.of(model.keras_version))
+    new: Mapping[str, Serialized] = {**old, name: root}
+    for edit in decays:
+        new = with_decay(new, edit.value)
+        if present := model.optimizer:
+            was = {"class_name": present.class_name, "weight_decay": present.weight_decay}
+            written += (Written(OPTIMIZER, was, edit.value),)
+    return new, written
 
 
 @contextmanager
@@ -210,20 +293,32 @@ def _backed_up(part: Path | None) -> Iterator[None]:
         yield
         return
     backup = backup_of(part)
-    if backup.exists():
-        raise UsageError(
-            f"the backup {backup} of an earlier edit is there: --undo puts it back, "
-            "or remove it to keep the edit"
-        )
-    try:
-        os.link(part, backup)  # no copy, where the file system can
-    except OSError:
-        shutil.copy2(part, backup)
+    _keep(part, backup)
     try:
         yield
     except BaseException:
-        backup.unlink()
+        backup.unlink(missing_ok=True)
         raise
+
+
+def _keep(part: Path, backup: Path) -> None:
+    """Give a file a second name, or make a copy where the file system has no such thing."""
+    there = UsageError(
+        f"the backup {backup} of an earlier edit is there: --undo puts it back, "
+        "or remove it to keep the edit"
+    )
+    if backup.exists():
+        raise there
+    try:
+        os.link(part, backup)
+    except FileExistsError as error:  # made since
+        raise there from error
+    except OSError:
+        try:
+            shutil.copy2(part, backup)
+        except BaseException:
+            backup.unlink(missing_ok=True)
+            raise
 
 
 def _weights(file: Path) -> list[tuple[str, float | None, float | None, int]]:

@@ -125,7 +125,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
         return Failure("UnsafeFileError", message)
-    return _bug(error)
+    return bug(error)
 
 
 def recognize(file: Place) -> Format:
@@ -178,7 +178,7 @@ def _size(file: Place) -> int | None:
     return size
 
 
-def _bug(error: Exception) -> Failure:
+def bug(error: Exception) -> Failure:
     """Describe an error that nobody foresaw, in one line: where, and what."""
     import traceback  # noqa: PLC0415 - a rare case
 

@@ -37,6 +37,8 @@ class Wanted(NamedTuple):
     edits: tuple[Edit, ...]
     passed_over: tuple[str, ...] = ()
     """One sentence each."""
+    absent: tuple[str, ...] = ()
+    """What was asked for and finds nothing to change; one sentence each."""
 
 
 def regularizer(text: str) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def removals(model: Model, text: str) -> Wanted:
 
     Raises:
         UsageError: no layer matches, or there is no such slot.
-        RefusedEditError: nothing is there to remove.
+        RefusedEditError: none of them can be taken out, with the reason.
     """
     glob, colon, slot = text.rpartition(":")
     if not colon or slot not in SLOTS:
@@ -142,14 +144,21 @@ def removals(model: Model, text: str) -> Wanted:
             and value is not None
             and (not slot or key in {wanted, f"{slot}_regularizer"})
         ]
-    if not found:
-        what = f"no {slot} regularizer" if slot else "no regularizer"
-        raise RefusedEditError(f"{glob!r} has {what} to remove")
-    return Wanted(tuple(found))
+    reasons = {(edit.layer, edit.key): refusal(model, edit) for edit in found}
+    edits = [edit for edit in found if not reasons[edit.layer, edit.key]]
+    notes = [why for why in reasons.values() if why]
+    if notes and not edits:
+        raise RefusedEditError(notes[0])
+    what = f"no {slot} regularizer" if slot else "no regularizer"
+    absent = () if found else (f"{glob!r} has {what} to remove",)
+    return Wanted(tuple(edits), tuple(notes), absent)
 
 
 def read_edits(file: Path) -> tuple[Edit, ...]:
     """Read edits as `regaudit suggest --format json` and reports write them.
+
+    Returns:
+        None of them where these had nothing to suggest.
 
     Raises:
         UsageError: the file cannot be read, or holds something else.
@@ -161,7 +170,7 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid JSON ({' '.join(str(error).split())})") from error
     edits = tuple(_edits(value, str(file)))
-    if not edits:
+    if not edits and not isinstance(value, Mapping):
         raise UsageError(f"{file} holds no edits")
     found: dict[tuple[str, str], Edit] = {}
     for edit in edits:

@@ -7,7 +7,7 @@ from regaudit.config import did_you_mean
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
 from regaudit.keras_dialect import Dialect
-from regaudit.keras_edit import understood
+from regaudit.keras_edit import same, understood
 from regaudit.keras_layers import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.model import Layer, Model, Regularizer, Weight
 
@@ -51,8 +51,23 @@ def keys_of(layer: Layer, dialect: Dialect) -> dict[str, str]:
     return slots
 
 
+def is_so(model: Model, edit: Edit) -> bool:
+    """Whether a model has already what an edit would give it; False where the file does not tell.
+
+    Nothing is to be written then, whatever an edit of this place would be refused for.
+    """
+    layers = [layer for layer in model.layers if layer.path == edit.layer]
+    if not layers or not model.class_name or not edit.key.endswith(_SUFFIX):
+        return False
+    dialect = Dialect.of(model.keras_version)
+    try:
+        return all(same(layer.config.get(edit.key), edit.value, dialect) for layer in layers)
+    except UsageError:
+        return False
+
+
 def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
-    """Say why an edit cannot work, in one sentence; empty if it can.
+    """Say why an edit cannot work, in one sentence; empty if it can, or if it `is_so` already.
 
     Args:
         model: as the file describes it.
@@ -64,29 +79,39 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         UsageError: there is no such layer, its key is not of a regularizer, or its value is none.
     """
     dialect = Dialect.of(model.keras_version)
-    layer = next((layer for layer in model.layers if layer.path == edit.layer), None)
-    if layer is None:
+    layers = [layer for layer in model.layers if layer.path == edit.layer]
+    if not layers:
         near = did_you_mean(edit.layer, [layer.path for layer in model.layers])
         raise UsageError(f"no layer is called {edit.layer!r}{near}")
     if not edit.key.endswith(_SUFFIX):
         raise UsageError(f"{edit.key!r} of {edit.layer} is no key of a regularizer")
-    if edit.value is None:
-        empty = layer.config.get(edit.key) is None
-        return f"{edit.layer} has no {edit.key} to remove" if empty else ""
+    if is_so(model, edit):
+        return ""
     try:
-        regularizer = understood(edit.value)
+        regularizer = None if edit.value is None else understood(edit.value)
     except UsageError as error:
         raise UsageError(f"{edit.layer}, {edit.key}: {error}") from error
+    layer = layers[0]
+    if len(layers) > 1:
+        return f"the file has more than one layer called {layer.path}"
     if not layer.known:
-        known = edit.key in layer.config
-        return (
-            "" if known else f"{edit.layer} is a custom layer whose configuration has no {edit.key}"
-        )
+        return _why_not_custom(layer, edit.key)
+    if regularizer is None:
+        return ""
     if edit.key == ACTIVITY:
         why = _why_no_activity(layer, dialect)
         clash = "" if force else _why_not_added(_computed(layer), dialect)
         return why or (f"the output of {layer.path} {clash}" if clash else "")
     return _why_not_on_weights(layer, edit.key, regularizer, dialect, force=force)
+
+
+def _why_not_custom(layer: Layer, key: str) -> str:
+    """Say why a custom layer would not take a regularizer; empty if it should."""
+    if key not in layer.config:
+        return f"{layer.path} is a custom layer whose configuration has no {key}"
+    if not isinstance(layer.config[key], str | Mapping | None):
+        return f"{layer.path} is a custom layer that keeps its {key} in a form of its own"
+    return ""
 
 
 def _why_not_on_weights(

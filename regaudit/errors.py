@@ -31,3 +31,7 @@ class UnsafeFileError(UnreadableModelError):
 
 class RefusedEditError(RegauditError):
     """The edit cannot be written into this file, or would do nothing there."""
+
+
+class InternalError(RegauditError):
+    """Something failed that nobody foresaw: a bug here, not a fault of the file."""

@@ -3,9 +3,11 @@
 Nothing is built or imported: a copy of the parsed configuration is changed and handed back.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import Any
+from math import isclose
+from typing import Any, NamedTuple
 
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
@@ -26,6 +28,19 @@ _ORTHOGONAL = (2, 8, 0)
 _LETTERS = {"kernel": "W", "embeddings": "W", "recurrent": "U", "bias": "b"}
 _WEAKEST, _STRONGEST = 1e-12, 100.0
 """Beyond these, a strength is a slip of the pen."""
+_FLOAT32 = 2.0**-24
+"""The most that rounding to float32 changes, relatively."""
+_NO_LAYERS = ("_regularizer", "_constraint", "_initializer")
+"""Endings of keys whose values are written like layers and are none."""
+
+
+class Written(NamedTuple):
+    """One value in a configuration that an edit replaces."""
+
+    place: str
+    """Layer and key: `dense: kernel_regularizer`."""
+    old: Any
+    new: Any
 
 
 def entries(config: Mapping[str, Any], dialect: Dialect) -> dict[str, dict[str, Any]]:
@@ -84,33 +99,42 @@ def _held(layer: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, Any
     if not known and not custom and all_slots(class_name, keras_2=dialect.keras_2) is not None:
         return
     for key in WRAPPED_OF_KERAS_2[class_name].values() if known else config:
-        held = config.get(key)
+        held = None if key.endswith(_NO_LAYERS) else config.get(key)
         for inner in held if isinstance(held, list) else [held]:
             if isinstance(inner, Mapping) and "class_name" in inner and "config" in inner:
                 yield name_of(inner), inner
 
 
-def edited(config: Mapping[str, Any], edits: tuple[Edit, ...], dialect: Dialect) -> dict[str, Any]:
-    """Return a configuration with regularizers put in, and others taken out.
+def edited(
+    config: Mapping[str, Any], edits: tuple[Edit, ...], dialect: Dialect
+) -> tuple[dict[str, Any], tuple[Written, ...]]:
+    """Put regularizers into a configuration, and take others out.
+
+    Returns:
+        The new configuration, and what is new in it, in the order of its layers.
 
     Raises:
-        RefusedEditError: a layer is not in the configuration, or two edits share one place and
-            disagree.
+        RefusedEditError: a layer is not in the configuration, or two share its path; or two edits
+            share one place and disagree.
         UsageError: see `spelled`.
     """
     result: dict[str, Any] = deepcopy(dict(config))
-    places = entries(result, dialect)
-    written: dict[tuple[int, str], Any] = {}
+    before, places = entries(config, dialect), entries(result, dialect)
+    counted = Counter(path for path, _ in _members(result, "", dialect, 0))
+    values: dict[tuple[int, str], Any] = {}
     touched = {(edit.layer, edit.key) for edit in edits}
+    written: dict[str, list[Written]] = {path: [] for path in places}
     for edit in edits:
         layer = places.get(edit.layer)
         if layer is None or not isinstance(layer.get("config"), dict):
             raise RefusedEditError(f"{edit.layer} has no place of its own in the configuration")
+        if counted[edit.layer] > 1:
+            raise RefusedEditError(f"the file has more than one layer called {edit.layer}")
         alike = [path for path, other in places.items() if other is layer]
         missing = [path for path in alike if (path, edit.key) not in touched]
         value = None if edit.value is None else spelled(edit.value, dialect)
         place = (id(layer), edit.key)
-        if missing or written.setdefault(place, value) != value:
+        if missing or values.setdefault(place, value) != value:
             raise RefusedEditError(
                 f"the file keeps one configuration for {' and '.join(alike)}: give all of them "
                 f"the same {edit.key}"
@@ -119,7 +143,9 @@ def edited(config: Mapping[str, Any], edits: tuple[Edit, ...], dialect: Dialect)
         if dialect.keras_1 and key not in layer["config"]:
             key = _key_of_keras_1(key)
         layer["config"][key] = value
-    return result
+        old = config_of(before[edit.layer]).get(key)
+        written[edit.layer].append(Written(f"{edit.layer}: {key}", old, value))
+    return result, tuple(one for found in written.values() for one in found)
 
 
 def _key_of_keras_1(key: str) -> str:
@@ -157,6 +183,33 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
                 f"it is between {_WEAKEST:g} and {_STRONGEST:g}"
             )
     return found
+
+
+def same(stored: Any, value: Mapping[str, Any] | None, dialect: Dialect) -> bool:
+    """Whether what a file keeps under a key means what an edit would put there.
+
+    `"l2"` means L2(0.01), L1L2 with one strength what L1 or L2 means, and strengths that are one
+    in float32 are equal: Keras 2 wrote them rounded to it.
+
+    Raises:
+        UsageError: see `understood`.
+    """
+    if value is None or stored is None:
+        return value is stored
+    present = parse_regularizer(stored, dialect)
+    if present is None or present.status is not Status.IN_FORCE or present.why:
+        return False
+    old, new = _terms(present), _terms(understood(value))
+    return old.keys() == new.keys() and all(
+        isclose(old[term], new[term], rel_tol=_FLOAT32) for term in old
+    )
+
+
+def _terms(regularizer: Regularizer) -> dict[str, float]:
+    """Return the strengths of what a built-in regularizer adds to the loss."""
+    if regularizer.class_name == "OrthogonalRegularizer":
+        return {f"orthogonal {regularizer.config['mode']}": regularizer.config["factor"]}
+    return {"l1": regularizer.l1 or 0.0, "l2": regularizer.l2 or 0.0}
 
 
 def spelled(value: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from math import isclose
 from typing import Any
 
 from regaudit.errors import RefusedEditError, UsageError
@@ -12,6 +13,7 @@ from regaudit.model import Model, Status
 
 OPTIMIZER = "optimizer"
 """Key of an edit that is about no layer: its value names a class and a weight decay."""
+_ADAMW = "AdamW"
 
 
 def to_adamw(model: Model) -> tuple[Edit, ...]:
@@ -21,8 +23,11 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
     gradient of a penalty by its usual size, and AdamW's decay is not divided. Several strengths
     become their mean, weighted by the parameters.
 
+    Returns:
+        None of them where no kernel has a pure L2 and the optimizer is AdamW already.
+
     Raises:
-        RefusedEditError: no kernel has a pure L2 in force, or the optimizer is not Adam.
+        RefusedEditError: no kernel has a pure L2 in force, which would tell the decay.
     """
     found: dict[Edit, float] = {}
     total = size = 0.0
@@ -34,10 +39,24 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
             found[Edit(layer.path, key, None)] = regularizer.l2
             total += regularizer.l2 * weight.size
             size += weight.size
+    optimizer = model.optimizer
+    if not found and optimizer and optimizer.class_name == _ADAMW and optimizer.weight_decay:
+        return ()
     if not found:
         raise RefusedEditError("no kernel has an L2 regularizer in force to turn into weight decay")
     decay = 2 * total / size
-    return (*found, Edit("", OPTIMIZER, {"class_name": "AdamW", "weight_decay": decay}))
+    return (*found, Edit("", OPTIMIZER, {"class_name": _ADAMW, "weight_decay": decay}))
+
+
+def decays_so(model: Model, value: Mapping[str, Any] | None) -> bool:
+    """Whether the optimizer is already what an edit would make of it.
+
+    Raises:
+        UsageError: the value of the edit is something else.
+    """
+    decay, optimizer = _decay(value or {}), model.optimizer
+    present = optimizer.weight_decay if optimizer and optimizer.class_name == _ADAMW else None
+    return bool(present) and isclose(present or 0.0, decay, rel_tol=2.0**-24)
 
 
 def with_decay(

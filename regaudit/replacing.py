@@ -27,19 +27,20 @@ def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
         raise OSError(errno.EINVAL, "it is a pipe or a device, which is not replaced")
     import tempfile  # noqa: PLC0415 - to read a model takes none
 
-    with tempfile.NamedTemporaryFile(
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed before it takes the place
         dir=output.parent, prefix=f".{output.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
+    )
+    temporary = Path(file.name)
+    try:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.chmod(like.stat().st_mode & 0o777 if like else _of_new_files())
-            temporary.replace(output)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        temporary.chmod(like.stat().st_mode & 0o777 if like else _of_new_files())
+        temporary.replace(output)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 from regaudit.cli.suggest import advising, proposed, wrapped
 
 if TYPE_CHECKING:
+    from regaudit.advising import Proposal
     from regaudit.applying import Change
     from regaudit.edit_request import Wanted
+    from regaudit.finding import Edit
     from regaudit.model import Model
 
 
@@ -58,8 +61,10 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
 
     For .keras archives and directories, and whole models in HDF5. Exits with 2 for a request that
-    makes no sense, with 3 for one that this file cannot take; then nothing is changed.
+    makes no sense, with 3 for one that this file cannot take; then nothing is changed. What the
+    file has already is not written again: one line says so.
     """
+    from regaudit.auditing import bug
     from regaudit.errors import RegauditError, UsageError
     from regaudit.wording import plain
 
@@ -74,13 +79,21 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     except RegauditError as error:
         click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
         sys.exit(UNREADABLE)
+    except click.ClickException:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug is told in one line, too
+        message = f"{bug(error).message}; nothing was changed"
+        click.echo(f"{plain(str(model))}: {plain(message)}", err=True)
+        sys.exit(UNREADABLE)
     sys.exit(code)
 
 
 def _undo(model: Path, force: bool) -> None:
     from regaudit.applying import undo
 
-    click.echo(f"{undo(model, force=force)} is as it was before")
+    restored = undo(model, force=force)
+    with suppress(OSError):  # that nobody can read it does not undo it
+        click.echo(f"{restored} is as it was before")
 
 
 def _check(out: Path | None, options: dict[str, Any]) -> None:
@@ -104,7 +117,6 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     from regaudit import applying
     from regaudit.auditing import audit
-    from regaudit.edit_request import Wanted
     from regaudit.errors import UnreadableModelError
 
     report = audit(model)
@@ -112,16 +124,27 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
     if options["suggested"]:
-        proposal = proposed(report, options)
-        if not proposal.edits:
-            click.echo(proposal.verdict)
-            return OK
-        wanted = Wanted((*proposal.edits, *wanted.edits), wanted.passed_over)
-    change = applying.apply(
+        wanted = _with_suggested(proposed(report, options), wanted)
+    prepared = applying.prepare(
         model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
     )
-    click.echo("\n".join(_told(change, wanted, None if options["dry_run"] else out or model)))
-    return _verified(change, model, options) if options["verify"] else OK
+    change = prepared.change
+    written = None if options["dry_run"] else out or model
+    lines = _told(change, wanted, written) if change.edits else _nothing(change, wanted, out)
+    text = "\n".join(lines)
+    prepared.write()
+    try:
+        click.echo(text)
+    except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
+        with suppress(Exception):
+            click.echo(f"done, but standard output cannot be written: {error}", err=True)
+    return _verified(change, model, options) if options["verify"] and change.edits else OK
+
+
+def _with_suggested(proposal: "Proposal", wanted: "Wanted") -> "Wanted":
+    absent = () if proposal.edits else (proposal.verdict,)
+    edits = (*proposal.edits, *wanted.edits)
+    return wanted._replace(edits=edits, absent=(*absent, *wanted.absent))
 
 
 def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
@@ -132,15 +155,39 @@ def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
 
     parts = [removals(model, text) for text in options["removals"]]
     parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
-    parts += [Wanted(read_edits(file)) for file in options["files"]]
+    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options["files"]]
     if options["recipe"]:
-        parts.append(Wanted(recipe_edits(model, options["recipe"])))
+        parts.append(_or(recipe_edits(model, options["recipe"]), NO_BARE_KERNEL))
     if options["to_adamw"]:
-        parts.append(Wanted(to_adamw(model)))
+        parts.append(_or(to_adamw(model), IS_ADAMW))
     by_place = {(edit.layer, edit.key): edit for part in parts for edit in part.edits}
     return Wanted(
-        tuple(by_place.values()), tuple(note for part in parts for note in part.passed_over)
+        tuple(by_place.values()),
+        tuple(note for part in parts for note in part.passed_over),
+        tuple(note for part in parts for note in part.absent),
     )
+
+
+NO_BARE_KERNEL = "no trainable kernel is without a regularizer"
+IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW already"
+
+
+def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
+    from regaudit.edit_request import Wanted
+
+    return Wanted(edits, absent=() if edits else (absent,))
+
+
+def _nothing(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
+    """Say in one line why nothing was written, after what could not be set."""
+    from regaudit.wording import plain
+
+    lines = [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    reasons = [note.rstrip(".") for note in wanted.absent]
+    if change.idle or not reasons:
+        reasons.append(f"{change.before.file} has what was asked for already")
+    made = ", no file was made" if out else ""
+    return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
 
 def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
@@ -152,17 +199,20 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     lines = []
     for place, old, new in change.lines():
         lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
-    lines += [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    idle = (f"{count(len(change.idle), 'edit')} of what the file has already",)
+    notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
+    lines += [wrapped(f"passed over: {plain(note)}") for note in notes]
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:
         lines[-1] += ", and what custom code adds, which the file does not tell"
     if change.jump:
         way = "higher" if change.jump > 0 else "lower"
+        apart = "" if after.penalty_complete else ", custom code apart"
         lines.append(
             wrapped(
                 f"The training loss will read {number(abs(change.jump), 6)} {way} from the first "
-                "step: that is the penalty; the predictions are the same."
+                f"step{apart}: that is the penalty; the predictions are the same."
             )
         )
     if out is None:
@@ -186,6 +236,20 @@ def _json(json: Any, value: Any) -> str:
 
 
 def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
+    """Verify the new file; what fails does not undo it."""
+    from regaudit.auditing import bug
+    from regaudit.errors import InternalError, RegauditError
+
+    try:
+        return _compared(change, model, options)
+    except RegauditError:
+        raise
+    except Exception as error:
+        message = f"{bug(error).message}; the new file is there, but was not verified"
+        raise InternalError(message) from error
+
+
+def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
     from regaudit.applying import backup_of
     from regaudit.verifying import verify
