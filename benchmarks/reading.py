@@ -21,7 +21,8 @@ import numpy as np
 
 from regaudit import sums
 from regaudit.measures import measure
-from regaudit.tensor import BLOCK, StoredTensor, UnitView
+from regaudit.model import UnitView
+from regaudit.tensor import BLOCK, StoredTensor
 
 DTYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 """Types of the values."""

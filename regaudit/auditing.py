@@ -23,12 +23,12 @@ from regaudit.format import Artifact, Format
 from regaudit.judging import judge
 from regaudit.limits import allowing, hold
 from regaudit.measures import Moments, merged
-from regaudit.model import Skip
+from regaudit.model import Skip, UnitView
 from regaudit.parts import Piece, Stretch, measure_pieces, pieces_of
 from regaudit.penalty import penalties
 from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
-from regaudit.tensor import Tensor, UnitView
+from regaudit.tensor import Tensor
 
 _Found = TypeVar("_Found")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from regaudit.baseline import Baseline
 from regaudit.dataclass import dataclass, field
-from regaudit.errors import RegauditError, UsageError
+from regaudit.errors import RegauditError, UsageError, did_you_mean
 from regaudit.facts import Facts
 from regaudit.finding import Severity
 from regaudit.ignoring import Ignore
@@ -360,11 +360,3 @@ def _strings(value: Any, key: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise UsageError(f"{key} is a list of strings")
     return value
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint at the closest known word; empty if none is close."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from regaudit.config import did_you_mean
 from regaudit.editable import keys_of, matching, refusal
-from regaudit.errors import RefusedEditError, UsageError
+from regaudit.errors import RefusedEditError, UsageError, did_you_mean
 from regaudit.finding import Edit
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import understood

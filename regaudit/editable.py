@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from regaudit.config import did_you_mean
-from regaudit.errors import RefusedEditError, UsageError
+from regaudit.errors import RefusedEditError, UsageError, did_you_mean
 from regaudit.finding import Edit
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import same, understood

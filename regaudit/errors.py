@@ -8,6 +8,8 @@ RegauditError
    └─ UnsafeFileError       reading on would follow a link or exhaust the machine
 """
 
+from collections.abc import Iterable
+
 
 class RegauditError(Exception):
     """Any error that regaudit raises on purpose; its text is one line for the user."""
@@ -35,3 +37,11 @@ class RefusedEditError(RegauditError):
 
 class InternalError(RegauditError):
     """Something failed that nobody foresaw: a bug here, not a fault of the file."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint at the closest known word; empty if none is close."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass
 from regaudit.keras_dialect import Dialect
-from regaudit.tensor import UnitView
+from regaudit.model import UnitView
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]

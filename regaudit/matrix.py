@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from regaudit.dataclass import dataclass
-from regaudit.tensor import Tensor, UnitView
+from regaudit.model import UnitView
+from regaudit.tensor import Tensor
 
 BAND = 1 << 22
 """Values read and held at once, in float64."""

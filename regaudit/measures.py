@@ -8,6 +8,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
+from regaudit.model import UnitView
 from regaudit.parts import (
     Part,
     Stretch,
@@ -16,7 +17,7 @@ from regaudit.parts import (
     pieces_of,
 )
 from regaudit.sums import BINADES
-from regaudit.tensor import Tensor, UnitView
+from regaudit.tensor import Tensor
 
 _BIAS = 1_023
 """What is added to the exponent of a stored float64."""

@@ -5,7 +5,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
-from regaudit.tensor import UnitView
+
+
+class UnitView(NamedTuple):
+    """A weight seen as (rows, units, inner) in C order; a unit is one output of the layer."""
+
+    rows: int
+    units: int
+    inner: int
 
 
 class Status(StrEnum):

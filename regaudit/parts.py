@@ -16,8 +16,9 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
+from regaudit.model import UnitView
 from regaudit.sums import BINADES, Counts, Sums, sums
-from regaudit.tensor import Array, Tensor, UnitView
+from regaudit.tensor import Array, Tensor
 
 PART = 1 << 22
 """Values measured as one piece of work."""

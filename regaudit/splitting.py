@@ -19,9 +19,10 @@ from regaudit.dataclass import dataclass
 from regaudit.dequantized import DequantizedTensor
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Report
+from regaudit.model import UnitView
 from regaudit.parts import Piece, Stretch, pieces_of
 from regaudit.place import is_url
-from regaudit.tensor import StoredTensor, Tensor, UnitView
+from regaudit.tensor import StoredTensor, Tensor
 from regaudit.version import VERSION
 
 _CHANGED = (

@@ -1,7 +1,7 @@
 """Arrays that stay on disk and are read block by block."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,14 +14,6 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 BLOCK = 1 << 18
 """Values read at once: a block and its float64 copy fill about an L2 cache, and the work on one is
 long enough that threads seldom wait for each other."""
-
-
-class UnitView(NamedTuple):
-    """A weight seen as (rows, units, inner) in C order; a unit is one output of the layer."""
-
-    rows: int
-    units: int
-    inner: int
 
 
 class Tensor(Protocol):

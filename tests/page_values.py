@@ -9,11 +9,11 @@ import numpy as np
 
 from regaudit.finding import Finding, Item, Report, Severity
 from regaudit.measures import measure
-from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, Weight
+from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
 from regaudit.renderer import View
 from regaudit.renderers import html
 from regaudit.rule import About
-from regaudit.tensor import ArrayTensor, UnitView
+from regaudit.tensor import ArrayTensor
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202egpj.\x1b[2J'

@@ -9,13 +9,13 @@ from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
 from paths import FIXTURES, MODELS
 
 import regaudit
-from regaudit import registry
 from regaudit.config import Config
 from regaudit.errors import UsageError
 from regaudit.finding import Failure, Report, Severity
 from regaudit.fleet import fleet
 from regaudit.fleet_page import fleet_page
 from regaudit.record import record
+from regaudit.registry import renderer
 from regaudit.renderer import View
 from regaudit.report_json import report_from_json, report_to_json
 from regaudit.results import Malformed, read_results, report_of
@@ -35,7 +35,7 @@ def saved(report, when, **changes):
 
 
 def written(*reports):
-    return registry.renderer("jsonl").render(reports, [], View())
+    return renderer("jsonl").render(reports, [], View())
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -49,7 +49,7 @@ def test_every_report_comes_back(part):
         back = report_of(json.loads(json.dumps(record(report))))
         assert json.dumps(record(back)) == json.dumps(record(report))
         for name in ("csv", "github", "jsonl", "junit", "markdown", "sarif", "terminal"):
-            rendered = [registry.renderer(name).render([one], [], View()) for one in (report, back)]
+            rendered = [renderer(name).render([one], [], View()) for one in (report, back)]
             assert rendered[0] == rendered[1], (file, name)
 
 

@@ -11,8 +11,9 @@ from hypothesis.extra import numpy as arrays
 
 from regaudit import parts, sums, tensor
 from regaudit.measures import measure
+from regaudit.model import UnitView
 from regaudit.parts import near_zero_threshold
-from regaudit.tensor import ArrayTensor, StoredTensor, UnitView
+from regaudit.tensor import ArrayTensor, StoredTensor
 
 
 @pytest.fixture(params=["C", "NumPy"], autouse=True, scope="module")

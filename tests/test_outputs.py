@@ -16,23 +16,24 @@ from jsonschema import Draft7Validator
 from paths import FIXTURES, MODELS, SCHEMAS
 
 import regaudit
-from regaudit import registry
 from regaudit.cli.options import FORMATS
 from regaudit.cli.output import SUMMARY, summarize
 from regaudit.config import Config
 from regaudit.finding import Failure, Finding, Item, NotRun, Report, Severity, Suppressed
 from regaudit.ignoring import Ignore
 from regaudit.model import Skip
+from regaudit.registry import renderer
+from regaudit.registry import rules as all_rules
 from regaudit.renderer import View
 
 SARIF = Draft7Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")
-ABOUTS = [rule.about for rule in registry.rules()]
+ABOUTS = [rule.about for rule in all_rules()]
 HOSTILE = "a]]>b\x1b[31m\u202e::error::x\n##[error]y%0A<\ufffe&\ud800,:"
 
 
 def render(format_, reports, **settings):
-    return registry.renderer(format_).render(reports, ABOUTS, View(**settings))
+    return renderer(format_).render(reports, ABOUTS, View(**settings))
 
 
 def hostile():

@@ -17,11 +17,12 @@ from paths import FIXTURES, MODELS
 
 import regaudit
 import regaudit.rules
-from regaudit import registry
+from regaudit import discovery
 from regaudit.config import Config, read_config
 from regaudit.presets import PRESETS
+from regaudit.registry import rules as all_rules
 
-RULES = registry.rules()
+RULES = all_rules()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.about.code)
@@ -135,16 +136,16 @@ def test_presets_name_rules_and_thresholds_that_exist():
 
 def test_a_rule_is_added_by_one_file(tmp_path, monkeypatch):
     (tmp_path / "reg999_test_rule.py").write_text(
-        Path(registry.__file__)
+        Path(discovery.__file__)
         .with_name("rules")
         .joinpath("reg401_nonfinite_weight.py")
         .read_text()
         .replace("REG401", "REG999")
     )
     monkeypatch.setattr(regaudit.rules, "__path__", [*regaudit.rules.__path__, str(tmp_path)])
-    registry.rules.cache_clear()
+    all_rules.cache_clear()
     try:
-        assert "REG999" in {rule.about.code for rule in registry.rules()}
+        assert "REG999" in {rule.about.code for rule in all_rules()}
     finally:
         monkeypatch.undo()
-        registry.rules.cache_clear()
+        all_rules.cache_clear()

@@ -11,10 +11,11 @@ from hypothesis.extra import numpy as arrays
 
 from regaudit import matrix, spectral
 from regaudit.matrix import matrix_of, shape_of
+from regaudit.model import UnitView
 from regaudit.power_law import LEAST, fitted_tail
 from regaudit.spectral import spectrum
 from regaudit.spectrum import LARGEST_CONDITION
-from regaudit.tensor import ArrayTensor, StoredTensor, UnitView
+from regaudit.tensor import ArrayTensor, StoredTensor
 
 
 def never():

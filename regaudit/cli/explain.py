@@ -52,7 +52,7 @@ def _fitted(page: str) -> str:
 
 
 def _find(rule: str) -> type["Rule"]:
-    from regaudit.config import did_you_mean
+    from regaudit.errors import did_you_mean
     from regaudit.registry import rules
 
     names = {name: one for one in rules() for name in (one.about.code, one.about.name)}

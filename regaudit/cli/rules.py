@@ -24,13 +24,13 @@ def rules(format_: str) -> None:
 
     from tabulate import tabulate
 
-    from regaudit import registry
+    from regaudit.registry import rules as all_rules
     from regaudit.wording import rules_page
 
     if format_ == "markdown":
-        click.echo(rules_page(registry.rules()), nl=False)
+        click.echo(rules_page(all_rules()), nl=False)
         return
-    found = registry.rules()
+    found = all_rules()
     abouts = [rule.about for rule in found]
     if format_ == "json":
         records = [

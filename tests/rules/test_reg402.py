@@ -6,9 +6,8 @@ from rule_values import evidence, kernel, layer
 import regaudit
 from regaudit.config import Config
 from regaudit.evidence import Evidence
-from regaudit.model import Node, Weight
+from regaudit.model import Node, UnitView, Weight
 from regaudit.rules.reg402_dead_units import DeadUnits
-from regaudit.tensor import UnitView
 
 
 def vector(path, role, size, **changes):
