@@ -6,28 +6,26 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import Any, NamedTuple, TypeVar
 
-from regaudit.beside import hub_blob
 from regaudit.config import Config
 from regaudit.errors import (
     RegauditError,
     UnknownFormatError,
     UnreadableModelError,
-    UnsafeFileError,
 )
 from regaudit.evidence import Evidence
 from regaudit.finding import UNREAD, Failure, Report
 from regaudit.format import Artifact, Format
 from regaudit.judging import judge
-from regaudit.limits import allowing, hold
+from regaudit.limits import allowing
 from regaudit.measures import Moments, merged
 from regaudit.model import Skip, UnitView
 from regaudit.parts import Piece, Stretch, measure_pieces, pieces_of
 from regaudit.penalty import penalties
-from regaudit.place import Place, is_url, shown
 from regaudit.registry import formats
+from regaudit.storage.location import Place, is_url, shown
+from regaudit.storage.size import size_on_disk
 from regaudit.tensor import Tensor
 
 _Found = TypeVar("_Found")
@@ -94,7 +92,7 @@ def _located(name: str, config: Config) -> AbstractContextManager[Place]:
     """Return where a model lies that the user named; a URL leads into a store."""
     if not is_url(name):
         return nullcontext(Path(name))
-    from regaudit.remote import reached  # noqa: PLC0415 - paths need none of it
+    from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
 
     return reached(name, values=config.weights)
 
@@ -108,7 +106,7 @@ def _read(
     size = None
     try:
         with allowing(config.limits), located as file:
-            size = _size(file)
+            size = size_on_disk(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
                 return use(Opened(name, file, size, plugin, artifact), config)
@@ -144,38 +142,6 @@ def recognize(file: Place) -> Format:
 def is_model(folder: Place) -> bool:
     """Whether a directory is a saved model in itself."""
     return any(plugin.sniff(folder) for plugin in formats())
-
-
-def size_of(name: str) -> int:
-    """Return the bytes of a file, or of all files below a directory; 0 where there is none."""
-    try:
-        if is_url(name):
-            from regaudit.remote import size_of as remote_size  # noqa: PLC0415 - as above
-
-            return remote_size(name)
-        return _size(Path(name)) or 0
-    except (RegauditError, OSError, ValueError):
-        return 0
-
-
-def _size(file: Place) -> int | None:
-    """Return the bytes of a file or a directory; None for a folder of a store: it may be huge."""
-    try:
-        mode = file.stat().st_mode
-    except FileNotFoundError as error:
-        raise UnreadableModelError("no such file") from error
-    if S_ISREG(mode):
-        return file.stat().st_size
-    if not S_ISDIR(mode):
-        raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
-    if not isinstance(file, Path):
-        return None
-    size = 0
-    for count, part in enumerate(file.rglob("*")):
-        hold("objects", count, "the directory holds more than", "files")
-        status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
-        size += status.st_size if S_ISREG(status.st_mode) else 0
-    return size
 
 
 def bug(error: Exception) -> Failure:

@@ -18,8 +18,8 @@ from regaudit.config import Config
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.finding import Report
-from regaudit.replacing import replacing
 from regaudit.report_json import report_from_json, report_to_json
+from regaudit.storage.atomic_write import replacing
 from regaudit.version import VERSION
 
 _TAG = "CACHEDIR.TAG"

@@ -11,12 +11,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from regaudit.beside import beside
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
-from regaudit.place import Place
 from regaudit.protobuf import Message, varint
+from regaudit.storage.location import Place
+from regaudit.storage.siblings import beside
 from regaudit.tensor import StoredTensor
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -12,7 +12,7 @@ from regaudit.errors import RefusedEditError
 from regaudit.keras_config import Description
 from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
-from regaudit.place import Place
+from regaudit.storage.location import Place
 from regaudit.tensor import Tensor
 
 

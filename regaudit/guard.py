@@ -77,9 +77,9 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
     if _Guarded.note is None:
         yield
         return
-    from regaudit.auditing import size_of  # noqa: PLC0415 - after the fork
     from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
-    from regaudit.place import shown  # noqa: PLC0415 - the same
+    from regaudit.storage.location import shown  # noqa: PLC0415 - the same
+    from regaudit.storage.size import size_of  # noqa: PLC0415 - after the fork
 
     os.write(_Guarded.note, os.fsencode(shown(file)))
     size = size_of(file)  # connects to a store, which is not the file's to answer for

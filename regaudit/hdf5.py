@@ -17,7 +17,7 @@ import numpy as np
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, hold
-from regaudit.place import Place, SizedStream
+from regaudit.storage.location import Place, SizedStream
 from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 _MORE = "; --limit inflation=N allows more"

@@ -13,7 +13,7 @@ from regaudit.auditing import audit, is_model
 from regaudit.config import Config
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Failure, Report
-from regaudit.place import is_url, shown
+from regaudit.storage.location import is_url, shown
 
 if TYPE_CHECKING:
     from regaudit.cache import Cache
@@ -99,7 +99,7 @@ def _in_store(url: str) -> Iterator[str]:
     if not searched:
         yield url
         return
-    from regaudit.remote import models_below  # noqa: PLC0415 - paths need none of it
+    from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
         yield from models_below(url, files_among)

@@ -21,7 +21,7 @@ from regaudit.errors import UnreadableModelError
 from regaudit.finding import Report
 from regaudit.model import UnitView
 from regaudit.parts import Piece, Stretch, pieces_of
-from regaudit.place import is_url
+from regaudit.storage.location import is_url
 from regaudit.tensor import StoredTensor, Tensor
 from regaudit.version import VERSION
 

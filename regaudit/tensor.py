@@ -7,7 +7,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
-from regaudit.place import Place
+from regaudit.storage.location import Place
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

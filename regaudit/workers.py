@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
-from regaudit.auditing import audit, failure_of, size_of
+from regaudit.auditing import audit, failure_of
 from regaudit.cache import Cache, Entry
 from regaudit.config import Config
 from regaudit.confinement import PER_CPU, allocated, confined, death, timed
@@ -30,9 +30,10 @@ from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
 from regaudit.ordering import in_order
-from regaudit.place import is_url, shown
 from regaudit.registry import formats
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
+from regaudit.storage.location import is_url, shown
+from regaudit.storage.size import size_of
 from regaudit.typed_json import from_json, to_json
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"

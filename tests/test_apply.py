@@ -553,7 +553,7 @@ def test_a_full_disk_changes_nothing(file, in_place, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     edits = everything(file)
-    monkeypatch.setattr("regaudit.replacing.os.fsync", full)
+    monkeypatch.setattr("regaudit.storage.atomic_write.os.fsync", full)
     monkeypatch.setattr("regaudit.formats.keras_directory.shutil.copy2", lambda *_, **__: full(0))
     out = None if in_place else tmp_path / "out"
     with pytest.raises(regaudit.UnreadableModelError, match="No space left"):

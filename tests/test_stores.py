@@ -26,10 +26,10 @@ from paths import CORPUS, MODELS, ROOT
 
 import regaudit
 from regaudit import Config, audit, audit_files
-from regaudit.place import is_url, shown
-from regaudit.ranges import PAGE, WINDOW, Pages, RangeStream, Windows
 from regaudit.record import record
 from regaudit.run import find_models
+from regaudit.storage.location import is_url, shown
+from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 
 FILES = {
     "a/everything.keras": MODELS / "everything.keras",
@@ -138,7 +138,7 @@ def test_urls_of_the_settings_are_not_followed(tmp_path, monkeypatch):
 
 
 def test_paths_import_no_store():
-    ours = "regaudit.store"
+    ours = "regaudit.storage.object_store"
     assert find_spec(ours), "what is not imported must have that name"
     program = (
         "import sys, regaudit; regaudit.audit(sys.argv[1]);"
@@ -202,8 +202,8 @@ def store(s3):
 @pytest.fixture
 def hurried(monkeypatch):
     """Two seconds of patience, and timeouts of one."""
-    monkeypatch.setattr("regaudit.remote.PATIENCE", 2)
-    monkeypatch.setattr("regaudit.store._ANSWER", 1)
+    monkeypatch.setattr("regaudit.storage.remote_file.PATIENCE", 2)
+    monkeypatch.setattr("regaudit.storage.object_store._ANSWER", 1)
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +424,7 @@ def test_a_store_that_fails_for_good_is_one_line_and_the_run_goes_on(store, larg
 @pytest.mark.stores
 @pytest.mark.parametrize("fault", [unavailable, cut_short, silent])
 def test_a_store_that_fails_for_a_while_loses_nothing(store, large, monkeypatch, fault):
-    monkeypatch.setattr("regaudit.store._ANSWER", 1)
+    monkeypatch.setattr("regaudit.storage.object_store._ANSWER", 1)
     faults = iter(range(2))
     store.fault = after(3, lambda *given: next(faults, None) is not None and fault(*given))
     url, _ = large

@@ -53,7 +53,7 @@ class LocalModel(click.Path):
     """The path of a model for commands that do more than read it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from regaudit.place import is_url
+        from regaudit.storage.location import is_url
 
         if is_url(str(value)):
             self.fail("this takes a file: download what the URL leads to first", param, ctx)
@@ -256,9 +256,9 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    from regaudit.place import is_url, shown
     from regaudit.run import find_models
     from regaudit.settings_audit import audit_settings
+    from regaudit.storage.location import is_url, shown
 
     config = settings_of(options, fail_on, baseline=baseline)
     if options.get("spectral"):
@@ -368,8 +368,8 @@ def _is_detailed(format_: str) -> bool:
 
 def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
-    from regaudit.locating import repository
     from regaudit.renderer import View
+    from regaudit.storage.repository import repository
 
     printed = target.file is None
     terminal = printed and _is_terminal()

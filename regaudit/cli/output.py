@@ -28,7 +28,7 @@ def emit(content: str | bytes, output: Path | None) -> None:
         content = content.encode("utf-8", "backslashreplace")
     if output is None:
         raise click.UsageError("this format is no text: name a file to write, -o FILE")
-    from regaudit.replacing import replacing
+    from regaudit.storage.atomic_write import replacing
 
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:

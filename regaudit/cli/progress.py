@@ -26,7 +26,7 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
     if sys.stderr is None or not sys.stderr.isatty() or len(files) < 2:
         yield from reports
         return
-    from regaudit.auditing import size_of
+    from regaudit.storage.size import size_of
 
     sizes = [size_of(file) for file in files]
     start = shown = time.monotonic()

@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.archive_member import replace_member
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import allowed, hold
-from regaudit.place import Place
-from regaudit.replacing import replacing
+from regaudit.storage.atomic_write import replacing
+from regaudit.storage.location import Place
+from regaudit.storage.zip_member import replace_member
 from regaudit.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"

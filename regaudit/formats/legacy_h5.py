@@ -25,8 +25,8 @@ from regaudit.keras_graph import Serialized
 from regaudit.keras_legacy import LegacyJoin, Stored
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
-from regaudit.place import Place
-from regaudit.replacing import replacing
+from regaudit.storage.atomic_write import replacing
+from regaudit.storage.location import Place
 from regaudit.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from regaudit.beside import beside
 from regaudit.format import Artifact, Format
 from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
-from regaudit.place import Place
+from regaudit.storage.location import Place
+from regaudit.storage.siblings import beside
 from regaudit.tensor import merged
 
 

@@ -9,7 +9,7 @@ from regaudit.format import Artifact, Format
 from regaudit.hdf5 import is_hdf5, opened, read_tree, root_attributes
 from regaudit.keras_config import describe_weights
 from regaudit.keras_graph import Serialized
-from regaudit.place import Place
+from regaudit.storage.location import Place
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""

@@ -9,9 +9,9 @@ from typing import ClassVar, NamedTuple
 
 from regaudit import wording
 from regaudit.finding import Finding, Item, Report, Severity
-from regaudit.locating import relative
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+from regaudit.storage.repository import relative
 
 ANNOTATIONS = 10
 """Annotations of one level that GitHub shows of a step."""

@@ -10,9 +10,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from regaudit import wording
 from regaudit.finding import Finding, Item, Report
-from regaudit.locating import relative
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+from regaudit.storage.repository import relative
 
 READ = "readable"
 """Name of the test case for reading the file."""

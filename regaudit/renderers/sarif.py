@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from regaudit import wording
 from regaudit.finding import Item, Report, Severity
-from regaudit.locating import relative
 from regaudit.renderer import Renderer, View
 from regaudit.rule import About
+from regaudit.storage.repository import relative
 from regaudit.version import VERSION
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.place import Place
+from regaudit.storage.location import Place
 
 
 def beside(folder: Place, *parts: str) -> Place:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock, local
 
-from regaudit.place import SizedStream
+from regaudit.storage.location import SizedStream
 
 Fetch = Callable[[int, int], bytes]
 """Returns the bytes from a start up to a stop."""

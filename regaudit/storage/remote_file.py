@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Literal, cast
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.ranges import RangeStream
-from regaudit.store import PATIENCE, Store, connected
+from regaudit.storage.object_store import PATIENCE, Store, connected
+from regaudit.storage.range_reader import RangeStream
 
 Chosen = Callable[[Iterable[str]], list[str]]
 """Takes names of files, and returns those that it chooses."""

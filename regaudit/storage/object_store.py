@@ -14,8 +14,8 @@ from typing import Any, TypeVar, cast
 
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import hold
-from regaudit.ranges import WHOLE, Pages, Windows
-from regaudit.store_errors import CHANGED, cause, is_final, message, reason
+from regaudit.storage.object_store_errors import CHANGED, cause, is_final, message, reason
+from regaudit.storage.range_reader import WHOLE, Pages, Windows
 
 _INSTALL = {
     "s3": "regaudit[stores]",
