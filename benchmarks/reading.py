@@ -22,7 +22,7 @@ import numpy as np
 from regaudit import sums
 from regaudit.measures import measure
 from regaudit.model import UnitView
-from regaudit.tensor import BLOCK, StoredTensor
+from regaudit.tensors.tensor import BLOCK, StoredTensor
 
 DTYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 """Types of the values."""

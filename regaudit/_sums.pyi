@@ -1,4 +1,4 @@
-from regaudit.tensor import Array
+from regaudit.tensors.tensor import Array
 
 def add(
     values: Array, itemsize: int, below: float, counts: Array, maxima: Array, column: int

@@ -9,7 +9,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass, field
 from regaudit.loaded import layers_of
-from regaudit.tensor import Array
+from regaudit.tensors.tensor import Array
 
 
 class DataError(Exception):

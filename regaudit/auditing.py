@@ -26,7 +26,7 @@ from regaudit.penalty import penalties
 from regaudit.registry import formats
 from regaudit.storage.location import Place, is_url, shown
 from regaudit.storage.size import size_on_disk
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 _Found = TypeVar("_Found")
 

@@ -13,7 +13,7 @@ from regaudit.keras_config import Description
 from regaudit.keras_graph import Serialized
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Place
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

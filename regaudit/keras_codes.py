@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.dequantized import DequantizedTensor
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_layers import Equation, Shape, equation_of
-from regaudit.tensor import BLOCK, Array, Tensor
+from regaudit.tensors.dequantized import DequantizedTensor
+from regaudit.tensors.tensor import BLOCK, Array, Tensor
 
 MATRICES = ("kernel", "embeddings", "reverse_embeddings")
 """Roles that Keras quantizes."""

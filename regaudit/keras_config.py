@@ -16,7 +16,7 @@ from regaudit.keras_sweep import UNCLAIMED, sweep
 from regaudit.keras_weights import class_name_of, own_flag
 from regaudit.limits import hold
 from regaudit.model import Layer, Model, Optimizer, Skip
-from regaudit.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Tensor, TensorGroup
 
 NO_CONFIGURATION = (
     "regularizers are unknown: this file holds no configuration; "

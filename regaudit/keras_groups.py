@@ -8,7 +8,7 @@ from typing import Any
 
 from regaudit.keras_graph import name_of
 from regaudit.keras_layers import PYTHON_NAMES
-from regaudit.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Tensor, TensorGroup
 
 
 def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:

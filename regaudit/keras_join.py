@@ -38,7 +38,7 @@ from regaudit.keras_weights import (
 )
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
-from regaudit.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Tensor, TensorGroup
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from regaudit.keras_weights import (
 )
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 Stored = Mapping[str, tuple[str, Tensor]]
 """Of one group: the names of its weights, with stored path and values, in stored order."""

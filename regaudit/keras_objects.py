@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from regaudit.checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
@@ -13,8 +12,9 @@ from regaudit.keras_layers import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.keras_weights import is_custom, make_layer, make_weight, own_flag
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
-from regaudit.object_graph import METRIC, NO_LAYERS, ObjectNode
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
+from regaudit.tensors.tensorflow_checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
+from regaudit.tensors.tensorflow_objects import METRIC, NO_LAYERS, ObjectNode
 
 KERAS_2 = Dialect((2, 15, 0))
 """Of a SavedModel that names no version: only Keras 2 writes its metadata."""

@@ -11,7 +11,7 @@ from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_groups import variables_of
 from regaudit.keras_layers import Slot, first_axis, last_axis
 from regaudit.model import Skip, Weight
-from regaudit.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Tensor, TensorGroup
 
 FLOAT8_ROLES = tuple(
     f"{tensor}_{kind}"

@@ -4,7 +4,7 @@ from regaudit.keras_groups import noted_name, number_first
 from regaudit.keras_join import Join
 from regaudit.keras_layers import Slot
 from regaudit.model import Layer, Skip
-from regaudit.tensor import TensorGroup
+from regaudit.tensors.tensor import TensorGroup
 
 _OF_TRAINING = {"optimizer", "metrics"}
 """Groups beside the layers; Keras 2 keeps the state of metrics too."""

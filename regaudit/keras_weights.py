@@ -14,7 +14,7 @@ from regaudit.keras_layers import Slot
 from regaudit.keras_regularizers import parse_regularizer
 from regaudit.limits import hold
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 
 def make_weight(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from regaudit.dataclass import dataclass
 from regaudit.model import UnitView
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 BAND = 1 << 22
 """Values read and held at once, in float64."""

@@ -17,7 +17,7 @@ from regaudit.parts import (
     pieces_of,
 )
 from regaudit.sums import BINADES
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 _BIAS = 1_023
 """What is added to the exponent of a stored float64."""

@@ -18,7 +18,7 @@ from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.model import UnitView
 from regaudit.sums import BINADES, Counts, Sums, sums
-from regaudit.tensor import Array, Tensor
+from regaudit.tensors.tensor import Array, Tensor
 
 PART = 1 << 22
 """Values measured as one piece of work."""

@@ -8,7 +8,7 @@ import numpy as np
 from regaudit.keras_dialect import Dialect
 from regaudit.measures import Moments
 from regaudit.model import Model, Regularizer, Status, Weight
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 _ROWS = 512
 """Rows of the Gram matrix computed at once."""

@@ -14,7 +14,7 @@ from regaudit.measures import Moments
 from regaudit.model import Model, Skip, Weight
 from regaudit.spectral import GRAM_SIDE, spectrum
 from regaudit.spectrum import Spectrum
-from regaudit.tensor import Tensor
+from regaudit.tensors.tensor import Tensor
 
 THREADS = 2
 """At most. Each holds a Gram matrix: `limits.SPECTRAL_BYTES` has room for two of the largest."""

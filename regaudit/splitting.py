@@ -16,13 +16,13 @@ from typing import NamedTuple
 from regaudit.auditing import Opened, measure_some, read, report_on, values_of
 from regaudit.config import Config
 from regaudit.dataclass import dataclass
-from regaudit.dequantized import DequantizedTensor
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Report
 from regaudit.model import UnitView
 from regaudit.parts import Piece, Stretch, pieces_of
 from regaudit.storage.location import is_url
-from regaudit.tensor import StoredTensor, Tensor
+from regaudit.tensors.dequantized import DequantizedTensor
+from regaudit.tensors.tensor import StoredTensor, Tensor
 from regaudit.version import VERSION
 
 _CHANGED = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regaudit.tensor import Array
+from regaudit.tensors.tensor import Array
 
 Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 

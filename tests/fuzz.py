@@ -34,12 +34,12 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 from fixtures import hostile  # noqa: E402
-from regaudit import checkpoint  # noqa: E402
 from regaudit.auditing import audit  # noqa: E402
 from regaudit.config import Config  # noqa: E402
 from regaudit.confinement import confined, timed  # noqa: E402
 from regaudit.registry import renderer  # noqa: E402
 from regaudit.renderer import View  # noqa: E402
+from regaudit.tensors import tensorflow_checkpoint  # noqa: E402
 
 RENDERERS = sorted(file.stem for file in (ROOT / "regaudit/renderers").glob("[a-z]*.py"))
 SLOW = 10
@@ -222,7 +222,7 @@ def change_table(raw: bytes, dice: random.Random) -> bytes:
     """Change keys and values of a checkpoint's index, with checksums that are right again."""
     if dice.random() < 0.3:
         return change_bytes(raw, dice)
-    pairs = [(key, bytes(value)) for key, value in checkpoint.table(raw)]
+    pairs = [(key, bytes(value)) for key, value in tensorflow_checkpoint.table(raw)]
     for _ in range(dice.choice((1, 1, 3))):
         at = dice.randrange(len(pairs))
         key, value = pairs[at]

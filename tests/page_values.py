@@ -13,7 +13,7 @@ from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitVie
 from regaudit.renderer import View
 from regaudit.renderers import html
 from regaudit.rule import About
-from regaudit.tensor import ArrayTensor
+from regaudit.tensors.tensor import ArrayTensor
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202egpj.\x1b[2J'

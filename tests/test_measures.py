@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from regaudit import parts, sums, tensor
+from regaudit import parts, sums
 from regaudit.measures import measure
 from regaudit.model import UnitView
 from regaudit.parts import near_zero_threshold
-from regaudit.tensor import ArrayTensor, StoredTensor
+from regaudit.tensors import tensor
+from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 
 @pytest.fixture(params=["C", "NumPy"], autouse=True, scope="module")

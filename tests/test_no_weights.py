@@ -11,10 +11,10 @@ from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit.renderers
 from regaudit import Config, audit
-from regaudit.dequantized import DequantizedTensor
 from regaudit.evidence import VALUES
 from regaudit.registry import rules
-from regaudit.tensor import ArrayTensor, StoredTensor
+from regaudit.tensors.dequantized import DequantizedTensor
+from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 FILES = sorted(
     file for file in CORPUS.glob("*/*") if file.suffix in {".keras", ".h5", ".savedmodel"}

@@ -8,7 +8,7 @@ from rule_values import kernel, l2, layer, moments
 
 from regaudit.model import Model, Regularizer, Status
 from regaudit.penalty import penalties
-from regaudit.tensor import ArrayTensor
+from regaudit.tensors.tensor import ArrayTensor
 
 VALUES = np.random.default_rng(0).normal(0.1, 0.5, (7, 5))
 

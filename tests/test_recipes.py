@@ -7,7 +7,7 @@ from rule_values import evidence, layer
 
 from regaudit.keras_config import describe
 from regaudit.recipes import RECIPES, above, recognized
-from regaudit.tensor import TensorGroup
+from regaudit.tensors.tensor import TensorGroup
 
 VGG16 = [("Conv2D", 13), ("MaxPooling2D", 5)]
 

@@ -13,7 +13,7 @@ from regaudit.keras_config import describe
 from regaudit.keras_groups import snake_case
 from regaudit.keras_layers import LAYERS, MODELS, PYTHON_NAMES, WRAPPED
 from regaudit.model import Status, Weight
-from regaudit.tensor import ArrayTensor, TensorGroup
+from regaudit.tensors.tensor import ArrayTensor, TensorGroup
 
 ROLES = json.loads((FIXTURES / "variable_roles.json").read_text(encoding="utf-8"))
 VARIANTS = [

@@ -10,12 +10,12 @@ from oracles import assert_known, oracle_of
 from paths import CORPUS
 
 import regaudit
-from regaudit import checkpoint, protobuf
-from regaudit.checkpoint import masked_crc32c, read_checkpoint, table
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.saved_model import NO_KERAS, SavedModel
 from regaudit.limits import Limits, allowing
 from regaudit.model import Status
+from regaudit.tensors import protobuf, tensorflow_checkpoint
+from regaudit.tensors.tensorflow_checkpoint import masked_crc32c, read_checkpoint, table
 
 SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
@@ -296,7 +296,7 @@ def test_a_short_shard_leaves_the_other_weights(tmp_path):
     saved = shutil.copytree(CNN, tmp_path / "cnn")
     shard = saved / "variables" / "variables.data-00000-of-00001"
     entries = read_checkpoint(saved / "variables" / "variables").entries
-    graph = entries[checkpoint.OBJECT_GRAPH]
+    graph = entries[tensorflow_checkpoint.OBJECT_GRAPH]
     assert graph.offset > 0
     data = bytearray(shard.read_bytes())
     shard.write_bytes(data[: graph.offset])
@@ -320,7 +320,11 @@ def stored(folder):
 
 def graph_of(folder):
     """Return the object graph of a checkpoint."""
-    return bytes(read_checkpoint(folder / "variables" / "variables")._text(checkpoint.OBJECT_GRAPH))
+    return bytes(
+        read_checkpoint(folder / "variables" / "variables")._text(
+            tensorflow_checkpoint.OBJECT_GRAPH
+        )
+    )
 
 
 def sealed(block, kind=0):
@@ -378,7 +382,7 @@ def write_checkpoint(prefix, arrays, graph=b"", shards=1):
     if graph:
         text = number(len(graph)) + b"\0\0\0\0" + graph
         entry = wire(1, 7) + wire(4, len(files[0])) + wire(5, len(text))
-        pairs.append((checkpoint.OBJECT_GRAPH.encode(), entry))
+        pairs.append((tensorflow_checkpoint.OBJECT_GRAPH.encode(), entry))
         files[0] += text
     prefix.parent.mkdir(exist_ok=True)
     prefix.with_name(f"{prefix.name}.index").write_bytes(table_of(pairs))
@@ -537,7 +541,7 @@ def index_of(*pairs, header=b"\x08\x01"):
         (index_of((b"a", wire(1, b"x"))), "no number"),
         (index_of((b"a", wire(2, 1))), "is a number"),
         (index_of((b"a", b"\x0d\0")), "cut short"),
-        (index_of((checkpoint.OBJECT_GRAPH.encode(), wire(1, 1))), "not a string"),
+        (index_of((tensorflow_checkpoint.OBJECT_GRAPH.encode(), wire(1, 1))), "not a string"),
     ],
 )
 def test_a_forged_entry_is_refused(raw, message, prefix):

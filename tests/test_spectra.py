@@ -22,7 +22,7 @@ from regaudit.model import Model
 from regaudit.registry import renderer
 from regaudit.renderer import View
 from regaudit.spectrum import Spectrum
-from regaudit.tensor import ArrayTensor, StoredTensor
+from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 
 def model_of(*kernels):

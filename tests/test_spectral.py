@@ -15,7 +15,7 @@ from regaudit.model import UnitView
 from regaudit.power_law import LEAST, fitted_tail
 from regaudit.spectral import spectrum
 from regaudit.spectrum import LARGEST_CONDITION
-from regaudit.tensor import ArrayTensor, StoredTensor
+from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 
 def never():

@@ -16,14 +16,14 @@ from typing import ClassVar
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
-from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import allowed, hold
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Place
 from regaudit.storage.zip_member import replace_member
-from regaudit.tensor import TensorGroup, merged
+from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
 SHARDS = "model.weights.json"

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from regaudit.errors import RefusedEditError
 from regaudit.format import Artifact, Format
-from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe, parse_json
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
 from regaudit.storage.atomic_write import replacing, replacing_folder
 from regaudit.storage.location import Place
 from regaudit.storage.siblings import beside, hub_blob, lies_in
+from regaudit.tensors.hdf5 import opened, read_tree
 
 WEIGHTS = "model.weights.h5"
 

@@ -16,8 +16,6 @@ from typing import Any, ClassVar
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
-from regaudit.hdf5 import is_hdf5, opened, read_integer, read_texts, read_tree, root_attributes
-from regaudit.hdf5_writing import write_text
 from regaudit.keras_1 import has_options_of_keras_1
 from regaudit.keras_config import NO_CONFIGURATION, freezes_all, make_model, parse_json
 from regaudit.keras_dialect import Dialect
@@ -27,7 +25,16 @@ from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Place
-from regaudit.tensor import Tensor, TensorGroup
+from regaudit.tensors.hdf5 import (
+    is_hdf5,
+    opened,
+    read_integer,
+    read_texts,
+    read_tree,
+    root_attributes,
+)
+from regaudit.tensors.hdf5_attributes import write_text
+from regaudit.tensors.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")

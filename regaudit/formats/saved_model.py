@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
-from regaudit.checkpoint import read_checkpoint
 from regaudit.format import Artifact, Format
 from regaudit.keras_config import make_model, parse_json
 from regaudit.keras_dialect import Dialect
@@ -18,10 +17,11 @@ from regaudit.keras_graph import Serialized, config_of
 from regaudit.keras_objects import KERAS_2, ObjectJoin
 from regaudit.limits import hold
 from regaudit.model import Model, Skip
-from regaudit.object_graph import METRIC, ObjectNode, read_metadata, read_objects
-from regaudit.protobuf import Message
 from regaudit.storage.location import Place
 from regaudit.storage.siblings import beside, lies_in
+from regaudit.tensors.protobuf import Message
+from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
+from regaudit.tensors.tensorflow_objects import METRIC, ObjectNode, read_metadata, read_objects
 
 GRAPH = "saved_model.pb"
 METADATA = "keras_metadata.pb"

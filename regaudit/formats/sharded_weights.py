@@ -5,13 +5,13 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from regaudit.format import Artifact, Format
-from regaudit.hdf5 import opened, read_tree
 from regaudit.keras_config import describe_weights, parse_json, shards_of
 from regaudit.keras_graph import Serialized
 from regaudit.limits import hold
 from regaudit.storage.location import Place
 from regaudit.storage.siblings import beside
-from regaudit.tensor import merged
+from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.tensor import merged
 
 
 class ShardedWeights(Format):

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from regaudit.errors import UnknownFormatError
 from regaudit.format import Artifact, Format
-from regaudit.hdf5 import is_hdf5, opened, read_tree, root_attributes
 from regaudit.keras_config import describe_weights
 from regaudit.keras_graph import Serialized
 from regaudit.storage.location import Place
+from regaudit.tensors.hdf5 import is_hdf5, opened, read_tree, root_attributes
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""

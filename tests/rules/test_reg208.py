@@ -9,7 +9,7 @@ from regaudit.keras_config import describe
 from regaudit.keras_dialect import Dialect
 from regaudit.keras_regularizers import parse_regularizer
 from regaudit.rules.reg208_invalid_strength import InvalidStrength
-from regaudit.tensor import TensorGroup
+from regaudit.tensors.tensor import TensorGroup
 
 STRENGTHS = [
     (0.01, True),

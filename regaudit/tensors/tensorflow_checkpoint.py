@@ -14,10 +14,10 @@ import numpy as np
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, hold
-from regaudit.protobuf import Message, varint
 from regaudit.storage.location import Place
 from regaudit.storage.siblings import beside
-from regaudit.tensor import StoredTensor
+from regaudit.tensors.protobuf import Message, varint
+from regaudit.tensors.tensor import StoredTensor
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """Key of the object graph, which says whose variable each key is."""

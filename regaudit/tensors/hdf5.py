@@ -18,7 +18,7 @@ from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, hold
 from regaudit.storage.location import Place, SizedStream
-from regaudit.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
+from regaudit.tensors.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 _MORE = "; --limit inflation=N allows more"
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.tensor import BLOCK, Array, Tensor
+from regaudit.tensors.tensor import BLOCK, Array, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Keras's own description of each layer stands in the graph up to TensorFlow 2.4, 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import hold
-from regaudit.protobuf import Message
+from regaudit.tensors.protobuf import Message
 
 METRIC = "_tf_keras_metric"
 NO_LAYERS = frozenset(

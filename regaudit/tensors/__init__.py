@@ -1,0 +1,1 @@
+"""Values that stay on disk: HDF5, TensorFlow checkpoints, quantized weights."""
