@@ -15,7 +15,7 @@ from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Edit, Report
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
 from regaudit.registry import formats

@@ -21,9 +21,9 @@ from regaudit.errors import (
 )
 from regaudit.finding import Edit, Report
 from regaudit.format import Format
-from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import Written, edited
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
 from regaudit.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.penalty import penalties

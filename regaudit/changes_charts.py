@@ -6,7 +6,7 @@ from regaudit import wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.charts import BLUE, GREY, ORANGE, RED, times
 from regaudit.dataclass import dataclass
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Regularizer
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
 from regaudit.renderer import View

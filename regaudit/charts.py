@@ -8,7 +8,7 @@ from regaudit import wording
 from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.initialization import Initial
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot

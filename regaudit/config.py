@@ -13,8 +13,8 @@ from regaudit.errors import RegauditError, UsageError, did_you_mean
 from regaudit.facts import Facts
 from regaudit.finding import Severity
 from regaudit.ignoring import Ignore
-from regaudit.keras_config import parse_architecture
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits
 from regaudit.overriding import Override, laid_over, read_overrides
 from regaudit.presets import PRESETS, Preset

@@ -8,7 +8,7 @@ from regaudit.dataclass import dataclass, field
 from regaudit.facts import Facts, option
 from regaudit.graph import Graph, rate
 from regaudit.heads import Head, heads_of, total_chance
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures import Moments
 from regaudit.model import Layer, Model, Status, Weight
 from regaudit.strength import ChanceLoss

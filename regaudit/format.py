@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RefusedEditError
-from regaudit.keras_config import Description
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import Description
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Place
 from regaudit.tensors.tensor import Tensor

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from regaudit.keras_layers import (
+from regaudit.keras_semantics.layer_table import (
     KERNEL_ROLES,
     LAYERS,
     LAYERS_OF_KERAS_2,

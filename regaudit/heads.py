@@ -7,7 +7,7 @@ from typing import Any
 from regaudit.dataclass import dataclass
 from regaudit.facts import Facts
 from regaudit.graph import ACTIVATIONS, POOLING, Graph
-from regaudit.keras_layers import NORMALIZATIONS, RANDOM_REGULARIZERS
+from regaudit.keras_semantics.layer_table import NORMALIZATIONS, RANDOM_REGULARIZERS
 from regaudit.model import Node
 from regaudit.strength import ChanceLoss
 

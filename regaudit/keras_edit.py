@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
-from regaudit.keras_dialect import CURRENT, Dialect
-from regaudit.keras_graph import config_of, layers_of, name_of
-from regaudit.keras_layers import WRAPPED_OF_KERAS_2, all_slots
-from regaudit.keras_regularizers import parse_regularizer
-from regaudit.keras_weights import is_custom
+from regaudit.keras_semantics.build import is_custom
+from regaudit.keras_semantics.config_graph import config_of, layers_of, name_of
+from regaudit.keras_semantics.dialect import CURRENT, Dialect
+from regaudit.keras_semantics.layer_table import WRAPPED_OF_KERAS_2, all_slots
+from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import allowed
 from regaudit.model import Regularizer, Status
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
-from regaudit.keras_graph import Serialized
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model, Status
 
 OPTIMIZER = "optimizer"

@@ -5,7 +5,7 @@ from math import isfinite
 
 import numpy as np
 
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures import Moments
 from regaudit.model import Model, Regularizer, Status, Weight
 from regaudit.tensors.tensor import Tensor

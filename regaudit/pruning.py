@@ -14,7 +14,7 @@ import numpy as np
 from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.graph import ACTIVATIONS, POOLING
-from regaudit.keras_layers import RANDOM_REGULARIZERS
+from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

@@ -2,7 +2,7 @@
 
 from regaudit.errors import UsageError
 from regaudit.finding import Edit
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model
 from regaudit.recipes import RECIPES
 

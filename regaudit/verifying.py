@@ -14,8 +14,8 @@ from regaudit.comparison import Difference, Loaded, differences
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.finding import Report
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_layers import MODELS
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import MODELS
 from regaudit.loaded import Variable, regularizer_of_record
 from regaudit.model import Model, Status
 from regaudit.wording import plain

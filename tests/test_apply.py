@@ -21,8 +21,8 @@ from regaudit import Edit, RefusedEditError, UsageError
 from regaudit.auditing import recognize
 from regaudit.edit_request import read_edits, regularizer, settings
 from regaudit.editable import keys_of, refusal
-from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import entries
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.predictions import compared
 
 DIGITS = MODELS / "digits-cnn.keras"

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
 from regaudit.cli import main
-from regaudit.keras_dialect import CURRENT, Dialect
 from regaudit.keras_edit import same
-from regaudit.keras_regularizers import parse_regularizer
+from regaudit.keras_semantics.dialect import CURRENT, Dialect
+from regaudit.keras_semantics.regularizers import parse_regularizer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 APPLY = FIXTURES / "apply"

@@ -16,9 +16,10 @@ from paths import CORPUS
 
 import regaudit
 from regaudit.config import read_architecture
-from regaudit.keras_codes import MATRICES
-from regaudit.keras_config import NO_CONFIGURATION, parse_architecture
-from regaudit.keras_groups import group_names
+from regaudit.keras_semantics.describe import NO_CONFIGURATION
+from regaudit.keras_semantics.group_names import group_names
+from regaudit.keras_semantics.quantized_layout import MATRICES
+from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
 
 FILES = sorted(

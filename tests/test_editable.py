@@ -9,7 +9,7 @@ import regaudit
 from regaudit.editable import keys_of, matching, refusal, shared
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 
 L2 = {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.01}}
 ORTHOGONAL = {

@@ -5,10 +5,10 @@ from oracles import inside_custom_code, oracle_of
 from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
-from regaudit import keras_graph
 from regaudit.auditing import recognize
 from regaudit.errors import UnsafeFileError
 from regaudit.graph import Graph
+from regaudit.keras_semantics import config_graph
 from regaudit.model import Node
 
 FILES = sorted(
@@ -84,7 +84,7 @@ def test_shapes_are_read_only_if_they_are_some(told, shape):
         "config": {"name": "flat"},
         "build_config": {"input_shape": told},
     }
-    nodes, _ = keras_graph.graph({"class_name": "Sequential", "config": {"layers": [flat]}})
+    nodes, _ = config_graph.graph({"class_name": "Sequential", "config": {"layers": [flat]}})
     assert [node.built_for for node in nodes] == [shape]
 
 
@@ -225,10 +225,10 @@ def test_nested_models_that_multiply_end(times):
         calls = [[["m", 0, 0, {}]]] * times
         layers = [{"class_name": "Functional", "config": config, "inbound_nodes": calls}]
     if times == 1:
-        assert len(keras_graph.graph(layers[0])[0]) == 1
+        assert len(config_graph.graph(layers[0])[0]) == 1
     else:
         with pytest.raises(UnsafeFileError, match="calls"):
-            keras_graph.graph(layers[0])
+            config_graph.graph(layers[0])
 
 
 def test_cycles_of_hostile_files_end():

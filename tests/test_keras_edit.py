@@ -6,8 +6,8 @@ import pytest
 
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.finding import Edit
-from regaudit.keras_dialect import Dialect
 from regaudit.keras_edit import edited, entries, spelled, understood
+from regaudit.keras_semantics.dialect import Dialect
 
 KERAS_3 = Dialect((3, 15, 1))
 KERAS_2 = Dialect((2, 12, 0))

@@ -5,7 +5,7 @@ import json
 import pytest
 from rule_values import evidence, layer
 
-from regaudit.keras_config import describe
+from regaudit.keras_semantics.describe import describe
 from regaudit.recipes import RECIPES, above, recognized
 from regaudit.tensors.tensor import TensorGroup
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
-from regaudit.keras_config import describe
-from regaudit.keras_groups import snake_case
-from regaudit.keras_layers import LAYERS, MODELS, PYTHON_NAMES, WRAPPED
+from regaudit.keras_semantics.describe import describe
+from regaudit.keras_semantics.group_names import snake_case
+from regaudit.keras_semantics.layer_table import LAYERS, MODELS, PYTHON_NAMES, WRAPPED
 from regaudit.model import Status, Weight
 from regaudit.tensors.tensor import ArrayTensor, TensorGroup
 

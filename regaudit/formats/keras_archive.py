@@ -16,8 +16,9 @@ from typing import ClassVar
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.format import Artifact, Format
-from regaudit.keras_config import describe, parse_json, shards_of
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import describe, shards_of
+from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed, hold
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Place

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from regaudit.errors import RefusedEditError
 from regaudit.format import Artifact, Format
-from regaudit.keras_config import describe, parse_json
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import describe
+from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import hold
 from regaudit.storage.atomic_write import replacing, replacing_folder
 from regaudit.storage.location import Place

@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.format import Artifact, Format
-from regaudit.keras_1 import has_options_of_keras_1
-from regaudit.keras_config import NO_CONFIGURATION, freezes_all, make_model, parse_json
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized
-from regaudit.keras_legacy import LegacyJoin, Stored
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.keras1 import has_options_of_keras_1
+from regaudit.keras_semantics.match_by_name import LegacyJoin, Stored
+from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing

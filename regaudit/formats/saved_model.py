@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from regaudit.format import Artifact, Format
-from regaudit.keras_config import make_model, parse_json
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of
-from regaudit.keras_objects import KERAS_2, ObjectJoin
+from regaudit.keras_semantics.config_graph import Serialized, config_of
+from regaudit.keras_semantics.describe import make_model
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
+from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import hold
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Place

@@ -5,8 +5,9 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from regaudit.format import Artifact, Format
-from regaudit.keras_config import describe_weights, parse_json, shards_of
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import describe_weights, shards_of
+from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import hold
 from regaudit.storage.location import Place
 from regaudit.storage.siblings import beside

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from regaudit.errors import UnknownFormatError
 from regaudit.format import Artifact, Format
-from regaudit.keras_config import describe_weights
-from regaudit.keras_graph import Serialized
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.describe import describe_weights
 from regaudit.storage.location import Place
 from regaudit.tensors.hdf5 import is_hdf5, opened, read_tree, root_attributes
 

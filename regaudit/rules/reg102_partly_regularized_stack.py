@@ -7,7 +7,7 @@ from regaudit.advice import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity, Suggestion
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Status, Weight
 from regaudit.rule import About, Rule
 from regaudit.strength import rounded

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_layers import all_slots
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import all_slots
 from regaudit.model import Layer, Regularizer
 from regaudit.rule import About, Rule
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 from regaudit.advice import suggest
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_layers import KERNEL_ROLES
-from regaudit.keras_regularizers import DEFAULT_STRENGTH
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status
 from regaudit.rule import About, Rule
 

@@ -7,7 +7,7 @@ from regaudit.advice import scale
 from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Item, Severity
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from regaudit.advice import Advice, set_l2
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
 from regaudit.recipes import RECIPES, above, recognized
 from regaudit.rule import About, Rule

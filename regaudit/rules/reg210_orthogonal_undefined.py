@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice import remove
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight
 from regaudit.rule import About, Rule
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.graph import POOLING, RESHAPING, Graph
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
 from regaudit.rule import About, Rule
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice import remove
 from regaudit.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
 from regaudit.training import Training
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Status
 from regaudit.rule import About, Rule
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_weights import activity_unknown
+from regaudit.keras_semantics.build import activity_unknown
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.rule import About, Rule
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice import suggest
 from regaudit.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.finding import Item, Severity, Suggestion
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.rule import About, Rule
 

@@ -7,7 +7,7 @@ from regaudit.advice import scale
 from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.initialization import Initial
-from regaudit.keras_layers import KERNEL_ROLES
+from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
 
 

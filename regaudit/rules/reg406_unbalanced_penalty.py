@@ -8,7 +8,7 @@ from regaudit.evidence import VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.graph import POOLING, RESHAPING
 from regaudit.initialization import is_untouched
-from regaudit.keras_layers import RANDOM_REGULARIZERS
+from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.rule import About, Rule
 

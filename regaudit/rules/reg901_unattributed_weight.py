@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
-from regaudit.keras_layers import (
+from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
     MODELS,

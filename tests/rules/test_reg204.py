@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_regularizers import parse_regularizer
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.model import Regularizer, Status
 from regaudit.rules.reg204_default_strength import DefaultStrength
 

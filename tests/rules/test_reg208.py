@@ -5,9 +5,9 @@ from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 
 from regaudit.evidence import Evidence
-from regaudit.keras_config import describe
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_regularizers import parse_regularizer
+from regaudit.keras_semantics.describe import describe
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.rules.reg208_invalid_strength import InvalidStrength
 from regaudit.tensors.tensor import TensorGroup
 

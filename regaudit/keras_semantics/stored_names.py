@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from regaudit import keras_1
 from regaudit.dataclass import dataclass, field
+from regaudit.keras_semantics import keras1
 
 _NUMBER = re.compile(r"_\d+$")
 
@@ -31,7 +31,7 @@ class StoredName:
     def of(cls, name: str, *, keras_1_names: bool = False) -> "StoredName":
         """Take a stored name apart: `lstm/lstm_cell/kernel:0`."""
         *owner, role = re.sub(r":\d+$", "", name).split("/")
-        old = keras_1.parse_name(role) if keras_1_names else None
+        old = keras1.parse_name(role) if keras_1_names else None
         if old is not None:
             last, role, gate = old
             return cls(name, (*owner, last), role, gate)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, name_of
-from regaudit.keras_layers import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
-from regaudit.keras_weights import is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_semantics.build import is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor

@@ -8,15 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
-from regaudit import keras_1
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, layers_of, members, name_of
-from regaudit.keras_layers import OPTIMIZATION_WRAPPERS, Slot, last_axis
-from regaudit.keras_names import StoredName, Wanted, match, relative_path
-from regaudit.keras_plan import Place, Planned, Planner
-from regaudit.keras_quantization import packs_attention, policy_mode, quantized, scaled_back
-from regaudit.keras_weights import (
+from regaudit.keras_semantics import keras1
+from regaudit.keras_semantics.build import (
     activity_skip,
     activity_unknown,
     make_layer,
@@ -24,6 +18,17 @@ from regaudit.keras_weights import (
     own_flag,
     uncounted,
 )
+from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.expected_layers import Place, Planned, Planner
+from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot, last_axis
+from regaudit.keras_semantics.quantization import (
+    packs_attention,
+    policy_mode,
+    quantized,
+    scaled_back,
+)
+from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor
@@ -92,7 +97,7 @@ class LegacyJoin:
             planned, at = place.target
             planned.missing.discard(at)
             gate, slot = names[index].gate, planned.slots[at]
-            slot = keras_1.gate_slot(slot, gate) if gate else slot
+            slot = keras1.gate_slot(slot, gate) if gate else slot
             filled.setdefault(id(planned), []).append((slot, names[index]))
         own, others = _spare(plan, [name for at, name in enumerate(names) if at not in found])
         for planned in plan:
@@ -315,7 +320,7 @@ def _extra_slot(name: StoredName) -> Slot:
     """Return the slot of a weight that only its name describes."""
     statistic = name.role in _STATISTICS or name.role.endswith(_STATISTIC_ENDINGS)
     slot = Slot(name.role, trainable=not statistic)
-    return keras_1.gate_slot(slot, name.gate) if name.gate else slot
+    return keras1.gate_slot(slot, name.gate) if name.gate else slot
 
 
 def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:

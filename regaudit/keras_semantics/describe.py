@@ -1,6 +1,5 @@
 """Keras's JSON: a configuration and the tensors of its weights file described as a model."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,13 +7,12 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, graph, name_of
-from regaudit.keras_groups import unfolded, variables_of
-from regaudit.keras_join import Join
-from regaudit.keras_sweep import UNCLAIMED, sweep
-from regaudit.keras_weights import class_name_of, own_flag
-from regaudit.limits import hold
+from regaudit.keras_semantics.build import class_name_of, own_flag
+from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, name_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.group_names import unfolded, variables_of
+from regaudit.keras_semantics.match_by_path import Join
+from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
 from regaudit.model import Layer, Model, Optimizer, Skip
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
@@ -22,8 +20,6 @@ NO_CONFIGURATION = (
     "regularizers are unknown: this file holds no configuration; "
     "give that of the model, its to_json(), by --config model.json"
 )
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-"""Perhaps lone: one half of a pair looks the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,63 +30,6 @@ class Description:
     tensors: Mapping[str, Tensor]
     """By `Weight.stored_path`."""
     skipped: tuple[Skip, ...]
-
-
-def parse_json(raw: bytes, member: str) -> Serialized:
-    """Parse one of Keras's JSON files.
-
-    Raises:
-        UnreadableModelError: it is not a JSON object.
-        UnsafeFileError: it is larger or nested deeper than any model.
-    """
-    hold("json_bytes", len(raw), f"{member} is larger than", "bytes")
-    most = sum(map(raw.count, (b",", b"[", b"{")))
-    hold("json_values", most, f"{member} holds more than", "values")
-    try:
-        value = json.loads(raw)
-        if _LONE_SURROGATE.search(raw):  # no file and no terminal can be given one
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except RecursionError as error:
-        raise UnsafeFileError(f"{member} is nested too deeply") from error
-    except ValueError as error:
-        raise UnreadableModelError(f"{member} is not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UnreadableModelError(f"{member} is not a JSON object")
-    _hold_depth(value, member)
-    return value
-
-
-def parse_architecture(raw: bytes, name: str) -> Serialized:
-    """Parse what `model.to_json()` returns, also where that text was dumped as JSON once more.
-
-    Raises:
-        UnreadableModelError: it is not the configuration of a model.
-        UnsafeFileError: see `parse_json`.
-    """
-    hold("json_bytes", len(raw), f"{name} is larger than", "bytes")
-    try:
-        again = json.loads(raw) if raw.lstrip()[:1] == b'"' else None
-    except ValueError as error:
-        raise UnreadableModelError(f"{name} is not valid JSON ({error})") from error
-    config = parse_json(again.encode() if isinstance(again, str) else raw, name)
-    if not isinstance(config.get("class_name"), str) or "config" not in config:
-        raise UnreadableModelError(f"{name} is not the configuration of a Keras model")
-    return config
-
-
-def _hold_depth(value: Serialized, member: str) -> None:
-    """Refuse what is nested deeper than any model, level by level."""
-    level: list[Any] = [value]
-    depth = 0
-    while level:
-        depth += 1
-        hold("json_depth", depth, f"{member} is nested more than", "deep")
-        level = [
-            below
-            for above in level
-            for below in (above.values() if isinstance(above, dict) else above)
-            if isinstance(below, dict | list)
-        ]
 
 
 def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> Description:

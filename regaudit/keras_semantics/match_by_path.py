@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import (
+from regaudit.keras_semantics.build import (
+    activity_skip,
+    activity_unknown,
+    is_custom,
+    make_layer,
+    make_weight,
+    own_flag,
+)
+from regaudit.keras_semantics.config_graph import (
     Serialized,
     both_ways,
     config_of,
@@ -18,8 +25,9 @@ from regaudit.keras_graph import (
     members,
     name_of,
 )
-from regaudit.keras_groups import group_names, variables_of
-from regaudit.keras_layers import (
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.group_names import group_names, variables_of
+from regaudit.keras_semantics.layer_table import (
     LAYERS,
     MODELS,
     THAWED_BY_LOADING,
@@ -27,14 +35,11 @@ from regaudit.keras_layers import (
     Slot,
     slots_of,
 )
-from regaudit.keras_quantization import has_zero_points, quantization, quantized, scaled_back
-from regaudit.keras_weights import (
-    activity_skip,
-    activity_unknown,
-    is_custom,
-    make_layer,
-    make_weight,
-    own_flag,
+from regaudit.keras_semantics.quantization import (
+    has_zero_points,
+    quantization,
+    quantized,
+    scaled_back,
 )
 from regaudit.limits import hold
 from regaudit.model import Layer, Skip, Weight

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import UnitView
 
 Config = Mapping[str, Any]

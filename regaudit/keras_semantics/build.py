@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of, name_of
-from regaudit.keras_layers import Slot
-from regaudit.keras_regularizers import parse_regularizer
+from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import Slot
+from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import hold
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
 from regaudit.tensors.tensor import Tensor

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from regaudit.keras_graph import Serialized, config_of
-from regaudit.keras_layers import Slot, first_axis, last_axis
+from regaudit.keras_semantics.config_graph import Serialized, config_of
+from regaudit.keras_semantics.layer_table import Slot, first_axis, last_axis
 
 _LETTERS = {"W": "kernel", "U": "recurrent", "b": "bias"}
 _ROLES = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from regaudit.keras_graph import name_of
-from regaudit.keras_layers import PYTHON_NAMES
+from regaudit.keras_semantics.config_graph import name_of
+from regaudit.keras_semantics.layer_table import PYTHON_NAMES
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 

@@ -1,8 +1,8 @@
 """What a weights file holds beyond the layers of its configuration: nothing in it is dropped."""
 
-from regaudit.keras_groups import noted_name, number_first
-from regaudit.keras_join import Join
-from regaudit.keras_layers import Slot
+from regaudit.keras_semantics.group_names import noted_name, number_first
+from regaudit.keras_semantics.layer_table import Slot
+from regaudit.keras_semantics.match_by_path import Join
 from regaudit.model import Layer, Skip
 from regaudit.tensors.tensor import TensorGroup
 

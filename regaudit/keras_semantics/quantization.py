@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from regaudit.keras_codes import MATRICES, OUTPUTS_FIRST, Codes, heads_of
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of
-from regaudit.keras_groups import variables_of
-from regaudit.keras_layers import Slot, first_axis, last_axis
+from regaudit.keras_semantics.config_graph import Serialized, config_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.group_names import variables_of
+from regaudit.keras_semantics.layer_table import Slot, first_axis, last_axis
+from regaudit.keras_semantics.quantized_layout import MATRICES, OUTPUTS_FIRST, Codes, heads_of
 from regaudit.model import Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
 

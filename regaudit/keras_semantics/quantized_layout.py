@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import Serialized, config_of
-from regaudit.keras_layers import Equation, Shape, equation_of
+from regaudit.keras_semantics.config_graph import Serialized, config_of
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import Equation, Shape, equation_of
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import BLOCK, Array, Tensor
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from regaudit import keras_1
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_dialect import Dialect
-from regaudit.keras_graph import (
+from regaudit.keras_semantics import keras1
+from regaudit.keras_semantics.build import is_custom, own_flag
+from regaudit.keras_semantics.config_graph import (
     Serialized,
     both_ways,
     config_of,
@@ -20,8 +20,14 @@ from regaudit.keras_graph import (
     members,
     name_of,
 )
-from regaudit.keras_layers import MODELS, THAWED_BY_LOADING, WRAPPED_OF_KERAS_2, Slot, all_slots
-from regaudit.keras_weights import is_custom, own_flag
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.layer_table import (
+    MODELS,
+    THAWED_BY_LOADING,
+    WRAPPED_OF_KERAS_2,
+    Slot,
+    all_slots,
+)
 from regaudit.limits import hold
 from regaudit.model import Weight
 
@@ -98,7 +104,7 @@ class Planner:
         """
         hold("layer_depth", place.depth, "layers are nested more than", "deep")
         if self.dialect.keras_1:
-            serialized = keras_1.modernized(serialized)
+            serialized = keras1.modernized(serialized)
         class_name, name = str(serialized.get("class_name")), name_of(serialized)
         custom = is_custom(serialized)
         nested = bool(layers_of(serialized)) or (class_name in MODELS and not custom)
@@ -133,10 +139,10 @@ class Planner:
         if config.get("lora_rank") and not self.dialect.keras_2:
             kept = (*kept, *_adapters(kept))
         if self.dialect.swaps_gates and class_name in {"LSTM", "GRU"}:
-            kept = keras_1.with_slip(kept, config)
+            kept = keras1.with_slip(kept, config)
         if self.dialect.keras_1 and config.get("dim_ordering") == "th":
             return tuple(
-                keras_1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
+                keras1.outputs_first(slot) if slot.role == "kernel" else slot for slot in kept
             )
         return kept
 

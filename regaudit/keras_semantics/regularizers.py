@@ -9,7 +9,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from regaudit.keras_dialect import Dialect
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status
 
 DEFAULT_STRENGTH = 0.01

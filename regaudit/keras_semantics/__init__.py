@@ -1,0 +1,1 @@
+"""What Keras's JSON and weight files mean, version by version."""
