@@ -15,10 +15,10 @@ from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence import Evidence
 from regaudit.facts import Facts
 from regaudit.finding import Edit, Report
+from regaudit.formats.interface import formats
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
-from regaudit.registry import formats
 from regaudit.strength import BUDGET, rounded
 from regaudit.wording import count
 

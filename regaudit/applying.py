@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.auditing import audit, bug, recognize
+from regaudit.auditing import audit, bug
 from regaudit.dataclass import dataclass
 from regaudit.editable import is_so, refusal, shared
 from regaudit.errors import (
@@ -20,7 +20,7 @@ from regaudit.errors import (
     UsageError,
 )
 from regaudit.finding import Edit, Report
-from regaudit.format import Format
+from regaudit.formats.interface import Format, recognize
 from regaudit.keras_edit import Written, edited
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect

@@ -11,19 +11,17 @@ from typing import Any, NamedTuple, TypeVar
 from regaudit.config import Config
 from regaudit.errors import (
     RegauditError,
-    UnknownFormatError,
     UnreadableModelError,
 )
 from regaudit.evidence import Evidence
 from regaudit.finding import UNREAD, Failure, Report
-from regaudit.format import Artifact, Format
+from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.judging import judge
 from regaudit.limits import allowing
 from regaudit.measures import Moments, merged
 from regaudit.model import Skip, UnitView
 from regaudit.parts import Piece, Stretch, measure_pieces, pieces_of
 from regaudit.penalty import penalties
-from regaudit.registry import formats
 from regaudit.storage.location import Place, is_url, shown
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor
@@ -126,24 +124,6 @@ def failure_of(error: Exception) -> Failure:
     return bug(error)
 
 
-def recognize(file: Place) -> Format:
-    """Return the format that the content of a file is of.
-
-    Raises:
-        UnreadableModelError: there is no such file, or it is empty.
-        UnknownFormatError: no format recognizes it.
-    """
-    for plugin in formats():
-        if plugin.sniff(file):
-            return plugin
-    raise UnknownFormatError(_what_it_is(file))
-
-
-def is_model(folder: Place) -> bool:
-    """Whether a directory is a saved model in itself."""
-    return any(plugin.sniff(folder) for plugin in formats())
-
-
 def bug(error: Exception) -> Failure:
     """Describe an error that nobody foresaw, in one line: where, and what."""
     import traceback  # noqa: PLC0415 - a rare case
@@ -162,22 +142,6 @@ def _sha256(file: Place) -> str | None:
 
     with file.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
-
-
-def _what_it_is(file: Place) -> str:
-    """Name what lies there instead of a model."""
-    if file.is_dir():
-        search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"
-        return f"a directory, and no saved model in itself{search}"
-    with file.open("rb") as stream:
-        head = stream.read(64)
-    if not head:
-        return "an empty file"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the model itself: run `git lfs pull`"
-    if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
-        return "a text file, not a saved Keras model"
-    return "not a saved Keras model: its content is of no known format"
 
 
 def report_on(

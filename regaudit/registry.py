@@ -1,11 +1,9 @@
 """Everything plugged in: rules, formats and renderers, found by looking into their folders."""
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
 from regaudit.discovery import defined, modules
-from regaudit.format import Format
 from regaudit.renderer import Renderer
 from regaudit.rule import Rule
 
@@ -17,16 +15,6 @@ def rules() -> tuple[type[Rule], ...]:
         rule for module in modules("regaudit.rules") for rule in defined(module, Rule)
     ]
     return tuple(sorted(found, key=lambda rule: rule.about.code))
-
-
-def formats() -> Iterator[Format]:
-    """Yield the file formats, by module.
-
-    Each is imported when it is its turn: most files are of the first.
-    """
-    for module in modules("regaudit.formats"):
-        found: list[type[Format]] = defined(module, Format)
-        yield from (plugin() for plugin in found)
 
 
 @cache

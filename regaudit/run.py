@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regaudit.auditing import audit, is_model
+from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Failure, Report
+from regaudit.formats.interface import is_model
 from regaudit.storage.location import is_url, shown
 
 if TYPE_CHECKING:

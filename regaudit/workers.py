@@ -29,8 +29,8 @@ from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
 from regaudit.finding import Failure, Report
+from regaudit.formats.interface import formats
 from regaudit.ordering import in_order
-from regaudit.registry import formats
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.storage.location import is_url, shown
 from regaudit.storage.size import size_of

@@ -18,9 +18,9 @@ from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
-from regaudit.auditing import recognize
 from regaudit.edit_request import read_edits, regularizer, settings
 from regaudit.editable import keys_of, refusal
+from regaudit.formats.interface import recognize
 from regaudit.keras_edit import entries
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.predictions import compared

@@ -5,8 +5,8 @@ from oracles import inside_custom_code, oracle_of
 from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
-from regaudit.auditing import recognize
 from regaudit.errors import UnsafeFileError
+from regaudit.formats.interface import recognize
 from regaudit.graph import Graph
 from regaudit.keras_semantics import config_graph
 from regaudit.model import Node

@@ -5,10 +5,10 @@ from math import log
 import pytest
 from rule_values import adam, evidence, kernel, layer
 
-from regaudit.auditing import recognize
 from regaudit.errors import UsageError
 from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.facts import Facts
+from regaudit.formats.interface import recognize
 from regaudit.model import Optimizer, Output
 from regaudit.training import Training
 

@@ -410,7 +410,7 @@ def is_in(output: Path, model: Path) -> bool:
     """Whether the output is the model, or part of a model that is a directory."""
     if output.exists() and model.exists() and output.samefile(model):
         return True
-    from regaudit.auditing import is_model
+    from regaudit.formats.interface import is_model
 
     inside = model.is_dir() and output.resolve().is_relative_to(model.resolve())
     return inside and is_model(model)

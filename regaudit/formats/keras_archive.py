@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.format import Artifact, Format
+from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
-from regaudit.format import Artifact, Format
+from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect

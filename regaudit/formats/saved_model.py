@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
-from regaudit.format import Artifact, Format
+from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.describe import make_model
 from regaudit.keras_semantics.dialect import Dialect

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from regaudit.errors import UnknownFormatError
-from regaudit.format import Artifact, Format
+from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
 from regaudit.storage.location import Place

@@ -1,14 +1,18 @@
 """What a file format is: something that recognizes files and reads models out of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
 from regaudit.dataclass import dataclass, field
-from regaudit.errors import RefusedEditError
+from regaudit.discovery import defined, modules
+from regaudit.errors import (
+    RefusedEditError,
+    UnknownFormatError,
+)
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.model import Model, Skip
@@ -69,9 +73,9 @@ class Format(ABC):
 
     def write(  # the formats that can, do
         self,
-        file: Path,  # noqa: ARG002
-        documents: Mapping[str, Serialized],  # noqa: ARG002
-        out: Path,  # noqa: ARG002
+        file: Path,
+        documents: Mapping[str, Serialized],
+        out: Path,
     ) -> None:
         """Write a copy of a model that differs in its JSON alone.
 
@@ -89,3 +93,47 @@ class Format(ABC):
     def part(self, file: Path) -> Path:
         """Return the file that an edit in place replaces: of a directory, the one with the JSON."""
         return file
+
+
+def recognize(file: Place) -> Format:
+    """Return the format that the content of a file is of.
+
+    Raises:
+        UnreadableModelError: there is no such file, or it is empty.
+        UnknownFormatError: no format recognizes it.
+    """
+    for plugin in formats():
+        if plugin.sniff(file):
+            return plugin
+    raise UnknownFormatError(_what_it_is(file))
+
+
+def is_model(folder: Place) -> bool:
+    """Whether a directory is a saved model in itself."""
+    return any(plugin.sniff(folder) for plugin in formats())
+
+
+def _what_it_is(file: Place) -> str:
+    """Name what lies there instead of a model."""
+    if file.is_dir():
+        search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"
+        return f"a directory, and no saved model in itself{search}"
+    with file.open("rb") as stream:
+        head = stream.read(64)
+    if not head:
+        return "an empty file"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the model itself: run `git lfs pull`"
+    if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
+        return "a text file, not a saved Keras model"
+    return "not a saved Keras model: its content is of no known format"
+
+
+def formats() -> Iterator[Format]:
+    """Yield the file formats, by module.
+
+    Each is imported when it is its turn: most files are of the first.
+    """
+    for module in modules("regaudit.formats"):
+        found: list[type[Format]] = defined(module, Format)
+        yield from (plugin() for plugin in found)
