@@ -3,9 +3,10 @@
     python -m benchmarks.reading
 
 The bare read takes the file into a buffer, block by block, and adds each block up with
-`np.add.reduce`: what the least useful pass would cost. The pass is `regaudit.measures.measure`,
-which takes float64 sums of w, abs(w) and w * w, the largest of every unit, and counts of small
-values. The numbers lie in the page cache; ratios are medians of those of neighbouring runs.
+`np.add.reduce`: what the least useful pass would cost. The pass is
+`regaudit.measures.moments.measure`, which takes float64 sums of w, abs(w) and w * w, the largest of
+every unit, and counts of small values. The numbers lie in the page cache; ratios are medians of
+those of neighbouring runs.
 """
 
 import argparse
@@ -19,8 +20,8 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from regaudit import sums
-from regaudit.measures import measure
+from regaudit.measures import sums
+from regaudit.measures.moments import measure
 from regaudit.model import UnitView
 from regaudit.tensors.tensor import BLOCK, StoredTensor
 

@@ -24,9 +24,9 @@ from regaudit.formats.interface import Format, recognize
 from regaudit.keras_edit import Written, edited
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.optimizer_edit import OPTIMIZER, decays_so, with_decay
-from regaudit.penalty import penalties
 
 BACKUP = ".before-apply"
 """Ending of the file that an edit in place keeps."""

@@ -18,10 +18,10 @@ from regaudit.finding import UNREAD, Failure, Report
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.judging import judge
 from regaudit.limits import allowing
-from regaudit.measures import Moments, merged
+from regaudit.measures.moments import Moments, merged
+from regaudit.measures.partial_sums import Piece, Stretch, measure_pieces, pieces_of
+from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
-from regaudit.parts import Piece, Stretch, measure_pieces, pieces_of
-from regaudit.penalty import penalties
 from regaudit.storage.location import Place, is_url, shown
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor
@@ -159,7 +159,7 @@ def report_on(
     moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (UNREAD,))
     model, found = artifact.model, None
     if config.spectral and config.weights:
-        from regaudit.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
+        from regaudit.measures.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
 
         found, untaken = spectra(model, moments, artifact.tensors)
         unread += untaken

@@ -9,7 +9,7 @@ from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.initialization import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
 

@@ -9,7 +9,7 @@ from regaudit.facts import Facts, option
 from regaudit.graph import Graph, rate
 from regaudit.heads import Head, heads_of, total_chance
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Status, Weight
 from regaudit.strength import ChanceLoss
 from regaudit.training import Training

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from regaudit.dataclass import dataclass, field
 from regaudit.ignoring import Ignore
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
+from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Weight
-from regaudit.spectrum import Spectrum
 
 UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 """What a report says that was not to read the values of the weights."""

@@ -13,7 +13,7 @@ from math import isfinite, prod, sqrt
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 
 MIN_SIZE = 64

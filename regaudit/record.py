@@ -6,8 +6,8 @@ from math import isfinite
 from typing import Any
 
 from regaudit.finding import Finding, Item, Report, Suggestion
+from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Layer, Optimizer, Regularizer, Weight
-from regaudit.spectrum import Spectrum
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit/1"

@@ -10,7 +10,7 @@ from regaudit import spectrum_table, wording
 from regaudit.charts import Charts, charts, growth, times
 from regaudit.dataclass import dataclass
 from regaudit.finding import Finding, Report, Severity, Suggestion
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.renderer import View
 from regaudit.rule import About

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from regaudit import wording
 from regaudit.finding import Report
+from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Weight
 from regaudit.renderer import View
-from regaudit.spectrum import Spectrum
 
 HEADERS = ("matrix", "norm", "stable", "effective", "condition", "alpha")
 CAPTION = (

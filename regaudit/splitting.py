@@ -1,9 +1,10 @@
 """One very large file measured in shares, each by another process, and merged exactly.
 
-The values of a file are measured in parts anyway, which are merged in order (`regaudit.parts`).
-A share is some consecutive parts. Whoever merges the shares reads the file as an audit does, but
-for the values, and takes what the shares say of these: the report is the same. (Processors of
-unlike kinds may round the last bit of a sum of float64 values unlike, as in whole audits.)
+The values of a file are measured in parts anyway, which are merged in order
+(`regaudit.measures.partial_sums`). A share is some consecutive parts. Whoever merges the shares
+reads the file as an audit does, but for the values, and takes what the shares say of these: the
+report is the same. (Processors of unlike kinds may round the last bit of a sum of float64 values
+unlike, as in whole audits.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from regaudit.config import Config
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.finding import Report
+from regaudit.measures.partial_sums import Piece, Stretch, pieces_of
 from regaudit.model import UnitView
-from regaudit.parts import Piece, Stretch, pieces_of
 from regaudit.storage.location import is_url
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import StoredTensor, Tensor

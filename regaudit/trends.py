@@ -9,7 +9,7 @@ from regaudit.charts import BLUE, GREEN, GREY, ORANGE, RED
 from regaudit.dataclass import dataclass
 from regaudit.finding import Report
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
 
 LINES = 6

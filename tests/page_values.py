@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from regaudit.finding import Finding, Item, Report, Severity
-from regaudit.measures import measure
+from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
 from regaudit.renderer import View
 from regaudit.renderers import html

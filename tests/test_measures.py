@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from regaudit import parts, sums
-from regaudit.measures import measure
+from regaudit.measures import partial_sums, sums
+from regaudit.measures.moments import measure
+from regaudit.measures.partial_sums import near_zero_threshold
 from regaudit.model import UnitView
-from regaudit.parts import near_zero_threshold
 from regaudit.tensors import tensor
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
@@ -72,16 +72,16 @@ def test_blocks_and_parts_do_not_matter(block, part, monkeypatch):
     units = UnitView(50, 60, 1)
     whole = one(values, units)
     monkeypatch.setattr(tensor, "BLOCK", block)
-    monkeypatch.setattr(parts, "PART", part)
+    monkeypatch.setattr(partial_sums, "PART", part)
     found = one(values, units)
     same(found, values, units)
     assert found.dead_units == whole.dead_units == 1
 
 
 def test_threads_give_the_same_to_the_last_bit(monkeypatch):
-    monkeypatch.setattr(parts, "PART", 10_000)
-    monkeypatch.setattr(parts, "WORTH_THREADS", 0)
-    monkeypatch.setattr(parts, "WORTH_WAITING", 0)
+    monkeypatch.setattr(partial_sums, "PART", 10_000)
+    monkeypatch.setattr(partial_sums, "WORTH_THREADS", 0)
+    monkeypatch.setattr(partial_sums, "WORTH_WAITING", 0)
     values = np.random.default_rng(2).normal(size=(700, 300)).astype(np.float32)
     assert one(values, UnitView(700, 300, 1), 1) == one(values, UnitView(700, 300, 1), 4)
 
@@ -154,7 +154,7 @@ def test_any_array_agrees_with_numpy(values):
 )
 def test_histograms_count_every_finite_value_once_and_change_nothing_else(values, part):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "PART", part)
+        patch.setattr(partial_sums, "PART", part)
         found, plain = (
             measure([(ArrayTensor(values), None)], histograms=asked)[0] for asked in (True, False)
         )

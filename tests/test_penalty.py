@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rule_values import kernel, l2, layer, moments
 
+from regaudit.measures.penalty import penalties
 from regaudit.model import Model, Regularizer, Status
-from regaudit.penalty import penalties
 from regaudit.tensors.tensor import ArrayTensor
 
 VALUES = np.random.default_rng(0).normal(0.1, 0.5, (7, 5))

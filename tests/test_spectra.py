@@ -14,14 +14,14 @@ from paths import MODELS
 from report_schema import SCHEMA, closed
 
 import regaudit
-from regaudit import spectra, spectral
 from regaudit.config import Config
 from regaudit.limits import Limits, allowing
-from regaudit.measures import measure
+from regaudit.measures import singular_values, spectra
+from regaudit.measures.moments import measure
+from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model
 from regaudit.registry import renderer
 from regaudit.renderer import View
-from regaudit.spectrum import Spectrum
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 
@@ -65,7 +65,7 @@ def test_what_is_not_done_in_time_is_told():
 
 
 def test_what_is_too_large_for_all_figures_is_told(monkeypatch):
-    for module in (spectral, spectra):
+    for module in (singular_values, spectra):
         monkeypatch.setattr(module, "GRAM_SIDE", 20)
     found = spectra.spectra(*model_of(np.random.default_rng(0).normal(size=(40, 30))))
     assert found.found["layers/d0/vars/0"].stable_rank > 1

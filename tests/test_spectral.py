@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from regaudit import matrix, spectral
-from regaudit.matrix import matrix_of, shape_of
+from regaudit.measures import matrix, singular_values
+from regaudit.measures.matrix import matrix_of, shape_of
+from regaudit.measures.power_law import LEAST, fitted_tail
+from regaudit.measures.singular_values import spectrum
+from regaudit.measures.spectrum import LARGEST_CONDITION
 from regaudit.model import UnitView
-from regaudit.power_law import LEAST, fitted_tail
-from regaudit.spectral import spectrum
-from regaudit.spectrum import LARGEST_CONDITION
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 
@@ -59,7 +59,7 @@ def test_any_shape_agrees_with_numpy(shape):
 @pytest.mark.parametrize("shape", [(100, 30), (30, 100)])
 def test_bands_and_tiles_do_not_matter(band, shape, monkeypatch):
     monkeypatch.setattr(matrix, "BAND", band)
-    monkeypatch.setattr(spectral, "_TILE", 7)
+    monkeypatch.setattr(singular_values, "_TILE", 7)
     values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     same(taken(values), values)
 
@@ -147,20 +147,20 @@ def test_any_array_agrees_with_numpy(values):
 @pytest.mark.parametrize("band", [999, 1 << 22])
 def test_the_norm_of_a_large_matrix_is_as_near_as_it_says(shape, band, monkeypatch):
     monkeypatch.setattr(matrix, "BAND", band)
-    monkeypatch.setattr(spectral, "GRAM_SIDE", 100)
+    monkeypatch.setattr(singular_values, "GRAM_SIDE", 100)
     values = np.random.default_rng(8).normal(size=shape).astype(np.float32)
     found, exact = taken(values), np.linalg.svd(values.astype(np.float64), compute_uv=False)
     assert found.spectral_norm == pytest.approx(exact[0], rel=1e-5)
     assert abs(found.spectral_norm / exact[0] - 1) <= found.spectral_norm_error < 1e-6
     assert found.stable_rank == pytest.approx(((exact / exact[0]) ** 2).sum(), rel=1e-5)
     assert found.effective_rank is found.condition is found.condition_over is found.alpha is None
-    monkeypatch.setattr(spectral, "STEPS", 5)
+    monkeypatch.setattr(singular_values, "STEPS", 5)
     with pytest.raises(np.linalg.LinAlgError, match="not settled after 5 readings"):
         taken(values)
 
 
 def test_the_norm_of_a_large_matrix_of_rank_one(monkeypatch):
-    monkeypatch.setattr(spectral, "GRAM_SIDE", 10)
+    monkeypatch.setattr(singular_values, "GRAM_SIDE", 10)
     values = np.zeros((50, 60))
     values[3, 4] = 7
     found = taken(values)
@@ -194,7 +194,7 @@ def test_time_is_looked_at_within_a_matrix(monkeypatch):
     values = ArrayTensor(np.ones((40, 30)))
     for rows, units, side in ((40, 30, 100), (30, 40, 100), (40, 30, 9)):
         calls.clear()
-        monkeypatch.setattr(spectral, "GRAM_SIDE", side)
+        monkeypatch.setattr(singular_values, "GRAM_SIDE", side)
         with pytest.raises(TimeoutError):
             spectrum(matrix_of(values, UnitView(rows, units, 1), 1.0), (rows, units), watch)
 

@@ -11,10 +11,10 @@ import large
 import pytest
 from paths import FIXTURES, MODELS
 
-from regaudit import parts
 from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.finding import Report
+from regaudit.measures import partial_sums
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.typed_json import from_json, to_json
 from regaudit.workers import Plan, Workers
@@ -56,7 +56,7 @@ def same(found, whole):
 @pytest.mark.parametrize("count", [2, 3, 1_000])
 @pytest.mark.parametrize("name", VARIED)
 def test_any_file_in_shares_is_as_whole(name, count, monkeypatch):
-    monkeypatch.setattr(parts, "PART", 89)
+    monkeypatch.setattr(partial_sums, "PART", 89)
     file = str(FIXTURES / name)
     same(in_shares(file, count), audit(file, CONFIG))
 

@@ -44,7 +44,12 @@ def test_no_framework_is_imported_to_inspect_check_or_report(tmp_path):
 
 
 def test_spectra_are_imported_only_where_they_are_asked_for():
-    modules = {"regaudit.spectra", "regaudit.spectral", "regaudit.matrix", "regaudit.power_law"}
+    modules = {
+        "regaudit.measures.spectra",
+        "regaudit.measures.singular_values",
+        "regaudit.measures.matrix",
+        "regaudit.measures.power_law",
+    }
     assert not modules_after("inspect", str(MODEL)) & modules
     assert modules_after("inspect", str(MODEL), "--spectral") > modules
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from regaudit.sums import BINADES, add_by_numpy
+from regaudit.measures.sums import BINADES, add_by_numpy
 
-compiled = pytest.importorskip("regaudit._sums", reason="no compiler was at hand")
+compiled = pytest.importorskip("regaudit.measures._sums", reason="no compiler was at hand")
 
 
 def both(values, below, columns, column):

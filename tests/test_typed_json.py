@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regaudit.finding import Report, Severity
-from regaudit.spectrum import Spectrum
+from regaudit.measures.spectrum import Spectrum
 from regaudit.splitting import Share
 from regaudit.typed_json import from_json, made, to_json
 from regaudit.workers import Plan, _Answer

@@ -49,7 +49,7 @@ def progress_of_one() -> Iterator[None]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
-    from regaudit.parts import watching
+    from regaudit.measures.partial_sums import watching
 
     start = shown = time.monotonic()
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regaudit.matrix import Floats, Matrix
-from regaudit.power_law import fitted_tail
-from regaudit.spectrum import LARGEST_CONDITION, Spectrum
+from regaudit.measures.matrix import Floats, Matrix
+from regaudit.measures.power_law import fitted_tail
+from regaudit.measures.spectrum import LARGEST_CONDITION, Spectrum
 
 GRAM_SIDE = 4096
 """Largest smaller side whose Gram matrix is taken: 128 MiB, and as much again for its eigenvalues.

@@ -8,15 +8,15 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
-from regaudit.model import UnitView
-from regaudit.parts import (
+from regaudit.measures.partial_sums import (
     Part,
     Stretch,
     measure_pieces,
     near_zero_threshold,
     pieces_of,
 )
-from regaudit.sums import BINADES
+from regaudit.measures.sums import BINADES
+from regaudit.model import UnitView
 from regaudit.tensors.tensor import Tensor
 
 _BIAS = 1_023

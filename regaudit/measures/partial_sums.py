@@ -16,8 +16,8 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
+from regaudit.measures.sums import BINADES, Counts, Sums, sums
 from regaudit.model import UnitView
-from regaudit.sums import BINADES, Counts, Sums, sums
 from regaudit.tensors.tensor import Array, Tensor
 
 PART = 1 << 22

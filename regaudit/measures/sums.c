@@ -93,6 +93,6 @@ static PyObject *add(PyObject *Py_UNUSED(module), PyObject *arguments)
 static PyMethodDef methods[] = {{"add", add, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "regaudit._sums", .m_size = 0, .m_methods = methods};
+    PyModuleDef_HEAD_INIT, .m_name = "regaudit.measures._sums", .m_size = 0, .m_methods = methods};
 
 PyMODINIT_FUNC PyInit__sums(void) { return PyModuleDef_Init(&definition); }

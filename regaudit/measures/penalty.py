@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.measures import Moments
+from regaudit.measures.moments import Moments
 from regaudit.model import Model, Regularizer, Status, Weight
 from regaudit.tensors.tensor import Tensor
 

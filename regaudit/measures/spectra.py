@@ -9,11 +9,11 @@ import numpy as np
 
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed
-from regaudit.matrix import Matrix, matrix_of, shape_of
-from regaudit.measures import Moments
+from regaudit.measures.matrix import Matrix, matrix_of, shape_of
+from regaudit.measures.moments import Moments
+from regaudit.measures.singular_values import GRAM_SIDE, spectrum
+from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Weight
-from regaudit.spectral import GRAM_SIDE, spectrum
-from regaudit.spectrum import Spectrum
 from regaudit.tensors.tensor import Tensor
 
 THREADS = 2

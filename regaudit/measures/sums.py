@@ -110,9 +110,9 @@ def _take_maxima(values: Array, maxima: Array, column: int) -> None:
 
 add = add_by_numpy
 with suppress(ImportError):
-    from regaudit._sums import add as add_by_c
+    from regaudit.measures import _sums as in_c
 
-    add = add_by_c
+    add = in_c.add
 
 
 def sums(values: Array, below: float, counts: Counts, maxima: Array, column: int) -> Sums:

@@ -1,0 +1,1 @@
+"""Numbers taken from tensors: moments, spectra, penalties."""
