@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         UnreadableModelError,
         UsageError,
     )
-    from regaudit.facts import Facts
+    from regaudit.evidence.training_facts import Facts
     from regaudit.finding import Edit, Finding, Item, Report, Severity, Suggestion
     from regaudit.keras_callback import audit_callback
     from regaudit.run import audit_files

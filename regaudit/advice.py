@@ -4,7 +4,7 @@ from math import inf
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Edit, Suggestion
 from regaudit.model import Layer, Weight
 from regaudit.strength import budget_strength, gap_strength, usable

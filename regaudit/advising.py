@@ -12,8 +12,8 @@ from typing import Literal
 from regaudit.dataclass import dataclass
 from regaudit.editable import refusal
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.evidence import Evidence
-from regaudit.facts import Facts
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.training_facts import Facts
 from regaudit.finding import Edit, Report
 from regaudit.formats.interface import formats
 from regaudit.keras_semantics.dialect import Dialect

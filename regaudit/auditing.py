@@ -13,7 +13,7 @@ from regaudit.errors import (
     RegauditError,
     UnreadableModelError,
 )
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import UNREAD, Failure, Report
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.judging import judge

@@ -6,8 +6,8 @@ from math import log10
 
 from regaudit import wording
 from regaudit.dataclass import dataclass
+from regaudit.evidence.initializers import Initial
 from regaudit.finding import Report
-from regaudit.initialization import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight

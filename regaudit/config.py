@@ -10,7 +10,7 @@ from typing import Any
 from regaudit.baseline import Baseline
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError, UsageError, did_you_mean
-from regaudit.facts import Facts
+from regaudit.evidence.training_facts import Facts
 from regaudit.finding import Severity
 from regaudit.ignoring import Ignore
 from regaudit.keras_semantics.config_graph import Serialized

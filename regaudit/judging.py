@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from regaudit.config import Config
 from regaudit.dataclass import dataclass
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Finding, Item, NotRun, Suppressed
 from regaudit.ignoring import lies_in
 from regaudit.presets import capped

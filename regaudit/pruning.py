@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.evidence import Evidence
-from regaudit.graph import ACTIVATIONS, POOLING
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import ACTIVATIONS, POOLING
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 

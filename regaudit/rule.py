@@ -6,8 +6,8 @@ from datetime import date
 from typing import ClassVar, dataclass_transform
 
 from regaudit.dataclass import dataclass, field
-from regaudit.evidence import Evidence
-from regaudit.facts import Facts
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.training_facts import Facts
 from regaudit.finding import Item, NotRun, Severity, Suggestion
 from regaudit.ignoring import Ignore
 from regaudit.model import Layer, Weight

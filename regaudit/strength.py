@@ -3,20 +3,10 @@
 from collections.abc import Iterable
 from math import floor, inf, log10
 
-from regaudit.dataclass import dataclass
+from regaudit.evidence.outputs import ChanceLoss
 
 BUDGET = 0.05
 """Share of the chance loss that the budget rule gives to the whole penalty."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChanceLoss:
-    """The loss of a model that has learned nothing: the yardstick for penalties."""
-
-    value: float
-    """In units of the loss."""
-    basis: str
-    """Where it comes from: `ln 10, a cross-entropy over 10 classes`."""
 
 
 def budget_strength(chance: ChanceLoss, squared_norms: Iterable[float]) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from math import isclose
 
-from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
-from regaudit.facts import option
+from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
+from regaudit.evidence.training_facts import option
 from regaudit.finding import NotRun, Report, Severity, Suppressed
 from regaudit.model import Model, Optimizer, Regularizer
 from regaudit.rule import About, Rule

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from numpy import arange, packbits
 
-from regaudit.evidence import Evidence
-from regaudit.facts import Facts
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import last_axis
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Node, Optimizer, Output, Regularizer, Status, Weight

@@ -6,7 +6,7 @@ import pytest
 from rule_values import evidence, kernel, l2, layer
 
 from regaudit.advice import Advice, remove, scale, set_l2, suggest
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Edit
 
 GAP = {"train_loss": 0.2, "val_loss": 0.9}

@@ -7,7 +7,7 @@ from rule_values import adam, evidence, kernel, l2, layer
 
 from regaudit.advising import suggest
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.facts import Facts
+from regaudit.evidence.training_facts import Facts
 from regaudit.finding import Edit, Failure, Report
 from regaudit.model import Model
 

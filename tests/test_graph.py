@@ -6,8 +6,8 @@ from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 from regaudit.errors import UnsafeFileError
+from regaudit.evidence.graph import Graph
 from regaudit.formats.interface import recognize
-from regaudit.graph import Graph
 from regaudit.keras_semantics import config_graph
 from regaudit.model import Node
 

@@ -8,9 +8,9 @@ import pytest
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.facts import Facts
-from regaudit.graph import Graph
-from regaudit.heads import heads_of, total_chance
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.outputs import heads_of, total_chance
+from regaudit.evidence.training_facts import Facts
 from regaudit.model import Node, Output
 
 

@@ -8,7 +8,7 @@ import pytest
 from rule_values import kernel, layer, moments
 
 import regaudit
-from regaudit.initialization import Initial, is_untouched
+from regaudit.evidence.initializers import Initial, is_untouched
 
 NAMES = [
     "GlorotUniform",

@@ -7,7 +7,7 @@ import pytest
 from rule_values import evidence, kernel, layer, moments
 
 import regaudit
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.pruning import dead_units
 
 UNITS, DEAD = 12, 5

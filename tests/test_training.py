@@ -6,11 +6,11 @@ import pytest
 from rule_values import adam, evidence, kernel, layer
 
 from regaudit.errors import UsageError
-from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
-from regaudit.facts import Facts
+from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence.optimizer_state import Training
+from regaudit.evidence.training_facts import Facts
 from regaudit.formats.interface import recognize
 from regaudit.model import Optimizer, Output
-from regaudit.training import Training
 
 OUT = layer("out", weights=(kernel("out", (100, 10)),), units=10)
 

@@ -99,7 +99,7 @@ def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
         UnreadableModelError: Keras cannot load the model, to measure its losses.
     """
     from regaudit.advising import suggest as advise
-    from regaudit.facts import Facts
+    from regaudit.evidence.training_facts import Facts
 
     given = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
     measured = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import suggest
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.model import Status, Weight
 from regaudit.rule import About, Rule

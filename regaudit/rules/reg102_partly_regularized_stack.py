@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity, Suggestion
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Status, Weight

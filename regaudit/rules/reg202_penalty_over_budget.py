@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import CHANCE_LOSS, VALUES, Evidence
+from regaudit.evidence.evidence import CHANCE_LOSS, VALUES, Evidence
 from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule

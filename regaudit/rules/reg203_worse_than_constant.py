@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
-from regaudit.facts import Facts
+from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence.training_facts import Facts
 from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
 from regaudit.strength import BUDGET

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from reprlib import repr as shortened
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.model import Regularizer, Status
 from regaudit.rule import About, Rule

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import remove
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight

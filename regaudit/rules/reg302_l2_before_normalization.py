@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import POOLING, RESHAPING, Graph
 from regaudit.finding import Item, Severity
-from regaudit.graph import POOLING, RESHAPING, Graph
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
 from regaudit.rule import About, Rule

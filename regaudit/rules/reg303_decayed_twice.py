@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import remove
-from regaudit.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.optimizer_state import Training
 from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
-from regaudit.training import Training
 
 
 class DecayedTwice(Rule):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.optimizer_state import Training
 from regaudit.finding import Item, Severity
 from regaudit.rule import About, Rule
-from regaudit.training import Training
 
 
 class WeightDecayInert(Rule):

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import rate
 from regaudit.finding import Item, Severity
-from regaudit.graph import rate
 from regaudit.model import Layer
 from regaudit.rule import About, Rule
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import Graph, rate
 from regaudit.finding import Item, Severity
-from regaudit.graph import Graph, rate
 from regaudit.model import Layer, Node
 from regaudit.rule import About, Rule
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.model import Layer, Weight
 from regaudit.rule import About, Rule

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import suggest
-from regaudit.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.finding import Item, Severity, Suggestion
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice import scale
-from regaudit.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.initializers import Initial
 from regaudit.finding import Item, Severity
-from regaudit.initialization import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.initializers import is_untouched
 from regaudit.finding import Item, Severity
-from regaudit.initialization import is_untouched
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.rule import About, Rule
 

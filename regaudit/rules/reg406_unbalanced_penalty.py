@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any, ClassVar
 
-from regaudit.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.graph import POOLING, RESHAPING
+from regaudit.evidence.initializers import is_untouched
 from regaudit.finding import Item, Severity
-from regaudit.graph import POOLING, RESHAPING
-from regaudit.initialization import is_untouched
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.rule import About, Rule

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
 from regaudit.finding import Item, Severity
-from regaudit.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,

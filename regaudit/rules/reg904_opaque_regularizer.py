@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Item, Severity
 from regaudit.model import Regularizer, Status
 from regaudit.rule import About, Rule

@@ -3,7 +3,7 @@ from math import log
 import pytest
 from rule_values import evidence, kernel, l2, layer, severities
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Severity
 from regaudit.model import Status
 from regaudit.rules.reg202_penalty_over_budget import PenaltyOverBudget

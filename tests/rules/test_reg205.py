@@ -1,7 +1,7 @@
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.rules.reg205_underregularized import Underregularized
 
 

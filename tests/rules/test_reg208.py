@@ -4,7 +4,7 @@ import pytest
 from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.regularizers import parse_regularizer

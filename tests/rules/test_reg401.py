@@ -5,7 +5,7 @@ from rule_values import evidence, kernel, layer
 
 import regaudit
 from regaudit.config import Config
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.finding import Severity
 from regaudit.rules.reg401_nonfinite_weight import NonfiniteWeight
 

@@ -5,7 +5,7 @@ from rule_values import evidence, kernel, layer
 
 import regaudit
 from regaudit.config import Config
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.model import Node, UnitView, Weight
 from regaudit.rules.reg402_dead_units import DeadUnits
 

@@ -6,7 +6,7 @@ from rule_values import evidence, kernel, layer
 
 import regaudit
 from regaudit.config import Config
-from regaudit.evidence import Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.rules.reg901_unattributed_weight import UnattributedWeight
 
 DENSE = layer("dense", weights=(kernel("dense"),))

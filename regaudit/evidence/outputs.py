@@ -5,11 +5,21 @@ from math import log, prod
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.facts import Facts
-from regaudit.graph import ACTIVATIONS, POOLING, Graph
+from regaudit.evidence.graph import ACTIVATIONS, POOLING, Graph
+from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import NORMALIZATIONS, RANDOM_REGULARIZERS
 from regaudit.model import Node
-from regaudit.strength import ChanceLoss
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceLoss:
+    """The loss of a model that has learned nothing: the yardstick for penalties."""
+
+    value: float
+    """In units of the loss."""
+    basis: str
+    """Where it comes from: `ln 10, a cross-entropy over 10 classes`."""
+
 
 _SQUARED = {"mse", "meansquarederror"}
 _BINARY = {"binarycrossentropy", "bce"}

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from regaudit.dataclass import dataclass, field
-from regaudit.facts import Facts, option
-from regaudit.graph import Graph, rate
-from regaudit.heads import Head, heads_of, total_chance
+from regaudit.evidence.graph import Graph, rate
+from regaudit.evidence.optimizer_state import Training
+from regaudit.evidence.outputs import ChanceLoss, Head, heads_of, total_chance
+from regaudit.evidence.training_facts import Facts, option
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Status, Weight
-from regaudit.strength import ChanceLoss
-from regaudit.training import Training
 
 CHANCE_LOSS = "chance_loss"
 """A need of rules that weigh penalties: the loss of a model that has learned nothing."""
