@@ -25,8 +25,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from regaudit.evidence.training_facts import Facts
-    from regaudit.finding import Edit, Finding, Item, Report, Severity, Suggestion
     from regaudit.keras_callback import audit_callback
+    from regaudit.report.report import Edit, Finding, Item, Report, Suggestion
+    from regaudit.report.severity import Severity
     from regaudit.run import audit_files
 
 __version__ = VERSION

@@ -5,8 +5,8 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Edit, Suggestion
 from regaudit.model import Layer, Weight
+from regaudit.report.report import Edit, Suggestion
 from regaudit.strength import budget_strength, gap_strength, usable
 
 NO_CHANGE = 0.05

@@ -14,13 +14,13 @@ from regaudit.editable import refusal
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Edit, Report
 from regaudit.formats.interface import formats
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
+from regaudit.report.report import Edit, Report
+from regaudit.report.spelling import count
 from regaudit.strength import BUDGET, rounded
-from regaudit.wording import count
 
 Aim = Literal["l2", "l1", "adamw"]
 

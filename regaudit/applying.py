@@ -19,7 +19,6 @@ from regaudit.errors import (
     UnreadableModelError,
     UsageError,
 )
-from regaudit.finding import Edit, Report
 from regaudit.formats.interface import Format, recognize
 from regaudit.keras_edit import Written, edited
 from regaudit.keras_semantics.config_graph import Serialized
@@ -27,6 +26,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.optimizer_edit import OPTIMIZER, decays_so, with_decay
+from regaudit.report.report import Edit, Report
 
 BACKUP = ".before-apply"
 """Ending of the file that an edit in place keeps."""

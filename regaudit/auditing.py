@@ -14,7 +14,6 @@ from regaudit.errors import (
     UnreadableModelError,
 )
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import UNREAD, Failure, Report
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.judging import judge
 from regaudit.limits import allowing
@@ -22,6 +21,7 @@ from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import Piece, Stretch, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
+from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.storage.location import Place, is_url, shown
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor

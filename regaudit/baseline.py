@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
-from regaudit.finding import Item, Report, Severity
+from regaudit.report.report import Item, Report
+from regaudit.report.severity import Severity
 
 SCHEMA = "regaudit-baseline/1"
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from regaudit.config import Config
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
-from regaudit.finding import Report
-from regaudit.report_json import report_from_json, report_to_json
+from regaudit.report.report import Report
+from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.storage.atomic_write import replacing
 from regaudit.version import VERSION
 

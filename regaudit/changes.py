@@ -6,8 +6,8 @@ from math import inf, isclose
 from typing import NamedTuple
 
 from regaudit.dataclass import dataclass
-from regaudit.finding import Item, Report
 from regaudit.model import Layer, Regularizer, Weight
+from regaudit.report.report import Item, Report
 
 NUMBERS = ("l1_norm", "l2_norm", "max_abs", "mean", "std", "nonfinite", "sparsity", "dead_units")
 """Numbers of a weight that are compared: fields of `Moments`."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from regaudit import wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.charts import BLUE, GREY, ORANGE, RED, times
 from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Regularizer
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
-from regaudit.renderer import View
+from regaudit.report import spelling
+from regaudit.report.view import View
 
 _L2 = (Kind("L2, old", "ring", BLUE), Kind("L2, new", "circle", BLUE))
 _L1 = (Kind("L1, old", "open-triangle", ORANGE), Kind("L1, new", "triangle", ORANGE))
@@ -61,7 +61,7 @@ def _strengths(kernels: Sequence[WeightChange]) -> Plot | None:
     rungs = [v.value for column in columns for v in column.values if not v.kind.strip]
     if not columns:
         return None
-    return plot(columns, log_scale(rungs, wording.number) if rungs else None)
+    return plot(columns, log_scale(rungs, spelling.number) if rungs else None)
 
 
 def _strength_values(change: WeightChange) -> Iterator[Value]:
@@ -72,7 +72,7 @@ def _strength_values(change: WeightChange) -> Iterator[Value]:
 
 def _of_side(regularizer: Regularizer | None, side: int) -> Iterator[Value]:
     when = ("old", "new")[side]
-    text = f"{wording.regularizer(regularizer) if regularizer else 'no regularizer'} ({when})"
+    text = f"{spelling.regularizer(regularizer) if regularizer else 'no regularizer'} ({when})"
     l2, l1 = (regularizer.l2, regularizer.l1) if regularizer else (None, None)
     drawn = False
     for kinds, strength in ((_L2, l2), (_L1, l1)):
@@ -101,7 +101,7 @@ def _emptiness(kernels: Sequence[WeightChange]) -> Plot | None:
     columns = [_column(one, list(_empty_values(one))) for one in kernels]
     shares = [value.value for column in columns for value in column.values]
     moved = any(_moved(one.numbers[name]) for one in kernels for name in ("sparsity", "dead_units"))
-    return plot(columns, linear_scale(shares, wording.percent)) if moved else None
+    return plot(columns, linear_scale(shares, spelling.percent)) if moved else None
 
 
 def _moved(shift: Shift) -> bool:
@@ -113,7 +113,7 @@ def _empty_values(change: WeightChange) -> Iterator[Value]:
         when = ("old", "new")[side]
         zeros = change.numbers["sparsity"][side]
         if zeros is not None:
-            yield Value(_ZEROS[side], zeros, f"{wording.percent(zeros)} exact zeros ({when})")
+            yield Value(_ZEROS[side], zeros, f"{spelling.percent(zeros)} exact zeros ({when})")
         dead = change.numbers["dead_units"][side]
         if dead is not None and weight and weight.units and weight.units.units:
             share = dead / weight.units.units

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from regaudit import changes_wording, wording
+from regaudit import changes_wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.changes_charts import ChangesCharts, changes_charts
 from regaudit.dataclass import dataclass
-from regaudit.finding import Finding
 from regaudit.page import fill
-from regaudit.renderer import View
+from regaudit.report import spelling
+from regaudit.report.report import Finding
+from regaudit.report.view import View
 from regaudit.rule import About
 
 KINDS = {
@@ -146,19 +147,19 @@ def _row(number: int, change: WeightChange) -> WeightRow:
     norm = change.numbers["l2_norm"]
     cells = (
         changes_wording.what(change),
-        wording.number(norm.old),
-        wording.number(norm.new),
+        spelling.number(norm.old),
+        spelling.number(norm.new),
         *(_signed(change.numbers[name]) for name in ("l2_norm", "l1_norm", "max_abs")),
-        arrow("sparsity", wording.percent),
+        arrow("sparsity", spelling.percent),
         arrow("dead_units", changes_wording.units),
-        arrow("penalty", wording.number),
+        arrow("penalty", spelling.number),
     )
-    return WeightRow(f"w{number}", wording.plain(changes_wording.name(change)), cells)
+    return WeightRow(f"w{number}", spelling.plain(changes_wording.name(change)), cells)
 
 
 def _signed(shift: Shift) -> str:
     """Spell a relative change so that a table can be sorted by it."""
     relative = shift.relative
     if relative is None:
-        return wording.MISSING
+        return spelling.MISSING
     return "0%" if relative == 0 else f"{relative:+,.1%}"

@@ -7,10 +7,10 @@ from typing import TypeVar
 from tabulate import tabulate
 
 from regaudit import changes_wording as words
-from regaudit import wording
 from regaudit.changes import Changes, FindingChange, RegularizerChange, WeightChange
-from regaudit.finding import Report
-from regaudit.renderer import View
+from regaudit.report import spelling
+from regaudit.report.report import Report
+from regaudit.report.view import View
 
 SHOWN = 20
 """Changes of a kind shown before `--verbose` is needed, the weights whose norm changed most."""
@@ -54,20 +54,20 @@ def terminal(changes: Changes, view: View) -> str:
 def markdown(changes: Changes, view: View) -> str:
     """Return the changes as Markdown, for a pull request."""
     blocks = [
-        f"## {wording.markdown(changes.old.file)} → {wording.markdown(changes.new.file)}",
+        f"## {spelling.markdown(changes.old.file)} → {spelling.markdown(changes.new.file)}",
         f"- penalty: {words.penalty(changes)}\n- parameters: {words.parameters(changes)}",
     ]
     if changes.retuned:
-        blocks[-1] += f"\n- optimizer: {wording.markdown(words.optimizers(changes))}"
+        blocks[-1] += f"\n- optimizer: {spelling.markdown(words.optimizers(changes))}"
     if changes.same:
         return "\n\n".join((*blocks, words.verdict(changes))) + "\n"
     if changes.regularizers:
         rows = [
             (
-                wording.markdown(one.path),
+                spelling.markdown(one.path),
                 one.key,
                 one.kind,
-                *map(wording.markdown, words.sides(one)),
+                *map(spelling.markdown, words.sides(one)),
             )
             for one in changes.regularizers
         ]
@@ -78,15 +78,15 @@ def markdown(changes: Changes, view: View) -> str:
     moved, left = _moved(changes, view)
     blocks.append(f"### {words.weights(changes)}")
     if moved:
-        rows = [(wording.markdown(words.name(one)), *_cells(one)) for one in moved]
+        rows = [(spelling.markdown(words.name(one)), *_cells(one)) for one in moved]
         blocks.append(_pipes(rows, HEADERS) + (f"\n\nand {left:,} more" if left else ""))
     if changes.findings:
         blocks += [
             f"### {words.findings(changes)}",
             "\n".join(
                 f"- **{one.kind}** {one.item.severity} {one.code} {one.name}: "
-                f"{wording.markdown(one.item.path or '(model)')}: "
-                f"{wording.markdown(one.item.message)}"
+                f"{spelling.markdown(one.item.path or '(model)')}: "
+                f"{spelling.markdown(one.item.message)}"
                 for one in changes.findings
             ),
         ]
@@ -110,8 +110,8 @@ def _head(changes: Changes, view: View) -> Iterator[str]:
 
 def _file(report: Report) -> str:
     version = report.model.keras_version if report.model else None
-    keras = f", Keras {wording.plain(version)}" if version else ""
-    return f"{wording.plain(report.file)}, {wording.file_size(report.size)}{keras}"
+    keras = f", Keras {spelling.plain(version)}" if version else ""
+    return f"{spelling.plain(report.file)}, {spelling.file_size(report.size)}{keras}"
 
 
 _Change = TypeVar("_Change")
@@ -129,17 +129,17 @@ def _lines(
 
 def _regularizer_line(change: RegularizerChange, view: View) -> Iterator[str]:
     old, new = words.sides(change)
-    what = f"{wording.plain(change.path)}: {old} -> {new}"
+    what = f"{spelling.plain(change.path)}: {old} -> {new}"
     if change.key == "activity_regularizer":
-        what = f"{wording.plain(change.path)} (activity): {old} -> {new}"
+        what = f"{spelling.plain(change.path)} (activity): {old} -> {new}"
     yield from _marked(change.kind, what, view)
 
 
 def _finding_line(change: FindingChange, view: View) -> Iterator[str]:
     item = change.item
-    where = wording.plain(item.path) or "(model)"
+    where = spelling.plain(item.path) or "(model)"
     letter = str(item.severity)[0].upper()
-    text = f"{change.kind} {letter} {change.code} {where}: {wording.plain(item.message)}"
+    text = f"{change.kind} {letter} {change.code} {where}: {spelling.plain(item.message)}"
     yield from _marked(change.kind, text, view)
 
 
@@ -159,7 +159,7 @@ def _weights(changes: Changes, view: View) -> Iterator[str]:
         return
     cells = [_cells(one) for one in moved]
     columns = [*zip(*cells, strict=True)]
-    keep = [n for n, column in enumerate(columns) if n == 0 or set(column) != {wording.MISSING}]
+    keep = [n for n, column in enumerate(columns) if n == 0 or set(column) != {spelling.MISSING}]
     widths = {n: max(len(HEADERS[n + 1]) + 2, *map(len, columns[n])) + 2 for n in keep}
     needed = min(max(len(words.name(one)) for one in moved), MIN_PATH)
     for spare in SPARE:
@@ -167,7 +167,7 @@ def _weights(changes: Changes, view: View) -> Iterator[str]:
             keep.remove(spare)
     room = max(view.width - sum(widths[n] for n in keep), MIN_PATH // 2)
     rows = [
-        (wording.shortened(wording.plain(words.name(one)), room), *(row[n] for n in keep))
+        (spelling.shortened(spelling.plain(words.name(one)), room), *(row[n] for n in keep))
         for one, row in zip(moved, cells, strict=True)
     ]
     headers = [HEADERS[0], *(HEADERS[n + 1] for n in keep)]
@@ -190,9 +190,9 @@ def _cells(change: WeightChange) -> tuple[str, str, str, str, str]:
     norm, numbers = change.numbers["l2_norm"], change.numbers
     return (
         words.what(change),
-        words.arrow(norm, wording.number),
+        words.arrow(norm, spelling.number),
         words.signed(norm.relative),
-        words.arrow(numbers["sparsity"], wording.percent),
+        words.arrow(numbers["sparsity"], spelling.percent),
         words.arrow(numbers["dead_units"], words.units),
     )
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from regaudit.changes import Changes, Shift
-from regaudit.record import (
+from regaudit.report.document import (
     item_record,
     optimizer_record,
     regularizer_record,

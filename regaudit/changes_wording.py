@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from regaudit import wording
 from regaudit.changes import Changes, RegularizerChange, Shift, WeightChange
 from regaudit.model import Regularizer
+from regaudit.report import spelling
 
 SIDES = ("old", "new")
 
@@ -18,7 +18,7 @@ def verdict(changes: Changes) -> str:
     if changes.same:
         return "Nothing differs."
     kinds = Counter(one.kind for one in changes.findings)
-    parts = [wording.count(kinds["new"], "new finding")] if kinds["new"] else []
+    parts = [spelling.count(kinds["new"], "new finding")] if kinds["new"] else []
     parts += [f"{kinds['worse']:,} worse than before"] if kinds["worse"] else []
     return ", ".join(parts) or "Nothing is worse than before."
 
@@ -36,13 +36,13 @@ def penalty(changes: Changes) -> str:
     shift = Shift(changes.old.penalty, changes.new.penalty)
     change = f" ({signed(shift.relative)})" if shift.relative else ""
     complete = changes.old.penalty_complete and changes.new.penalty_complete
-    return arrow(shift, wording.number) + change + ("" if complete else ", as far as is told")
+    return arrow(shift, spelling.number) + change + ("" if complete else ", as far as is told")
 
 
 def optimizers(changes: Changes) -> str:
     """Spell the optimizer before and after."""
     old, new = (
-        wording.optimizer(report.model.optimizer if report.model else None)
+        spelling.optimizer(report.model.optimizer if report.model else None)
         for report in (changes.old, changes.new)
     )
     return f"{old} -> {new}"
@@ -76,7 +76,7 @@ def regularizer(value: Regularizer | None) -> str:
     if value is None:
         return "none"
     status = "" if value.status == "in force" else f" {value.status}"
-    return f"{wording.regularizer(value)}{status}"
+    return f"{spelling.regularizer(value)}{status}"
 
 
 def sides(change: RegularizerChange) -> tuple[str, str]:
@@ -95,12 +95,12 @@ def what(change: WeightChange) -> str:
     """Say what happened to a weight: `changed`, `added 3x3`, `3x3 -> 3x4`."""
     old, new = change.old, change.new
     if change.kind == "reshaped" and old and new:
-        return f"{wording.shape(old.shape)} -> {wording.shape(new.shape)}"
+        return f"{spelling.shape(old.shape)} -> {spelling.shape(new.shape)}"
     if change.kind == "retyped" and old and new:
         return f"{old.dtype} -> {new.dtype}"
     weight = new or old
     if change.kind in {"added", "removed"} and weight:
-        return f"{change.kind} {wording.shape(weight.shape)}"
+        return f"{change.kind} {spelling.shape(weight.shape)}"
     return change.kind
 
 
@@ -115,7 +115,7 @@ def arrow(shift: Shift, spell: Spell, sign: str = " -> ") -> str:
 def signed(relative: float | None) -> str:
     """Spell a relative change: `+12.7%`, from tenfold on `x12`."""
     if relative is None:
-        return wording.MISSING
+        return spelling.MISSING
     if relative and abs(relative) < 0.001:
         return "<0.1%"
     return f"{relative:+.1%}" if abs(relative) < 10 else f"x{relative + 1:,.0f}"
@@ -123,4 +123,4 @@ def signed(relative: float | None) -> str:
 
 def units(value: float | None) -> str:
     """Spell a number of units."""
-    return wording.MISSING if value is None else f"{value:,.0f}"
+    return spelling.MISSING if value is None else f"{value:,.0f}"

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from math import log10
 
-from regaudit import wording
 from regaudit.dataclass import dataclass
 from regaudit.evidence.initializers import Initial
-from regaudit.finding import Report
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+from regaudit.report import spelling
+from regaudit.report.report import Report
 
 BLUE, ORANGE, GREEN, RED, GREY = "#3f83cf", "#c2701c", "#2f8f5b", "#d6455d", "#7d8590"
 """Colours that stand out from a light and from a dark page, for those without styles as well."""
@@ -113,7 +113,7 @@ def charts(report: Report, weights: Sequence[Kernel]) -> Charts:
         pair for pair in weights if pair[1].role in KERNEL_ROLES and pair[1].shared_with is None
     ]
     return Charts(
-        shares=bars(((w.path, report.share(w)) for _, w in weights), wording.percent),
+        shares=bars(((w.path, report.share(w)) for _, w in weights), spelling.percent),
         ladder=_ladder(kernels),
         growth=_growth(report, kernels),
         emptiness=_emptiness(report, kernels),
@@ -135,7 +135,7 @@ def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], st
 
 def short(path: str, room: int) -> str:
     """Return a path cut in its middle: its ends tell most."""
-    path = wording.plain(path)
+    path = spelling.plain(path)
     head = room // 3 - 1
     return (
         path
@@ -155,13 +155,13 @@ def _ladder(kernels: Sequence[Kernel]) -> Plot | None:
     rungs = [v.value for column in columns for v in column.values if not v.kind.strip]
     if not columns:
         return None
-    return plot(columns, log_scale(rungs, wording.number) if rungs else None)
+    return plot(columns, log_scale(rungs, spelling.number) if rungs else None)
 
 
 def _strengths(regularizer: Regularizer | None) -> Iterable[Value]:
     if regularizer is None:
         return [Value(_NONE, 0.0, "no regularizer")]
-    text = f"{wording.regularizer(regularizer)}, {regularizer.status}"
+    text = f"{spelling.regularizer(regularizer)}, {regularizer.status}"
     if regularizer.l1 is None or regularizer.l2 is None:
         return [Value(_OTHER, 0.0, text)]
     if not all(s == 0 or drawable(s) for s in (regularizer.l1, regularizer.l2)):
@@ -199,7 +199,7 @@ def growth(layer: Layer, weight: Weight, measured: Moments | None) -> float | No
 
 def times(ratio: float | None) -> str:
     """Spell a ratio, as a multiple."""
-    return wording.MISSING if ratio is None else f"{ratio:.3g}x"
+    return spelling.MISSING if ratio is None else f"{ratio:.3g}x"
 
 
 def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
@@ -209,7 +209,7 @@ def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
         measured = report.moments.get(weight.stored_path)
         values = []
         if measured and measured.sparsity is not None:
-            text = f"{wording.percent(measured.sparsity)} exact zeros"
+            text = f"{spelling.percent(measured.sparsity)} exact zeros"
             values.append(Value(_ZEROS, measured.sparsity, text))
         if measured and measured.units and measured.dead_units is not None:
             share = measured.dead_units / measured.units
@@ -217,7 +217,7 @@ def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
             values.append(Value(_DEAD, share, text))
         shares += [value.value for value in values]
         columns.append(Column(weight.path, _label(weight), tuple(values)))
-    return plot(columns, linear_scale(shares, wording.percent)) if any(shares) else None
+    return plot(columns, linear_scale(shares, spelling.percent)) if any(shares) else None
 
 
 def _histograms(report: Report, kernels: Sequence[Kernel]) -> Histograms | None:
@@ -245,8 +245,8 @@ def _histograms(report: Report, kernels: Sequence[Kernel]) -> Histograms | None:
         ),
         bins=top - start,
         more=len(counted) - len(bins),
-        low=wording.number(2.0**start, 2),
-        high=wording.number(2.0**top, 2),
+        low=spelling.number(2.0**start, 2),
+        high=spelling.number(2.0**top, 2),
         most=f"{most:,}",
     )
 
@@ -267,10 +267,10 @@ def _outline(counts: Sequence[int], most: int) -> str:
 
 def _in_words(counts: Sequence[int], start: int, zeros: int) -> str:
     mode = max(range(len(counts)), key=counts.__getitem__)
-    low, high = (wording.number(2.0 ** (start + mode + n), 2) for n in (0, 1))
+    low, high = (spelling.number(2.0 ** (start + mode + n), 2) for n in (0, 1))
     used = [n for n, count in enumerate(counts) if count]
     least, greatest = 2.0 ** (start + used[0]), 2.0 ** (start + used[-1] + 1)
     return (
-        f"{wording.number(least, 2)} to {wording.number(greatest, 2)}, "
-        f"most ({counts[mode]:,}) {low} to {high}; {wording.count(zeros, 'zero')}"
+        f"{spelling.number(least, 2)} to {spelling.number(greatest, 2)}, "
+        f"most ({counts[mode]:,}) {low} to {high}; {spelling.count(zeros, 'zero')}"
     )

@@ -5,10 +5,10 @@ from math import isclose, isnan
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass
-from regaudit.finding import Report
 from regaudit.loaded import Pair, Variable, matched
 from regaudit.model import Regularizer, Status, Weight
-from regaudit.wording import count, number, regularizer, shape
+from regaudit.report.report import Report
+from regaudit.report.spelling import count, number, regularizer, shape
 
 EXACT = 1e-6
 """How far sums in float64 and strengths may be apart, relatively."""

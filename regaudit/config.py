@@ -11,14 +11,14 @@ from regaudit.baseline import Baseline
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError, UsageError, did_you_mean
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Severity
-from regaudit.ignoring import Ignore
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits
 from regaudit.overriding import Override, laid_over, read_overrides
 from regaudit.presets import PRESETS, Preset
 from regaudit.registry import rules
+from regaudit.report.ignore import Ignore
+from regaudit.report.severity import Severity
 from regaudit.rule import Rule
 
 NEVER = Severity.ERROR + 1

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from regaudit.editable import keys_of, matching, refusal
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
-from regaudit.finding import Edit
 from regaudit.keras_edit import understood
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
+from regaudit.report.report import Edit
 
 SLOTS = (
     *("kernel", "bias", "recurrent", "embeddings", "depthwise", "pointwise"),

@@ -5,10 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from regaudit import wording
 from regaudit.dataclass import dataclass
-from regaudit.finding import Report, Severity
 from regaudit.plot import Plot
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Report
+from regaudit.report.severity import Severity
 from regaudit.trends import Checkpoint, checkpoint, lines, measured_kernels, norm_of
 
 CHARTS = 50
@@ -61,14 +62,14 @@ class Row:
         """How its findings and its penalty changed from the first state to the latest."""
         read = [entry for entry in self.entries if entry.parameters is not None]
         if len(read) < 2:
-            return wording.MISSING
+            return spelling.MISSING
         first, last = read[0], read[-1]
         counts = zip(("error", "warning", "note"), first.counts, last.counts, strict=True)
         parts = [
-            f"{wording.count(new, name)} (was {old})" for name, old, new in counts if old != new
+            f"{spelling.count(new, name)} (was {old})" for name, old, new in counts if old != new
         ]
         if first.penalty != last.penalty:
-            before, after = wording.number(first.penalty), wording.number(last.penalty)
+            before, after = spelling.number(first.penalty), spelling.number(last.penalty)
             parts.append(f"penalty {after} (was {before})")
         return ", ".join(parts) or "the same"
 
@@ -81,7 +82,7 @@ class Row:
         ]
         norms, penalties = [entry.norm for entry in read], [entry.penalty for entry in read]
         series = {"L2 norm of all kernels": norms, "total penalty": penalties}
-        return lines(places, series, wording.number, log_axis=True)
+        return lines(places, series, spelling.number, log_axis=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +161,8 @@ def entry_of(report: Report) -> Entry:
         counts=tuple(severities[level] for level in reversed(Severity)),
         worst=(first.code, first.path) if first else ("", ""),
         codes=tuple((one.code, one.name, one.severity, len(one.items)) for one in report.findings),
-        covered=wording.coverage(report),
-        regularized=wording.summary(report),
+        covered=sentences.coverage(report),
+        regularized=sentences.summary(report),
         parameters=model.parameters if model else None,
         penalty=report.penalty if model else None,
         complete=report.penalty_complete,

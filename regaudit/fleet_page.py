@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from regaudit.finding import Report
 from regaudit.fleet import CHARTS, fleet
 from regaudit.page import fill
+from regaudit.report.report import Report
 
 
 def fleet_page(reports: Iterable[Report]) -> str:

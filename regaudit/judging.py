@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 from regaudit.config import Config
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Finding, Item, NotRun, Suppressed
-from regaudit.ignoring import lies_in
 from regaudit.presets import capped
+from regaudit.report.ignore import lies_in
+from regaudit.report.report import Finding, Item, NotRun, Suppressed
 from regaudit.rule import Rule
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.errors import UsageError
-from regaudit.finding import Report
 from regaudit.live import callback_base, scalar_log
+from regaudit.report.report import Report
 
 
 def audit_callback(
@@ -66,7 +66,8 @@ def audit_callback(
 
 
 def _say(report: Report, epoch: int) -> None:
-    from regaudit.wording import number, verdict  # noqa: PLC0415 - only if it is wanted
+    from regaudit.report.sentences import verdict  # noqa: PLC0415 - only if it is wanted
+    from regaudit.report.spelling import number  # noqa: PLC0415 - only if it is wanted
 
     text = f"regaudit, epoch {epoch + 1}: {verdict(report)}; penalty {number(report.penalty)}"
     print(f"\n{text}", flush=True)  # noqa: T201 - as Keras's own callbacks do

@@ -10,7 +10,6 @@ from math import isclose
 from typing import Any, NamedTuple
 
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.finding import Edit
 from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import CURRENT, Dialect
@@ -18,6 +17,7 @@ from regaudit.keras_semantics.layer_table import WRAPPED_OF_KERAS_2, all_slots
 from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import allowed
 from regaudit.model import Regularizer, Status
+from regaudit.report.report import Edit
 
 _MODULES = (2, 13, 0)
 """Keras 2 writes a module beside the class of a regularizer from here on."""

@@ -18,8 +18,8 @@ from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.loaded import layers_of, matched, regularizer_of, variables_of
 from regaudit.model import Model, Skip, Status
 from regaudit.predictions import compared
-from regaudit.wording import plain
-from regaudit.wording import regularizer as spelled
+from regaudit.report.spelling import plain
+from regaudit.report.spelling import regularizer as spelled
 
 _HOMES = {"keras", "tf_keras", "tensorflow"}
 

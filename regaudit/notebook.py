@@ -6,8 +6,9 @@ Colours are the page's; only marks of severity have their own, legible on light 
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from regaudit import wording
-from regaudit.finding import Finding, Report, Severity
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Finding, Report
+from regaudit.report.severity import Severity
 
 SHOWN = 100
 """Weights and places shown; the rest is counted."""
@@ -24,12 +25,12 @@ def report_html(report: Report) -> str:
 
 
 def _parts(report: Report) -> Iterator[str]:
-    yield f"<p><b>{_text(report.file)}</b>: {_text(wording.verdict(report))}</p>"
+    yield f"<p><b>{_text(report.file)}</b>: {_text(sentences.verdict(report))}</p>"
     if report.model is not None:
         facts = (
-            f"{wording.kind(report.model)}, {wording.parameters(report.model)}",
-            f"penalty: {wording.total_penalty(report)}",
-            f"{wording.summary(report)} {wording.coverage(report)}.",
+            f"{spelling.kind(report.model)}, {spelling.parameters(report.model)}",
+            f"penalty: {sentences.total_penalty(report)}",
+            f"{sentences.summary(report)} {sentences.coverage(report)}.",
         )
         yield f"<p>{'<br>'.join(map(_text, facts))}</p>"
     for finding in report.findings:
@@ -60,16 +61,16 @@ def _weights(report: Report) -> Iterator[str]:
     for weight in weights[:SHOWN]:
         moments = report.moments.get(weight.stored_path)
         dead = f"{moments.dead_units}/{moments.units}" if moments and moments.units else "-"
-        status = str(weight.regularizer.status) if weight.regularizer else wording.MISSING
+        status = str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
         rows.append(
             (
                 weight.path,
-                wording.shape(weight.shape),
-                wording.regularizer(weight.regularizer),
+                spelling.shape(weight.shape),
+                spelling.regularizer(weight.regularizer),
                 status,
-                wording.number(report.penalties.get(weight.stored_path)),
-                wording.number(moments.l2_norm if moments else None),
-                wording.percent(moments.sparsity if moments else None),
+                spelling.number(report.penalties.get(weight.stored_path)),
+                spelling.number(moments.l2_norm if moments else None),
+                spelling.percent(moments.sparsity if moments else None),
                 dead,
             )
         )
@@ -77,7 +78,7 @@ def _weights(report: Report) -> Iterator[str]:
     left = len(weights) - len(rows)
     more = f"<p>and {left:,} more</p>" if left else ""
     table = f"<table>{_row(head, 'th')}{''.join(_row(row, 'td') for row in rows)}</table>{more}"
-    yield f"<details><summary>{wording.count(len(weights), 'weight')}</summary>{table}</details>"
+    yield f"<details><summary>{spelling.count(len(weights), 'weight')}</summary>{table}</details>"
 
 
 def _row(cells: Sequence[str], tag: str) -> str:
@@ -91,4 +92,4 @@ def _row(cells: Sequence[str], tag: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(wording.plain(text))
+    return escape(spelling.plain(text))

@@ -6,10 +6,10 @@ from math import isclose
 from typing import Any
 
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.finding import Edit
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model, Status
+from regaudit.report.report import Edit
 
 OPTIMIZER = "optimizer"
 """Key of an edit that is about no layer: its value names a class and a weight decay."""

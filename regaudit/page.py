@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit import spectrum_table, wording
 from regaudit.charts import TALL, short, times
 from regaudit.plot import LEFT
+from regaudit.report import sentences, spectrum_table, spelling
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _visible(value: Any) -> Any:
     """Pass all text through `wording.plain`, whatever a template forgets."""
     if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
         return value
-    return wording.plain(value)
+    return spelling.plain(value)
 
 
 def _observed(value: float | str) -> str:
@@ -57,7 +57,7 @@ def _observed(value: float | str) -> str:
     return (
         f"{value:,}"
         if isinstance(value, int)
-        else (value if isinstance(value, str) else wording.number(value))
+        else (value if isinstance(value, str) else spelling.number(value))
     )
 
 
@@ -83,7 +83,8 @@ def _environment() -> "Environment":
     environment.filters.update(observed=_observed, short=short)
     environment.globals.update(
         spectrum_table=spectrum_table,
-        wording=wording,
+        sentences=sentences,
+        spelling=spelling,
         places=PLACES,
         worst=WORST,
         left=LEFT,

@@ -9,12 +9,13 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from regaudit import wording
 from regaudit.errors import UsageError
-from regaudit.finding import Report, Severity
 from regaudit.model import Layer, Weight
-from regaudit.record import weight_record
-from regaudit.renderer import View
+from regaudit.report import spelling
+from regaudit.report.document import weight_record
+from regaudit.report.report import Report
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -174,7 +175,7 @@ def _weight(report: Report, layer: Layer, weight: Weight, codes: list[str]) -> d
         "layer": layer.path,
         "class_name": layer.class_name,
         "parameters": weight.size,
-        "regularizer": wording.regularizer(regularizer) if regularizer else None,
+        "regularizer": spelling.regularizer(regularizer) if regularizer else None,
         "status": str(regularizer.status) if regularizer else None,
         "l1": regularizer.l1 if regularizer else None,
         "l2": regularizer.l2 if regularizer else None,

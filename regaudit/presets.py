@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from regaudit.dataclass import dataclass, field
-from regaudit.finding import Severity
+from regaudit.report.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)

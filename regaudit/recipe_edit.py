@@ -1,10 +1,10 @@
 """The weight decay of a paper, put on a model as L2."""
 
 from regaudit.errors import UsageError
-from regaudit.finding import Edit
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model
 from regaudit.recipes import RECIPES
+from regaudit.report.report import Edit
 
 
 def recipe_edits(model: Model, name: str) -> tuple[Edit, ...]:

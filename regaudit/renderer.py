@@ -1,84 +1,12 @@
 """What a renderer is: something that turns reports into a string."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from regaudit.dataclass import dataclass
-from regaudit.finding import Report, Severity
-from regaudit.model import Layer, Weight
+from regaudit.report.report import Report
+from regaudit.report.view import View
 from regaudit.rule import About
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the reader asked to see, and what the place of output can show."""
-
-    tables: bool = True
-    """Show the weights, not only the findings."""
-    layer: str = "*"
-    """Glob on the paths of the layers and weights to show."""
-    sort: str = "model"
-    """`model` for the order of the file, or one of `SORT_KEYS`."""
-    wide: bool = False
-    """All columns, whatever the width."""
-    verbose: bool = False
-    """Every finding of a group, not only the first few."""
-    width: int = 80
-    """Columns of the terminal."""
-    color: bool = False
-    unicode: bool = False
-    """Whether more than ASCII can be shown."""
-    fail_on: int = Severity.ERROR
-    """Findings of this severity or a higher one fail a check."""
-    root: Path | None = None
-    """Top of the repository, below which other tools look for the files; None for as named."""
-    settings: str = ""
-    """The settings in force, as a file of settings spells them."""
-
-    def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
-        """Yield the weights to show, in the order asked for."""
-        if report.model is None:
-            return
-        rows = [row for row in report.model.weights() if self.shows(row[0].path, row[1].path)]
-        if self.sort in SORT_KEYS:
-            rows.sort(key=lambda row: _sort_key(self.sort, report, row[1]))
-        yield from rows
-
-    def records(self, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the records of the layers to show."""
-        if self.layer == "*":
-            return layers
-        return [
-            layer
-            for layer in layers
-            if self.shows(layer["path"], *(weight["path"] for weight in layer["weights"]))
-        ]
-
-    def shows(self, *paths: str) -> bool:
-        """Whether any of the paths is of a layer to show."""
-        return any(
-            fnmatchcase(path, self.layer) or fnmatchcase(path, f"{self.layer}/*") for path in paths
-        )
-
-
-SORT_KEYS = ("name", "size", "penalty", "l1", "l2", "sparsity", "dead")
-"""Orders for the table of weights; numbers come largest first."""
-
-
-def _sort_key(sort: str, report: Report, weight: Weight) -> tuple[float | str, ...]:
-    moments = report.moments.get(weight.stored_path)
-    numbers = {
-        "size": weight.size,
-        "penalty": report.penalties.get(weight.stored_path),
-        "l1": moments.l1_norm if moments else None,
-        "l2": moments.l2_norm if moments else None,
-        "sparsity": moments.sparsity if moments else None,
-        "dead": moments.dead_units if moments else None,
-    }
-    return (weight.path,) if sort == "name" else (-(numbers[sort] or 0.0), weight.path)
 
 
 class Renderer(ABC):

@@ -8,9 +8,10 @@ from typing import ClassVar, dataclass_transform
 from regaudit.dataclass import dataclass, field
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Item, NotRun, Severity, Suggestion
-from regaudit.ignoring import Ignore
 from regaudit.model import Layer, Weight
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Item, NotRun, Suggestion
+from regaudit.report.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from regaudit.auditing import audit
 from regaudit.config import Config
 from regaudit.errors import UnreadableModelError
-from regaudit.finding import Failure, Report
 from regaudit.formats.interface import is_model
+from regaudit.report.report import Failure, Report
 from regaudit.storage.location import is_url, shown
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import sqrt
 
-from regaudit import spectrum_table, wording
 from regaudit.charts import Charts, charts, growth, times
 from regaudit.dataclass import dataclass
-from regaudit.finding import Finding, Report, Severity, Suggestion
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
-from regaudit.renderer import View
+from regaudit.report import spectrum_table, spelling
+from regaudit.report.report import Finding, Report, Suggestion
+from regaudit.report.severity import Severity
+from regaudit.report.spectrum_table import spectrum_rows
+from regaudit.report.view import View
 from regaudit.rule import About
-from regaudit.spectrum_table import spectrum_rows
 
 MANY_LAYERS = 500
 """Weights of more layers than this are grouped by block."""
@@ -47,30 +48,30 @@ class Row:
         """Class, role, shape, parameters and regularizer, as cells."""
         weight = self.weight
         return (
-            wording.plain(self.layer.class_name),
-            wording.plain(weight.role),
-            wording.shape(weight.shape),
+            spelling.plain(self.layer.class_name),
+            spelling.plain(weight.role),
+            spelling.shape(weight.shape),
             f"{weight.size:,}",
-            wording.regularizer(weight.regularizer),
+            spelling.regularizer(weight.regularizer),
         )
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """Penalty, share, norms and what follows, as cells."""
-        unknown = "unknown" if self.weight.regularizer else wording.MISSING
+        unknown = "unknown" if self.weight.regularizer else spelling.MISSING
         known = self.weight.regularizer and self.penalty is not None
-        paid = (wording.number(self.penalty), wording.percent(self.share))
+        paid = (spelling.number(self.penalty), spelling.percent(self.share))
         m = self.moments
         if m is None:
-            return (*(paid if known else (unknown, unknown)), *(wording.MISSING,) * 6)
-        dead = f"{m.dead_units:,} of {m.units:,}" if m.dead_units is not None else wording.MISSING
+            return (*(paid if known else (unknown, unknown)), *(spelling.MISSING,) * 6)
+        dead = f"{m.dead_units:,} of {m.units:,}" if m.dead_units is not None else spelling.MISSING
         return (
             *(paid if known else (unknown, unknown)),
-            wording.number(m.l1_norm),
-            wording.number(m.l2_norm),
+            spelling.number(m.l1_norm),
+            spelling.number(m.l2_norm),
             times(self.growth),
-            wording.number(m.max_abs),
-            wording.percent(m.sparsity),
+            spelling.number(m.max_abs),
+            spelling.percent(m.sparsity),
             dead,
         )
 
@@ -86,7 +87,7 @@ class Row:
         if self.moments is None:
             found.append("not measured")
         elif self.moments.nonfinite:
-            found.append(f"{wording.count(self.moments.nonfinite, 'value')} not finite")
+            found.append(f"{spelling.count(self.moments.nonfinite, 'value')} not finite")
         return "; ".join(filter(None, found))
 
 
@@ -249,7 +250,7 @@ def _changes(report: Report) -> Iterator[Change]:
                 yield Change(
                     code=finding.code,
                     suggestion=item.suggestion,
-                    before=wording.regularizer(weight.regularizer) if weight else wording.MISSING,
+                    before=spelling.regularizer(weight.regularizer) if weight else spelling.MISSING,
                     penalty=report.penalties.get(weight.stored_path) if weight else None,
                 )
 
@@ -268,9 +269,9 @@ def _program(report: Report, changes: Sequence[Change]) -> Iterator[str]:
             wanted.setdefault(suggestion.edits[0].layer, []).append(suggestion.code)
     for path, arguments in wanted.items():
         layer = classes.get(path)
-        name = json.dumps(wording.plain(layer.name if layer else path), ensure_ascii=False)
-        given = ", ".join(wording.plain(argument) for argument in dict.fromkeys(arguments))
-        yield f"{wording.plain(layer.class_name) if layer else 'Layer'}(..., name={name}, {given})"
+        name = json.dumps(spelling.plain(layer.name if layer else path), ensure_ascii=False)
+        given = ", ".join(spelling.plain(argument) for argument in dict.fromkeys(arguments))
+        yield f"{spelling.plain(layer.class_name) if layer else 'Layer'}(..., name={name}, {given})"
 
 
 def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, ...]:

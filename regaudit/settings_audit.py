@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from regaudit.config import Config
-from regaudit.finding import Finding, Report
-from regaudit.ignoring import Ignore
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Finding, Report
 
 
 def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Report | None:

@@ -18,9 +18,9 @@ from regaudit.auditing import Opened, measure_some, read, report_on, values_of
 from regaudit.config import Config
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
-from regaudit.finding import Report
 from regaudit.measures.partial_sums import Piece, Stretch, pieces_of
 from regaudit.model import UnitView
+from regaudit.report.report import Report
 from regaudit.storage.location import is_url
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import StoredTensor, Tensor

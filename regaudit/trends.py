@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from math import log, sqrt
 from pathlib import Path
 
-from regaudit import wording
 from regaudit.charts import BLUE, GREEN, GREY, ORANGE, RED
 from regaudit.dataclass import dataclass
-from regaudit.finding import Report
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Report
 
 LINES = 6
 """Kernels with a line of their own, those whose norm changed most."""
@@ -67,18 +67,20 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     return Trends(
         unread=len(reports) - len(read),
         checkpoints=tuple(map(checkpoint, read)),
-        penalty=lines(places, {"total penalty": penalties}, wording.number)
+        penalty=lines(places, {"total penalty": penalties}, spelling.number)
         if any(penalties)
         else None,
-        norms=lines(places, _most_changed(norms), wording.number, log_axis=True),
+        norms=lines(places, _most_changed(norms), spelling.number, log_axis=True),
         emptiness=lines(
-            places, {"exact zeros": zeros, "dead units": [n / units for n in dead]}, wording.percent
+            places,
+            {"exact zeros": zeros, "dead units": [n / units for n in dead]},
+            spelling.percent,
         )
         if any(zeros) or any(dead)
         else None,
         kernels=len(norms),
         rows=tuple(
-            (path, tuple(wording.number(norm) for norm in each)) for path, each in norms.items()
+            (path, tuple(spelling.number(norm) for norm in each)) for path, each in norms.items()
         ),
     )
 
@@ -90,10 +92,10 @@ def checkpoint(report: Report) -> Checkpoint:
     units = sum(m.units or 0 for m in kernels.values()) or 1
     return Checkpoint(
         file=report.file,
-        findings=wording.verdict(report),
-        penalty=wording.number(report.penalty),
-        norm=wording.number(norm_of(kernels)),
-        sparsity=wording.percent(sum(m.zeros for m in kernels.values()) / _size(kernels)),
+        findings=sentences.verdict(report),
+        penalty=spelling.number(report.penalty),
+        norm=spelling.number(norm_of(kernels)),
+        sparsity=spelling.percent(sum(m.zeros for m in kernels.values()) / _size(kernels)),
         dead=f"{dead:,} of {units:,}",
     )
 

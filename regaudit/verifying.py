@@ -13,12 +13,12 @@ from typing import Any
 from regaudit.comparison import Difference, Loaded, differences
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UsageError
-from regaudit.finding import Report
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
 from regaudit.loaded import Variable, regularizer_of_record
 from regaudit.model import Model, Status
-from regaudit.wording import plain
+from regaudit.report.report import Report
+from regaudit.report.spelling import plain
 
 MISSING = "Keras with TensorFlow is not installed: pip install 'regaudit[tensorflow]'"
 

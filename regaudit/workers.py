@@ -4,7 +4,7 @@ A worker is `python -c` with this module; it reads requests from its standard in
 reports, or shares of one, to its standard output. It is used again until it dies.
 
 A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is JSON
-(`regaudit.typed_json`): a file may have taken over the process that wrote it.
+(`regaudit.report.typed_json`): a file may have taken over the process that wrote it.
 """
 
 import os
@@ -28,13 +28,13 @@ from regaudit.config import Config
 from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
-from regaudit.finding import Failure, Report
 from regaudit.formats.interface import formats
 from regaudit.ordering import in_order
+from regaudit.report.report import Failure, Report
+from regaudit.report.typed_json import from_json, to_json
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.storage.location import is_url, shown
 from regaudit.storage.size import size_of
-from regaudit.typed_json import from_json, to_json
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
 _GRACE = 5

@@ -7,11 +7,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from regaudit.finding import Finding, Item, Report, Severity
 from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
-from regaudit.renderer import View
 from regaudit.renderers import html
+from regaudit.report.report import Finding, Item, Report
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 from regaudit.rule import About
 from regaudit.tensors.tensor import ArrayTensor
 

@@ -7,7 +7,7 @@ from rule_values import evidence, kernel, l2, layer
 
 from regaudit.advice import Advice, remove, scale, set_l2, suggest
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Edit
+from regaudit.report.report import Edit
 
 GAP = {"train_loss": 0.2, "val_loss": 0.9}
 

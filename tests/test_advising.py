@@ -8,8 +8,8 @@ from rule_values import adam, evidence, kernel, l2, layer
 from regaudit.advising import suggest
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Edit, Failure, Report
 from regaudit.model import Model
+from regaudit.report.report import Edit, Failure, Report
 
 H = log(10)
 

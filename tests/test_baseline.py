@@ -11,7 +11,8 @@ from paths import MODELS
 
 from regaudit.baseline import Accepted, Baseline, Key, read_baseline
 from regaudit.errors import UsageError
-from regaudit.finding import Finding, Item, NotRun, Report, Severity
+from regaudit.report.report import Finding, Item, NotRun, Report
+from regaudit.report.severity import Severity
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from regaudit import audit
 from regaudit.changes import diff
 from regaudit.changes_html import html
 from regaudit.config import Config
-from regaudit.finding import Edit, Failure, Report, Suggestion
-from regaudit.renderer import View
 from regaudit.renderers.html import Html
+from regaudit.report.report import Edit, Failure, Report, Suggestion
+from regaudit.report.view import View
 
 pytestmark = pytest.mark.browser
 

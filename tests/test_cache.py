@@ -18,8 +18,8 @@ import regaudit
 from regaudit.cache import Cache, default_folder
 from regaudit.config import Config, read_config
 from regaudit.errors import UsageError
-from regaudit.finding import Failure, Report
-from regaudit.ignoring import Ignore
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Failure, Report
 
 GOOD = MODELS / "regularized-cnn.keras"
 OVERFIT = MODELS / "digits-cnn.keras"

@@ -7,9 +7,9 @@ import pytest
 from page_values import SVG, Page, audited, deep, dense, drawings, marks, render, table
 
 from regaudit import charts, plot
-from regaudit.finding import Failure, Report
 from regaudit.model import Regularizer, Status
 from regaudit.plot import Column, Kind, Value, linear_scale, log_scale
+from regaudit.report.report import Failure, Report
 from regaudit.trends import trends
 
 KIND = Kind("size", "circle", "#000000")

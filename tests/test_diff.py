@@ -12,9 +12,10 @@ from rule_values import evidence, kernel, l2, layer
 import regaudit
 from regaudit.changes import Shift, diff
 from regaudit.changes_page import markdown, terminal
-from regaudit.finding import Finding, Item, Report, Severity
 from regaudit.model import Optimizer
-from regaudit.renderer import View
+from regaudit.report.report import Finding, Item, Report
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 OVERFIT, GOOD = str(MODELS / "digits-cnn.keras"), str(MODELS / "regularized-cnn.keras")
 

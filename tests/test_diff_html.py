@@ -12,9 +12,10 @@ from paths import MODELS
 
 from regaudit.changes import diff
 from regaudit.changes_html import TOGETHER, html
-from regaudit.finding import Edit, Severity, Suggestion
 from regaudit.model import Optimizer
-from regaudit.renderer import View
+from regaudit.report.report import Edit, Suggestion
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 
 @pytest.fixture

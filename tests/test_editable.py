@@ -8,8 +8,8 @@ from rule_values import evidence, kernel, layer
 import regaudit
 from regaudit.editable import keys_of, matching, refusal, shared
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.finding import Edit
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.report.report import Edit
 
 L2 = {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.01}}
 ORTHOGONAL = {

@@ -11,14 +11,15 @@ from paths import FIXTURES, MODELS
 import regaudit
 from regaudit.config import Config
 from regaudit.errors import UsageError
-from regaudit.finding import Failure, Report, Severity
 from regaudit.fleet import fleet
 from regaudit.fleet_page import fleet_page
-from regaudit.record import record
 from regaudit.registry import renderer
-from regaudit.renderer import View
-from regaudit.report_json import report_from_json, report_to_json
-from regaudit.results import Malformed, read_results, report_of
+from regaudit.report.document import record
+from regaudit.report.read_results import Malformed, read_results, report_of
+from regaudit.report.report import Failure, Report
+from regaudit.report.serialization import report_from_json, report_to_json
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 GOOD = MODELS / "regularized-cnn.keras"
 OVERFIT = MODELS / "digits-cnn.keras"

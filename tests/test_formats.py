@@ -14,7 +14,7 @@ from paths import CORPUS
 
 import regaudit
 from regaudit.config import Config
-from regaudit.record import document
+from regaudit.report.document import document
 from regaudit.run import files_among
 
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")

@@ -25,10 +25,10 @@ import regaudit
 import regaudit.renderers
 from regaudit import workers
 from regaudit.config import Config
-from regaudit.finding import Failure, Report
 from regaudit.limits import Limits
 from regaudit.registry import renderer
-from regaudit.renderer import View
+from regaudit.report.report import Failure, Report
+from regaudit.report.view import View
 
 HOSTILE = FIXTURES / "hostile"
 GOOD = MODELS / "tutorial-l2.keras"

@@ -25,19 +25,11 @@ from page_values import (
 )
 
 from regaudit import charts
-from regaudit.finding import (
-    Edit,
-    Failure,
-    Finding,
-    NotRun,
-    Report,
-    Severity,
-    Suggestion,
-    Suppressed,
-)
 from regaudit.model import Regularizer, Skip, Status
 from regaudit.page import _environment
-from regaudit.renderer import View
+from regaudit.report.report import Edit, Failure, Finding, NotRun, Report, Suggestion, Suppressed
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 
 @pytest.fixture

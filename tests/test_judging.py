@@ -9,9 +9,10 @@ from rule_values import evidence, kernel, layer
 
 from regaudit.baseline import Baseline
 from regaudit.config import Config
-from regaudit.finding import Finding, Report, Severity
-from regaudit.ignoring import Ignore
 from regaudit.judging import judge
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Finding, Report
+from regaudit.report.severity import Severity
 from regaudit.rule import Rule
 from regaudit.rules.reg101_large_layer_unregularized import LargeLayerUnregularized
 

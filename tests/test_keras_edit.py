@@ -5,9 +5,9 @@ from copy import deepcopy
 import pytest
 
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.finding import Edit
 from regaudit.keras_edit import edited, entries, spelled, understood
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.report.report import Edit
 
 KERAS_3 = Dialect((3, 15, 1))
 KERAS_2 = Dialect((2, 12, 0))

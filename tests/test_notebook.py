@@ -6,8 +6,9 @@ import pytest
 from paths import MODELS
 
 import regaudit
-from regaudit.finding import Failure, Finding, Item, Report, Severity
 from regaudit.notebook import MARKS
+from regaudit.report.report import Failure, Finding, Item, Report
+from regaudit.report.severity import Severity
 
 HOSTILE = "</table><script>alert(1)</script><img onerror=x>\x1b[0m\u202e"
 

@@ -19,12 +19,13 @@ import regaudit
 from regaudit.cli.options import FORMATS
 from regaudit.cli.output import SUMMARY, summarize
 from regaudit.config import Config
-from regaudit.finding import Failure, Finding, Item, NotRun, Report, Severity, Suppressed
-from regaudit.ignoring import Ignore
 from regaudit.model import Skip
 from regaudit.registry import renderer
 from regaudit.registry import rules as all_rules
-from regaudit.renderer import View
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 
 SARIF = Draft7Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")

@@ -10,10 +10,10 @@ from page_values import audited, dense, finding
 from paths import MODELS
 
 import regaudit
-from regaudit.finding import Failure, Report
 from regaudit.parquet import COLUMNS, parquet
-from regaudit.record import record
-from regaudit.renderer import View
+from regaudit.report.document import record
+from regaudit.report.report import Failure, Report
+from regaudit.report.view import View
 
 pq = pytest.importorskip("pyarrow.parquet")
 

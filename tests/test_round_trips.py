@@ -12,14 +12,14 @@ from regaudit import cluster
 from regaudit.baseline import Baseline
 from regaudit.cache import Cache
 from regaudit.config import Config, read_config
-from regaudit.finding import Report
-from regaudit.record import record
 from regaudit.registry import renderer, rules
-from regaudit.renderer import View
-from regaudit.results import read_results
+from regaudit.report.document import record
+from regaudit.report.read_results import read_results
+from regaudit.report.report import Report
+from regaudit.report.typed_json import to_json
+from regaudit.report.view import View
 from regaudit.run import find_models
 from regaudit.splitting import Split
-from regaudit.typed_json import to_json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CONFINED = {"hdf5-heap-loop.h5", "hdf5-crash.keras", "zip-lzma-dictionary.keras"}

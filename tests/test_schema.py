@@ -8,7 +8,7 @@ from paths import FIXTURES, MODELS
 from report_schema import SCHEMA, closed
 
 import regaudit
-from regaudit.record import document
+from regaudit.report.document import document
 
 FILES = sorted(
     file

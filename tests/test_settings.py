@@ -12,7 +12,7 @@ from paths import MODELS
 
 from regaudit.cli.config import TEMPLATE
 from regaudit.config import read_config
-from regaudit.finding import Severity
+from regaudit.report.severity import Severity
 
 
 @pytest.fixture(autouse=True)

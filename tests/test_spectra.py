@@ -21,7 +21,7 @@ from regaudit.measures.moments import measure
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model
 from regaudit.registry import renderer
-from regaudit.renderer import View
+from regaudit.report.view import View
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 

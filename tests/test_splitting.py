@@ -13,10 +13,10 @@ from paths import FIXTURES, MODELS
 
 from regaudit.auditing import audit
 from regaudit.config import Config
-from regaudit.finding import Report
 from regaudit.measures import partial_sums
+from regaudit.report.report import Report
+from regaudit.report.typed_json import from_json, to_json
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
-from regaudit.typed_json import from_json, to_json
 from regaudit.workers import Plan, Workers
 
 GOOD = MODELS / "everything.keras"

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regaudit.finding import Report, Severity
 from regaudit.measures.spectrum import Spectrum
+from regaudit.report.report import Report
+from regaudit.report.severity import Severity
+from regaudit.report.typed_json import from_json, made, to_json
 from regaudit.splitting import Share
-from regaudit.typed_json import from_json, made, to_json
 from regaudit.workers import Plan, _Answer
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)

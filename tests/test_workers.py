@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from regaudit import workers
 from regaudit.cli import main
 from regaudit.config import Config
-from regaudit.finding import Report
-from regaudit.typed_json import to_json
+from regaudit.report.report import Report
+from regaudit.report.typed_json import to_json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"

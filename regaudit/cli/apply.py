@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from regaudit.advising import Proposal
     from regaudit.applying import Change
     from regaudit.edit_request import Wanted
-    from regaudit.finding import Edit
     from regaudit.model import Model
+    from regaudit.report.report import Edit
 
 
 @click.command()
@@ -66,7 +66,7 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     """
     from regaudit.auditing import bug
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.wording import plain
+    from regaudit.report.spelling import plain
 
     try:
         if options["undo"]:
@@ -180,7 +180,7 @@ def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
 
 def _nothing(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     """Say in one line why nothing was written, after what could not be set."""
-    from regaudit.wording import plain
+    from regaudit.report.spelling import plain
 
     lines = [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
     reasons = [note.rstrip(".") for note in wanted.absent]
@@ -194,7 +194,7 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     """Say what changes in the configuration and in the loss, and what to do next."""
     import json
 
-    from regaudit.wording import count, number, plain
+    from regaudit.report.spelling import count, number, plain
 
     lines = []
     for place, old, new in change.lines():
@@ -230,7 +230,7 @@ def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
 
 
 def _json(json: Any, value: Any) -> str:
-    from regaudit.wording import plain
+    from regaudit.report.spelling import plain
 
     return plain(json.dumps(value, default=dict))
 
@@ -252,8 +252,8 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
 def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
     from regaudit.applying import backup_of
+    from regaudit.report.spelling import number, plain
     from regaudit.verifying import verify
-    from regaudit.wording import number, plain
 
     with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
         against = model

@@ -12,7 +12,7 @@ from regaudit.cli.output import emit, unreadable
 
 if TYPE_CHECKING:
     from regaudit.baseline import Baseline
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 DEFAULT = ".regaudit-baseline.json"
 """Where a baseline is written if neither the command line nor the settings say."""
@@ -76,7 +76,8 @@ def _read(file: Path) -> "Baseline":
 
 def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     """Write the baseline; tell on standard error what it holds and how it is used."""
-    from regaudit.wording import count, plain, verdict
+    from regaudit.report.sentences import verdict
+    from regaudit.report.spelling import count, plain
 
     file = Path(made.file)
     emit(made.text(), file)

@@ -12,7 +12,7 @@ from regaudit.cli.output import FINDINGS, OK, say_failed, unreadable
 
 if TYPE_CHECKING:
     from regaudit.config import Config
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 
 @click.command()

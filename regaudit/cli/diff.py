@@ -13,7 +13,7 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
 if TYPE_CHECKING:
     from regaudit.changes import Changes
     from regaudit.config import Config
-    from regaudit.renderer import View
+    from regaudit.report.view import View
 
 FORMATS = ("html", "json", "markdown", "terminal")
 
@@ -55,7 +55,8 @@ def diff(
     could not be audited.
     """
     from regaudit.changes import diff as compare
-    from regaudit.wording import plain, verdict
+    from regaudit.report.sentences import verdict
+    from regaudit.report.spelling import plain
 
     if more:
         message = (

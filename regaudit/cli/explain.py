@@ -22,7 +22,7 @@ WIDEST = 100
 def explain(rule: str | None, every: bool) -> None:
     """Explain a RULE, given by code or name."""
     from regaudit.registry import rules
-    from regaudit.wording import explanation
+    from regaudit.rules.documentation import explanation
 
     if every:
         click.echo("\n".join(explanation(one) for one in rules()), nl=False)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from regaudit.config import Config
-    from regaudit.finding import Report
-    from regaudit.renderer import View
+    from regaudit.report.report import Report
+    from regaudit.report.view import View
 
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
@@ -368,7 +368,7 @@ def _is_detailed(format_: str) -> bool:
 
 def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
-    from regaudit.renderer import View
+    from regaudit.report.view import View
     from regaudit.storage.repository import repository
 
     printed = target.file is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 OK, FINDINGS, USAGE, UNREADABLE = range(4)
 """Exit codes: nothing to say; findings; wrong usage; something could not be audited."""
@@ -74,7 +74,8 @@ def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
         reports: of the whole run.
         fail_on: lowest severity that fails a model; by default none does.
     """
-    from regaudit.wording import count, plain, verdict
+    from regaudit.report.sentences import verdict
+    from regaudit.report.spelling import count, plain
 
     failed = [report for report in reports if report.failure or report.worst >= fail_on]
     for report in failed[:TOLD]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 EVERY = 0.1
 """Seconds between two states of the line."""
@@ -76,7 +76,7 @@ def line_of_one(done: int, size: int, seconds: float) -> str:
         size: bytes of all weights.
         seconds: since the start.
     """
-    from regaudit.wording import file_size
+    from regaudit.report.spelling import file_size
 
     left = int(seconds / done * size - seconds) + 1 if done < size else 0
     measured = f"{file_size(done)} of {file_size(size)} measured, {done / size:.0%}"
@@ -93,7 +93,7 @@ def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
         size: bytes of all.
         seconds: since the start.
     """
-    from regaudit.wording import file_size
+    from regaudit.report.spelling import file_size
 
     work = (done + number * FILE) / (size + files * FILE)
     left = int(seconds / work - seconds) + 1 if number < files else 0

@@ -90,7 +90,8 @@ def report(
 
 def _say(reports: list[Any], targets: list[Target]) -> None:
     """Tell on standard error how each model came out and where it is written."""
-    from regaudit.wording import plain, verdict
+    from regaudit.report.sentences import verdict
+    from regaudit.report.spelling import plain
 
     for audited in reports:
         click.echo(f"{plain(audited.file)}: {verdict(audited)}", err=True)

@@ -11,7 +11,7 @@ from regaudit.cli.output import OK, UNREADABLE, emit
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 
 def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[str, Any]) -> int:
@@ -66,8 +66,8 @@ class _Reading:
     def reports(self, results: Sequence[Path]) -> Iterator["Report"]:
         """Yield the reports of all files; say of each malformed line what is wrong with it."""
         from regaudit.errors import UsageError
-        from regaudit.results import Malformed, read_results
-        from regaudit.wording import plain
+        from regaudit.report.read_results import Malformed, read_results
+        from regaudit.report.spelling import plain
 
         for file in results:
             try:

@@ -25,7 +25,7 @@ def rules(format_: str) -> None:
     from tabulate import tabulate
 
     from regaudit.registry import rules as all_rules
-    from regaudit.wording import rules_page
+    from regaudit.rules.documentation import rules_page
 
     if format_ == "markdown":
         click.echo(rules_page(all_rules()), nl=False)

@@ -14,7 +14,7 @@ from regaudit.guard import Killed, guarding
 if TYPE_CHECKING:
     from regaudit.cache import Cache
     from regaudit.config import Config
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 INTERRUPTED = "Interrupted"
 """Kind of the failure that stands for all that Ctrl-C left undone."""
@@ -85,7 +85,7 @@ def audited(
         click.UsageError: the cache is none, or the cluster cannot be used.
     """
     from regaudit.confinement import death
-    from regaudit.finding import Failure, Report
+    from regaudit.report.report import Failure, Report
     from regaudit.run import audit_files
 
     killed: Killed | None = click.get_current_context().obj
@@ -119,7 +119,7 @@ def _opened(folder: str, config: "Config") -> "Cache":
 def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
     """Return the reports; of those that an end before the end left undone, one failure."""
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.finding import Failure, Report
+    from regaudit.report.report import Failure, Report
 
     reports: list[Report] = []
     try:

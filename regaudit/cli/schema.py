@@ -8,5 +8,5 @@ def schema() -> None:
     """Print the JSON Schema of --format json, "regaudit/1"."""
     from importlib.resources import files
 
-    text = files("regaudit").joinpath("regaudit-1.schema.json").read_text("utf-8")
+    text = files("regaudit.report").joinpath("regaudit-1.schema.json").read_text("utf-8")
     click.echo(text, nl=False)

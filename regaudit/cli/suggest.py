@@ -14,7 +14,7 @@ from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
     from regaudit.advising import Proposal
-    from regaudit.finding import Report
+    from regaudit.report.report import Report
 
 
 def advising(command: Any) -> Any:
@@ -75,7 +75,7 @@ def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> N
     """
     from regaudit.auditing import audit
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.wording import plain
+    from regaudit.report.spelling import plain
 
     if output is not None and is_in(output, model):
         raise click.UsageError(f"{output} is the model: write somewhere else")
@@ -128,7 +128,7 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
 
 
 def _table(proposal: "Proposal") -> str:
-    from regaudit.wording import MISSING, number, plain, regularizer
+    from regaudit.report.spelling import MISSING, number, plain, regularizer
 
     report = proposal.report
     lines = [plain(report.file), wrapped(proposal.verdict)]
@@ -175,7 +175,7 @@ def _fitted(rows: list[list[str]]) -> list[str]:
     """Return the lines of the table, with the columns for which there is room."""
     from tabulate import tabulate
 
-    from regaudit.wording import shortened
+    from regaudit.report.spelling import shortened
 
     width, keep = _width(), list(range(len(HEADERS)))
     sizes = [max(len(HEADERS[n]) + 2, *(len(row[n]) for row in rows)) + 2 for n in keep]
@@ -208,7 +208,7 @@ def _spelled(l1: float, l2: float) -> str:
 
 
 def _code(proposal: "Proposal") -> str:
-    from regaudit.wording import plain
+    from regaudit.report.spelling import plain
 
     layers = {layer.path: layer for layer in _layers(proposal)}
     lines = [f"# {proposal.verdict}", *(f"# {text}" for text in proposal.remarks)]

@@ -43,8 +43,8 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
     from regaudit.cli.running import audited
     from regaudit.config import Config
     from regaudit.errors import UnreadableModelError, UsageError
+    from regaudit.report.spelling import plain
     from regaudit.verifying import verify as hold
-    from regaudit.wording import plain
 
     try:
         result = hold(audited([model], Config.default())[0], data, batch_size)
@@ -58,7 +58,7 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
 
 
 def _verdict(model: str, result: "Verification") -> list[str]:
-    from regaudit.wording import count, number, plain
+    from regaudit.report.spelling import count, number, plain
 
     held = f"{count(result.weights, 'weight')}, sum(model.losses) {number(result.losses, 10)}"
     differences = result.differences
@@ -77,7 +77,7 @@ def _activity(result: "Verification") -> list[str]:
     """Describe what the layers put out on data."""
     from tabulate import tabulate
 
-    from regaudit.wording import MISSING, count, number, percent, plain
+    from regaudit.report.spelling import MISSING, count, number, percent, plain
 
     data = result.data
     if data is None:

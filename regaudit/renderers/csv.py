@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from regaudit import wording
-from regaudit.finding import Report
 from regaudit.model import Layer, Weight
-from regaudit.record import SPECTRUM, spectrum_record, weight_record
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import spelling
+from regaudit.report.document import SPECTRUM, spectrum_record, weight_record
+from regaudit.report.report import Report
+from regaudit.report.view import View
 from regaudit.rule import About
 
 COLUMNS = (
@@ -89,7 +90,7 @@ def _weight(report: Report, layer: Layer, weight: Weight) -> dict[str, Any]:
         "layer": layer.path,
         "class_name": layer.class_name,
         "shape": json.dumps(weight.shape),
-        "regularizer": wording.regularizer(regularizer) if regularizer else None,
+        "regularizer": spelling.regularizer(regularizer) if regularizer else None,
         "status": str(regularizer.status) if regularizer else None,
         "l1": regularizer.l1 if regularizer else None,
         "l2": regularizer.l2 if regularizer else None,
@@ -100,5 +101,5 @@ def _cell(value: Any) -> Any:
     """Keep text from being read as a formula by a spreadsheet."""
     if not isinstance(value, str):
         return value
-    text = wording.plain(value)
+    text = spelling.plain(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

@@ -7,9 +7,11 @@ writes as Markdown, has the rest.
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
-from regaudit import wording
-from regaudit.finding import Finding, Item, Report, Severity
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Finding, Item, Report
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 from regaudit.rule import About
 from regaudit.storage.repository import relative
 
@@ -50,7 +52,9 @@ class Github(Renderer):
 def _annotations(report: Report, view: View) -> Iterator[Annotation]:
     file = relative(report.file, view.root)
     if report.failure:
-        yield Annotation(Severity.ERROR, file, "not audited", wording.plain(report.failure.message))
+        yield Annotation(
+            Severity.ERROR, file, "not audited", spelling.plain(report.failure.message)
+        )
     for finding in report.findings:
         title = f"{finding.code} {finding.name}"
         yield Annotation(finding.severity, file, title, _message(finding))
@@ -60,11 +64,11 @@ def _message(finding: Finding) -> str:
     """The worst place of a finding, and how many more there are."""
     item, more = finding.items[0], len(finding.items) - 1
     text = _sentence(item)
-    return f"{text}\nand {wording.count(more, 'more place')}, in the log" if more else text
+    return f"{text}\nand {spelling.count(more, 'more place')}, in the log" if more else text
 
 
 def _sentence(item: Item) -> str:
-    text = f"{wording.plain(item.path) or '(model)'}: {wording.plain(item.message)}"
+    text = f"{spelling.plain(item.path) or '(model)'}: {spelling.plain(item.message)}"
     return f"{text}; write {item.suggestion.code}" if item.suggestion else text
 
 
@@ -74,14 +78,14 @@ def _shown(found: Sequence[Annotation], level: Severity) -> Iterator[str]:
     kept = ours if len(ours) <= ANNOTATIONS else ours[: ANNOTATIONS - 1]
     yield from map(str, kept)
     if len(kept) < len(ours):
-        more = wording.count(len(ours) - len(kept), "more finding")
+        more = spelling.count(len(ours) - len(kept), "more finding")
         message = f"{more} of this level: see the step's summary or its log"
         yield f"::{COMMANDS[level]} title=regaudit::{_data(message)}"
 
 
 def _log(report: Report) -> Iterator[str]:
     """Every place of every finding, folded, as lines that are no commands."""
-    yield f"::group::{_data(wording.plain(report.file))}: {_data(wording.verdict(report))}"
+    yield f"::group::{_data(spelling.plain(report.file))}: {_data(sentences.verdict(report))}"
     for finding in report.findings:
         for item in finding.items:
             text = f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"
@@ -96,4 +100,4 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     """Escape a property of a command."""
-    return _data(wording.plain(text)).replace(":", "%3A").replace(",", "%2C")
+    return _data(spelling.plain(text)).replace(":", "%3A").replace(",", "%2C")

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from regaudit.finding import Report
 from regaudit.page import fill
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report.report import Report
+from regaudit.report.view import View
 from regaudit.rule import About
 from regaudit.sections import section
 from regaudit.trends import trends

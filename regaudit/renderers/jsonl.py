@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import ClassVar
 
-from regaudit.finding import Report
-from regaudit.record import document
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report.document import document
+from regaudit.report.report import Report
+from regaudit.report.view import View
 from regaudit.rule import About
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from regaudit import wording
-from regaudit.finding import Finding, Item, Report
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Finding, Item, Report
+from regaudit.report.view import View
 from regaudit.rule import About
 from regaudit.storage.repository import relative
 
@@ -67,7 +68,7 @@ def _judge(case: Element, code: str, report: Report, view: View) -> None:
         if rule.code == code and not rule.partly:
             SubElement(case, "skipped", type="not run", message=_text(f"needs {rule.needs}"))
         elif rule.code == code:
-            said.append(wording.not_run(rule))
+            said.append(sentences.not_run(rule))
     said += [
         f"accepted: {_line(one.item)} ({one.reason})"
         for one in report.suppressed
@@ -80,7 +81,7 @@ def _judge(case: Element, code: str, report: Report, view: View) -> None:
 def _message(finding: Finding) -> str:
     more = len(finding.items) - 1
     text = f"{finding.path or '(model)'}: {finding.message}"
-    return f"{text}, and {wording.count(more, 'more place')}" if more else text
+    return f"{text}, and {spelling.count(more, 'more place')}" if more else text
 
 
 def _line(item: Item) -> str:
@@ -94,7 +95,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _text(text: str) -> str:
     """Escape what XML cannot hold, beside what moves a cursor."""
-    plain = wording.plain(text)
+    plain = spelling.plain(text)
     return "".join(
         char if ord(char) & 0xFFFE != 0xFFFE else f"\\U{ord(char):08x}" for char in plain
     )

@@ -5,14 +5,15 @@ from typing import ClassVar
 
 from tabulate import tabulate
 
-from regaudit import spectrum_table, wording
-from regaudit.finding import Finding, Report
 from regaudit.model import Model
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import sentences, spectrum_table, spelling
+from regaudit.report.report import Finding, Report
+from regaudit.report.spectrum_table import spectrum_rows
+from regaudit.report.view import View
 from regaudit.rule import About
-from regaudit.spectrum_table import spectrum_rows
 
-_text = wording.markdown
+_text = spelling.markdown
 
 HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
 
@@ -26,7 +27,7 @@ class Markdown(Renderer):
 
 def _report(report: Report, view: View) -> Iterator[str]:
     yield f"## {_text(report.file)}"
-    yield f"**{_text(wording.verdict(report))}**"
+    yield f"**{_text(sentences.verdict(report))}**"
     if report.model is not None:
         yield _facts(report, report.model)
     for finding in report.findings:
@@ -41,10 +42,10 @@ def _report(report: Report, view: View) -> Iterator[str]:
 def _facts(report: Report, model: Model) -> str:
     return "\n".join(
         (
-            f"- model: {_text(wording.kind(model))}, {wording.parameters(model)}",
-            f"- optimizer: {_text(wording.optimizer(model.optimizer))}",
-            f"- penalty: {wording.total_penalty(report)}",
-            f"- coverage: {wording.coverage(report)}",
+            f"- model: {_text(spelling.kind(model))}, {spelling.parameters(model)}",
+            f"- optimizer: {_text(spelling.optimizer(model.optimizer))}",
+            f"- penalty: {sentences.total_penalty(report)}",
+            f"- coverage: {sentences.coverage(report)}",
         )
     )
 
@@ -69,13 +70,13 @@ def _table(report: Report, view: View) -> str:
         rows.append(
             (
                 _text(weight.path),
-                wording.shape(weight.shape),
-                _text(wording.regularizer(regularizer)),
-                str(regularizer.status) if regularizer else wording.MISSING,
-                wording.number(report.penalties.get(weight.stored_path)) if regularizer else "-",
-                wording.number(moments.l1_norm if moments else None),
-                wording.number(moments.l2_norm if moments else None),
-                wording.percent(moments.sparsity if moments else None),
+                spelling.shape(weight.shape),
+                _text(spelling.regularizer(regularizer)),
+                str(regularizer.status) if regularizer else spelling.MISSING,
+                spelling.number(report.penalties.get(weight.stored_path)) if regularizer else "-",
+                spelling.number(moments.l1_norm if moments else None),
+                spelling.number(moments.l2_norm if moments else None),
+                spelling.percent(moments.sparsity if moments else None),
                 dead,
             )
         )
@@ -103,11 +104,11 @@ def _others(report: Report) -> Iterator[str]:
         if layer.activity_regularizer:
             others["activity_regularizer"] = layer.activity_regularizer
         for key, regularizer in others.items():
-            spelled = _text(wording.regularizer(regularizer))
+            spelled = _text(spelling.regularizer(regularizer))
             lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
-    lines += [f"- {_text(wording.suppressed(one))}" for one in report.suppressed]
-    lines += [f"- {_text(wording.not_run(rule))}" for rule in report.not_run]
+    lines += [f"- {_text(sentences.suppressed(one))}" for one in report.suppressed]
+    lines += [f"- {_text(sentences.not_run(rule))}" for rule in report.not_run]
     if lines:
         yield "### Remarks"
         yield "\n".join(lines)

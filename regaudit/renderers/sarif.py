@@ -10,10 +10,13 @@ from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from regaudit import wording
-from regaudit.finding import Item, Report, Severity
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Item, Report
+from regaudit.report.severity import Severity
+from regaudit.report.view import View
 from regaudit.rule import About
+from regaudit.rules import documentation
 from regaudit.storage.repository import relative
 from regaudit.version import VERSION
 
@@ -78,7 +81,7 @@ def _rule(about: About) -> dict[str, Any]:
         "name": "".join(word.capitalize() for word in about.name.split("-")),
         "shortDescription": {"text": about.title},
         "fullDescription": {"text": about.rationale},
-        "help": {"text": about.fix, "markdown": wording.help_page(about)},
+        "help": {"text": about.fix, "markdown": documentation.help_page(about)},
         "defaultConfiguration": {"level": LEVELS[about.severity]},
         "properties": {
             "precision": about.confidence,
@@ -109,9 +112,9 @@ def _result(code: str, item: Item, report: Report, view: View, number: int) -> d
     uri = _uri(report.file, view)
     fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()
     path = item.path or "(model)"
-    text = f"{wording.plain(path)}: {wording.plain(item.message)}."
+    text = f"{spelling.plain(path)}: {spelling.plain(item.message)}."
     if item.suggestion:
-        text += f" Write {item.suggestion.code}: {wording.plain(item.suggestion.reason)}."
+        text += f" Write {item.suggestion.code}: {spelling.plain(item.suggestion.reason)}."
     return {
         "ruleId": code,
         "level": LEVELS[item.severity],
@@ -140,11 +143,13 @@ def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
         yield {
             "level": "error",
             "descriptor": {"id": report.failure.kind},
-            "message": {"text": wording.plain(report.failure.message)},
+            "message": {"text": spelling.plain(report.failure.message)},
             "locations": where,
         }
-    said = [f"{wording.plain(skip.path)}: {wording.plain(skip.reason)}" for skip in report.skipped]
-    said += [wording.not_run(rule) for rule in report.not_run]
+    said = [
+        f"{spelling.plain(skip.path)}: {spelling.plain(skip.reason)}" for skip in report.skipped
+    ]
+    said += [sentences.not_run(rule) for rule in report.not_run]
     for text in said:
         yield {"level": "note", "message": {"text": text}, "locations": where}
 

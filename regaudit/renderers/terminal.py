@@ -6,12 +6,14 @@ from typing import ClassVar, NamedTuple
 
 from tabulate import tabulate
 
-from regaudit import wording
-from regaudit.finding import Item, Report, Severity
 from regaudit.model import Layer, Model, Status, Weight
-from regaudit.renderer import Renderer, View
+from regaudit.renderer import Renderer
+from regaudit.report import sentences, spelling
+from regaudit.report.report import Item, Report
+from regaudit.report.severity import Severity
+from regaudit.report.spectrum_table import CAPTION, HEADERS, spectrum_rows
+from regaudit.report.view import View
 from regaudit.rule import About
-from regaudit.spectrum_table import CAPTION, HEADERS, spectrum_rows
 
 SHOWN = 3
 """Findings of one rule shown before `--verbose` is needed."""
@@ -44,55 +46,55 @@ class Column(NamedTuple):
 def _measured(name: str) -> Callable[[Report, Layer, Weight], str]:
     def cell(report: Report, _layer: Layer, weight: Weight) -> str:
         moments = report.moments.get(weight.stored_path)
-        return wording.number(getattr(moments, name)) if moments else wording.MISSING
+        return spelling.number(getattr(moments, name)) if moments else spelling.MISSING
 
     return cell
 
 
 def _sparsity(report: Report, _layer: Layer, weight: Weight) -> str:
     moments = report.moments.get(weight.stored_path)
-    return wording.percent(moments.sparsity) if moments else wording.MISSING
+    return spelling.percent(moments.sparsity) if moments else spelling.MISSING
 
 
 def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
     moments = report.moments.get(weight.stored_path)
     if moments is None or moments.units is None:
-        return wording.MISSING
+        return spelling.MISSING
     return f"{moments.dead_units}/{moments.units}"
 
 
 def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
     if weight.regularizer is None:
-        return wording.MISSING
+        return spelling.MISSING
     value = report.penalties.get(weight.stored_path)
-    return "?" if value is None else wording.number(value)
+    return "?" if value is None else spelling.number(value)
 
 
 def _share(report: Report, _layer: Layer, weight: Weight) -> str:
-    return wording.percent(report.share(weight)) if weight.regularizer else wording.MISSING
+    return spelling.percent(report.share(weight)) if weight.regularizer else spelling.MISSING
 
 
 def _status(_report: Report, _layer: Layer, weight: Weight) -> str:
-    return str(weight.regularizer.status) if weight.regularizer else wording.MISSING
+    return str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
 
 
 def _place(_report: Report, layer: Layer, weight: Weight) -> str:
     below = weight.path.removeprefix(layer.path).removesuffix(weight.role).strip("/")
-    return wording.plain("/".join(filter(None, (layer.path, below))) or "(model)")
+    return spelling.plain("/".join(filter(None, (layer.path, below))) or "(model)")
 
 
 LAYER = Column("layer", _place, 0)
 REGULARIZER = Column(
-    "regularizer", lambda _r, _l, weight: wording.regularizer(weight.regularizer), 0
+    "regularizer", lambda _r, _l, weight: spelling.regularizer(weight.regularizer), 0
 )
 STATUS = Column("status", _status, 3)
 PENALTY = Column("penalty", _penalty, 0, right=True)
 SHARE = Column("share", _share, 3, right=True)
 COLUMNS = (
     LAYER,
-    Column("class", lambda _r, layer, _w: wording.plain(layer.class_name or "?"), 6),
-    Column("role", lambda _r, _l, weight: wording.plain(weight.role), 0),
-    Column("shape", lambda _r, _l, weight: wording.shape(weight.shape), 5),
+    Column("class", lambda _r, layer, _w: spelling.plain(layer.class_name or "?"), 6),
+    Column("role", lambda _r, _l, weight: spelling.plain(weight.role), 0),
+    Column("shape", lambda _r, _l, weight: spelling.shape(weight.shape), 5),
     Column("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
     REGULARIZER,
     STATUS,
@@ -130,7 +132,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield from _activity(report.model, view)
     yield from _unplaced(report.model, view)
     yield ""
-    yield from _wrapped(f"{wording.summary(report)} {wording.coverage(report)}.", view)
+    yield from _wrapped(f"{sentences.summary(report)} {sentences.coverage(report)}.", view)
     yield from _skipped(report, view)
     yield from _not_run(report, view)
     yield from _suppressed(report, view)
@@ -145,7 +147,7 @@ def _check(report: Report, view: View) -> Iterator[str]:
     yield from _findings(report, view)
     yield from _suppressed(report, view)
     if report.model:
-        for line in _wrapped(f"{wording.coverage(report)}.", view, "  "):
+        for line in _wrapped(f"{sentences.coverage(report)}.", view, "  "):
             yield _paint(line, DIM, view)
     yield from _not_run(report, view)
 
@@ -154,18 +156,18 @@ def _headline(report: Report, view: View) -> str:
     color = COLORS[Severity(report.worst)] if report.worst else GREEN
     if report.failure:
         color = COLORS[Severity.ERROR]
-    verdict = _paint(wording.verdict(report), color, view)
-    return f"{_paint(wording.plain(report.file), BOLD, view)}: {verdict}"
+    verdict = _paint(sentences.verdict(report), color, view)
+    return f"{_paint(spelling.plain(report.file), BOLD, view)}: {verdict}"
 
 
 def _header(report: Report, model: Model, view: View) -> Iterator[str]:
-    keras = f", Keras {wording.plain(model.keras_version)}" if model.keras_version else ""
-    layers = wording.count(len(model.layers), "layer")
+    keras = f", Keras {spelling.plain(model.keras_version)}" if model.keras_version else ""
+    layers = spelling.count(len(model.layers), "layer")
     facts = [
-        ("file", f"{wording.plain(report.file)}, {wording.file_size(report.size)}{keras}"),
-        ("model", f"{wording.kind(model)}, {layers}, {wording.parameters(model)}"),
-        ("optimizer", wording.optimizer(model.optimizer)),
-        ("penalty", wording.total_penalty(report)),
+        ("file", f"{spelling.plain(report.file)}, {spelling.file_size(report.size)}{keras}"),
+        ("model", f"{spelling.kind(model)}, {layers}, {spelling.parameters(model)}"),
+        ("optimizer", spelling.optimizer(model.optimizer)),
+        ("penalty", sentences.total_penalty(report)),
     ]
     for title, text in facts:
         lines = wrap(text, max(view.width - 11, 20)) or [""]
@@ -186,7 +188,7 @@ def _table(report: Report, view: View) -> str:
         cells = {
             column: values
             for column, values in cells.items()
-            if not column.rank or set(values) != {wording.MISSING}
+            if not column.rank or set(values) != {spelling.MISSING}
         }
         _fit(cells, view.width)
     return tabulate(
@@ -205,13 +207,13 @@ def _spectra(report: Report, view: View) -> Iterator[str]:
         return
     yield ""
     yield from _wrapped(CAPTION, view)
-    paths = [wording.plain(row.weight.path) for row in rows]
+    paths = [spelling.plain(row.weight.path) for row in rows]
     columns = dict(zip(HEADERS, zip(*(row.cells for row in rows), strict=True), strict=True))
     if not view.wide:
         if _room(columns, view) < max(map(len, paths)):
             del columns[HEADERS[0]]
         room = max(_room(columns, view), MIN_PATH)
-        paths = [wording.shortened(path, room) for path in paths]
+        paths = [spelling.shortened(path, room) for path in paths]
     yield ""
     yield tabulate(
         list(zip(paths, *columns.values(), strict=True)),
@@ -248,13 +250,13 @@ def _fit(cells: dict[Column, list[str]], width: int) -> None:
         values = cells.pop(column)
         if column is STATUS:
             cells[REGULARIZER] = [
-                text if status in {str(Status.IN_FORCE), wording.MISSING} else f"{text} {status}"
+                text if status in {str(Status.IN_FORCE), spelling.MISSING} else f"{text} {status}"
                 for text, status in zip(cells[REGULARIZER], values, strict=True)
             ]
     if _others(cells) + min(needed, MIN_PATH) > width:
         del cells[PENALTY]
     room = max(width - _others(cells), MIN_PATH)
-    cells[LAYER] = [wording.shortened(path, room) for path in cells[LAYER]]
+    cells[LAYER] = [spelling.shortened(path, room) for path in cells[LAYER]]
 
 
 def _others(cells: dict[Column, list[str]]) -> int:
@@ -275,8 +277,8 @@ def _activity(model: Model, view: View) -> Iterator[str]:
             continue
         why = f" ({regularizer.why})" if regularizer.why else ""
         yield from _wrapped(
-            f"activity regularizer of {wording.plain(layer.path)}: "
-            f"{wording.regularizer(regularizer)}, {regularizer.status}{wording.plain(why)}",
+            f"activity regularizer of {spelling.plain(layer.path)}: "
+            f"{spelling.regularizer(regularizer)}, {regularizer.status}{spelling.plain(why)}",
             view,
         )
 
@@ -287,9 +289,9 @@ def _unplaced(model: Model, view: View) -> Iterator[str]:
         for key, regularizer in layer.unplaced.items():
             if view.shows(layer.path):
                 yield from _wrapped(
-                    f"{wording.plain(key)} of {wording.plain(layer.path)}: "
-                    f"{wording.regularizer(regularizer)}, {regularizer.status} "
-                    f"({wording.plain(regularizer.why)})",
+                    f"{spelling.plain(key)} of {spelling.plain(layer.path)}: "
+                    f"{spelling.regularizer(regularizer)}, {regularizer.status} "
+                    f"({spelling.plain(regularizer.why)})",
                     view,
                 )
 
@@ -297,7 +299,7 @@ def _unplaced(model: Model, view: View) -> Iterator[str]:
 def _skipped(report: Report, view: View) -> Iterator[str]:
     skipped = report.skipped if view.verbose else report.skipped[: 2 * SHOWN]
     for skip in skipped:
-        yield from _wrapped(f"- {wording.plain(skip.path)}: {wording.plain(skip.reason)}", view)
+        yield from _wrapped(f"- {spelling.plain(skip.path)}: {spelling.plain(skip.reason)}", view)
     if len(report.skipped) > len(skipped):
         yield f"- and {len(report.skipped) - len(skipped):,} more (--verbose)"
 
@@ -324,24 +326,24 @@ def _letter(severity: Severity) -> str:
 
 def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
     """One place; the reason of its suggestion only if it was not said just before."""
-    path = wording.plain(item.path) or "(model)"
-    yield from _wrapped(f"{mark}{path}: {wording.plain(item.message)}", view, "    ")
+    path = spelling.plain(item.path) or "(model)"
+    yield from _wrapped(f"{mark}{path}: {spelling.plain(item.message)}", view, "    ")
     suggestion = item.suggestion
     if suggestion:
         yield f"      {_paint(suggestion.code, GREEN, view)}"
-        text = f"adds {wording.number(suggestion.penalty)} to the loss"
+        text = f"adds {spelling.number(suggestion.penalty)} to the loss"
         if suggestion.reason != said:
             text += f"; {suggestion.reason}"
-        yield from _wrapped(wording.plain(text), view, "      ")
+        yield from _wrapped(spelling.plain(text), view, "      ")
 
 
 def _suppressed(report: Report, view: View) -> Iterator[str]:
     """What an ignore or the baseline accepts: a count, or each with its reason."""
     if view.verbose:
         for one in report.suppressed:
-            yield from _wrapped(wording.suppressed(one), view, "  ")
+            yield from _wrapped(sentences.suppressed(one), view, "  ")
     elif report.suppressed:
-        places = wording.count(len(report.suppressed), "place")
+        places = spelling.count(len(report.suppressed), "place")
         yield f"  {places} accepted by an ignore or the baseline (--verbose)"
 
 
@@ -349,7 +351,7 @@ def _not_run(report: Report, view: View) -> Iterator[str]:
     """Rules that lacked a fact, for who asked for everything."""
     if view.verbose or view.wide:
         for rule in report.not_run:
-            yield from _wrapped(wording.not_run(rule), view, "  ")
+            yield from _wrapped(sentences.not_run(rule), view, "  ")
 
 
 def _closing(reports: Sequence[Report], view: View) -> list[str]:
@@ -359,7 +361,9 @@ def _closing(reports: Sequence[Report], view: View) -> list[str]:
     lines = []
     if audited + failed > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
-        lines.append(f"{wording.count(audited, 'model')} audited{bad}: {wording.total(reports)}.")
+        lines.append(
+            f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
+        )
     if not view.tables:
         lines += _gate(reports, failed, view)
     codes = {finding.code: None for report in reports for finding in report.findings}
@@ -367,7 +371,7 @@ def _closing(reports: Sequence[Report], view: View) -> list[str]:
     if codes:
         lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
     elif lacking and not view.verbose:
-        rules = wording.count(len(lacking), "rule")
+        rules = spelling.count(len(lacking), "rule")
         lines.append(f"{rules} could not be asked: --verbose says what they need.")
     return ["\n".join(lines)] if lines else []
 
@@ -379,10 +383,10 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
     why = []
     if failed:
         why.append(
-            wording.count(failed, "file that could not be read", "files that could not be read")
+            spelling.count(failed, "file that could not be read", "files that could not be read")
         )
     if bad:
-        why.append(f"{wording.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
+        why.append(f"{spelling.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
     if why:
         yield _paint(f"Failed: {' and '.join(why)}.", COLORS[Severity.ERROR], view)
     elif found:

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from regaudit.advice import suggest
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
 from regaudit.model import Status, Weight
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

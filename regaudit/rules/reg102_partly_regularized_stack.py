@@ -6,9 +6,10 @@ from typing import ClassVar
 from regaudit.advice import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity, Suggestion
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Status, Weight
+from regaudit.report.report import Item, Suggestion
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 from regaudit.strength import rounded
 

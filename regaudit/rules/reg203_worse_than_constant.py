@@ -6,7 +6,8 @@ from typing import ClassVar
 from regaudit.advice import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Item, Severity
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 from regaudit.strength import BUDGET
 

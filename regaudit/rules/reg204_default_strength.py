@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from regaudit.advice import suggest
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

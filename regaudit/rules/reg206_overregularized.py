@@ -6,8 +6,9 @@ from typing import ClassVar
 from regaudit.advice import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from regaudit.advice import Advice, set_l2
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
 from regaudit.recipes import RECIPES, above, recognized
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

@@ -5,8 +5,9 @@ from reprlib import repr as shortened
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
 from regaudit.model import Regularizer, Status
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 _STRENGTHS = ("l1", "l2", "factor", "mode")

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import POOLING, RESHAPING, Graph
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 _LINEAR = frozenset(

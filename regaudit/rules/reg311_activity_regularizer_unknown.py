@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

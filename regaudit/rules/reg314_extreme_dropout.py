@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph, rate
-from regaudit.finding import Item, Severity
 from regaudit.model import Layer, Node
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 _DROPPING = frozenset(

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from regaudit.advice import remove
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from regaudit.advice import suggest
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
-from regaudit.finding import Item, Severity, Suggestion
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
+from regaudit.report.report import Item, Suggestion
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

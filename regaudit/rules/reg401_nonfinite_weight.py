@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
-from regaudit.finding import Item, Severity
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

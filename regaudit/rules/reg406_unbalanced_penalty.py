@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.graph import POOLING, RESHAPING
 from regaudit.evidence.initializers import is_untouched
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 _HOMOGENEOUS = {None, "linear", "relu", "leaky_relu"}

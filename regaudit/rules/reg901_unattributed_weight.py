@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
-from regaudit.finding import Item, Severity
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
@@ -14,6 +13,8 @@ from regaudit.keras_semantics.layer_table import (
     WRAPPED_OF_KERAS_2,
 )
 from regaudit.model import Layer, Model
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 _BUILT_IN = frozenset(

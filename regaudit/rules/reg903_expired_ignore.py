@@ -5,8 +5,9 @@ from datetime import date
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Item, Severity
-from regaudit.ignoring import Ignore
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Item
+from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
 
 

@@ -1,8 +1,8 @@
 import pytest
 from rule_values import evidence, kernel, layer, severities
 
-from regaudit.finding import Severity
 from regaudit.model import Optimizer, Regularizer, Status
+from regaudit.report.severity import Severity
 from regaudit.rules.reg101_large_layer_unregularized import LargeLayerUnregularized
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from rule_values import evidence, kernel, l2, layer, severities
 
-from regaudit.finding import Severity
 from regaudit.model import Regularizer, Status
+from regaudit.report.severity import Severity
 from regaudit.rules.reg102_partly_regularized_stack import PartlyRegularizedStack
 
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from rule_values import evidence, kernel, layer
 
-from regaudit.finding import Severity
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.regularizers import parse_regularizer
+from regaudit.report.severity import Severity
 from regaudit.rules.reg201_zero_strength_regularizer import ZeroStrengthRegularizer
 
 KERAS_3, KERAS_2 = Dialect((3, 15, 1)), Dialect((2, 15, 0))

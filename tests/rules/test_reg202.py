@@ -4,8 +4,8 @@ import pytest
 from rule_values import evidence, kernel, l2, layer, severities
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Severity
 from regaudit.model import Status
+from regaudit.report.severity import Severity
 from regaudit.rules.reg202_penalty_over_budget import PenaltyOverBudget
 
 H = log(10)

@@ -6,7 +6,7 @@ from rule_values import evidence, kernel, layer
 import regaudit
 from regaudit.config import Config
 from regaudit.evidence.evidence import Evidence
-from regaudit.finding import Severity
+from regaudit.report.severity import Severity
 from regaudit.rules.reg401_nonfinite_weight import NonfiniteWeight
 
 

@@ -1,8 +1,8 @@
 import pytest
 from rule_values import adam, evidence, kernel, l2, layer, severities
 
-from regaudit.finding import Severity
 from regaudit.model import Status
+from regaudit.report.severity import Severity
 from regaudit.rules.reg403_collapsed_layer import CollapsedLayer
 
 GLOROT = {"class_name": "GlorotUniform", "config": {}}

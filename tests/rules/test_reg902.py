@@ -4,8 +4,9 @@ from datetime import date
 import pytest
 
 from regaudit.config import Config
-from regaudit.finding import Failure, Finding, Item, NotRun, Report, Severity, Suppressed
-from regaudit.ignoring import Ignore
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
+from regaudit.report.severity import Severity
 from regaudit.rules.reg902_unused_ignore import UnusedIgnore
 from regaudit.settings_audit import audit_settings
 

@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from regaudit.config import Config
-from regaudit.finding import Report, Severity
-from regaudit.ignoring import Ignore
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import Report
+from regaudit.report.severity import Severity
 from regaudit.rules.reg903_expired_ignore import ExpiredIgnore
 from regaudit.settings_audit import audit_settings
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
-from regaudit.finding import UNREAD, Report
-from regaudit.record import SCHEMA
-from regaudit.typed_json import made
+from regaudit.report.document import SCHEMA
+from regaudit.report.report import UNREAD, Report
+from regaudit.report.typed_json import made
 
 _MEASURED = (
     "nonfinite",

@@ -1,7 +1,7 @@
 """Reports as JSON and back, whole: what a cache keeps, and worker processes and a cluster send."""
 
-from regaudit.finding import Report
-from regaudit.typed_json import from_json, to_json
+from regaudit.report.report import Report
+from regaudit.report.typed_json import from_json, to_json
 
 
 def report_to_json(report: Report) -> bytes:

@@ -5,9 +5,9 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any
 
-from regaudit.finding import Finding, Item, Report, Suggestion
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Layer, Optimizer, Regularizer, Weight
+from regaudit.report.report import Finding, Item, Report, Suggestion
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit/1"

@@ -1,28 +1,17 @@
 """What an audit says: findings with suggestions, and the report of one file."""
 
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
 from functools import cached_property
 
 from regaudit.dataclass import dataclass, field
-from regaudit.ignoring import Ignore
 from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Weight
+from regaudit.report.ignore import Ignore
+from regaudit.report.severity import Severity
 
 UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 """What a report says that was not to read the values of the weights."""
-
-
-class Severity(IntEnum):
-    """How bad a finding is; ordered, so that thresholds compare."""
-
-    NOTE = 1
-    WARNING = 2
-    ERROR = 3
-
-    def __str__(self) -> str:
-        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from regaudit import wording
-from regaudit.finding import Report
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Weight
-from regaudit.renderer import View
+from regaudit.report import spelling
+from regaudit.report.report import Report
+from regaudit.report.view import View
 
 HEADERS = ("matrix", "norm", "stable", "effective", "condition", "alpha")
 CAPTION = (
@@ -33,12 +33,12 @@ def spectrum_rows(report: Report, view: View) -> Iterator[Row]:
 
 
 def _cells(found: Spectrum) -> Iterator[str]:
-    yield wording.shape(found.shape)
-    yield wording.number(found.spectral_norm)
-    yield wording.number(found.stable_rank)
-    yield wording.number(found.effective_rank)
+    yield spelling.shape(found.shape)
+    yield spelling.number(found.spectral_norm)
+    yield spelling.number(found.stable_rank)
+    yield spelling.number(found.effective_rank)
     if found.condition_over is None:
-        yield wording.number(found.condition)
+        yield spelling.number(found.condition)
     else:
         yield f"over {found.condition_over:,.0f}"
-    yield wording.number(found.alpha)
+    yield spelling.number(found.alpha)

@@ -1,0 +1,84 @@
+"""Sentences about a report: how it came out, what was examined, what it costs."""
+
+from collections.abc import Sequence
+
+from regaudit.report.report import NotRun, Report, Suppressed
+from regaudit.report.severity import Severity
+from regaudit.report.spelling import count, number, percent, plain
+
+
+def not_run(rule: NotRun) -> str:
+    """Say which rule was not asked: `REG205 underregularized: not run: needs --train-loss`."""
+    how = "run in part: the rest needs" if rule.partly else "not run: needs"
+    return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
+
+
+def suppressed(one: Suppressed) -> str:
+    """Say what is accepted and why: `REG101 at hidden/kernel is accepted: pruned later`."""
+    return f"{one.code} at {plain(one.item.path) or '(model)'} is accepted: {plain(one.reason)}"
+
+
+def verdict(report: Report) -> str:
+    """Say in one sentence how the audit came out."""
+    if report.failure:
+        return f"could not be audited: {plain(report.failure.message)}"
+    return total([report])
+
+
+def total(reports: Sequence[Report]) -> str:
+    """Count the findings by severity: `1 error, 2 notes`."""
+    parts = []
+    for level in reversed(Severity):
+        found = [f for report in reports for f in report.findings if f.severity is level]
+        if found:
+            parts.append(count(len(found), str(level)))
+    return ", ".join(parts) if parts else "no findings"
+
+
+def coverage(report: Report) -> str:
+    """Say how much of the file was examined."""
+    covered = report.coverage
+    text = (
+        f"{covered.measured:,} of {count(covered.weights, 'stored weight')} measured "
+        f"in {count(covered.layers, 'layer')}"
+    )
+    text += "" if report.measured else " (--no-weights)"
+    return f"{text}; {count(len(covered.skipped), 'remark')}" if covered.skipped else text
+
+
+def summary(report: Report) -> str:
+    """Say in one sentence what regularizes the model."""
+    if report.model is None:
+        return ""
+    if not report.model.class_name:
+        return "Which weights are regularized is not in this file."
+    weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
+    trainable = [weight for weight in weights if weight.trainable]
+    active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
+    held = sum(weight.size for weight in active)
+    total = sum(weight.size for weight in trainable)
+    share = f", {percent(held / total)} of the trainable parameters" if active and total else ""
+    activity = sum(layer.activity_regularizer is not None for layer in report.model.layers)
+    extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
+    verb = "is" if len(active) == 1 else "are"
+    return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
+
+
+def total_penalty(report: Report) -> str:
+    """Describe what the weights add to the loss."""
+    model = report.model
+    weights = [weight for _, weight in model.weights()] if model else []
+    paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
+    if model and not model.class_name:
+        return "not known: the file holds no configuration"
+    if report.known_penalty is None:
+        return "not known: --no-weights leaves the values unread"
+    if not paying:
+        known = report.penalty_complete
+        return f"{'none' if known else 'not known'}: no weight adds to the loss" + (
+            "" if known else " but by regularizers whose strength the file does not tell"
+        )
+    text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
+    if not report.penalty_complete:
+        text += ", and more by regularizers whose strength the file does not tell"
+    return text

@@ -1,0 +1,131 @@
+"""How numbers, regularizers, findings and hostile text are spelled, the same in every renderer."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from math import isclose
+
+from regaudit.model import Model, Optimizer, Regularizer
+
+_COMMAND = re.compile("[:#](?=[:#])")
+MISSING = "-"
+"""Stands where there is no number."""
+
+
+def plain(text: str) -> str:
+    r"""Escape whatever could move a cursor, hide text or break a line: `\x1b`, `\u202e`.
+
+    Names in a model file are anybody's text. `::` and `##` start commands to the machines that run
+    a CI job and read its log.
+    """
+    if "::" in text or "##" in text:
+        text = _COMMAND.sub(lambda mark: f"\\x{ord(mark[0]):02x}", text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char
+        if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+        else char.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for char in text
+    )
+
+
+def markdown(text: str) -> str:
+    """Escape what Markdown or the HTML inside it would act on, beside what `plain` does."""
+    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut the middle out of a long path: its ends tell most."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 3
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
+
+
+def strength(value: float) -> str:
+    """Spell a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
+    for digits in range(1, 17):
+        text = f"{value:.{digits}g}"
+        if isclose(float(text), value, rel_tol=1e-6):
+            return text
+    return repr(value)
+
+
+def regularizer(value: Regularizer | None) -> str:
+    """Spell a regularizer by what it does: `l2(0.01)`, also for `L1L2(0, 0.01)`."""
+    if value is None:
+        return MISSING
+    factor = value.config.get("factor")
+    if value.class_name == "OrthogonalRegularizer" and isinstance(factor, float):
+        return f"orthogonal({strength(factor)}, {plain(str(value.config.get('mode')))})"
+    if value.l1 is None or value.l2 is None:
+        return plain(value.class_name or "?")
+    if value.l1 and value.l2:
+        return f"l1_l2({strength(value.l1)}, {strength(value.l2)})"
+    if value.l1 or value.class_name == "L1":
+        return f"l1({strength(value.l1)})"
+    return f"l2({strength(value.l2)})"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Spell a measured number with a few significant digits."""
+    return MISSING if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """Spell a share."""
+    if value is None:
+        return MISSING
+    if value in {0.0, 1.0}:
+        return f"{value:.0%}"
+    return f"{value:.1%}" if value >= 0.001 else "<0.1%"
+
+
+def count(value: int, noun: str, nouns: str = "") -> str:
+    """Spell a count: `1 layer`, `1,204 layers`."""
+    return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
+
+
+def parameters(model: Model) -> str:
+    """Spell the size of a model: `7,114 parameters (640 trainable)`."""
+    return f"{count(model.parameters, 'parameter')} ({model.trainable_parameters:,} trainable)"
+
+
+def file_size(size: int | None) -> str:
+    """Spell a number of bytes."""
+    if size is None:
+        return MISSING
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:,.0f} B" if unit == "B" else f"{amount:,.1f} {unit}"
+        amount /= 1000
+    return MISSING
+
+
+def shape(dimensions: Sequence[int]) -> str:
+    """Spell a shape: `3x3x64`; a scalar is `()`."""
+    return "x".join(str(dimension) for dimension in dimensions) or "()"
+
+
+def kind(model: Model) -> str:
+    """Name the class of a model, and the model: `Sequential "classifier"`."""
+    named = f'"{model.name}"' if model.name else ""
+    return plain(" ".join(filter(None, (model.class_name, named)))) or "weights only"
+
+
+def optimizer(value: Optimizer | None) -> str:
+    """Describe the optimizer: `Adam, learning rate 0.001, no weight decay, 20 steps`."""
+    if value is None:
+        return "not in the file: the model was not compiled"
+    rate = value.learning_rate
+    decay = value.weight_decay
+    parts = [
+        plain(value.class_name),
+        f"learning rate {rate:g}" if rate is not None else "a learning rate schedule",
+        f"weight decay {decay:g}" if decay else "no weight decay",
+    ]
+    if value.iterations is not None:
+        parts.append(count(value.iterations, "step"))
+    return ", ".join(parts)
