@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from regaudit.advice.strength import BUDGET, rounded
 from regaudit.dataclass import dataclass
 from regaudit.editable import refusal
 from regaudit.errors import RefusedEditError, UsageError
@@ -20,7 +21,6 @@ from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.optimizer_edit import OPTIMIZER
 from regaudit.report.report import Edit, Report
 from regaudit.report.spelling import count
-from regaudit.strength import BUDGET, rounded
 
 Aim = Literal["l2", "l1", "adamw"]
 

@@ -1,9 +1,9 @@
 """The weight decay of a paper, put on a model as L2."""
 
+from regaudit.advice.recipes import RECIPES
 from regaudit.errors import UsageError
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model
-from regaudit.recipes import RECIPES
 from regaudit.report.report import Edit
 
 

@@ -5,7 +5,7 @@ from math import log
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
-from regaudit.advice import Advice, remove, scale, set_l2, suggest
+from regaudit.advice.suggestions import Advice, remove, scale, set_l2, suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.report import Edit
 

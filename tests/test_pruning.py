@@ -7,8 +7,8 @@ import pytest
 from rule_values import evidence, kernel, layer, moments
 
 import regaudit
+from regaudit.advice.pruning import dead_units
 from regaudit.evidence.evidence import Evidence
-from regaudit.pruning import dead_units
 
 UNITS, DEAD = 12, 5
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from rule_values import evidence, layer
 
+from regaudit.advice.recipes import RECIPES, above, recognized
 from regaudit.keras_semantics.describe import describe
-from regaudit.recipes import RECIPES, above, recognized
 from regaudit.tensors.tensor import TensorGroup
 
 VGG16 = [("Conv2D", 13), ("MaxPooling2D", 5)]

@@ -3,8 +3,8 @@
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
-from regaudit.advice import scale
-from regaudit.strength import gap_strength, rounded, usable
+from regaudit.advice.strength import gap_strength, rounded, usable
+from regaudit.advice.suggestions import scale
 
 
 @pytest.mark.parametrize(

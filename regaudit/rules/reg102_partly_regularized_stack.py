@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import Advice, set_l2, suggest
+from regaudit.advice.strength import rounded
+from regaudit.advice.suggestions import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
@@ -11,7 +12,6 @@ from regaudit.model import Layer, Status, Weight
 from regaudit.report.report import Item, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
-from regaudit.strength import rounded
 
 _PLAIN = frozenset({"Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D"})
 _DEPTHWISE = frozenset(

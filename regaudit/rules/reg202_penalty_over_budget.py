@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import scale
+from regaudit.advice.strength import BUDGET
+from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, VALUES, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule
-from regaudit.strength import BUDGET
 
 
 class PenaltyOverBudget(Rule):

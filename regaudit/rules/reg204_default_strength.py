@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isclose
 from typing import ClassVar
 
-from regaudit.advice import suggest
+from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH

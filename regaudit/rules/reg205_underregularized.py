@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import suggest
+from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Item

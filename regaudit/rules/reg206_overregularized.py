@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import scale
+from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from math import isclose
 from typing import ClassVar
 
-from regaudit.advice import Advice, set_l2
+from regaudit.advice.recipes import RECIPES, above, recognized
+from regaudit.advice.suggestions import Advice, set_l2
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
-from regaudit.recipes import RECIPES, above, recognized
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule

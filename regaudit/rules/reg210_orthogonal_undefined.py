@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import remove
+from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight

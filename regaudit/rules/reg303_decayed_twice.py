@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import remove
+from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES

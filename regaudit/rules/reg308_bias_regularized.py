@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import remove
+from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice import suggest
+from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight

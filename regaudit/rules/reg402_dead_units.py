@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from regaudit.advice.pruning import Dead, dead_units
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.model import Layer, Status, Weight
-from regaudit.pruning import Dead, dead_units
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
 from regaudit.rule import About, Rule

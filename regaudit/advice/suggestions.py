@@ -3,11 +3,11 @@
 from math import inf
 from typing import Any
 
+from regaudit.advice.strength import budget_strength, gap_strength, usable
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Edit, Suggestion
-from regaudit.strength import budget_strength, gap_strength, usable
 
 NO_CHANGE = 0.05
 """Gaps below this share of the chance loss ask for nothing."""

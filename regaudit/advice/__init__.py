@@ -1,0 +1,1 @@
+"""How strong a regularizer should be, and what else to change."""
