@@ -15,7 +15,7 @@ from benchmarks import models
 from regaudit import Config, audit
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.rule import Rule
+from regaudit.rules.interface import Rule
 
 FACTS = Facts(train_loss=0.1, val_loss=5.0, train_size=50_000, val_size=10_000, batch_size=64)
 ALLOWED = 0.2

@@ -11,7 +11,7 @@ from regaudit.page import fill
 from regaudit.report import spelling
 from regaudit.report.report import Finding
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 KINDS = {
     "new": "New",

@@ -16,10 +16,9 @@ from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits
 from regaudit.overriding import Override, laid_over, read_overrides
 from regaudit.presets import PRESETS, Preset
-from regaudit.registry import rules
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rule import Rule
+from regaudit.rules.interface import Rule, rules
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""

@@ -10,7 +10,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.presets import capped
 from regaudit.report.ignore import lies_in
 from regaudit.report.report import Finding, Item, NotRun, Suppressed
-from regaudit.rule import Rule
+from regaudit.rules.interface import Rule
 
 
 @dataclass(frozen=True, slots=True)

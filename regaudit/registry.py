@@ -3,18 +3,8 @@
 from functools import cache
 from importlib import import_module
 
-from regaudit.discovery import defined, modules
+from regaudit.discovery import defined
 from regaudit.renderer import Renderer
-from regaudit.rule import Rule
-
-
-@cache
-def rules() -> tuple[type[Rule], ...]:
-    """Return the rules, by code."""
-    found: list[type[Rule]] = [
-        rule for module in modules("regaudit.rules") for rule in defined(module, Rule)
-    ]
-    return tuple(sorted(found, key=lambda rule: rule.about.code))
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.report.report import Report
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 
 class Renderer(ABC):

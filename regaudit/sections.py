@@ -15,7 +15,7 @@ from regaudit.report.report import Finding, Report, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import spectrum_rows
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 MANY_LAYERS = 500
 """Weights of more layers than this are grouped by block."""

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from regaudit.config import FAIL_ON, Config
-from regaudit.rule import Rule
+from regaudit.rules.interface import Rule
 
 
 def settings_page(config: Config) -> str:

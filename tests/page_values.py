@@ -13,7 +13,7 @@ from regaudit.renderers import html
 from regaudit.report.report import Finding, Item, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 from regaudit.tensors.tensor import ArrayTensor
 
 SVG = "{http://www.w3.org/2000/svg}"

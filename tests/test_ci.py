@@ -12,7 +12,7 @@ from command_line import run
 from jsonschema import Draft7Validator
 from paths import MODELS, ROOT, SCHEMAS
 
-from regaudit.registry import rules as all_rules
+from regaudit.rules.interface import rules as all_rules
 
 OVERFIT, GOOD = MODELS / "digits-cnn.keras", MODELS / "regularized-cnn.keras"
 

@@ -13,7 +13,7 @@ from regaudit.judging import judge
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
-from regaudit.rule import Rule
+from regaudit.rules.interface import Rule
 from regaudit.rules.reg101_large_layer_unregularized import LargeLayerUnregularized
 
 GIVEN = evidence(

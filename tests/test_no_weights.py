@@ -12,7 +12,7 @@ from paths import CORPUS, FIXTURES, MODELS
 import regaudit.renderers
 from regaudit import Config, audit
 from regaudit.evidence.evidence import VALUES
-from regaudit.registry import rules
+from regaudit.rules.interface import rules
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 

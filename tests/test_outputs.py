@@ -21,11 +21,11 @@ from regaudit.cli.output import SUMMARY, summarize
 from regaudit.config import Config
 from regaudit.model import Skip
 from regaudit.registry import renderer
-from regaudit.registry import rules as all_rules
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
+from regaudit.rules.interface import rules as all_rules
 
 SARIF = Draft7Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")

@@ -12,12 +12,13 @@ from regaudit import cluster
 from regaudit.baseline import Baseline
 from regaudit.cache import Cache
 from regaudit.config import Config, read_config
-from regaudit.registry import renderer, rules
+from regaudit.registry import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import read_results
 from regaudit.report.report import Report
 from regaudit.report.typed_json import to_json
 from regaudit.report.view import View
+from regaudit.rules.interface import rules
 from regaudit.run import find_models
 from regaudit.splitting import Split
 

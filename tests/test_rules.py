@@ -20,7 +20,7 @@ import regaudit.rules
 from regaudit import discovery
 from regaudit.config import Config, read_config
 from regaudit.presets import PRESETS
-from regaudit.registry import rules as all_rules
+from regaudit.rules.interface import rules as all_rules
 
 RULES = all_rules()
 

@@ -10,7 +10,7 @@ import click
 from regaudit.cli.options import rule_codes
 
 if TYPE_CHECKING:
-    from regaudit.rule import Rule
+    from regaudit.rules.interface import Rule
 
 WIDEST = 100
 """Columns of prose; longer lines are hard to read."""
@@ -21,8 +21,8 @@ WIDEST = 100
 @click.option("--all", "every", is_flag=True, help="Explain every rule.")
 def explain(rule: str | None, every: bool) -> None:
     """Explain a RULE, given by code or name."""
-    from regaudit.registry import rules
     from regaudit.rules.documentation import explanation
+    from regaudit.rules.interface import rules
 
     if every:
         click.echo("\n".join(explanation(one) for one in rules()), nl=False)
@@ -53,7 +53,7 @@ def _fitted(page: str) -> str:
 
 def _find(rule: str) -> type["Rule"]:
     from regaudit.errors import did_you_mean
-    from regaudit.registry import rules
+    from regaudit.rules.interface import rules
 
     names = {name: one for one in rules() for name in (one.about.code, one.about.name)}
     found = names.get(rule.upper()) or names.get(rule.lower())

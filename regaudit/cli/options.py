@@ -123,7 +123,7 @@ def rule_codes(
     """Complete the code or the name of a rule."""
     from click.shell_completion import CompletionItem
 
-    from regaudit.registry import rules
+    from regaudit.rules.interface import rules
 
     names = [(name, r.about.title) for r in rules() for name in (r.about.code, r.about.name)]
     word = incomplete.upper() if incomplete[:1].isupper() else incomplete

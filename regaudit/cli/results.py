@@ -25,7 +25,8 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     from regaudit.errors import UsageError
     from regaudit.fleet_page import fleet_page
     from regaudit.parquet import parquet, require
-    from regaudit.registry import renderer, rules
+    from regaudit.registry import renderer
+    from regaudit.rules.interface import rules
 
     if options["models"]:
         raise click.UsageError("--from reports on results, MODEL audits: give one of them")

@@ -24,8 +24,8 @@ def rules(format_: str) -> None:
 
     from tabulate import tabulate
 
-    from regaudit.registry import rules as all_rules
     from regaudit.rules.documentation import rules_page
+    from regaudit.rules.interface import rules as all_rules
 
     if format_ == "markdown":
         click.echo(rules_page(all_rules()), nl=False)

@@ -16,7 +16,7 @@ from regaudit.report import spelling
 from regaudit.report.document import SPECTRUM, spectrum_record, weight_record
 from regaudit.report.report import Report
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 COLUMNS = (
     "file",

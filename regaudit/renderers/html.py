@@ -7,7 +7,7 @@ from regaudit.page import fill
 from regaudit.renderer import Renderer
 from regaudit.report.report import Report
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 from regaudit.sections import section
 from regaudit.trends import trends
 

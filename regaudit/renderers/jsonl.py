@@ -8,7 +8,7 @@ from regaudit.renderer import Renderer
 from regaudit.report.document import document
 from regaudit.report.report import Report
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 
 class Jsonl(Renderer):

@@ -12,7 +12,7 @@ from regaudit.renderer import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Finding, Item, Report
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 from regaudit.storage.repository import relative
 
 READ = "readable"

@@ -11,7 +11,7 @@ from regaudit.report import sentences, spectrum_table, spelling
 from regaudit.report.report import Finding, Report
 from regaudit.report.spectrum_table import spectrum_rows
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 _text = spelling.markdown
 

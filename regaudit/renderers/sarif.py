@@ -15,8 +15,8 @@ from regaudit.report import sentences, spelling
 from regaudit.report.report import Item, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
-from regaudit.rule import About
 from regaudit.rules import documentation
+from regaudit.rules.interface import About
 from regaudit.storage.repository import relative
 from regaudit.version import VERSION
 

@@ -13,7 +13,7 @@ from regaudit.report.report import Item, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION, HEADERS, spectrum_rows
 from regaudit.report.view import View
-from regaudit.rule import About
+from regaudit.rules.interface import About
 
 SHOWN = 3
 """Findings of one rule shown before `--verbose` is needed."""

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import option
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",

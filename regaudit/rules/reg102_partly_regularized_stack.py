@@ -11,7 +11,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Status, Weight
 from regaudit.report.report import Item, Suggestion
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _PLAIN = frozenset({"Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D"})
 _DEPTHWISE = frozenset(

@@ -9,7 +9,7 @@ from regaudit.keras_semantics.layer_table import all_slots
 from regaudit.model import Layer, Regularizer
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _SWITCHES = {
     "bias_regularizer": ("use_bias", "bias"),

@@ -9,7 +9,7 @@ from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class WorseThanConstant(Rule):

@@ -11,7 +11,7 @@ from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class DefaultStrength(Rule):

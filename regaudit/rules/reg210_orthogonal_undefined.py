@@ -9,7 +9,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class OrthogonalUndefined(Rule):

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class WeightDecayInert(Rule):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _SPARED = {"bias": "biases", "gamma": "gammas", "beta": "betas"}
 """Roles that are commonly left out of weight decay, and their plurals."""

@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class BiasRegularized(Rule):

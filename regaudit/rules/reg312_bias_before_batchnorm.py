@@ -8,7 +8,7 @@ from regaudit.evidence.graph import Graph
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _ADDED_LAST = frozenset(
     {"Dense", "EinsumDense"}

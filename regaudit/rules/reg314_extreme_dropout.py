@@ -8,7 +8,7 @@ from regaudit.evidence.graph import Graph, rate
 from regaudit.model import Layer, Node
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _DROPPING = frozenset(
     {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"}

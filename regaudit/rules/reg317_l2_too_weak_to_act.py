@@ -9,7 +9,7 @@ from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Item, Suggestion
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class L2TooWeakToAct(Rule):

@@ -8,7 +8,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import THAWED_BY_LOADING
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class FrozenAttentionThaws(Rule):

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Status, Weight
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class QuantizationDropsRegularizer(Rule):

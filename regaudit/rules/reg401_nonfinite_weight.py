@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class NonfiniteWeight(Rule):

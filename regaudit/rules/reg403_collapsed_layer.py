@@ -9,7 +9,7 @@ from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class CollapsedLayer(Rule):

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class UntrainedLayer(Rule):

@@ -11,7 +11,7 @@ from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _HOMOGENEOUS = {None, "linear", "relu", "leaky_relu"}
 """Activations f with f(a x) = a f(x) for every a > 0."""

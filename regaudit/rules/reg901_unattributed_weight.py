@@ -15,7 +15,7 @@ from regaudit.keras_semantics.layer_table import (
 from regaudit.model import Layer, Model
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 _BUILT_IN = frozenset(
     {

@@ -8,7 +8,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Item
 from regaudit.report.severity import Severity
-from regaudit.rule import About, Rule
+from regaudit.rules.interface import About, Rule
 
 
 class ExpiredIgnore(Rule):

@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
+from functools import cache
 from typing import ClassVar, dataclass_transform
 
 from regaudit.dataclass import dataclass, field
+from regaudit.discovery import defined, modules
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
@@ -148,3 +150,12 @@ class Rule(ABC):
             suggestion=suggestion,
             rank=rank,
         )
+
+
+@cache
+def rules() -> tuple[type[Rule], ...]:
+    """Return the rules, by code."""
+    found: list[type[Rule]] = [
+        rule for module in modules("regaudit.rules") for rule in defined(module, Rule)
+    ]
+    return tuple(sorted(found, key=lambda rule: rule.about.code))
