@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Sequence
 
 from regaudit.changes import Changes, Shift, WeightChange
-from regaudit.charts import BLUE, GREY, ORANGE, RED, times
 from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Regularizer
-from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+from regaudit.pages.chart_geometry import (
+    Column,
+    Kind,
+    Plot,
+    Value,
+    drawable,
+    linear_scale,
+    log_scale,
+    plot,
+)
+from regaudit.pages.charts import BLUE, GREY, ORANGE, RED, times
 from regaudit.report import spelling
 from regaudit.report.view import View
 

@@ -7,7 +7,7 @@ from regaudit import changes_wording
 from regaudit.changes import Changes, Shift, WeightChange
 from regaudit.changes_charts import ChangesCharts, changes_charts
 from regaudit.dataclass import dataclass
-from regaudit.page import fill
+from regaudit.pages.template import fill
 from regaudit.report import spelling
 from regaudit.report.report import Finding
 from regaudit.report.view import View

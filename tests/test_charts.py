@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from page_values import SVG, Page, audited, deep, dense, drawings, marks, render, table
 
-from regaudit import charts, plot
 from regaudit.model import Regularizer, Status
-from regaudit.plot import Column, Kind, Value, linear_scale, log_scale
+from regaudit.pages import chart_geometry, charts
+from regaudit.pages.chart_geometry import Column, Kind, Value, linear_scale, log_scale
+from regaudit.pages.trends import trends
 from regaudit.report.report import Failure, Report
-from regaudit.trends import trends
 
 KIND = Kind("size", "circle", "#000000")
 GAP = Kind("none", "cross", "#000000", strip=True)
@@ -27,18 +27,18 @@ def initialized(name, values, l2=0.01, **changes):
 
 
 def test_marks_lie_where_their_values_are():
-    drawn = plot.plot(
+    drawn = chart_geometry.plot(
         [column("a", 1.0), column("b", 10.0), column("c", 100.0)], log_scale([1, 100], str)
     )
     ys = [float(mark.y) for mark in drawn.marks]
-    assert ys[0] == pytest.approx(plot.HEIGHT)
-    assert ys[2] == pytest.approx(plot.MARGIN)
+    assert ys[0] == pytest.approx(chart_geometry.HEIGHT)
+    assert ys[2] == pytest.approx(chart_geometry.MARGIN)
     assert ys[1] == pytest.approx((ys[0] + ys[2]) / 2)
     xs = [float(mark.x) for mark in drawn.marks]
     assert xs == sorted(xs)
-    assert xs[0] > plot.LEFT
-    assert xs[-1] < plot.RIGHT
-    assert xs[1] == pytest.approx((plot.LEFT + plot.RIGHT) / 2, abs=0.1)
+    assert xs[0] > chart_geometry.LEFT
+    assert xs[-1] < chart_geometry.RIGHT
+    assert xs[1] == pytest.approx((chart_geometry.LEFT + chart_geometry.RIGHT) / 2, abs=0.1)
     assert [tick.text for tick in drawn.columns] == ["a", "b", "c"]
 
 
@@ -61,7 +61,7 @@ def test_log_axis_holds_its_values_and_has_few_ticks(values):
 def test_many_columns_share_places_and_lose_nothing():
     columns = [column(f"k{n}", 1.0 + n) for n in range(250)]
     columns[7] = Column("k7", "k7", (Value(GAP, 0, "no regularizer"),))
-    drawn = plot.plot(columns, log_scale([1, 250], str))
+    drawn = chart_geometry.plot(columns, log_scale([1, 250], str))
     assert drawn.together == 5
     assert len(drawn.marks) == 51
     gap = next(mark for mark in drawn.marks if mark.shape == "cross")

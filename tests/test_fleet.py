@@ -11,8 +11,7 @@ from paths import FIXTURES, MODELS
 import regaudit
 from regaudit.config import Config
 from regaudit.errors import UsageError
-from regaudit.fleet import fleet
-from regaudit.fleet_page import fleet_page
+from regaudit.pages.fleet import fleet, fleet_page
 from regaudit.registry import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import Malformed, read_results, report_of

@@ -24,9 +24,9 @@ from page_values import (
     table,
 )
 
-from regaudit import charts
 from regaudit.model import Regularizer, Skip, Status
-from regaudit.page import _environment
+from regaudit.pages import charts
+from regaudit.pages.template import _environment
 from regaudit.report.report import Edit, Failure, Finding, NotRun, Report, Suggestion, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.view import View

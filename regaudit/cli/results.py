@@ -23,7 +23,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
         click.UsageError: models are named as well, a file cannot be read, or would be overwritten.
     """
     from regaudit.errors import UsageError
-    from regaudit.fleet_page import fleet_page
+    from regaudit.pages.fleet import fleet_page
     from regaudit.parquet import parquet, require
     from regaudit.registry import renderer
     from regaudit.rules.interface import rules

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from regaudit.page import fill
+from regaudit.pages.model_section import section
+from regaudit.pages.template import fill
+from regaudit.pages.trends import trends
 from regaudit.renderer import Renderer
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
-from regaudit.sections import section
-from regaudit.trends import trends
 
 
 class Html(Renderer):

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from regaudit.dataclass import dataclass
-from regaudit.plot import Plot
+from regaudit.pages.chart_geometry import Plot
+from regaudit.pages.template import fill
+from regaudit.pages.trends import Checkpoint, checkpoint, lines, measured_kernels, norm_of
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
-from regaudit.trends import Checkpoint, checkpoint, lines, measured_kernels, norm_of
 
 CHARTS = 50
 """Models whose trend is drawn, the riskiest; the others have it as a table."""
@@ -193,3 +194,8 @@ def _faults(rows: Iterable[Row]) -> tuple[Fault, ...]:
             worst = max(before.severity, severity)
             found[code] = Fault(code, name, worst, before.models + 1, before.places + places)
     return tuple(sorted(found.values(), key=lambda one: (-one.severity, -one.models, one.code)))
+
+
+def fleet_page(reports: Iterable[Report]) -> str:
+    """Return one self-contained HTML page on all models."""
+    return fill("fleet.html.j2", fleet=fleet(reports), most=CHARTS)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import sqrt
 
-from regaudit.charts import Charts, charts, growth, times
 from regaudit.dataclass import dataclass
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
+from regaudit.pages.charts import Charts, charts, growth, times
 from regaudit.report import spectrum_table, spelling
 from regaudit.report.report import Finding, Report, Suggestion
 from regaudit.report.severity import Severity

@@ -9,7 +9,16 @@ from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Regularizer, Status, Weight
-from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+from regaudit.pages.chart_geometry import (
+    Column,
+    Kind,
+    Plot,
+    Value,
+    drawable,
+    linear_scale,
+    log_scale,
+    plot,
+)
 from regaudit.report import spelling
 from regaudit.report.report import Report
 

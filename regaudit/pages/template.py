@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.charts import TALL, short, times
-from regaudit.plot import LEFT
+from regaudit.pages.chart_geometry import LEFT
+from regaudit.pages.charts import TALL, short, times
 from regaudit.report import sentences, spectrum_table, spelling
 from regaudit.version import VERSION
 
@@ -70,7 +70,7 @@ def _environment() -> "Environment":
     try:
         loader = jinja2.PackageLoader("regaudit.templates", "")
     except ModuleNotFoundError:  # a checkout that is not installed
-        loader = jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates")
+        loader = jinja2.FileSystemLoader(Path(__file__).parents[2] / "templates")
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -4,11 +4,20 @@ from collections.abc import Callable, Sequence
 from math import log, sqrt
 from pathlib import Path
 
-from regaudit.charts import BLUE, GREEN, GREY, ORANGE, RED
 from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
-from regaudit.plot import Column, Kind, Plot, Value, drawable, linear_scale, log_scale, plot
+from regaudit.pages.chart_geometry import (
+    Column,
+    Kind,
+    Plot,
+    Value,
+    drawable,
+    linear_scale,
+    log_scale,
+    plot,
+)
+from regaudit.pages.charts import BLUE, GREEN, GREY, ORANGE, RED
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Report
 
