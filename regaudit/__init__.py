@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from regaudit.applying import Change, apply, undo
     from regaudit.auditing import audit
     from regaudit.changes import Changes, diff
-    from regaudit.config import Config
     from regaudit.errors import (
         InternalError,
         RefusedEditError,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from regaudit.report.report import Edit, Finding, Item, Report, Suggestion
     from regaudit.report.severity import Severity
     from regaudit.run import audit_files
+    from regaudit.settings.config import Config
 
 __version__ = VERSION
 

@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from regaudit.config import Config
 from regaudit.errors import (
     RegauditError,
     UnreadableModelError,
@@ -22,6 +21,7 @@ from regaudit.measures.partial_sums import Piece, Stretch, measure_pieces, piece
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
+from regaudit.settings.config import Config
 from regaudit.storage.location import Place, is_url, shown
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor

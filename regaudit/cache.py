@@ -14,11 +14,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from regaudit.config import Config
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.report.report import Report
 from regaudit.report.serialization import report_from_json, report_to_json
+from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
 from regaudit.version import VERSION
 

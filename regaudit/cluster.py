@@ -20,12 +20,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.cache import Cache
-from regaudit.config import Config
 from regaudit.errors import RegauditError, UsageError
 from regaudit.ordering import AHEAD, in_order
 from regaudit.report.report import Failure, Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.settings.config import Config
 from regaudit.splitting import Share, Split
 from regaudit.version import VERSION
 from regaudit.workers import Plan, Workers

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from regaudit.config import Config
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.presets import capped
 from regaudit.report.ignore import lies_in
 from regaudit.report.report import Finding, Item, NotRun, Suppressed
 from regaudit.rules.interface import Rule
+from regaudit.settings.config import Config
+from regaudit.settings.presets import capped
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from regaudit.auditing import audit
-from regaudit.config import Config
 from regaudit.errors import UsageError
 from regaudit.live import callback_base, scalar_log
 from regaudit.report.report import Report
+from regaudit.settings.config import Config
 
 
 def audit_callback(

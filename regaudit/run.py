@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regaudit.auditing import audit
-from regaudit.config import Config
 from regaudit.errors import UnreadableModelError
 from regaudit.formats.interface import is_model
 from regaudit.report.report import Failure, Report
+from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, shown
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regaudit.auditing import Opened, measure_some, read, report_on, values_of
-from regaudit.config import Config
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import Piece, Stretch, pieces_of
 from regaudit.model import UnitView
 from regaudit.report.report import Report
+from regaudit.settings.config import Config
 from regaudit.storage.location import is_url
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import StoredTensor, Tensor

@@ -24,7 +24,6 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from regaudit.auditing import audit, failure_of
 from regaudit.cache import Cache, Entry
-from regaudit.config import Config
 from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
@@ -32,6 +31,7 @@ from regaudit.formats.interface import formats
 from regaudit.ordering import in_order
 from regaudit.report.report import Failure, Report
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.settings.config import Config
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.storage.location import is_url, shown
 from regaudit.storage.size import size_of

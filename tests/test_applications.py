@@ -3,7 +3,7 @@
 import pytest
 
 import regaudit
-from regaudit.config import read_config
+from regaudit.settings.config import read_config
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
 

@@ -9,10 +9,10 @@ import pytest
 from command_line import run
 from paths import MODELS
 
-from regaudit.baseline import Accepted, Baseline, Key, read_baseline
 from regaudit.errors import UsageError
 from regaudit.report.report import Finding, Item, NotRun, Report
 from regaudit.report.severity import Severity
+from regaudit.settings.baseline import Accepted, Baseline, Key, read_baseline
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,10 @@ from paths import MODELS
 from regaudit import audit
 from regaudit.changes import diff
 from regaudit.changes_html import html
-from regaudit.config import Config
 from regaudit.renderers.html import Html
 from regaudit.report.report import Edit, Failure, Report, Suggestion
 from regaudit.report.view import View
+from regaudit.settings.config import Config
 
 pytestmark = pytest.mark.browser
 

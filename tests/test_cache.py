@@ -16,10 +16,10 @@ from paths import CORPUS, MODELS
 
 import regaudit
 from regaudit.cache import Cache, default_folder
-from regaudit.config import Config, read_config
 from regaudit.errors import UsageError
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Failure, Report
+from regaudit.settings.config import Config, read_config
 
 GOOD = MODELS / "regularized-cnn.keras"
 OVERFIT = MODELS / "digits-cnn.keras"

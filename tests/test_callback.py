@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import regaudit
-from regaudit.config import Config
+from regaudit.settings.config import Config
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept")
 """Keras itself, on saving, with NumPy 2."""

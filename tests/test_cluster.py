@@ -19,8 +19,8 @@ from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
 from regaudit import cluster
-from regaudit.config import Config
 from regaudit.errors import UsageError
+from regaudit.settings.config import Config
 from regaudit.splitting import Split
 
 distributed = pytest.importorskip("distributed")

@@ -15,12 +15,12 @@ from oracles import assert_known, inside_custom_code, oracle_of
 from paths import CORPUS
 
 import regaudit
-from regaudit.config import read_architecture
 from regaudit.keras_semantics.describe import NO_CONFIGURATION
 from regaudit.keras_semantics.group_names import group_names
 from regaudit.keras_semantics.quantized_layout import MATRICES
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
+from regaudit.settings.config import read_architecture
 
 FILES = sorted(
     file

@@ -9,7 +9,6 @@ from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
 from paths import FIXTURES, MODELS
 
 import regaudit
-from regaudit.config import Config
 from regaudit.errors import UsageError
 from regaudit.pages.fleet import fleet, fleet_page
 from regaudit.registry import renderer
@@ -19,6 +18,7 @@ from regaudit.report.report import Failure, Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
+from regaudit.settings.config import Config
 
 GOOD = MODELS / "regularized-cnn.keras"
 OVERFIT = MODELS / "digits-cnn.keras"

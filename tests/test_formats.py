@@ -13,9 +13,9 @@ from command_line import run
 from paths import CORPUS
 
 import regaudit
-from regaudit.config import Config
 from regaudit.report.document import document
 from regaudit.run import files_among
+from regaudit.settings.config import Config
 
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")
 HONESTLY_DIFFERENT = {

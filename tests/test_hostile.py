@@ -24,11 +24,11 @@ from paths import CORPUS, FIXTURES, MODELS, ROOT
 import regaudit
 import regaudit.renderers
 from regaudit import workers
-from regaudit.config import Config
 from regaudit.limits import Limits
 from regaudit.registry import renderer
 from regaudit.report.report import Failure, Report
 from regaudit.report.view import View
+from regaudit.settings.config import Config
 
 HOSTILE = FIXTURES / "hostile"
 GOOD = MODELS / "tutorial-l2.keras"
@@ -65,7 +65,7 @@ def as_expected(name, report):
 MEASURING = """
 import json, os, sys
 from regaudit.auditing import audit
-from regaudit.config import Config
+from regaudit.settings.config import Config
 from regaudit.confinement import confined, timed
 from regaudit.registry import renderer
 from regaudit.renderer import View
@@ -175,7 +175,7 @@ WATCHING = """
 import ctypes, json, os, sys
 import regaudit.live  # never needed, but its imports must not count
 from regaudit.auditing import audit
-from regaudit.config import Config
+from regaudit.settings.config import Config
 from regaudit.registry import renderer, formats
 from regaudit.renderer import View
 

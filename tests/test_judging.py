@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from rule_values import evidence, kernel, layer
 
-from regaudit.baseline import Baseline
-from regaudit.config import Config
 from regaudit.judging import judge
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Rule
 from regaudit.rules.reg101_large_layer_unregularized import LargeLayerUnregularized
+from regaudit.settings.baseline import Baseline
+from regaudit.settings.config import Config
 
 GIVEN = evidence(
     *(

@@ -18,7 +18,6 @@ from paths import FIXTURES, MODELS, SCHEMAS
 import regaudit
 from regaudit.cli.options import FORMATS
 from regaudit.cli.output import SUMMARY, summarize
-from regaudit.config import Config
 from regaudit.model import Skip
 from regaudit.registry import renderer
 from regaudit.report.ignore import Ignore
@@ -26,6 +25,7 @@ from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppr
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import rules as all_rules
+from regaudit.settings.config import Config
 
 SARIF = Draft7Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")

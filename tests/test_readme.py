@@ -12,7 +12,7 @@ import yaml
 from command_line import run
 from paths import MODELS, ROOT
 
-from regaudit.config import read_config
+from regaudit.settings.config import read_config
 
 README = (ROOT / "README.md").read_text("utf-8")
 

@@ -9,9 +9,7 @@ import pytest
 
 import regaudit
 from regaudit import cluster
-from regaudit.baseline import Baseline
 from regaudit.cache import Cache
-from regaudit.config import Config, read_config
 from regaudit.registry import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import read_results
@@ -20,6 +18,8 @@ from regaudit.report.typed_json import to_json
 from regaudit.report.view import View
 from regaudit.rules.interface import rules
 from regaudit.run import find_models
+from regaudit.settings.baseline import Baseline
+from regaudit.settings.config import Config, read_config
 from regaudit.splitting import Split
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

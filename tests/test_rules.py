@@ -18,9 +18,9 @@ from paths import FIXTURES, MODELS
 import regaudit
 import regaudit.rules
 from regaudit import discovery
-from regaudit.config import Config, read_config
-from regaudit.presets import PRESETS
 from regaudit.rules.interface import rules as all_rules
+from regaudit.settings.config import Config, read_config
+from regaudit.settings.presets import PRESETS
 
 RULES = all_rules()
 

@@ -11,8 +11,8 @@ from command_line import run
 from paths import MODELS
 
 from regaudit.cli.config import TEMPLATE
-from regaudit.config import read_config
 from regaudit.report.severity import Severity
+from regaudit.settings.config import read_config
 
 
 @pytest.fixture(autouse=True)

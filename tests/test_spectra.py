@@ -14,7 +14,6 @@ from paths import MODELS
 from report_schema import SCHEMA, closed
 
 import regaudit
-from regaudit.config import Config
 from regaudit.limits import Limits, allowing
 from regaudit.measures import singular_values, spectra
 from regaudit.measures.moments import measure
@@ -22,6 +21,7 @@ from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model
 from regaudit.registry import renderer
 from regaudit.report.view import View
+from regaudit.settings.config import Config
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 
 

@@ -12,10 +12,10 @@ import pytest
 from paths import FIXTURES, MODELS
 
 from regaudit.auditing import audit
-from regaudit.config import Config
 from regaudit.measures import partial_sums
 from regaudit.report.report import Report
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.settings.config import Config
 from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.workers import Plan, Workers
 

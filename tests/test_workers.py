@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from regaudit import workers
 from regaudit.cli import main
-from regaudit.config import Config
 from regaudit.report.report import Report
 from regaudit.report.typed_json import to_json
+from regaudit.settings.config import Config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"

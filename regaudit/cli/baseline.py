@@ -11,8 +11,8 @@ from regaudit.cli.options import auditing, run_audit
 from regaudit.cli.output import emit, unreadable
 
 if TYPE_CHECKING:
-    from regaudit.baseline import Baseline
     from regaudit.report.report import Report
+    from regaudit.settings.baseline import Baseline
 
 DEFAULT = ".regaudit-baseline.json"
 """Where a baseline is written if neither the command line nor the settings say."""
@@ -32,7 +32,7 @@ def baseline() -> None:
 @click.option("--force", is_flag=True, help="Replace a baseline that is there.")
 def write(force: bool, **options: Any) -> None:
     """Make a baseline of everything that is found."""
-    from regaudit.baseline import Baseline
+    from regaudit.settings.baseline import Baseline
 
     reports, file = _audited(options)
     if file.exists() and not force:
@@ -65,8 +65,8 @@ def _audited(options: dict[str, Any]) -> tuple[list["Report"], Path]:
 
 
 def _read(file: Path) -> "Baseline":
-    from regaudit.baseline import read_baseline
     from regaudit.errors import UsageError
+    from regaudit.settings.baseline import read_baseline
 
     try:
         return read_baseline(file)

@@ -11,8 +11,8 @@ from regaudit.cli.options import Target, auditing, printing, run_audit, weights,
 from regaudit.cli.output import FINDINGS, OK, say_failed, unreadable
 
 if TYPE_CHECKING:
-    from regaudit.config import Config
     from regaudit.report.report import Report
+    from regaudit.settings.config import Config
 
 
 @click.command()

@@ -12,8 +12,8 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
     from regaudit.changes import Changes
-    from regaudit.config import Config
     from regaudit.report.view import View
+    from regaudit.settings.config import Config
 
 FORMATS = ("html", "json", "markdown", "terminal")
 
@@ -88,7 +88,7 @@ def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -
         from dataclasses import replace
 
         from regaudit.changes_html import html
-        from regaudit.settings_page import settings_page
+        from regaudit.settings.to_toml import settings_page
 
         rules = [rule.about for rule in config.rules]
         return html(changes, rules, replace(view, settings=settings_page(config)))

@@ -17,9 +17,9 @@ from regaudit.cli.running import INTERRUPTED, audited, running
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from regaudit.config import Config
     from regaudit.report.report import Report
     from regaudit.report.view import View
+    from regaudit.settings.config import Config
 
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 """Output formats: the modules of `regaudit.renderers` are named for them."""
@@ -257,7 +257,7 @@ def run_audit(
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
     from regaudit.run import find_models
-    from regaudit.settings_audit import audit_settings
+    from regaudit.settings.self_audit import audit_settings
     from regaudit.storage.location import is_url, shown
 
     config = settings_of(options, fail_on, baseline=baseline)
@@ -297,13 +297,13 @@ def settings_of(
     try:
         config = _config(options, fail_on).allowing(options["limits"]).without(options["ignore"])
         if baseline and config.baseline_file:
-            from regaudit.baseline import read_baseline
+            from regaudit.settings.baseline import read_baseline
 
             config = replace(config, baseline=read_baseline(config.baseline_file))
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     if options["show_settings"]:
-        from regaudit.settings_page import settings_page
+        from regaudit.settings.to_toml import settings_page
 
         click.echo(settings_page(config), nl=False)
         sys.exit(0)
@@ -338,7 +338,7 @@ def write(
             emit(parquet(reports, view), target.file)
             continue
         if renderer(target.format).detailed:
-            from regaudit.settings_page import settings_page
+            from regaudit.settings.to_toml import settings_page
 
             view = replace(view, settings=settings_page(config))
         emit(renderer(target.format).render(reports, abouts, view), target.file)
@@ -387,8 +387,8 @@ def view_of(options: dict[str, Any], target: Target, **settings: Any) -> "View":
 
 
 def _config(options: dict[str, Any], fail_on: str | None) -> "Config":
-    from regaudit.config import find_config, read_architecture, read_config
     from regaudit.errors import UsageError
+    from regaudit.settings.config import find_config, read_architecture, read_config
 
     architectures = [file for file in options["config_files"] if file.suffix == ".json"]
     settings = [file for file in options["config_files"] if file.suffix != ".json"]

@@ -13,8 +13,8 @@ from regaudit.guard import Killed, guarding
 
 if TYPE_CHECKING:
     from regaudit.cache import Cache
-    from regaudit.config import Config
     from regaudit.report.report import Report
+    from regaudit.settings.config import Config
 
 INTERRUPTED = "Interrupted"
 """Kind of the failure that stands for all that Ctrl-C left undone."""

@@ -41,9 +41,9 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
     Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
     """
     from regaudit.cli.running import audited
-    from regaudit.config import Config
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.report.spelling import plain
+    from regaudit.settings.config import Config
     from regaudit.verifying import verify as hold
 
     try:

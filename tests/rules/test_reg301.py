@@ -2,10 +2,10 @@ import pytest
 from rule_values import evidence, kernel, l2, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.model import Regularizer, Status
 from regaudit.report.severity import Severity
 from regaudit.rules.reg301_regularizer_on_frozen_weight import RegularizerOnFrozenWeight
+from regaudit.settings.config import Config
 
 FROZEN = Regularizer("L2", 0.0, 1e-4, {"l2": 1e-4}, Status.FROZEN, "the weight is frozen")
 

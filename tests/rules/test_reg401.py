@@ -4,10 +4,10 @@ from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.severity import Severity
 from regaudit.rules.reg401_nonfinite_weight import NonfiniteWeight
+from regaudit.settings.config import Config
 
 
 def check(*weights, counts=None):

@@ -4,10 +4,10 @@ import pytest
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Node, UnitView, Weight
 from regaudit.rules.reg402_dead_units import DeadUnits
+from regaudit.settings.config import Config
 
 
 def vector(path, role, size, **changes):

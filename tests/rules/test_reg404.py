@@ -4,8 +4,8 @@ import pytest
 from rule_values import adam, evidence, kernel, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.rules.reg404_untrained_layer import UntrainedLayer
+from regaudit.settings.config import Config
 
 GLOROT = {"class_name": "GlorotUniform", "config": {}}
 STD = sqrt(2 / 150)

@@ -4,8 +4,8 @@ import pytest
 from rule_values import adam, evidence, kernel, l2, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.rules.reg406_unbalanced_penalty import UnbalancedPenalty
+from regaudit.settings.config import Config
 
 
 def dense(path, strength=1e-4, activation="relu", **changes):

@@ -5,9 +5,9 @@ from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.evidence.evidence import Evidence
 from regaudit.rules.reg901_unattributed_weight import UnattributedWeight
+from regaudit.settings.config import Config
 
 DENSE = layer("dense", weights=(kernel("dense"),))
 LEFT = replace(layer("left", "", (kernel("left"),)), known=False)

@@ -3,12 +3,12 @@ from datetime import date
 
 import pytest
 
-from regaudit.config import Config
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.rules.reg902_unused_ignore import UnusedIgnore
-from regaudit.settings_audit import audit_settings
+from regaudit.settings.config import Config
+from regaudit.settings.self_audit import audit_settings
 
 TODAY = date(2026, 3, 1)
 IGNORE = Ignore("REG402", "pruned later", layer="encoder/*", model="big*")

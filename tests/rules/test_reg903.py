@@ -3,12 +3,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from regaudit.config import Config
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.rules.reg903_expired_ignore import ExpiredIgnore
-from regaudit.settings_audit import audit_settings
+from regaudit.settings.config import Config
+from regaudit.settings.self_audit import audit_settings
 
 TODAY = date(2026, 3, 1)
 IGNORE = Ignore("REG101", "until the next training", layer="hidden", expires=date(2026, 2, 28))

@@ -6,8 +6,8 @@ from paths import CORPUS
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.config import Config
 from regaudit.rules.reg905_order_loaded_h5 import OrderLoadedH5
+from regaudit.settings.config import Config
 
 # not attention_frozen.h5: flags set on the projections inside one layer are not in any file
 FILES = sorted(

@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from regaudit.config import Config
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
+from regaudit.settings.config import Config
 
 
 def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Report | None:

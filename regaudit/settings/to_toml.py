@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from regaudit.config import FAIL_ON, Config
 from regaudit.rules.interface import Rule
+from regaudit.settings.config import FAIL_ON, Config
 
 
 def settings_page(config: Config) -> str:

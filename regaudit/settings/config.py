@@ -7,18 +7,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from regaudit.baseline import Baseline
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError, UsageError, did_you_mean
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits
-from regaudit.overriding import Override, laid_over, read_overrides
-from regaudit.presets import PRESETS, Preset
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Rule, rules
+from regaudit.settings.baseline import Baseline
+from regaudit.settings.override import Override, laid_over, read_overrides
+from regaudit.settings.presets import PRESETS, Preset
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""

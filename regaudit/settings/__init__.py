@@ -1,0 +1,1 @@
+"""`[tool.regaudit]`: values, presets, overrides, the baseline."""
