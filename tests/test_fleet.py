@@ -11,7 +11,7 @@ from paths import FIXTURES, MODELS
 import regaudit
 from regaudit.errors import UsageError
 from regaudit.pages.fleet import fleet, fleet_page
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import Malformed, read_results, report_of
 from regaudit.report.report import Failure, Report

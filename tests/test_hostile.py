@@ -25,7 +25,7 @@ import regaudit
 import regaudit.renderers
 from regaudit import workers
 from regaudit.limits import Limits
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.report.report import Failure, Report
 from regaudit.report.view import View
 from regaudit.settings.config import Config
@@ -68,7 +68,7 @@ from regaudit.auditing import audit
 from regaudit.settings.config import Config
 from regaudit.confinement import confined, timed
 from regaudit.registry import renderer
-from regaudit.renderer import View
+from regaudit.renderers.interface import View
 
 config, names = Config.default(), ["json", "terminal"]
 audit(sys.argv[1], config)  # imports what audits import
@@ -177,7 +177,7 @@ import regaudit.live  # never needed, but its imports must not count
 from regaudit.auditing import audit
 from regaudit.settings.config import Config
 from regaudit.registry import renderer, formats
-from regaudit.renderer import View
+from regaudit.renderers.interface import View
 
 names, folder, good, *files = sys.argv[1:]
 list(formats())

@@ -6,7 +6,7 @@ import pytest
 from paths import MODELS
 
 import regaudit
-from regaudit.notebook import MARKS
+from regaudit.renderers.notebook import MARKS
 from regaudit.report.report import Failure, Finding, Item, Report
 from regaudit.report.severity import Severity
 

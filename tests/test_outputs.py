@@ -19,7 +19,7 @@ import regaudit
 from regaudit.cli.options import FORMATS
 from regaudit.cli.output import SUMMARY, summarize
 from regaudit.model import Skip
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
 from regaudit.report.severity import Severity

@@ -10,7 +10,7 @@ from page_values import audited, dense, finding
 from paths import MODELS
 
 import regaudit
-from regaudit.parquet import COLUMNS, parquet
+from regaudit.renderers.parquet import COLUMNS, parquet
 from regaudit.report.document import record
 from regaudit.report.report import Failure, Report
 from regaudit.report.view import View

@@ -10,7 +10,7 @@ import pytest
 import regaudit
 from regaudit import cluster
 from regaudit.cache import Cache
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import read_results
 from regaudit.report.report import Report

@@ -19,7 +19,7 @@ from regaudit.measures import singular_values, spectra
 from regaudit.measures.moments import measure
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.report.view import View
 from regaudit.settings.config import Config
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor

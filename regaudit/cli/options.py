@@ -327,13 +327,13 @@ def write(
         settings: fields of `View`, over those.
     """
     from regaudit.cli.output import emit, summarize
-    from regaudit.registry import renderer
+    from regaudit.renderers.interface import renderer
 
     abouts = [rule.about for rule in config.rules]
     for target in targets:
         view = view_of(options, target, fail_on=config.fail_on, **settings)
         if target.format == PARQUET:
-            from regaudit.parquet import parquet
+            from regaudit.renderers.parquet import parquet
 
             emit(parquet(reports, view), target.file)
             continue
@@ -352,12 +352,12 @@ def _is_detailed(format_: str) -> bool:
     Raises:
         click.UsageError: what writes it is not installed; better now than after the audit.
     """
-    from regaudit.registry import renderer
+    from regaudit.renderers.interface import renderer
 
     if format_ != PARQUET:
         return renderer(format_).detailed
     from regaudit.errors import UsageError
-    from regaudit.parquet import require
+    from regaudit.renderers.parquet import require
 
     try:
         require()

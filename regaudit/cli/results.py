@@ -24,8 +24,8 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     """
     from regaudit.errors import UsageError
     from regaudit.pages.fleet import fleet_page
-    from regaudit.parquet import parquet, require
-    from regaudit.registry import renderer
+    from regaudit.renderers.interface import renderer
+    from regaudit.renderers.parquet import parquet, require
     from regaudit.rules.interface import rules
 
     if options["models"]:

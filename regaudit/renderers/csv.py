@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from regaudit.model import Layer, Weight
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import spelling
 from regaudit.report.document import SPECTRUM, spectrum_record, weight_record
 from regaudit.report.report import Report

@@ -7,7 +7,7 @@ writes as Markdown, has the rest.
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Finding, Item, Report
 from regaudit.report.severity import Severity

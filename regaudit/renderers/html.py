@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.pages.model_section import section
 from regaudit.pages.template import fill
 from regaudit.pages.trends import trends
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About

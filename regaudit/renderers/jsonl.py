@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import ClassVar
 
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report.document import document
 from regaudit.report.report import Report
 from regaudit.report.view import View

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Finding, Item, Report
 from regaudit.report.view import View

