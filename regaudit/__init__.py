@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from regaudit.advising import Proposal, suggest
     from regaudit.applying import Change, apply, undo
     from regaudit.auditing import audit
-    from regaudit.changes import Changes, diff
+    from regaudit.changes.compare import Changes, diff
     from regaudit.errors import (
         InternalError,
         RefusedEditError,

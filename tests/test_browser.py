@@ -12,8 +12,8 @@ from page_values import HOSTILE, audited, deep, dense, finding, render, rule
 from paths import MODELS
 
 from regaudit import audit
-from regaudit.changes import diff
-from regaudit.changes_html import html
+from regaudit.changes.compare import diff
+from regaudit.changes.html import html
 from regaudit.renderers.html import Html
 from regaudit.report.report import Edit, Failure, Report, Suggestion
 from regaudit.report.view import View

@@ -10,8 +10,8 @@ from paths import FIXTURES, MODELS
 from rule_values import evidence, kernel, l2, layer
 
 import regaudit
-from regaudit.changes import Shift, diff
-from regaudit.changes_page import markdown, terminal
+from regaudit.changes.compare import Shift, diff
+from regaudit.changes.text import markdown, terminal
 from regaudit.model import Optimizer
 from regaudit.report.report import Finding, Item, Report
 from regaudit.report.severity import Severity

@@ -10,8 +10,8 @@ from command_line import run
 from page_values import HOSTILE, Page, audited, dense, drawings, finding, marks, rule, table
 from paths import MODELS
 
-from regaudit.changes import diff
-from regaudit.changes_html import TOGETHER, html
+from regaudit.changes.compare import diff
+from regaudit.changes.html import TOGETHER, html
 from regaudit.model import Optimizer
 from regaudit.report.report import Edit, Suggestion
 from regaudit.report.severity import Severity

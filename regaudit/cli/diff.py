@@ -11,7 +11,7 @@ from regaudit.cli.options import Target, also_in, judging, output_file, run_audi
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
-    from regaudit.changes import Changes
+    from regaudit.changes.compare import Changes
     from regaudit.report.view import View
     from regaudit.settings.config import Config
 
@@ -54,7 +54,7 @@ def diff(
     Exits with 0, with 1 if anything differs and --exit-code is given, or with 3 if one of the two
     could not be audited.
     """
-    from regaudit.changes import diff as compare
+    from regaudit.changes.compare import diff as compare
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import plain
 
@@ -81,18 +81,18 @@ def diff(
 
 def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> str:
     if format_ == "json":
-        from regaudit.changes_record import changes_document
+        from regaudit.changes.document import changes_document
 
         return json.dumps(changes_document(changes), indent=2, allow_nan=False) + "\n"
     if format_ == "html":
         from dataclasses import replace
 
-        from regaudit.changes_html import html
+        from regaudit.changes.html import html
         from regaudit.settings.to_toml import settings_page
 
         rules = [rule.about for rule in config.rules]
         return html(changes, rules, replace(view, settings=settings_page(config)))
-    from regaudit import changes_page
+    from regaudit.changes import text
 
-    pages = {"terminal": changes_page.terminal, "markdown": changes_page.markdown}
+    pages = {"terminal": text.terminal, "markdown": text.markdown}
     return pages[format_](changes, view)

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
-from regaudit import changes_wording as words
-from regaudit.changes import Changes, FindingChange, RegularizerChange, WeightChange
+from regaudit.changes import spelling as words
+from regaudit.changes.compare import Changes, FindingChange, RegularizerChange, WeightChange
 from regaudit.report import spelling
 from regaudit.report.report import Report
 from regaudit.report.view import View

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from regaudit import changes_wording
-from regaudit.changes import Changes, Shift, WeightChange
-from regaudit.changes_charts import ChangesCharts, changes_charts
+from regaudit.changes import spelling as words
+from regaudit.changes.charts import ChangesCharts, changes_charts
+from regaudit.changes.compare import Changes, Shift, WeightChange
 from regaudit.dataclass import dataclass
 from regaudit.pages.template import fill
 from regaudit.report import spelling
@@ -95,7 +95,7 @@ def html(changes: Changes, rules: Sequence[About], view: View) -> str:
         page=_arranged(changes, rules, view),
         rules=rules,
         view=view,
-        words=changes_wording,
+        words=words,
         headers=HEADERS,
         kinds=KINDS,
     )
@@ -141,20 +141,20 @@ def _groups(changes: Changes, rules: Sequence[About]) -> Iterator[FindingGroup]:
 
 
 def _row(number: int, change: WeightChange) -> WeightRow:
-    def arrow(name: str, spell: changes_wording.Spell) -> str:
-        return changes_wording.arrow(change.numbers[name], spell, " \N{RIGHTWARDS ARROW} ")
+    def arrow(name: str, spell: words.Spell) -> str:
+        return words.arrow(change.numbers[name], spell, " \N{RIGHTWARDS ARROW} ")
 
     norm = change.numbers["l2_norm"]
     cells = (
-        changes_wording.what(change),
+        words.what(change),
         spelling.number(norm.old),
         spelling.number(norm.new),
         *(_signed(change.numbers[name]) for name in ("l2_norm", "l1_norm", "max_abs")),
         arrow("sparsity", spelling.percent),
-        arrow("dead_units", changes_wording.units),
+        arrow("dead_units", words.units),
         arrow("penalty", spelling.number),
     )
-    return WeightRow(f"w{number}", spelling.plain(changes_wording.name(change)), cells)
+    return WeightRow(f"w{number}", spelling.plain(words.name(change)), cells)
 
 
 def _signed(shift: Shift) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from regaudit.changes import Changes, RegularizerChange, Shift, WeightChange
+from regaudit.changes.compare import Changes, RegularizerChange, Shift, WeightChange
 from regaudit.model import Regularizer
 from regaudit.report import spelling
 

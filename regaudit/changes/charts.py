@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from regaudit.changes import Changes, Shift, WeightChange
+from regaudit.changes.compare import Changes, Shift, WeightChange
 from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Regularizer

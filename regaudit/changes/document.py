@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from regaudit.changes import Changes, Shift
+from regaudit.changes.compare import Changes, Shift
 from regaudit.report.document import (
     item_record,
     optimizer_record,
