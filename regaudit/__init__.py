@@ -13,8 +13,8 @@ from regaudit.version import VERSION
 
 if TYPE_CHECKING:
     from regaudit.advising import Proposal, suggest
+    from regaudit.api import audit
     from regaudit.applying import Change, apply, undo
-    from regaudit.auditing import audit
     from regaudit.changes.compare import Changes, diff
     from regaudit.errors import (
         InternalError,
@@ -34,7 +34,7 @@ __version__ = VERSION
 
 _HOMES = {
     "apply": "applying",
-    "audit": "auditing",
+    "audit": "api",
     "audit_callback": "keras_callback",
     "audit_files": "run",
     "Change": "applying",

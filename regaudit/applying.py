@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.auditing import audit, bug
+from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.dataclass import dataclass
 from regaudit.editable import is_so, refusal, shared
 from regaudit.errors import (
@@ -136,7 +136,7 @@ def prepare(
     target = file if in_place else Path(out) if out is not None else None
     with _unless_unforeseen(f"{file} cannot be read"):
         _check_target(file, target, in_place=in_place, force=force)
-        report = audit(file)
+        report = audit_file(file)
         if report.failure or report.model is None:
             message = report.failure.message if report.failure else "nothing was read"
             raise UnreadableModelError(message)
@@ -323,7 +323,7 @@ def _keep(part: Path, backup: Path) -> None:
 
 def _weights(file: Path) -> list[tuple[str, float | None, float | None, int]]:
     """Return numbers by which the weights of two files can be told apart."""
-    report = audit(file)
+    report = audit_file(file)
     if report.failure:
         raise UnreadableModelError(report.failure.message)
     return [

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from regaudit.auditing import audit
 from regaudit.errors import UsageError
-from regaudit.live import callback_base, scalar_log
+from regaudit.live import audit_model, callback_base, scalar_log
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
 
@@ -55,7 +54,7 @@ def audit_callback(
                 self._audit()
 
         def _audit(self) -> None:
-            report = audit(self.model, config)
+            report = audit_model(self.model, config)
             self.reports.append(report)
             if verbose:
                 _say(report, self._epoch)

@@ -8,18 +8,21 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from regaudit.activity import DataError, measure_activity
+from regaudit.auditing.audit_file import read_from, report_on
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.loaded import layers_of, matched, regularizer_of, variables_of
 from regaudit.model import Model, Skip, Status
 from regaudit.predictions import compared
+from regaudit.report.report import Report
 from regaudit.report.spelling import plain
 from regaudit.report.spelling import regularizer as spelled
+from regaudit.settings.config import Config
 
 _HOMES = {"keras", "tf_keras", "tensorflow"}
 
@@ -71,6 +74,32 @@ def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]
         writer.flush()
 
     return log
+
+
+def audit_model(model: Any, config: Config | None = None) -> Report:
+    """Audit a model in memory, by what a save makes of it.
+
+    Args:
+        model: a `keras.Model`, of Keras 3 or tf-keras.
+        config: rules and thresholds; all rules with their own by default.
+
+    Returns:
+        The report. Where the save differs from what is in memory, its `skipped` says so.
+
+    Raises:
+        TypeError: it is not such a model.
+        UsageError: it is not built.
+        UnreadableModelError: Keras cannot save it.
+    """
+    if not is_live(model):
+        raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
+    with saved(model) as file:
+        name = f"{model.name} (in memory)"
+        report = read_from(nullcontext(file), name, config or Config.default(), report_on)
+    remarks = unsaved(model, report.model) if report.model else ()
+    return replace(
+        report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
+    )
 
 
 @contextmanager

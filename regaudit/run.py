@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regaudit.auditing import audit
+from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError
 from regaudit.formats.interface import is_model
 from regaudit.report.report import Failure, Report
@@ -69,9 +69,9 @@ def audit_files(
 
         reports = audit_apart(files, config, jobs or 1, cache)
     elif cache is not None:
-        reports = (cache.through(file, partial(audit, file, config)) for file in files)
+        reports = (cache.through(file, partial(audit_file, file, config)) for file in files)
     else:
-        reports = (audit(file, config) for file in files)
+        reports = (audit_file(file, config) for file in files)
     for target, matches in found:
         if not matches:
             where = "below" if Path(target).is_dir() else "by"

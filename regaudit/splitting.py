@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.auditing import Opened, measure_some, read, report_on, values_of
+from regaudit.auditing.audit_file import Opened, measure_some, read, report_on, values_of
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import Piece, Stretch, pieces_of

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
-from regaudit.auditing import audit, failure_of
+from regaudit.auditing.audit_file import audit_file, failure_of
 from regaudit.cache import Cache, Entry
 from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
@@ -103,8 +103,10 @@ class Workers:
     def audit(self, file: str) -> Report:
         """Audit a file in an idle worker, unless the cache has its report."""
         if self.cache is None:
-            return self._ask(file, audit, Report)
-        return self.cache.through(file, lambda: self._ask(file, audit, Report), self.folder or "")
+            return self._ask(file, audit_file, Report)
+        return self.cache.through(
+            file, lambda: self._ask(file, audit_file, Report), self.folder or ""
+        )
 
     def audit_or_plan(self, file: str, split: Split) -> Report | Plan:
         """Do the same; of a very large file only say how to split it."""

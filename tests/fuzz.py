@@ -34,7 +34,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 from fixtures import hostile  # noqa: E402
-from regaudit.auditing import audit  # noqa: E402
+from regaudit import audit  # noqa: E402
 from regaudit.confinement import confined, timed  # noqa: E402
 from regaudit.renderers.interface import renderer  # noqa: E402
 from regaudit.report.view import View  # noqa: E402

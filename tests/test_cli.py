@@ -18,7 +18,7 @@ import pytest
 from command_line import run
 from paths import CORPUS, MODELS
 
-from regaudit import auditing
+from regaudit.auditing import audit_file
 from regaudit.cli import COMMANDS
 
 GOOD = str(MODELS / "regularized-cnn.keras")
@@ -522,7 +522,7 @@ def test_the_page_says_which_file_it_is_about_and_what_was_asked():
 
 def test_only_a_page_takes_time_for_histograms(monkeypatch):
     asked = []
-    monkeypatch.setattr(auditing, "_sha256", asked.append)
+    monkeypatch.setattr(audit_file, "_sha256", asked.append)
     for format_ in ("terminal", "json", "csv", "markdown"):
         assert run("inspect", GOOD, "--format", format_).exit_code == 0
     assert not asked

@@ -64,7 +64,7 @@ def as_expected(name, report):
 
 MEASURING = """
 import json, os, sys
-from regaudit.auditing import audit
+from regaudit import audit
 from regaudit.settings.config import Config
 from regaudit.confinement import confined, timed
 from regaudit.registry import renderer
@@ -174,7 +174,7 @@ def test_a_directory_of_pipes_is_searched_without_opening_them(tmp_path):
 WATCHING = """
 import ctypes, json, os, sys
 import regaudit.live  # never needed, but its imports must not count
-from regaudit.auditing import audit
+from regaudit import audit
 from regaudit.settings.config import Config
 from regaudit.registry import renderer, formats
 from regaudit.renderers.interface import View

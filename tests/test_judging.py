@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rule_values import evidence, kernel, layer
 
-from regaudit.judging import judge
+from regaudit.auditing.judge import judge
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity

@@ -11,7 +11,7 @@ import large
 import pytest
 from paths import FIXTURES, MODELS
 
-from regaudit.auditing import audit
+from regaudit import audit
 from regaudit.measures import partial_sums
 from regaudit.report.report import Report
 from regaudit.report.typed_json import from_json, to_json

@@ -601,14 +601,14 @@ def test_a_web_server_that_is_not_there():
 @pytest.mark.usefixtures("hurried")
 def test_a_file_on_a_web_server_that_changes(web, monkeypatch):
     with serving(web) as url:
-        read = regaudit.auditing._measure
+        read = regaudit.auditing.audit_file._measure
 
         def meanwhile(*given):
             result = read(*given)
             (web / "large.h5").write_bytes((web / "large.h5").read_bytes()[:-1] + b"x")
             return result
 
-        monkeypatch.setattr("regaudit.auditing._measure", meanwhile)
+        monkeypatch.setattr("regaudit.auditing.audit_file._measure", meanwhile)
         message = audit(f"{url}/large.h5").failure.message
         assert message == "it changed while it was read; audit it again"
 

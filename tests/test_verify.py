@@ -15,8 +15,9 @@ import pytest
 from paths import FIXTURES, MODELS
 
 import regaudit
-from regaudit import auditing, live, verifying
+from regaudit import live, verifying
 from regaudit.activity import DataError, _arrays
+from regaudit.auditing import audit_file
 from regaudit.comparison import Loaded, differences
 from regaudit.loaded import Variable
 from regaudit.model import Regularizer, Status
@@ -276,7 +277,7 @@ def test_custom_objects_that_are_missing_are_named():
 @real_keras
 @pytest.mark.usefixtures("installed")
 def test_a_wrong_audit_is_found_out(monkeypatch):
-    honest = auditing.audit
+    honest = audit_file.audit_file
 
     def wrong(model, config):
         report = honest(model, config)
@@ -290,7 +291,7 @@ def test_a_wrong_audit_is_found_out(monkeypatch):
         penalties[weight.stored_path] *= 2
         return replace(report, model=replace(report.model, layers=layers), penalties=penalties)
 
-    monkeypatch.setattr("regaudit.run.audit", wrong)
+    monkeypatch.setattr("regaudit.run.audit_file", wrong)
     result = run(MODELS / "tutorial-l2.keras")
     assert result.exit_code == 1, result.output
     assert "3 differences from Keras" in result.output

@@ -19,7 +19,7 @@ START = "import sys; sys.path[:] = {}; "
 AUDITS = """
 import regaudit.auditing as auditing
 import regaudit.workers as workers
-sound = auditing.audit
+sound = auditing.audit_file
 def audit(file, config):
     if file == "bad.keras":
         return bad(file)

@@ -64,7 +64,7 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     makes no sense, with 3 for one that this file cannot take; then nothing is changed. What the
     file has already is not written again: one line says so.
     """
-    from regaudit.auditing import bug
+    from regaudit.auditing.audit_file import bug
     from regaudit.errors import RegauditError, UsageError
     from regaudit.report.spelling import plain
 
@@ -116,10 +116,10 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
 
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     from regaudit import applying
-    from regaudit.auditing import audit
+    from regaudit.auditing.audit_file import audit_file
     from regaudit.errors import UnreadableModelError
 
-    report = audit(model)
+    report = audit_file(model)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
@@ -237,7 +237,7 @@ def _json(json: Any, value: Any) -> str:
 
 def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Verify the new file; what fails does not undo it."""
-    from regaudit.auditing import bug
+    from regaudit.auditing.audit_file import bug
     from regaudit.errors import InternalError, RegauditError
 
     try:

@@ -73,14 +73,14 @@ def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> N
 
     Exits with 0, also when nothing is to be changed.
     """
-    from regaudit.auditing import audit
+    from regaudit.auditing.audit_file import audit_file
     from regaudit.errors import RegauditError, UsageError
     from regaudit.report.spelling import plain
 
     if output is not None and is_in(output, model):
         raise click.UsageError(f"{output} is the model: write somewhere else")
     try:
-        proposal = proposed(audit(model), options)
+        proposal = proposed(audit_file(model), options)
     except UsageError as error:
         raise click.UsageError(plain(str(error))) from error
     except RegauditError as error:

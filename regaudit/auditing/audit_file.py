@@ -3,18 +3,17 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
+from regaudit.auditing.judge import judge
 from regaudit.errors import (
     RegauditError,
     UnreadableModelError,
 )
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
-from regaudit.judging import judge
 from regaudit.limits import allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import Piece, Stretch, measure_pieces, pieces_of
@@ -29,36 +28,17 @@ from regaudit.tensors.tensor import Tensor
 _Found = TypeVar("_Found")
 
 
-def audit(model: Any, config: Config | None = None) -> Report:
-    """Audit one model.
+def audit_file(file: str | PathLike[str], config: Config | None = None) -> Report:
+    """Audit one file.
 
     Args:
-        model: path or URL of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
+        file: its path or URL.
         config: rules and thresholds; all rules with their own by default.
 
     Returns:
         The report. A file that cannot be read makes a report with a `failure`, never an error.
-        That of a model in memory is about what a save makes of it; where the two differ, its
-        `skipped` says so.
-
-    Raises:
-        TypeError: it is neither a path nor a model.
-        UsageError: a model in memory is not built.
-        UnreadableModelError: Keras cannot save a model in memory.
     """
-    if isinstance(model, str | PathLike):
-        return read(str(model), config or Config.default(), report_on)
-    from regaudit.live import is_live, saved, unsaved  # noqa: PLC0415 - files need none of it
-
-    if not is_live(model):
-        raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
-    with saved(model) as file:
-        name = f"{model.name} (in memory)"
-        report = _read(nullcontext(file), name, config or Config.default(), report_on)
-    remarks = unsaved(model, report.model) if report.model else ()
-    return replace(
-        report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
-    )
+    return read(str(file), config or Config.default(), report_on)
 
 
 class Opened(NamedTuple):
@@ -83,7 +63,7 @@ def read(file: str, config: Config, use: Callable[[Opened, Config], _Found]) -> 
     Returns:
         What that returned; or a report with a `failure`.
     """
-    return _read(_located(file, config), shown(file), config, use)
+    return read_from(_located(file, config), shown(file), config, use)
 
 
 def _located(name: str, config: Config) -> AbstractContextManager[Place]:
@@ -95,12 +75,13 @@ def _located(name: str, config: Config) -> AbstractContextManager[Place]:
     return reached(name, values=config.weights)
 
 
-def _read(
+def read_from(
     located: AbstractContextManager[Place],
     name: str,
     config: Config,
     use: Callable[[Opened, Config], _Found],
 ) -> _Found | Report:
+    """Read a file that lies where a context manager says, and do something with it."""
     size = None
     try:
         with allowing(config.limits), located as file:

@@ -1,0 +1,32 @@
+"""The library's front door: `audit` takes a path, a URL or a model in memory."""
+
+from os import PathLike
+from typing import Any
+
+from regaudit.auditing.audit_file import audit_file
+from regaudit.report.report import Report
+from regaudit.settings.config import Config
+
+
+def audit(model: Any, config: Config | None = None) -> Report:
+    """Audit one model.
+
+    Args:
+        model: path or URL of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
+        config: rules and thresholds; all rules with their own by default.
+
+    Returns:
+        The report. A file that cannot be read makes a report with a `failure`, never an error.
+        That of a model in memory is about what a save makes of it; where the two differ, its
+        `skipped` says so.
+
+    Raises:
+        TypeError: it is neither a path nor a model.
+        UsageError: a model in memory is not built.
+        UnreadableModelError: Keras cannot save a model in memory.
+    """
+    if isinstance(model, str | PathLike):
+        return audit_file(model, config)
+    from regaudit.live import audit_model  # noqa: PLC0415 - files need none of it
+
+    return audit_model(model, config)

@@ -1,0 +1,1 @@
+"""One file in, one report out."""
