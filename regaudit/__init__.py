@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from regaudit.evidence.training_facts import Facts
-    from regaudit.keras_callback import audit_callback
+    from regaudit.live.callback import audit_callback
     from regaudit.report.report import Edit, Finding, Item, Report, Suggestion
     from regaudit.report.severity import Severity
     from regaudit.run import audit_files

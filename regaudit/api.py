@@ -27,6 +27,6 @@ def audit(model: Any, config: Config | None = None) -> Report:
     """
     if isinstance(model, str | PathLike):
         return audit_file(model, config)
-    from regaudit.live import audit_model  # noqa: PLC0415 - files need none of it
+    from regaudit.live.in_memory import audit_model  # noqa: PLC0415 - files need none of it
 
     return audit_model(model, config)

@@ -23,7 +23,7 @@ from regaudit.editable import keys_of, refusal
 from regaudit.formats.interface import recognize
 from regaudit.keras_edit import entries
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.predictions import compared
+from regaudit.live.predictions import compared
 
 DIGITS = MODELS / "digits-cnn.keras"
 EVERYTHING = MODELS / "everything.keras"

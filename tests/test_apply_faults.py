@@ -307,7 +307,7 @@ def test_a_bug_in_verify_does_not_say_that_nothing_changed(tmp_path, monkeypatch
     def fails(*_, **__):
         raise KeyError("injected")
 
-    monkeypatch.setattr("regaudit.verifying.verify", fails)
+    monkeypatch.setattr("regaudit.live.verify.verify", fails)
     out = tmp_path / "o.keras"
     arguments = ["apply", APPLY / "custom.keras", "-o", out, *SETTING, "--verify"]
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])

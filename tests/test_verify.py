@@ -15,11 +15,11 @@ import pytest
 from paths import FIXTURES, MODELS
 
 import regaudit
-from regaudit import live, verifying
-from regaudit.activity import DataError, _arrays
 from regaudit.auditing import audit_file
-from regaudit.comparison import Loaded, differences
-from regaudit.loaded import Variable
+from regaudit.live import loader, verify
+from regaudit.live.activity import DataError, _arrays
+from regaudit.live.differences import Loaded, differences
+from regaudit.live.variables import Variable
 from regaudit.model import Regularizer, Status
 
 real_keras = pytest.mark.keras
@@ -31,7 +31,7 @@ run = partial(command_line.run, "verify")
 
 @pytest.fixture
 def installed():
-    if not verifying.find_spec("keras") or not verifying.find_spec("tensorflow"):
+    if not verify.find_spec("keras") or not verify.find_spec("tensorflow"):
         pytest.skip("needs the extra")
 
 
@@ -39,7 +39,7 @@ def installed():
 
 
 def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(verifying, "find_spec", lambda _: None)
+    monkeypatch.setattr(verify, "find_spec", lambda _: None)
     result = run(MODELS / "tutorial-l2.keras")
     assert result.exit_code == 3
     assert result.stdout == ""
@@ -63,10 +63,10 @@ def test_a_lambda_in_a_format_without_safe_mode_is_not_loaded(monkeypatch):
     report = regaudit.audit(MODELS / "tutorial-l2.keras")
     layer = replace(report.model.layers[0], class_name="Lambda")
     risky = replace(report, format="h5", model=replace(report.model, layers=(layer,)))
-    monkeypatch.setattr(verifying, "_package", lambda _: "keras")
-    monkeypatch.setattr(verifying, "_ask", lambda _: pytest.fail("Keras was started"))
+    monkeypatch.setattr(verify, "_package", lambda _: "keras")
+    monkeypatch.setattr(verify, "_ask", lambda _: pytest.fail("Keras was started"))
     with pytest.raises(regaudit.UnreadableModelError, match="Lambda"):
-        verifying.verify(risky)
+        verify.verify(risky)
 
 
 def test_values_that_a_load_gives_to_other_weights_are_compared_with_those():
@@ -228,7 +228,7 @@ def in_this_process(request):
     with tempfile.TemporaryDirectory() as folder:
         question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         question.write_text(json.dumps(request), encoding="utf-8")
-        live.main(question, answer)
+        loader.main(question, answer)
         return json.loads(answer.read_text(encoding="utf-8"))
 
 
@@ -244,13 +244,13 @@ UNLOADABLE = {
 @quiet
 @pytest.mark.usefixtures("installed")
 def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
-    monkeypatch.setattr(verifying, "_ask", in_this_process)
-    monkeypatch.setattr(verifying, "_package", lambda _: "keras")
+    monkeypatch.setattr(verify, "_ask", in_this_process)
+    monkeypatch.setattr(verify, "_package", lambda _: "keras")
     agreed, weights, refused = 0, 0, {}
     for file, reason in fixtures_of(keras.__version__):
         keras.utils.clear_session(free_memory=False)
         try:
-            result = verifying.verify(regaudit.audit(file))
+            result = verify.verify(regaudit.audit(file))
         except regaudit.UnreadableModelError as error:
             refused[file] = reason, str(error)
             continue
@@ -309,7 +309,7 @@ def test_data_are_run_through_the_model(tmp_path, keras):
     truth = np.zeros((50, *model.output_shape[1:]), "float32")
     np.savez(tmp_path / "data.npz", x=data, y=truth)
     report = regaudit.audit(file)
-    result = verifying.verify(report, tmp_path / "data.npz", 32)
+    result = verify.verify(report, tmp_path / "data.npz", 32)
     first = next(layer for layer in result.data["layers"] if layer["penalty"] is not None)
     hidden = keras.Model(model.inputs, model.get_layer(first["path"]).output)
     outputs = [hidden(data[start : start + 32]).numpy() for start in (0, 32)]
@@ -412,7 +412,7 @@ def test_an_object_that_is_no_model_is_a_type_error():
 def test_the_program_answers_whatever_happens(tmp_path):
     request, answer = tmp_path / "request.json", tmp_path / "answer.json"
     request.write_text("{", encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "regaudit.live", str(request), str(answer)]
+    command = [sys.executable, "-P", "-m", "regaudit.live.loader", str(request), str(answer)]
     subprocess.run(command, check=True, capture_output=True)
     assert '"failure"' in answer.read_text(encoding="utf-8")
 
@@ -421,16 +421,18 @@ def test_a_process_that_dies_is_a_reason(monkeypatch, tmp_path):
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho out of memory >&2\nexit 9\n", encoding="utf-8")
     script.chmod(0o755)
-    monkeypatch.setattr(verifying.sys, "executable", str(script))
-    monkeypatch.setattr(verifying, "_package", lambda _: "keras")
+    monkeypatch.setattr(verify.sys, "executable", str(script))
+    monkeypatch.setattr(verify, "_package", lambda _: "keras")
     result = run(MODELS / "tutorial-l2.keras")
     assert result.exit_code == 3
     assert "ended with code 9 (out of memory)" in result.stderr
 
 
 def test_keras_is_only_looked_for_not_imported():
-    assert importlib.util.find_spec("regaudit.live") is not None
-    program = "import sys, regaudit.live, regaudit.verifying; print('keras' in sys.modules)"
+    assert importlib.util.find_spec("regaudit.live.loader") is not None
+    program = (
+        "import sys, regaudit.live.loader, regaudit.live.verify; print('keras' in sys.modules)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

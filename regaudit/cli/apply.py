@@ -252,8 +252,8 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
 def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
     from regaudit.applying import backup_of
+    from regaudit.live.verify import verify
     from regaudit.report.spelling import number, plain
-    from regaudit.verifying import verify
 
     with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
         against = model

@@ -116,7 +116,7 @@ def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
 def _loss(report: "Report", data: Path, given: float | None) -> float:
     """Measure a loss with real Keras, without the penalty."""
     from regaudit.errors import UsageError
-    from regaudit.verifying import verify
+    from regaudit.live.verify import verify
 
     if given is not None:
         raise UsageError(f"{data} and a loss in numbers are two answers to one question")

@@ -10,7 +10,7 @@ from regaudit.cli.options import LocalModel
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 
 if TYPE_CHECKING:
-    from regaudit.verifying import Verification
+    from regaudit.live.verify import Verification
 
 
 @click.command()
@@ -42,9 +42,9 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
     """
     from regaudit.cli.running import audited
     from regaudit.errors import UnreadableModelError, UsageError
+    from regaudit.live.verify import verify as hold
     from regaudit.report.spelling import plain
     from regaudit.settings.config import Config
-    from regaudit.verifying import verify as hold
 
     try:
         result = hold(audited([model], Config.default())[0], data, batch_size)

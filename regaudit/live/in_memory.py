@@ -1,24 +1,16 @@
-"""The only door to Keras: models in memory, and, as a program of its own, models that it loads.
+"""Models in memory: audited as what a save makes of them."""
 
-`python -m regaudit.live REQUEST ANSWER` loads a model with real Keras and writes down what it
-holds, as JSON. It runs in a process of its own, so that Keras never enters the one that audits.
-"""
-
-import json
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.activity import DataError, measure_activity
 from regaudit.auditing.audit_file import read_from, report_on
 from regaudit.errors import UnreadableModelError, UsageError
-from regaudit.loaded import layers_of, matched, regularizer_of, variables_of
+from regaudit.live.variables import matched, variables_of
 from regaudit.model import Model, Skip, Status
-from regaudit.predictions import compared
 from regaudit.report.report import Report
 from regaudit.report.spelling import plain
 from regaudit.report.spelling import regularizer as spelled
@@ -33,47 +25,6 @@ def is_live(model: object) -> bool:
         base.__name__ == "Model" and base.__module__.partition(".")[0] in _HOMES
         for base in type(model).__mro__
     )
-
-
-def callback_base() -> type:
-    """Return the class of callbacks of the Keras in use: tf-keras if that alone is loaded.
-
-    Raises:
-        UsageError: no Keras is installed.
-    """
-    try:
-        if "tf_keras" in sys.modules and "keras" not in sys.modules:
-            from tf_keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
-        else:
-            from keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
-    except ImportError as error:
-        raise UsageError(f"a callback needs Keras: {one_line(error)}") from error
-    found: type = Callback
-    return found
-
-
-def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]:
-    """Return what writes numbers of a step for TensorBoard into a folder.
-
-    Raises:
-        UsageError: TensorFlow is not installed.
-    """
-    try:
-        import tensorflow as tf  # noqa: PLC0415 - only for a log
-    except ImportError as error:
-        raise UsageError(f"a log for TensorBoard needs TensorFlow: {one_line(error)}") from error
-    writer = tf.summary.create_file_writer(str(folder))
-    plugin = {"plugin_data": {"plugin_name": "scalars"}, "data_class": 1}
-    metadata = tf.compat.v1.SummaryMetadata(**plugin)
-
-    def log(numbers: Mapping[str, float], step: int) -> None:
-        # Not tf.summary.scalar: to write, that needs TensorBoard itself.
-        with writer.as_default(step=step):
-            for name, value in numbers.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
-        writer.flush()
-
-    return log
 
 
 def audit_model(model: Any, config: Config | None = None) -> Report:
@@ -160,58 +111,6 @@ def one_line(error: BaseException) -> str:
     return plain(text if len(text) <= 300 else text[:297] + "...")
 
 
-def main(request: Path, answer: Path) -> None:
-    """Answer a request to load a model; whatever goes wrong is an answer too."""
-    reply: dict[str, Any]
-    try:
-        reply = _load(json.loads(request.read_text(encoding="utf-8")))
-    except DataError as error:
-        reply = {"usage": str(error)}
-    except Exception as error:  # noqa: BLE001 - Keras raises anything on what it cannot load
-        reply = {"failure": one_line(error)}
-    answer.write_text(json.dumps(reply), encoding="utf-8")
-
-
-def _load(request: dict[str, Any]) -> dict[str, Any]:
-    keras = _keras(request["package"])
-    model = keras.models.load_model(request["file"], compile=False, safe_mode=True)
-    reply: dict[str, Any] = {"keras": keras.__version__, "losses": None}
-    try:
-        reply["losses"] = float(sum(_losses(model)))
-    except Exception as error:  # noqa: BLE001 - a regularizer that fails is a fact about the model
-        reply["losses_failure"] = one_line(error)
-    variables = variables_of(model, measured=True)
-    reply["variables"] = [asdict(variable) for variable in variables]
-    reply["activity_regularizers"] = {
-        path: asdict(regularizer)
-        for path, layer in layers_of(model)
-        if (regularizer := regularizer_of(getattr(layer, "activity_regularizer", None)))
-    }
-    if request["data"]:
-        loss = keras.losses.get(request["loss"]) if isinstance(request["loss"], str) else None
-        reply["data"] = measure_activity(model, request["data"], request["batch_size"], loss)
-    if request["against"]:
-        other = keras.models.load_model(request["against"], compile=False, safe_mode=True)
-        reply["predictions"] = compared(model, other)
-    return reply
-
-
-def _losses(model: Any) -> list[Any]:
-    """`model.losses` without a call: Keras 2 keeps symbolic ones of those that built a model."""
-    if not hasattr(model, "_trainable_weights"):
-        return list(model.losses)
-    layers = model._flatten_layers()  # noqa: SLF001 - nothing public lists them
-    return [loss() for layer in layers for loss in layer._callable_losses]  # noqa: SLF001
-
-
-def _keras(package: str) -> Any:
-    if package == "tf_keras":
-        import tf_keras as keras  # noqa: PLC0415 - only in the child
-    else:
-        import keras  # noqa: PLC0415 - only in the child
-    return keras
-
-
 def _or_no(regularizer: Any) -> str:
     return spelled(regularizer) if regularizer else "no regularizer"
 
@@ -219,7 +118,3 @@ def _or_no(regularizer: Any) -> str:
 def _frozen_custom(there: Any, here: Any) -> bool:
     """Whether both are the same custom regularizer, of a weight that is frozen."""
     return bool(there and here and there.l1 is None and here.l1 is None)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

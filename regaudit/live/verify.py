@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from regaudit.comparison import Difference, Loaded, differences
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
-from regaudit.loaded import Variable, regularizer_of_record
+from regaudit.live.differences import Difference, Loaded, differences
+from regaudit.live.variables import Variable, regularizer_of_record
 from regaudit.model import Model, Status
 from regaudit.report.report import Report
 from regaudit.report.spelling import plain
@@ -135,7 +135,7 @@ def _ask(request: Mapping[str, Any]) -> dict[str, Any]:
         question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         question.write_text(json.dumps(request), encoding="utf-8")
         child = subprocess.run(  # noqa: S603 - this interpreter and this package
-            [sys.executable, "-P", "-m", "regaudit.live", str(question), str(answer)],
+            [sys.executable, "-P", "-m", "regaudit.live.loader", str(question), str(answer)],
             env=environment,
             capture_output=True,
             text=True,

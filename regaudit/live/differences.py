@@ -5,7 +5,7 @@ from math import isclose, isnan
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass
-from regaudit.loaded import Pair, Variable, matched
+from regaudit.live.variables import Pair, Variable, matched
 from regaudit.model import Regularizer, Status, Weight
 from regaudit.report.report import Report
 from regaudit.report.spelling import count, number, regularizer, shape

@@ -1,12 +1,55 @@
 """A Keras callback that audits the model while it is trained."""
 
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from regaudit.errors import UsageError
-from regaudit.live import audit_model, callback_base, scalar_log
+from regaudit.live.in_memory import audit_model, one_line
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
+
+
+def callback_base() -> type:
+    """Return the class of callbacks of the Keras in use: tf-keras if that alone is loaded.
+
+    Raises:
+        UsageError: no Keras is installed.
+    """
+    try:
+        if "tf_keras" in sys.modules and "keras" not in sys.modules:
+            from tf_keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
+        else:
+            from keras.callbacks import Callback  # noqa: PLC0415 - only with Keras
+    except ImportError as error:
+        raise UsageError(f"a callback needs Keras: {one_line(error)}") from error
+    found: type = Callback
+    return found
+
+
+def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]:
+    """Return what writes numbers of a step for TensorBoard into a folder.
+
+    Raises:
+        UsageError: TensorFlow is not installed.
+    """
+    try:
+        import tensorflow as tf  # noqa: PLC0415 - only for a log
+    except ImportError as error:
+        raise UsageError(f"a log for TensorBoard needs TensorFlow: {one_line(error)}") from error
+    writer = tf.summary.create_file_writer(str(folder))
+    plugin = {"plugin_data": {"plugin_name": "scalars"}, "data_class": 1}
+    metadata = tf.compat.v1.SummaryMetadata(**plugin)
+
+    def log(numbers: Mapping[str, float], step: int) -> None:
+        # Not tf.summary.scalar: to write, that needs TensorBoard itself.
+        with writer.as_default(step=step):
+            for name, value in numbers.items():
+                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+        writer.flush()
+
+    return log
 
 
 def audit_callback(

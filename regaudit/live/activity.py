@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass, field
-from regaudit.loaded import layers_of
+from regaudit.live.variables import layers_of
 from regaudit.tensors.tensor import Array
 
 

@@ -1,0 +1,1 @@
+"""Real Keras: models in memory, `verify`, the callback. The only door to Keras."""
