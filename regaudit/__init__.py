@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
-    from regaudit.advising import Proposal, suggest
     from regaudit.api import audit
-    from regaudit.applying import Change, apply, undo
     from regaudit.changes.compare import Changes, diff
+    from regaudit.editing.apply import Change, apply, undo
+    from regaudit.editing.proposal import Proposal, suggest
     from regaudit.errors import (
         InternalError,
         RefusedEditError,

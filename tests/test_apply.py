@@ -18,10 +18,10 @@ from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
-from regaudit.edit_request import read_edits, regularizer, settings
-from regaudit.editable import keys_of, refusal
+from regaudit.editing.config_edit import entries
+from regaudit.editing.request import read_edits, regularizer, settings
+from regaudit.editing.validity import keys_of, refusal
 from regaudit.formats.interface import recognize
-from regaudit.keras_edit import entries
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.live.predictions import compared
 

@@ -256,9 +256,9 @@ def test_the_library_raises_one_of_its_own_errors(in_place, tmp_path, monkeypatc
     shutil.copy(APPLY / "custom.keras", file)
     edits = [Edit("mine", "kernel_regularizer", {"class_name": "L2", "config": {"l2": 0.1}})]
     for where, error, kind in (
-        ("regaudit.applying.edited", KeyError("injected"), InternalError),
+        ("regaudit.editing.apply.edited", KeyError("injected"), InternalError),
         ("regaudit.formats.keras_archive.replace_member", KeyError("injected"), InternalError),
-        ("regaudit.applying.recognize", PermissionError(13, "denied"), UnreadableModelError),
+        ("regaudit.editing.apply.recognize", PermissionError(13, "denied"), UnreadableModelError),
         (
             "regaudit.formats.keras_archive.replace_member",
             OSError(28, "full"),

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
 from regaudit.cli import main
-from regaudit.keras_edit import same
+from regaudit.editing.config_edit import same
 from regaudit.keras_semantics.dialect import CURRENT, Dialect
 from regaudit.keras_semantics.regularizers import parse_regularizer
 

@@ -6,7 +6,7 @@ import pytest
 from rule_values import evidence, kernel, layer
 
 import regaudit
-from regaudit.editable import keys_of, matching, refusal, shared
+from regaudit.editing.validity import keys_of, matching, refusal, shared
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.report import Edit

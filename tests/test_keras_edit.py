@@ -4,8 +4,8 @@ from copy import deepcopy
 
 import pytest
 
+from regaudit.editing.config_edit import edited, entries, spelled, understood
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.keras_edit import edited, entries, spelled, understood
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.report import Edit
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
+from regaudit.editing.optimizer_edit import to_adamw, with_decay
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.model import Status
-from regaudit.optimizer_edit import to_adamw, with_decay
 from regaudit.report.report import Edit
 
 VALUE = {"class_name": "AdamW", "weight_decay": 0.02}

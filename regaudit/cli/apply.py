@@ -13,9 +13,9 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE
 from regaudit.cli.suggest import advising, proposed, wrapped
 
 if TYPE_CHECKING:
-    from regaudit.advising import Proposal
-    from regaudit.applying import Change
-    from regaudit.edit_request import Wanted
+    from regaudit.editing.apply import Change
+    from regaudit.editing.proposal import Proposal
+    from regaudit.editing.request import Wanted
     from regaudit.model import Model
     from regaudit.report.report import Edit
 
@@ -89,7 +89,7 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
 
 
 def _undo(model: Path, force: bool) -> None:
-    from regaudit.applying import undo
+    from regaudit.editing.apply import undo
 
     restored = undo(model, force=force)
     with suppress(OSError):  # that nobody can read it does not undo it
@@ -115,8 +115,8 @@ def _check(out: Path | None, options: dict[str, Any]) -> None:
 
 
 def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
-    from regaudit import applying
     from regaudit.auditing.audit_file import audit_file
+    from regaudit.editing import apply
     from regaudit.errors import UnreadableModelError
 
     report = audit_file(model)
@@ -125,7 +125,7 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     wanted = _wanted(report.model, options)
     if options["suggested"]:
         wanted = _with_suggested(proposed(report, options), wanted)
-    prepared = applying.prepare(
+    prepared = apply.prepare(
         model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
     )
     change = prepared.change
@@ -149,9 +149,9 @@ def _with_suggested(proposal: "Proposal", wanted: "Wanted") -> "Wanted":
 
 def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
     """Return the edits that the command line asks for."""
-    from regaudit.edit_request import Wanted, read_edits, removals, settings
-    from regaudit.optimizer_edit import to_adamw
-    from regaudit.recipe_edit import recipe_edits
+    from regaudit.editing.optimizer_edit import to_adamw
+    from regaudit.editing.recipe_edit import recipe_edits
+    from regaudit.editing.request import Wanted, read_edits, removals, settings
 
     parts = [removals(model, text) for text in options["removals"]]
     parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
@@ -173,7 +173,7 @@ IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW
 
 
 def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
-    from regaudit.edit_request import Wanted
+    from regaudit.editing.request import Wanted
 
     return Wanted(edits, absent=() if edits else (absent,))
 
@@ -251,7 +251,7 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
 
 def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
-    from regaudit.applying import backup_of
+    from regaudit.editing.apply import backup_of
     from regaudit.live.verify import verify
     from regaudit.report.spelling import number, plain
 

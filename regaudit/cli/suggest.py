@@ -13,7 +13,7 @@ from regaudit.cli.options import FACTS, LocalModel, fact_options, is_in
 from regaudit.cli.output import OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
-    from regaudit.advising import Proposal
+    from regaudit.editing.proposal import Proposal
     from regaudit.report.report import Report
 
 
@@ -98,7 +98,7 @@ def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
         UsageError: numbers that cannot be.
         UnreadableModelError: Keras cannot load the model, to measure its losses.
     """
-    from regaudit.advising import suggest as advise
+    from regaudit.editing.proposal import suggest as advise
     from regaudit.evidence.training_facts import Facts
 
     given = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}

@@ -11,14 +11,14 @@ from typing import Literal
 
 from regaudit.advice.strength import BUDGET, rounded
 from regaudit.dataclass import dataclass
-from regaudit.editable import refusal
+from regaudit.editing.optimizer_edit import OPTIMIZER
+from regaudit.editing.validity import refusal
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.formats.interface import formats
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Regularizer, Status, Weight
-from regaudit.optimizer_edit import OPTIMIZER
 from regaudit.report.report import Edit, Report
 from regaudit.report.spelling import count
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.dataclass import dataclass
-from regaudit.editable import is_so, refusal, shared
+from regaudit.editing.config_edit import Written, edited
+from regaudit.editing.optimizer_edit import OPTIMIZER, decays_so, with_decay
+from regaudit.editing.validity import is_so, refusal, shared
 from regaudit.errors import (
     InternalError,
     RefusedEditError,
@@ -20,12 +22,10 @@ from regaudit.errors import (
     UsageError,
 )
 from regaudit.formats.interface import Format, recognize
-from regaudit.keras_edit import Written, edited
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
-from regaudit.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.report.report import Edit, Report
 
 BACKUP = ".before-apply"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from regaudit.editable import keys_of, matching, refusal
+from regaudit.editing.config_edit import understood
+from regaudit.editing.validity import keys_of, matching, refusal
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
-from regaudit.keras_edit import understood
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
 from regaudit.report.report import Edit

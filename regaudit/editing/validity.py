@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from regaudit.editing.config_edit import same, understood
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
-from regaudit.keras_edit import same, understood
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.model import Layer, Model, Regularizer, Weight
