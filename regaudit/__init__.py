@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from regaudit.live.callback import audit_callback
     from regaudit.report.report import Edit, Finding, Item, Report, Suggestion
     from regaudit.report.severity import Severity
-    from regaudit.run import audit_files
+    from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
 
 __version__ = VERSION

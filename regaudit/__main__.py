@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from regaudit.guard import fork, leave
+from regaudit.running.guard import fork, leave
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What tells NumPy's library to use one thread, when it is loaded: more take longer to start than

@@ -35,9 +35,9 @@ import numpy as np  # noqa: E402
 
 from fixtures import hostile  # noqa: E402
 from regaudit import audit  # noqa: E402
-from regaudit.confinement import confined, timed  # noqa: E402
 from regaudit.renderers.interface import renderer  # noqa: E402
 from regaudit.report.view import View  # noqa: E402
+from regaudit.running.process_limits import confined, timed  # noqa: E402
 from regaudit.settings.config import Config  # noqa: E402
 from regaudit.tensors import tensorflow_checkpoint  # noqa: E402
 

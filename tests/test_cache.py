@@ -15,10 +15,10 @@ from command_line import run
 from paths import CORPUS, MODELS
 
 import regaudit
-from regaudit.cache import Cache, default_folder
 from regaudit.errors import UsageError
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Failure, Report
+from regaudit.running.report_cache import Cache, default_folder
 from regaudit.settings.config import Config, read_config
 
 GOOD = MODELS / "regularized-cnn.keras"
@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_written_is_one_warning(monkeypatch):
     def refused(*_arguments, **_more):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("regaudit.cache.replacing", refused)
+    monkeypatch.setattr("regaudit.running.report_cache.replacing", refused)
     result = run("inspect", "a.keras", "b.keras", "--cache=cache")
     assert result.exit_code == 0
     assert result.stderr == "--cache cache: nothing is kept: Permission denied\n"

@@ -18,10 +18,10 @@ from command_line import run
 from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
-from regaudit import cluster
 from regaudit.errors import UsageError
+from regaudit.running import dask_cluster
+from regaudit.running.shares import Split
 from regaudit.settings.config import Config
-from regaudit.splitting import Split
 
 distributed = pytest.importorskip("distributed")
 
@@ -121,7 +121,7 @@ def test_the_cache_is_the_workers(dask, models):
 
 
 def test_very_large_files_are_measured_in_shares_and_the_rest_is_as_here(dask, models, monkeypatch):
-    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=5 << 20))
+    monkeypatch.setattr(dask_cluster, "SPLIT", Split(above=20_000, share=5 << 20))
     storage = [{}, {"dtype": "bfloat16"}, {"chunks": (700, 800), "compression": "gzip"}]
     for number, how in enumerate(storage):
         large.write(Path(f"large-{number}.keras"), **how)
@@ -133,7 +133,7 @@ def test_very_large_files_are_measured_in_shares_and_the_rest_is_as_here(dask, m
         *(str(CORPUS / "tf-2.15" / "mlp.savedmodel"), str(FIXTURES / "hostile" / "hdf5-nan.keras")),
     ]
     split = []
-    monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
+    monkeypatch.setattr(dask_cluster._Task, "_split", noting(split, dask_cluster._Task._split))
     config = replace(Config.default(), detailed=True).allowing(["cpu_seconds=1"])
     there = list(regaudit.audit_files(files, config, dask=dask.address))
     here = list(regaudit.audit_files(files, config, isolate=True))
@@ -154,7 +154,7 @@ def noting(names, method):
 def test_nobody_is_left_after_a_run(dask, models):
     list(regaudit.audit_files(models[:2], dask=dask.address))
     with distributed.Client(dask.address) as client:
-        assert set(client.run(lambda: len(cluster._RUNS)).values()) == {0}
+        assert set(client.run(lambda: len(dask_cluster._RUNS)).values()) == {0}
 
 
 def test_a_killed_worker_loses_no_result_and_doubles_none(dask, models):
@@ -170,14 +170,14 @@ def test_a_killed_worker_loses_no_result_and_doubles_none(dask, models):
 
 
 def test_a_worker_killed_with_shares_of_a_file_loses_no_result(dask, models, monkeypatch):
-    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=50_000))
+    monkeypatch.setattr(dask_cluster, "SPLIT", Split(above=20_000, share=50_000))
     dask.workers.append(dask.add())
     dask.until(len(dask.workers))
     storage = {"chunks": (700, 800), "compression": "gzip", "compression_opts": 1}
     large.write(Path("large.keras"), **storage)
     files = [models[0], "large.keras", "large.keras", "large.keras", models[1]]
     here = list(regaudit.audit_files(files, isolate=True))
-    name = cluster._measure.__name__.strip("_")  # as Dask calls it
+    name = dask_cluster._measure.__name__.strip("_")  # as Dask calls it
 
     def holders(dask_scheduler):
         tasks = [task for task in dask_scheduler.tasks.values() if task.prefix.name == name]
@@ -202,11 +202,11 @@ def test_a_worker_killed_with_shares_of_a_file_loses_no_result(dask, models, mon
 
 
 def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "SPLIT", Split(above=20_000, share=5 << 20))
+    monkeypatch.setattr(dask_cluster, "SPLIT", Split(above=20_000, share=5 << 20))
     monkeypatch.chdir(tmp_path)
     large.write(Path("large.keras"))
     split = []
-    monkeypatch.setattr(cluster._Task, "_split", noting(split, cluster._Task._split))
+    monkeypatch.setattr(dask_cluster._Task, "_split", noting(split, dask_cluster._Task._split))
     command = ["inspect", "large.keras", "--dask", dask.address, "--format", "json", "--cache=kept"]
     first = run(*command)
     assert set(split) == {"large.keras"}
@@ -219,7 +219,7 @@ def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch
 def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch):
     made = Dask(tmp_path, workers=1)
     made.until(1)
-    rendered = cluster.report_from_json
+    rendered = dask_cluster.report_from_json
     done = []
 
     def counted(text):
@@ -228,7 +228,7 @@ def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch)
             made.end()
         return rendered(text)
 
-    monkeypatch.setattr(cluster, "report_from_json", counted)
+    monkeypatch.setattr(dask_cluster, "report_from_json", counted)
     command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
     result = run(*command)
     assert result.exit_code == 3
@@ -246,7 +246,7 @@ def test_a_cluster_of_this_machine(models):
 
 
 def test_what_is_wrong_is_one_line(models, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 1)
     result = run("inspect", models[0], "--dask", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert "no scheduler answers there" in result.output
@@ -257,6 +257,6 @@ def test_what_is_wrong_is_one_line(models, monkeypatch):
 
 
 def test_a_worker_of_another_version_is_refused(dask, models, monkeypatch):
-    monkeypatch.setattr(cluster, "VERSION", "9.9")
+    monkeypatch.setattr(dask_cluster, "VERSION", "9.9")
     with pytest.raises(UsageError, match=r"has regaudit 0\.1\.0, this is 9\.9"):
         list(regaudit.audit_files(models[:1], dask=dask.address))

@@ -23,11 +23,11 @@ from paths import CORPUS, FIXTURES, MODELS, ROOT
 
 import regaudit
 import regaudit.renderers
-from regaudit import workers
 from regaudit.limits import Limits
 from regaudit.renderers.interface import renderer
 from regaudit.report.report import Failure, Report
 from regaudit.report.view import View
+from regaudit.running import workers
 from regaudit.settings.config import Config
 
 HOSTILE = FIXTURES / "hostile"
@@ -66,7 +66,7 @@ MEASURING = """
 import json, os, sys
 from regaudit import audit
 from regaudit.settings.config import Config
-from regaudit.confinement import confined, timed
+from regaudit.running.process_limits import confined, timed
 from regaudit.registry import renderer
 from regaudit.renderers.interface import View
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 import regaudit
-from regaudit import cluster
-from regaudit.cache import Cache
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import record
 from regaudit.report.read_results import read_results
@@ -17,10 +15,12 @@ from regaudit.report.report import Report
 from regaudit.report.typed_json import to_json
 from regaudit.report.view import View
 from regaudit.rules.interface import rules
-from regaudit.run import find_models
+from regaudit.running import dask_cluster
+from regaudit.running.report_cache import Cache
+from regaudit.running.run import find_models
+from regaudit.running.shares import Split
 from regaudit.settings.baseline import Baseline
 from regaudit.settings.config import Config, read_config
-from regaudit.splitting import Split
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CONFINED = {"hdf5-heap-loop.h5", "hdf5-crash.keras", "zip-lzma-dictionary.keras"}
@@ -147,7 +147,7 @@ def test_a_cache(audited, name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_dask(audited, name, dask, monkeypatch):
     """Some in shares, as very large files are."""
-    monkeypatch.setattr(cluster, "SPLIT", Split(above=50_000, share=20_000))
+    monkeypatch.setattr(dask_cluster, "SPLIT", Split(above=50_000, share=20_000))
     files, config, expected = audited(name)
     same(regaudit.audit_files(files[::SOME], config, dask=dask), expected[::SOME])
 

@@ -19,7 +19,7 @@ from paths import MODELS
 from regaudit import audit
 from regaudit.cli import progress as shown
 from regaudit.cli.progress import line, line_of_one, progress_of_one
-from regaudit.ordering import in_order
+from regaudit.running.ordered import in_order
 
 GOOD = MODELS / "regularized-cnn.keras"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

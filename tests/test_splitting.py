@@ -15,9 +15,9 @@ from regaudit import audit
 from regaudit.measures import partial_sums
 from regaudit.report.report import Report
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.running.shares import Share, Split, audit_or_count, audit_shares, measure_share
+from regaudit.running.workers import Plan, Workers
 from regaudit.settings.config import Config
-from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
-from regaudit.workers import Plan, Workers
 
 GOOD = MODELS / "everything.keras"
 VARIED = [

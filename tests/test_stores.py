@@ -27,7 +27,7 @@ from paths import CORPUS, MODELS, ROOT
 import regaudit
 from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
-from regaudit.run import find_models
+from regaudit.running.run import find_models
 from regaudit.storage.location import is_url, shown
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 

@@ -16,8 +16,8 @@ from regaudit.measures.spectrum import Spectrum
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.report.typed_json import from_json, made, to_json
-from regaudit.splitting import Share
-from regaudit.workers import Plan, _Answer
+from regaudit.running.shares import Share
+from regaudit.running.workers import Plan, _Answer
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)
 """Halves of surrogate pairs too."""

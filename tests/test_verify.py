@@ -291,7 +291,7 @@ def test_a_wrong_audit_is_found_out(monkeypatch):
         penalties[weight.stored_path] *= 2
         return replace(report, model=replace(report.model, layers=layers), penalties=penalties)
 
-    monkeypatch.setattr("regaudit.run.audit_file", wrong)
+    monkeypatch.setattr("regaudit.running.run.audit_file", wrong)
     result = run(MODELS / "tutorial-l2.keras")
     assert result.exit_code == 1, result.output
     assert "3 differences from Keras" in result.output

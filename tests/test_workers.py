@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from regaudit import workers
 from regaudit.cli import main
 from regaudit.report.report import Report
 from regaudit.report.typed_json import to_json
+from regaudit.running import workers
 from regaudit.settings.config import Config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

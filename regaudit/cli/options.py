@@ -256,7 +256,7 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
-    from regaudit.run import find_models
+    from regaudit.running.run import find_models
     from regaudit.settings.self_audit import audit_settings
     from regaudit.storage.location import is_url, shown
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from regaudit.cli.progress import progress, progress_of_one
-from regaudit.guard import Killed, guarding
+from regaudit.running.guard import Killed, guarding
 
 if TYPE_CHECKING:
-    from regaudit.cache import Cache
     from regaudit.report.report import Report
+    from regaudit.running.report_cache import Cache
     from regaudit.settings.config import Config
 
 INTERRUPTED = "Interrupted"
@@ -84,9 +84,9 @@ def audited(
     Raises:
         click.UsageError: the cache is none, or the cluster cannot be used.
     """
-    from regaudit.confinement import death
     from regaudit.report.report import Failure, Report
-    from regaudit.run import audit_files
+    from regaudit.running.process_limits import death
+    from regaudit.running.run import audit_files
 
     killed: Killed | None = click.get_current_context().obj
     if killed:
@@ -107,8 +107,8 @@ def audited(
 
 
 def _opened(folder: str, config: "Config") -> "Cache":
-    from regaudit.cache import Cache, default_folder
     from regaudit.errors import UsageError
+    from regaudit.running.report_cache import Cache, default_folder
 
     try:
         return Cache(Path(folder) if folder else default_folder(), config)

@@ -77,7 +77,7 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
     if _Guarded.note is None:
         yield
         return
-    from regaudit.confinement import confined, timed  # noqa: PLC0415 - the same
+    from regaudit.running.process_limits import confined, timed  # noqa: PLC0415 - the same
     from regaudit.storage.location import shown  # noqa: PLC0415 - the same
     from regaudit.storage.size import size_of  # noqa: PLC0415 - after the fork
 

@@ -1,12 +1,12 @@
 """Audits on a Dask cluster: one task a file, in any deployment of Dask.
 
 A very large file takes more: its task only counts the shares in which to measure it, each share is
-a task, and one more merges them (`regaudit.splitting`).
+a task, and one more merges them (`regaudit.running.shares`).
 
 A task does not read the file itself: like a run on one machine it has it read by a child process
-under limits (`regaudit.workers`), so that a file that crashes or hangs its reader is that file's
-failure and the cluster does not notice. If the cluster loses a worker, it gives the tasks of that
-worker to another. What comes of a file travels as JSON.
+under limits (`regaudit.running.workers`), so that a file that crashes or hangs its reader is that
+file's failure and the cluster does not notice. If the cluster loses a worker, it gives the tasks of
+that worker to another. What comes of a file travels as JSON.
 """
 
 import os
@@ -19,16 +19,16 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from regaudit.cache import Cache
 from regaudit.errors import RegauditError, UsageError
-from regaudit.ordering import AHEAD, in_order
 from regaudit.report.report import Failure, Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.running.ordered import AHEAD, in_order
+from regaudit.running.report_cache import Cache
+from regaudit.running.shares import Share, Split
+from regaudit.running.workers import Plan, Workers
 from regaudit.settings.config import Config
-from regaudit.splitting import Share, Split
 from regaudit.version import VERSION
-from regaudit.workers import Plan, Workers
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -23,20 +23,20 @@ from threading import Lock, Timer
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from regaudit.auditing.audit_file import audit_file, failure_of
-from regaudit.cache import Cache, Entry
-from regaudit.confinement import PER_CPU, allocated, confined, death, timed
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
 from regaudit.formats.interface import formats
-from regaudit.ordering import in_order
 from regaudit.report.report import Failure, Report
 from regaudit.report.typed_json import from_json, to_json
+from regaudit.running.ordered import in_order
+from regaudit.running.process_limits import PER_CPU, allocated, confined, death, timed
+from regaudit.running.report_cache import Cache, Entry
+from regaudit.running.shares import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.settings.config import Config
-from regaudit.splitting import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.storage.location import is_url, shown
 from regaudit.storage.size import size_of
 
-_PROGRAM = "import sys; sys.path[:] = {}; from regaudit.workers import main; main()"
+_PROGRAM = "import sys; sys.path[:] = {}; from regaudit.running.workers import main; main()"
 _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
 _HEADER = 8

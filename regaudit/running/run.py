@@ -17,7 +17,7 @@ from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, shown
 
 if TYPE_CHECKING:
-    from regaudit.cache import Cache
+    from regaudit.running.report_cache import Cache
 
 LIST_OF_SHARDS = ".weights.json"
 
@@ -61,11 +61,11 @@ def audit_files(
     found = [(target, list(find_models(target))) for target in targets]
     files = [file for _, matches in found for file in matches]
     if dask is not None:
-        from regaudit.cluster import audit_on_dask  # noqa: PLC0415 - an extra
+        from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
 
         reports = audit_on_dask(files, config, dask, jobs, cache.folder if cache else None)
     elif len(files) > 1 if isolate is None else isolate:
-        from regaudit.workers import audit_apart  # noqa: PLC0415 - one file needs none
+        from regaudit.running.workers import audit_apart  # noqa: PLC0415 - one file needs none
 
         reports = audit_apart(files, config, jobs or 1, cache)
     elif cache is not None:

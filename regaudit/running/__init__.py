@@ -1,0 +1,1 @@
+"""Many files: workers, Dask, the cache, limits on processes."""
