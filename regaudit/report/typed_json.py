@@ -105,7 +105,7 @@ def _codec(kind: Any) -> _Codec:
 
 def _json(value: Any) -> Any:
     """Return a value of any of JSON's own types."""
-    if value is None or isinstance(value, _OWN):
+    if isinstance(value, _OWN) or value is None:
         return value
     if isinstance(value, list):
         return [_json(item) for item in value]
@@ -123,7 +123,7 @@ def _own(kind: type) -> _Codec:
     kinds = (float, int) if kind is float else (kind,)
 
     def write(value: Any) -> Any:
-        if not _is_own(value, kinds):
+        if type(value) is not kind and not _is_own(value, kinds):
             raise TypeError(f"{type(value).__name__} is not {kind.__name__}")
         return value
 
@@ -257,19 +257,28 @@ def _key(key: str, kind: Any) -> Any:
 def _data_class(kind: Any) -> _Codec:
     hints = get_type_hints(kind)
     codecs = {name: _codec(hints[name]) for name in kind.__fields__}
+    writers = [(name, codec.write) for name, codec in codecs.items()]
+    readers = [(name, codec.read) for name, codec in codecs.items()]
     required = [name for name, field in kind.__fields__.items() if not field.optional]
 
     def write(value: Any) -> dict[str, Any]:
         _check(value, kind)
-        return {name: codec.write(getattr(value, name)) for name, codec in codecs.items()}
+        return {name: write(getattr(value, name)) for name, write in writers}
 
     def read(value: Any) -> Any:
         given = _a(dict, value)
         for name in required:
             if name not in given:
                 raise _WrongError(f"has no {name}")
-        known = [(name, codec) for name, codec in codecs.items() if name in given]
-        return kind(**{name: _read(codec, given[name], ".{}", name) for name, codec in known})
+        found = {}
+        try:
+            for name, read in readers:
+                if name in given:
+                    found[name] = read(given[name])
+        except _WrongError as error:
+            error.where = f".{name}{error.where}"
+            raise
+        return kind(**found)
 
     return _Codec(write, read)
 
