@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from regaudit.evidence.training_facts import Facts
     from regaudit.live.callback import audit_callback
-    from regaudit.report.report import Edit, Finding, Item, Report, Suggestion
+    from regaudit.report.report import Edit, Finding, Occurrence, Report, Suggestion
     from regaudit.report.severity import Severity
     from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
@@ -44,7 +44,7 @@ _HOMES = {
     "Facts": "facts",
     "Finding": "finding",
     "InternalError": "errors",
-    "Item": "finding",
+    "Occurrence": "finding",
     "RegauditError": "errors",
     "Report": "finding",
     "Severity": "finding",
@@ -66,7 +66,7 @@ __all__ = [
     "Facts",
     "Finding",
     "InternalError",
-    "Item",
+    "Occurrence",
     "Proposal",
     "RefusedEditError",
     "RegauditError",

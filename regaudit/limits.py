@@ -87,21 +87,22 @@ def allowed() -> Limits:
     return _IN_FORCE.get()
 
 
-def hold(name: str, amount: int, fault: str, unit: str) -> None:
+def enforce_limit(name: str, amount: int, message: str) -> None:
     """Refuse what goes beyond a limit.
 
     Args:
         name: of the limit.
-        amount: what is to be held against it.
-        fault: the refusal up to the number, such as "config.json is larger than".
-        unit: the rest of it.
+        amount: what it limits, here.
+        message: the refusal, with `{limit}` where the limit goes, such as
+            "config.json is larger than {limit} bytes".
 
     Raises:
         UnsafeFileError: the amount is larger than the limit.
     """
     limit: int = getattr(allowed(), name)
     if amount > limit:
-        raise UnsafeFileError(f"{fault} {limit:,} {unit}; --limit {name}=N allows more")
+        text = message.replace("{limit}", f"{limit:,}")
+        raise UnsafeFileError(f"{text}; --limit {name}=N allows more")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
 from regaudit.renderers import html
-from regaudit.report.report import Finding, Item, Report
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -37,7 +37,7 @@ def rule(code="REG101", **changes):
 
 
 def item(path, severity=Severity.ERROR, message="far too large", **changes):
-    return Item(path, severity, message, **changes)
+    return Occurrence(path, severity, message, **changes)
 
 
 def finding(*paths, code="REG101", **changes):

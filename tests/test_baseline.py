@@ -10,7 +10,7 @@ from command_line import run
 from paths import MODELS
 
 from regaudit.errors import UsageError
-from regaudit.report.report import Finding, Item, NotRun, Report
+from regaudit.report.report import Finding, NotRun, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.settings.baseline import Accepted, Baseline, Key, read_baseline
 
@@ -23,7 +23,7 @@ def _folder(tmp_path, monkeypatch):
 
 
 def item(path="hidden/kernel", severity=Severity.WARNING, rank=10.0):
-    return Item(path, severity, "bad", rank=rank)
+    return Occurrence(path, severity, "bad", rank=rank)
 
 
 def report(*items, **changes):

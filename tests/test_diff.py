@@ -13,7 +13,7 @@ import regaudit
 from regaudit.changes.compare import Shift, diff
 from regaudit.changes.text import markdown, terminal
 from regaudit.model import Optimizer
-from regaudit.report.report import Finding, Item, Report
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 
@@ -37,7 +37,7 @@ def dense(path, shape=(10, 10), **changes):
 
 
 def finding(severity, *paths):
-    items = tuple(Item(path, severity, "bad") for path in paths)
+    items = tuple(Occurrence(path, severity, "bad") for path in paths)
     return Finding("REG101", "large-layer-unregularized", items)
 
 

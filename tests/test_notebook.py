@@ -7,7 +7,7 @@ from paths import MODELS
 
 import regaudit
 from regaudit.renderers.notebook import MARKS
-from regaudit.report.report import Failure, Finding, Item, Report
+from regaudit.report.report import Failure, Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 
 HOSTILE = "</table><script>alert(1)</script><img onerror=x>\x1b[0m\u202e"
@@ -44,7 +44,7 @@ def test_it_has_every_finding_and_weight(file):
 
 
 def test_nothing_in_it_acts_on_the_page_around_it():
-    item = Item(HOSTILE, Severity.ERROR, HOSTILE)
+    item = Occurrence(HOSTILE, Severity.ERROR, HOSTILE)
     for report in (
         Report(HOSTILE, findings=(Finding("REG101", HOSTILE, (item,)),)),
         Report(HOSTILE, failure=Failure("UnreadableModelError", HOSTILE)),

@@ -21,7 +21,7 @@ from regaudit.cli.output import SUMMARY, summarize
 from regaudit.model import Skip
 from regaudit.renderers.interface import renderer
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
+from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import rules as all_rules
@@ -39,8 +39,8 @@ def render(format_, reports, **settings):
 
 def hostile():
     """Return reports with everything in them that could break a format."""
-    item = Item(HOSTILE, Severity.ERROR, HOSTILE, evidence=(HOSTILE,))
-    note = Item("", Severity.NOTE, "of the model as a whole")
+    item = Occurrence(HOSTILE, Severity.ERROR, HOSTILE, evidence=(HOSTILE,))
+    note = Occurrence("", Severity.NOTE, "of the model as a whole")
     return [
         Report(
             f"dir/{HOSTILE}.keras",
@@ -69,7 +69,7 @@ def audited():
 
 
 def many(count, severity=Severity.WARNING):
-    items = tuple(Item(f"l{n}/kernel", severity, "bad") for n in range(count))
+    items = tuple(Occurrence(f"l{n}/kernel", severity, "bad") for n in range(count))
     return [Report("m.keras", findings=(Finding("REG101", "large-layer-unregularized", items),))]
 
 

@@ -28,7 +28,7 @@ import regaudit
 from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
 from regaudit.running.run import find_models
-from regaudit.storage.location import is_url, shown
+from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 
 FILES = {
@@ -64,7 +64,7 @@ def test_a_url_is_told_from_a_path():
     ],
 )
 def test_reports_show_no_credentials(url, expected):
-    assert shown(url) == expected
+    assert redacted_name(url) == expected
 
 
 CONTENT = np.random.default_rng(0).bytes(3 * WINDOW // 2)
@@ -200,9 +200,9 @@ def store(s3):
 
 
 @pytest.fixture
-def hurried(monkeypatch):
+def short_timeout(monkeypatch):
     """Two seconds of patience, and timeouts of one."""
-    monkeypatch.setattr("regaudit.storage.remote_file.PATIENCE", 2)
+    monkeypatch.setattr("regaudit.storage.remote_file.RETRY_TIMEOUT", 2)
     monkeypatch.setattr("regaudit.storage.object_store._ANSWER", 1)
 
 
@@ -349,7 +349,7 @@ print([file for file in opened if file != os.devnull])
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_timeout")
 def test_what_is_not_there_or_not_allowed(store):
     assert audit("s3://models/none.keras").failure.message == "no such file"
     assert audit("s3://none/none.keras").failure.message == "no such file"
@@ -402,7 +402,7 @@ def silent(_handler, _status, _body):
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -590,7 +590,7 @@ def test_a_web_server_without_ranges(web):
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_timeout")
 def test_a_web_server_that_is_not_there():
     pytest.importorskip("aiohttp")
     message = audit("http://127.0.0.1:9/m.keras").failure.message
@@ -598,7 +598,7 @@ def test_a_web_server_that_is_not_there():
 
 
 @pytest.mark.stores
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_timeout")
 def test_a_file_on_a_web_server_that_changes(web, monkeypatch):
     with serving(web) as url:
         read = regaudit.auditing.audit_file._measure

@@ -16,12 +16,12 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.limits import allowing
 from regaudit.measures.moments import Moments, merged
-from regaudit.measures.partial_sums import Piece, Stretch, measure_pieces, pieces_of
+from regaudit.measures.partial_sums import PartRun, Piece, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
-from regaudit.storage.location import Place, is_url, shown
+from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor
 
@@ -46,7 +46,7 @@ class Opened(NamedTuple):
 
     name: str
     """As reports call it."""
-    file: Place
+    file: Location
     size: int | None
     format: Format
     artifact: Artifact
@@ -63,10 +63,10 @@ def read(file: str, config: Config, use: Callable[[Opened, Config], _Found]) -> 
     Returns:
         What that returned; or a report with a `failure`.
     """
-    return read_from(_located(file, config), shown(file), config, use)
+    return read_from(_located(file, config), redacted_name(file), config, use)
 
 
-def _located(name: str, config: Config) -> AbstractContextManager[Place]:
+def _located(name: str, config: Config) -> AbstractContextManager[Location]:
     """Return where a model lies that the user named; a URL leads into a store."""
     if not is_url(name):
         return nullcontext(Path(name))
@@ -76,7 +76,7 @@ def _located(name: str, config: Config) -> AbstractContextManager[Place]:
 
 
 def read_from(
-    located: AbstractContextManager[Place],
+    located: AbstractContextManager[Location],
     name: str,
     config: Config,
     use: Callable[[Opened, Config], _Found],
@@ -116,7 +116,7 @@ def bug(error: Exception) -> Failure:
     return Failure("InternalError", message)
 
 
-def _sha256(file: Place) -> str | None:
+def _sha256(file: Location) -> str | None:
     if file.is_dir() or not isinstance(file, Path):  # a store's file is fetched once only
         return None
     from hashlib import file_digest  # noqa: PLC0415 - only pages show it
@@ -126,7 +126,7 @@ def _sha256(file: Place) -> str | None:
 
 
 def report_on(
-    opened: Opened, config: Config, shares: Sequence[Mapping[int, Stretch]] | None = None
+    opened: Opened, config: Config, shares: Sequence[Mapping[int, PartRun]] | None = None
 ) -> Report:
     """Measure, check and advise.
 
@@ -174,13 +174,13 @@ def values_of(artifact: Artifact) -> list[tuple[Tensor, UnitView | None]]:
 
 def measure_some(
     values: Sequence[tuple[Tensor, UnitView | None]], pieces: Sequence[Piece], config: Config
-) -> dict[int, Stretch]:
+) -> dict[int, PartRun]:
     """Measure consecutive parts of the values of a file, on all processors."""
     return measure_pieces(values, pieces, os.cpu_count() or 1, histograms=config.detailed)
 
 
 def _measure(
-    artifact: Artifact, config: Config, shares: Sequence[Mapping[int, Stretch]] | None
+    artifact: Artifact, config: Config, shares: Sequence[Mapping[int, PartRun]] | None
 ) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
     """Measure every weight, or merge what others measured; say which cannot be read."""
     values = values_of(artifact)

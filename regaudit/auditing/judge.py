@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.ignore import lies_in
-from regaudit.report.report import Finding, Item, NotRun, Suppressed
+from regaudit.report.ignore import matches_layer
+from regaudit.report.report import Finding, NotRun, Occurrence, Suppressed
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import Config
 from regaudit.settings.presets import capped
@@ -53,7 +53,7 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
     return Judgement(tuple(findings), tuple(not_run), tuple(suppressed))
 
 
-def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Item]:
+def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Occurrence]:
     """Yield what a rule finds, with the thresholds and severities that are set at each place."""
     code = rule.about.code
     variants = [("*", rule, config.severities)]
@@ -63,13 +63,15 @@ def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Item]:
         highest = severities.get(code, rule.about.severity)
         over = [other for other, _, _ in variants[number + 1 :]]
         for item in variant.check(evidence):
-            ours = layer == "*" or lies_in(item.path, layer)
-            if ours and not any(lies_in(item.path, other) for other in over):
+            ours = layer == "*" or matches_layer(item.path, layer)
+            if ours and not any(matches_layer(item.path, other) for other in over):
                 severity = capped(item.severity, rule.about.severity, highest)
                 yield replace(item, severity=severity)
 
 
-def _accepted(rule: Rule, item: Item, file: str, config: Config, today: date) -> Suppressed | None:
+def _accepted(
+    rule: Rule, item: Occurrence, file: str, config: Config, today: date
+) -> Suppressed | None:
     """Say by what a place of a fault is accepted; None if it is not."""
     code, name = rule.about.code, rule.about.name
     for ignore in config.ignores:
@@ -80,7 +82,7 @@ def _accepted(rule: Rule, item: Item, file: str, config: Config, today: date) ->
     return None
 
 
-def _left(rule: Rule, item: Item, file: str, config: Config) -> Item:
+def _left(rule: Rule, item: Occurrence, file: str, config: Config) -> Occurrence:
     """Return a place that is not accepted; one that the baseline knows is worse than it was."""
     if config.baseline is not None and config.baseline.knows(file, rule.about.code, item):
         return replace(item, message=f"{item.message}; worse than in the baseline")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from regaudit.dataclass import dataclass
 from regaudit.model import Layer, Regularizer, Weight
-from regaudit.report.report import Item, Report
+from regaudit.report.report import Occurrence, Report
 
 NUMBERS = ("l1_norm", "l2_norm", "max_abs", "mean", "std", "nonfinite", "sparsity", "dead_units")
 """Numbers of a weight that are compared: fields of `Moments`."""
@@ -81,7 +81,7 @@ class FindingChange(NamedTuple):
     """`new`, `fixed`, `worse` or `milder`."""
     code: str
     name: str
-    item: Item
+    item: Occurrence
     """As it is now; as it was, if it is fixed."""
 
 

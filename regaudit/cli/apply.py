@@ -15,7 +15,7 @@ from regaudit.cli.suggest import advising, proposed, wrapped
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change
     from regaudit.editing.proposal import Proposal
-    from regaudit.editing.request import Wanted
+    from regaudit.editing.request import EditRequest
     from regaudit.model import Model
     from regaudit.report.report import Edit
 
@@ -141,17 +141,17 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     return _verified(change, model, options) if options["verify"] and change.edits else OK
 
 
-def _with_suggested(proposal: "Proposal", wanted: "Wanted") -> "Wanted":
+def _with_suggested(proposal: "Proposal", wanted: "EditRequest") -> "EditRequest":
     absent = () if proposal.edits else (proposal.verdict,)
     edits = (*proposal.edits, *wanted.edits)
     return wanted._replace(edits=edits, absent=(*absent, *wanted.absent))
 
 
-def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
+def _wanted(model: "Model", options: dict[str, Any]) -> "EditRequest":
     """Return the edits that the command line asks for."""
     from regaudit.editing.optimizer_edit import to_adamw
     from regaudit.editing.recipe_edit import recipe_edits
-    from regaudit.editing.request import Wanted, read_edits, removals, settings
+    from regaudit.editing.request import EditRequest, read_edits, removals, settings
 
     parts = [removals(model, text) for text in options["removals"]]
     parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
@@ -161,7 +161,7 @@ def _wanted(model: "Model", options: dict[str, Any]) -> "Wanted":
     if options["to_adamw"]:
         parts.append(_or(to_adamw(model), IS_ADAMW))
     by_place = {(edit.layer, edit.key): edit for part in parts for edit in part.edits}
-    return Wanted(
+    return EditRequest(
         tuple(by_place.values()),
         tuple(note for part in parts for note in part.passed_over),
         tuple(note for part in parts for note in part.absent),
@@ -172,13 +172,13 @@ NO_BARE_KERNEL = "no trainable kernel is without a regularizer"
 IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW already"
 
 
-def _or(edits: "tuple[Edit, ...]", absent: str) -> "Wanted":
-    from regaudit.editing.request import Wanted
+def _or(edits: "tuple[Edit, ...]", absent: str) -> "EditRequest":
+    from regaudit.editing.request import EditRequest
 
-    return Wanted(edits, absent=() if edits else (absent,))
+    return EditRequest(edits, absent=() if edits else (absent,))
 
 
-def _nothing(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
+def _nothing(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
     """Say in one line why nothing was written, after what could not be set."""
     from regaudit.report.spelling import plain
 
@@ -190,7 +190,7 @@ def _nothing(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
     return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
 
-def _told(change: "Change", wanted: "Wanted", out: Path | None) -> list[str]:
+def _told(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
     """Say what changes in the configuration and in the loss, and what to do next."""
     import json
 

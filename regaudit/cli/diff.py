@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import Target, also_in, judging, output_file, run_audit, shown, view_of
+from regaudit.cli.options import Target, also_in, judging, output_file, run_audit, view_of, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
 @click.argument("new", type=click.Path())
 @click.argument("more", nargs=-1, type=click.Path(), metavar="")
 @judging
-@shown
+@viewing
 @output_file
 @click.option(
     "--format",

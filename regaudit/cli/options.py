@@ -200,7 +200,7 @@ def fact_options() -> list[Callable[[_Command], _Command]]:
     ]
 
 
-def shown(command: _Command) -> _Command:
+def viewing(command: _Command) -> _Command:
     """Add what every command takes that shows weights: how, and which of them."""
     for option in (
         click.option(
@@ -232,7 +232,7 @@ weights = click.option(
 
 
 def printing(command: _Command) -> _Command:
-    """Add what every command takes that prints reports: formats and files beside `shown`."""
+    """Add what every command takes that prints reports: formats, files and what to show."""
     choice = click.option(
         "--format",
         "format_",
@@ -241,7 +241,7 @@ def printing(command: _Command) -> _Command:
         show_default=True,
         help="Output format.",
     )
-    return also(choice(output_file(shown(command))))
+    return also(choice(output_file(viewing(command))))
 
 
 def run_audit(
@@ -258,7 +258,7 @@ def run_audit(
     """
     from regaudit.running.run import find_models
     from regaudit.settings.self_audit import audit_settings
-    from regaudit.storage.location import is_url, shown
+    from regaudit.storage.location import is_url, redacted_name
 
     config = settings_of(options, fail_on, baseline=baseline)
     if options.get("spectral"):
@@ -268,7 +268,9 @@ def run_audit(
     config = replace(config, detailed=detailed, weights=options.get("weights", True))
     targets = options["models"] or config.models or (".",)
     if not options["models"] and (urls := [name for name in config.models if is_url(name)]):
-        raise click.UsageError(f"{shown(urls[0])}: URLs are followed from the command line only")
+        raise click.UsageError(
+            f"{redacted_name(urls[0])}: URLs are followed from the command line only"
+        )
     found = [list(find_models(target)) for target in targets]
     files = [
         file for target, models in zip(targets, found, strict=True) for file in models or [target]

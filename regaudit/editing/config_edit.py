@@ -87,7 +87,7 @@ def _held(layer: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, Any
             return
         backward = config.get("backward_layer") or forward
         name, other = name_of(forward), name_of(backward)
-        if dialect.keras_2:
+        if dialect.before_keras_3:
             yield f"forward_{name}", forward
             yield f"backward_{other}", backward
         else:
@@ -96,7 +96,11 @@ def _held(layer: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, Any
             yield other if own else f"backward_{name.removeprefix('forward_')}", backward
         return
     known = not custom and class_name in WRAPPED_OF_KERAS_2
-    if not known and not custom and all_slots(class_name, keras_2=dialect.keras_2) is not None:
+    if (
+        not known
+        and not custom
+        and all_slots(class_name, before_keras_3=dialect.before_keras_3) is not None
+    ):
         return
     for key in WRAPPED_OF_KERAS_2[class_name].values() if known else config:
         held = None if key.endswith(_NO_LAYERS) else config.get(key)

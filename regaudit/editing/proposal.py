@@ -37,7 +37,7 @@ FEW = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Slot:
     """One key of one layer, with the kernels that it governs."""
 
     layer: Layer
@@ -56,7 +56,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StrengthChange:
     """One strength that should change."""
 
     layer: str
@@ -101,7 +101,7 @@ class Proposal:
     report: Report
     facts: Facts
     aim: Aim
-    changes: tuple[Change, ...]
+    changes: tuple[StrengthChange, ...]
     remarks: tuple[str, ...]
     """What to do first, and what the numbers given do not bear."""
     verdict: str
@@ -228,7 +228,7 @@ def _is_broken(evidence: Evidence, weight: Weight) -> bool:
     return measured is not None and measured.nonfinite > 0
 
 
-def _places(evidence: Evidence) -> Iterator[Place]:
+def _places(evidence: Evidence) -> Iterator[Slot]:
     """Yield the keys of the trainable kernels; an attention layer has one for all of its own."""
     groups: dict[tuple[str, str], list[Weight]] = defaultdict(list)
     layers = {}
@@ -239,7 +239,7 @@ def _places(evidence: Evidence) -> Iterator[Place]:
             layers[layer.path] = layer
     for (path, key), weights in groups.items():
         moments = [evidence.moments[weight.stored_path] for weight in weights]
-        yield Place(
+        yield Slot(
             layers[path],
             key,
             tuple(weights),
@@ -249,7 +249,9 @@ def _places(evidence: Evidence) -> Iterator[Place]:
         )
 
 
-def _decide(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list[Change], str]:
+def _decide(
+    evidence: Evidence, places: Sequence[Slot], aim: Aim
+) -> tuple[list[StrengthChange], str]:
     """Choose between scaling down, the gap rule, a starting point and leaving it."""
     chance, gap, penalty = evidence.chance, evidence.facts.gap, evidence.total_penalty
     paying = [place for place in places if place.regularizer and place.penalty]
@@ -273,7 +275,7 @@ def _decide(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list
         )
     count = sum(len(place.weights) for place in places)
     why = f"half the gap of {gap:.3g} over {count} kernels, each an equal part"
-    changes: list[Change] = []
+    changes: list[StrengthChange] = []
     for place in places:
         part = CAREFUL * gap * len(place.weights) / count
         norm = place.squared_norm if aim == "l2" else place.l1_norm
@@ -286,7 +288,9 @@ def _decide(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list
     )
 
 
-def _start(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list[Change], str]:
+def _start(
+    evidence: Evidence, places: Sequence[Slot], aim: Aim
+) -> tuple[list[StrengthChange], str]:
     """Without losses nothing tells the strength: name a place to start a sweep at."""
     chance = evidence.chance
     bare = [place for place in places if place.weights[0].regularizer is None]
@@ -294,7 +298,7 @@ def _start(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list[
     if not bare:
         return [], "Leave it: every kernel has a regularizer, and without losses none is too much."
     known = {place.regularizer.l2 for place in places if place.regularizer}
-    changes: list[Change] = []
+    changes: list[StrengthChange] = []
     total = sum(place.squared_norm if aim == "l2" else place.l1_norm for place in free)
     for place in bare:
         if aim == "l2" and len(known) == 1 and (peer := next(iter(known))):
@@ -314,8 +318,8 @@ def _start(evidence: Evidence, places: Sequence[Place], aim: Aim) -> tuple[list[
 
 
 def _strengthened(
-    place: Place, strength: float, aim: Aim, confidence: Literal["medium", "low"], why: str
-) -> Iterator[Change]:
+    place: Slot, strength: float, aim: Aim, confidence: Literal["medium", "low"], why: str
+) -> Iterator[StrengthChange]:
     """Yield the change to a strength, unless what is there is as strong."""
     l1, l2 = (strength, 0.0) if aim == "l1" else (0.0, strength)
     after = l1 * place.l1_norm + l2 * place.squared_norm
@@ -323,7 +327,7 @@ def _strengthened(
         yield _change(place, (l1, l2), after, confidence, why)
 
 
-def _scaled(paying: Sequence[Place], factor: float, why: str) -> list[Change]:
+def _scaled(paying: Sequence[Slot], factor: float, why: str) -> list[StrengthChange]:
     changes = []
     for place in paying:
         regularizer = place.regularizer
@@ -338,18 +342,20 @@ def _scaled(paying: Sequence[Place], factor: float, why: str) -> list[Change]:
 
 
 def _change(
-    place: Place,
+    place: Slot,
     strengths: tuple[float, float],
     after: float,
     confidence: Literal["high", "medium", "low"],
     why: str,
-) -> Change:
+) -> StrengthChange:
     layer, weights = place.layer.path, tuple(weight.path for weight in place.weights)
     present, before = place.weights[0].regularizer, place.penalty
-    return Change(layer, place.key, weights, present, *strengths, before, after, confidence, why)
+    return StrengthChange(
+        layer, place.key, weights, present, *strengths, before, after, confidence, why
+    )
 
 
-def _both_ways(changes: Sequence[Change]) -> Iterator[Change]:
+def _both_ways(changes: Sequence[StrengthChange]) -> Iterator[StrengthChange]:
     """Give the two directions of a Bidirectional one strength: Keras 2 stores one for both."""
     for change in changes:
         base, _, name = change.layer.rpartition("/")
@@ -365,7 +371,7 @@ def _both_ways(changes: Sequence[Change]) -> Iterator[Change]:
         yield replace(change, l1=l1, l2=l2, after=change.after * scale)
 
 
-def _adamw(empty: Proposal, evidence: Evidence, places: Sequence[Place]) -> Proposal:
+def _adamw(empty: Proposal, evidence: Evidence, places: Sequence[Slot]) -> Proposal:
     """Propose weight decay at the lower end of its useful range, for penalties on kernels."""
     training = evidence.training
     gap, chance = evidence.facts.gap, evidence.chance
@@ -380,7 +386,7 @@ def _adamw(empty: Proposal, evidence: Evidence, places: Sequence[Place]) -> Prop
     if not training.learning_rate or not training.steps:
         return replace(empty, verdict="Nothing can be named: the file tells no rate or no steps.")
     decay = rounded(1 / (training.learning_rate * training.steps))
-    keras_2 = Dialect.of(evidence.model.keras_version).keras_2
+    before_keras_3 = Dialect.of(evidence.model.keras_version).before_keras_3
     name = "keras.optimizers.AdamW"
     remarks = [
         *empty.remarks,
@@ -397,7 +403,7 @@ def _adamw(empty: Proposal, evidence: Evidence, places: Sequence[Place]) -> Prop
     if per_epoch is not None:
         most = 1 / (training.learning_rate * per_epoch)
         remarks.append(f"the upper useful end is 1 / (rate x steps an epoch) = {most:.2g}")
-    if keras_2:
+    if before_keras_3:
         remarks.append("Keras 2 has AdamW from 2.11 on")
     why = "weight decay takes its place"
     changes = tuple(

@@ -30,7 +30,7 @@ _CLASSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class Wanted(NamedTuple):
+class EditRequest(NamedTuple):
     """Edits for one model, and what a glob matched and could not take them."""
 
     edits: tuple[Edit, ...]
@@ -84,7 +84,7 @@ def _argument(name: str, value: str, text: str) -> Any:
         raise UsageError(f"{text!r}: {value.strip()!r} is no number") from error
 
 
-def settings(model: Model, text: str, *, force: bool = False) -> Wanted:
+def settings(model: Model, text: str, *, force: bool = False) -> EditRequest:
     """Return the edits of `GLOB:SLOT=REGULARIZER`.
 
     A glob takes what it can; a path in full, or a glob that can take nothing, is refused.
@@ -120,10 +120,10 @@ def settings(model: Model, text: str, *, force: bool = False) -> Wanted:
             "" if exact or len(reasons) == 1 else f"nothing that {glob!r} matches can be set: "
         )
         raise RefusedEditError(f"{several}{(notes or reasons)[0]}")
-    return Wanted(tuple(edits), tuple(notes))
+    return EditRequest(tuple(edits), tuple(notes))
 
 
-def removals(model: Model, text: str) -> Wanted:
+def removals(model: Model, text: str) -> EditRequest:
     """Return the edits that take the regularizers of `GLOB` or `GLOB:SLOT` out.
 
     Raises:
@@ -150,7 +150,7 @@ def removals(model: Model, text: str) -> Wanted:
         raise RefusedEditError(notes[0])
     what = f"no {slot} regularizer" if slot else "no regularizer"
     absent = () if found else (f"{glob!r} has {what} to remove",)
-    return Wanted(tuple(edits), tuple(notes), absent)
+    return EditRequest(tuple(edits), tuple(notes), absent)
 
 
 def read_edits(file: Path) -> tuple[Edit, ...]:

@@ -165,7 +165,7 @@ def _owns(layer: Layer, key: str, dialect: Dialect) -> bool:
 
 
 def _slots(layer: Layer, dialect: Dialect) -> tuple[Slot, ...]:
-    return all_slots(layer.class_name, keras_2=dialect.keras_2) or ()
+    return all_slots(layer.class_name, before_keras_3=dialect.before_keras_3) or ()
 
 
 def _fault(layer: Layer, weight: Weight, *, force: bool) -> str:
@@ -187,7 +187,7 @@ def _why_not_added(dtype: str, dialect: Dialect) -> str:
     Keras 3.8 to 3.15 stack the loss, of floatx, and the penalties, of the dtype of what they are
     computed from; before, L1 and orthogonal regularizers failed by themselves on other dtypes.
     """
-    if dialect.keras_2 or dtype == "float32":
+    if dialect.before_keras_3 or dtype == "float32":
         return ""
     return (
         f"is {dtype}: where floatx is not {dtype} too, Keras fails to add its penalty to the loss "
@@ -231,13 +231,13 @@ def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
 def _why_no_activity(layer: Layer, dialect: Dialect) -> str:
     """Say why an activity regularizer would not act on a layer; empty if it would."""
     name = layer.class_name
-    never = {"EinsumDense"} if dialect.keras_2 else {"SimpleRNN"}
+    never = {"EinsumDense"} if dialect.before_keras_3 else {"SimpleRNN"}
     if name in never:
         return f"{layer.path}, a {name}, never applies an activity regularizer"
     if name == "ActivityRegularization":
         return f"{layer.path} is a regularizer by itself: its strengths are its options l1 and l2"
     there = layer.activity_regularizer is not None or ACTIVITY in layer.config
-    table = name in LAYERS and not name.endswith("Cell") and not dialect.keras_2
+    table = name in LAYERS and not name.endswith("Cell") and not dialect.before_keras_3
     if there or table:
         return ""
     return f"{layer.path}, a {name}, has no activity regularizer"

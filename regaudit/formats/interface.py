@@ -16,7 +16,7 @@ from regaudit.errors import (
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.model import Model, Skip
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 from regaudit.tensors.tensor import Tensor
 
 
@@ -53,12 +53,12 @@ class Format(ABC):
     """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
 
     @abstractmethod
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         """Whether the content is of this format; the suffix does not count."""
 
     @abstractmethod
     def read(
-        self, file: Place, architecture: Serialized | None = None
+        self, file: Location, architecture: Serialized | None = None
     ) -> AbstractContextManager[Artifact]:
         """Read the description and leave the weights on disk; tensors live inside the `with`.
 
@@ -95,7 +95,7 @@ class Format(ABC):
         return file
 
 
-def recognize(file: Place) -> Format:
+def recognize(file: Location) -> Format:
     """Return the format that the content of a file is of.
 
     Raises:
@@ -108,12 +108,12 @@ def recognize(file: Place) -> Format:
     raise UnknownFormatError(_what_it_is(file))
 
 
-def is_model(folder: Place) -> bool:
+def is_model(folder: Location) -> bool:
     """Whether a directory is a saved model in itself."""
     return any(plugin.sniff(folder) for plugin in formats())
 
 
-def _what_it_is(file: Place) -> str:
+def _what_it_is(file: Location) -> str:
     """Name what lies there instead of a model."""
     if file.is_dir():
         search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"

@@ -19,9 +19,9 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import allowed, hold
+from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.atomic_write import replacing
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 from regaudit.storage.zip_member import replace_member
 from regaudit.tensors.hdf5 import opened, read_tree
 from regaudit.tensors.tensor import TensorGroup, merged
@@ -47,7 +47,7 @@ class KerasArchive(Format):
 
     name: ClassVar[str] = "keras"
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         if not file.is_file():
             return False
         with file.open("rb") as stream:
@@ -55,7 +55,7 @@ class KerasArchive(Format):
             return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(file.open("rb"))
@@ -88,7 +88,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             archive is not one that may be unpacked anywhere.
     """
     infos = archive.infolist()
-    hold("objects", len(infos), "the archive holds more than", "members")
+    enforce_limit("objects", len(infos), "the archive holds more than {limit} members")
     stored = archive.start_dir
     declared = sum(info.file_size for info in infos)
     if declared > max(allowed().inflation * stored, allowed().unstored_bytes):
@@ -131,7 +131,7 @@ def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
     if name not in members:
         raise UnreadableModelError(f"the archive holds no {name}: it was not saved by Keras 3")
     info = members[name]
-    hold("json_bytes", info.file_size, f"{name} is larger than", "bytes")
+    enforce_limit("json_bytes", info.file_size, f"{name} is larger than {{limit}} bytes")
     _refuse_bomb(info)
     return parse_json(archive.read(info), name)
 
@@ -160,7 +160,7 @@ def _weights(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> l
 
 
 def _tree(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Place, stack: ExitStack
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Location, stack: ExitStack
 ) -> TensorGroup:
     """Return what is in an HDF5 member, which stays open as long as `stack`."""
     place, offset = stack.enter_context(_located(archive, info, file))
@@ -177,8 +177,8 @@ def _instead(members: dict[str, zipfile.ZipInfo]) -> str:
 
 @contextmanager
 def _located(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Place
-) -> Iterator[tuple[Place, int]]:
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Location
+) -> Iterator[tuple[Location, int]]:
     """Yield where the member's bytes lie: in the archive, or inflated into a temporary file."""
     if info.compress_type == zipfile.ZIP_STORED:
         yield file, _start(info, file)
@@ -200,7 +200,7 @@ def _located(
         yield Path(f"/proc/self/fd/{inflated.fileno()}" if unnamed else inflated.name), 0
 
 
-def _start(info: zipfile.ZipInfo, file: Place) -> int:
+def _start(info: zipfile.ZipInfo, file: Location) -> int:
     """Return where the bytes of an uncompressed member start.
 
     Raises:

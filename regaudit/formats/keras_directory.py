@@ -12,10 +12,10 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.storage.atomic_write import replacing, replacing_folder
-from regaudit.storage.location import Place
-from regaudit.storage.siblings import beside, hub_blob, lies_in
+from regaudit.storage.location import Location
+from regaudit.storage.siblings import beside, hub_blob, is_inside
 from regaudit.tensors.hdf5 import opened, read_tree
 
 WEIGHTS = "model.weights.h5"
@@ -26,14 +26,14 @@ class KerasDirectory(Format):
 
     name: ClassVar[str] = "keras-directory"
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         return file.is_dir() and (file / "config.json").is_file()
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         config = self.edited.get("config.json") or _json(beside(file, "config.json"))
         metadata: Serialized = {}
-        if lies_in(file, "metadata.json"):
+        if is_inside(file, "metadata.json"):
             metadata = _json(beside(file, "metadata.json"))
         weights = beside(file, WEIGHTS)
         with opened(weights) as hdf5:
@@ -66,6 +66,6 @@ class KerasDirectory(Format):
         return file / "config.json"
 
 
-def _json(file: Place) -> Serialized:
-    hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
+def _json(file: Location) -> Serialized:
+    enforce_limit("json_bytes", file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
     return parse_json(file.read_bytes(), file.name)

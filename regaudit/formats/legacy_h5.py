@@ -25,7 +25,7 @@ from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import (
     is_hdf5,
     opened,
@@ -47,14 +47,14 @@ class LegacyH5(Format):
 
     name: ClassVar[str] = "h5"
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         if not is_hdf5(file):
             return False
         attributes = root_attributes(file)
         return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             config = _json(hdf5, "model_config")
@@ -153,7 +153,7 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
         raise UnreadableModelError("model_config holds no Keras model: it names no class")
     version = _version(reader, config)
     dialect = replace(Dialect.of(version), of_hdf5=True)
-    join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
+    join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
     join.walk(config, reader.groups())
     _sweep(join, reader)
     training = _json(reader.hdf5, "training_config") or {}

@@ -16,10 +16,10 @@ from regaudit.keras_semantics.describe import make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip
-from regaudit.storage.location import Place
-from regaudit.storage.siblings import beside, lies_in
+from regaudit.storage.location import Location
+from regaudit.storage.siblings import beside, is_inside
 from regaudit.tensors.protobuf import Message
 from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
 from regaudit.tensors.tensorflow_objects import METRIC, ObjectNode, read_metadata, read_objects
@@ -41,16 +41,16 @@ class SavedModel(Format):
         "nothing; save the model as .keras"
     )
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         return (file.is_dir() or file.name == GRAPH) and (_folder(file) / GRAPH).is_file()
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         folder = _folder(file)
         saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = read_objects(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
-        if lies_in(folder, METADATA):
+        if is_inside(folder, METADATA):
             metadata = read_metadata(_content(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
@@ -103,12 +103,12 @@ def _without_keras(join: ObjectJoin) -> Artifact:
     return Artifact(Model("", "", tuple(join.layers)), join.tensors, tuple(join.skipped))
 
 
-def _folder(file: Place) -> Place:
+def _folder(file: Location) -> Location:
     return file if file.is_dir() else file.parent
 
 
-def _content(file: Place, limit: str) -> bytes:
-    hold(limit, file.stat().st_size, f"{file.name} is larger than", "bytes")
+def _content(file: Location, limit: str) -> bytes:
+    enforce_limit(limit, file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
     return file.read_bytes()
 
 

@@ -8,8 +8,8 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import hold
-from regaudit.storage.location import Place
+from regaudit.limits import enforce_limit
+from regaudit.storage.location import Location
 from regaudit.storage.siblings import beside
 from regaudit.tensors.hdf5 import opened, read_tree
 from regaudit.tensors.tensor import merged
@@ -21,7 +21,7 @@ class ShardedWeights(Format):
     name: ClassVar[str] = "sharded-weights"
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         if not file.is_file():
             return False
         with file.open("rb") as stream:
@@ -29,8 +29,10 @@ class ShardedWeights(Format):
         return head.lstrip()[:1] == b"{" and b'"weight_map"' in head
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
-        hold("json_bytes", file.stat().st_size, f"{file.name} is larger than", "bytes")
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
+        enforce_limit(
+            "json_bytes", file.stat().st_size, f"{file.name} is larger than {{limit}} bytes"
+        )
         with ExitStack() as stack:
             trees = []
             for name in shards_of(parse_json(file.read_bytes(), file.name)):

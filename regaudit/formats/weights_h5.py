@@ -8,7 +8,7 @@ from regaudit.errors import UnknownFormatError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import is_hdf5, opened, read_tree, root_attributes
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
@@ -26,12 +26,12 @@ class WeightsH5(Format):
     name: ClassVar[str] = "weights-h5"
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
-    def sniff(self, file: Place) -> bool:
+    def sniff(self, file: Location) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None
         return attributes is not None and not attributes & OTHER_LAYOUT
 
     @contextmanager
-    def read(self, file: Place, architecture: Serialized | None = None) -> Iterator[Artifact]:
+    def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
             tree = read_tree(hdf5, file)
             roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name

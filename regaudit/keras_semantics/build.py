@@ -12,7 +12,7 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import Slot
 from regaudit.keras_semantics.regularizers import parse_regularizer
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
 from regaudit.tensors.tensor import Tensor
 
@@ -92,7 +92,9 @@ def make_layer(
         known: whether it is a built-in layer.
         node: path of the graph node that calls it, if that is not the layer itself.
     """
-    hold("key_bytes", len(path), "the model has a layer with a path longer than", "characters")
+    enforce_limit(
+        "key_bytes", len(path), "the model has a layer with a path longer than {limit} characters"
+    )
     config = config_of(serialized)
     used = {slot.regularizer_key for slot in slots}
     return Layer(
@@ -148,7 +150,7 @@ def _in_effect(
     if lora:
         why = "LoRA: after loading the merged kernel is frozen and pays no penalty"
         return replace(regularizer, status=Status.FROZEN, why=why)
-    if not trainable and dialect.frozen_pay:
+    if not trainable and dialect.frozen_weights_penalized:
         why = "the weight is frozen: in Keras 2 its penalty is a constant without a gradient"
         opaque = regularizer.status is Status.OPAQUE
         return regularizer if opaque else replace(regularizer, status=Status.FROZEN, why=why)

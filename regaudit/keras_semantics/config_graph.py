@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
 from regaudit.dataclass import dataclass, field
-from regaudit.limits import allowed, hold
+from regaudit.limits import allowed, enforce_limit
 from regaudit.model import Node, Output
 
 Serialized = Mapping[str, Any]
@@ -55,7 +55,7 @@ def members(model: Serialized) -> list[Serialized]:
     ]
 
 
-def both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialized]:
+def both_ways(config: Mapping[str, Any], *, before_keras_3: bool) -> Iterator[Serialized]:
     """Yield the two layers of a Bidirectional under the names that a load gives them."""
     forward = config.get("layer")
     if not is_layer(forward):
@@ -63,7 +63,7 @@ def both_ways(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[Serialize
     backward = config.get("backward_layer")
     backward = backward if is_layer(backward) else forward
     name = name_of(forward)
-    if keras_2:
+    if before_keras_3:
         yield _renamed(forward, f"forward_{name}")
         yield _renamed(backward, f"backward_{name_of(backward)}")
         return
@@ -153,7 +153,7 @@ class _Walk:
     ) -> None:
         """Take in one call of a layer, or of a model with all that is inside."""
         self.calls += 1
-        hold("calls", self.calls, "the graph of the model has more than", "calls")
+        enforce_limit("calls", self.calls, "the graph of the model has more than {limit} calls")
         name = name_of(layer)
         path, called = path + _numbered(name, index), called + name
         inner = wrapped_model(layer)
@@ -217,7 +217,9 @@ def _outputs(model: Serialized, prefix: str, known: _Known) -> tuple[str, ...]:
     """Return the paths of the nodes whose outputs are those of the model, in their order."""
     if id(model) not in known:
         found = tuple(islice(_named_outputs(model, known), allowed().outputs + 1))
-        hold("outputs", len(found), "a model inside the model has more than", "outputs")
+        enforce_limit(
+            "outputs", len(found), "a model inside the model has more than {limit} outputs"
+        )
         known[id(model)] = found
     return tuple(prefix + output.path for output in known[id(model)])
 

@@ -48,7 +48,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
         raise UnreadableModelError("config.json holds no Keras model: it names no class")
     version = _text(metadata.get("keras_version"))
     dialect = Dialect.of(version)
-    join = Join(dialect, root_frozen=freezes_all(config) and not dialect.keras_2)
+    join = Join(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
     stored, folded = unfolded(stored)
     join.walk(config, stored)
     sweep(join, stored)

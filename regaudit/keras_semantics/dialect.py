@@ -34,7 +34,7 @@ class Dialect:
         return self.version < (2, 0, 0)
 
     @property
-    def keras_2(self) -> bool:
+    def before_keras_3(self) -> bool:
         """Whether it is Keras 1 or 2, tf.keras or tf-keras."""
         return self.version < (3, 0, 0)
 
@@ -52,37 +52,37 @@ class Dialect:
         return (1, 2, 0) <= self.version < (2, 0, 0)
 
     @property
-    def counts_backward(self) -> bool:
+    def penalizes_backward_layer(self) -> bool:
         """Whether the backward layer of a Bidirectional pays: Keras 2.0 and 2.1 forgot it."""
         return not (self.multi_backend and (2, 0, 0) <= self.version < (2, 2, 0))
 
     @property
-    def counts_merged(self) -> bool:
+    def penalizes_merge_branches(self) -> bool:
         """Whether the branches that a Merge layer holds pay: Keras 1.2 forgot them."""
         return not (1, 2, 0) <= self.version < (2, 0, 0)
 
     @property
-    def forgets_packages(self) -> bool:
+    def ignores_registered_packages(self) -> bool:
         """Whether a custom regularizer loads as Keras's own of the same class name.
 
         Keras 2 asks for the registered name only of archives.
         """
-        return self.of_hdf5 and self.keras_2
+        return self.of_hdf5 and self.before_keras_3
 
     @property
     def accepts_negative(self) -> bool:
         """Whether a regularizer may have a negative strength."""
-        return self.keras_2
+        return self.before_keras_3
 
     @property
-    def freezes(self) -> bool:
+    def restores_trainable(self) -> bool:
         """Whether a load restores `trainable=False`."""
-        return self.keras_2 or self.version >= (3, 2, 0)
+        return self.before_keras_3 or self.version >= (3, 2, 0)
 
     @property
-    def frozen_pay(self) -> bool:
+    def frozen_weights_penalized(self) -> bool:
         """Whether the penalty of a frozen weight stays in the loss, as a constant."""
-        return self.keras_2
+        return self.before_keras_3
 
     @property
     def stores_activity(self) -> bool:
@@ -90,11 +90,11 @@ class Dialect:
 
         Keras 3.0 to 3.3 left it out of the layers that do not list it themselves.
         """
-        return self.keras_2 or self.version >= (3, 4, 0)
+        return self.before_keras_3 or self.version >= (3, 4, 0)
 
     @property
     def divides_activity(self) -> bool:
         """Whether an activity penalty is divided by the batch size."""
-        if self.keras_2:
+        if self.before_keras_3:
             return not self.multi_backend
         return self.version >= (3, 14, 0)

@@ -28,7 +28,7 @@ from regaudit.keras_semantics.layer_table import (
     Slot,
     all_slots,
 )
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Weight
 
 Chains = tuple[tuple[str, ...], ...]
@@ -58,7 +58,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where in the model a layer stands."""
 
     prefix: str = ""
@@ -73,12 +73,12 @@ class Place:
     forgotten: str = ""
     """Why Keras does not add up the penalties of what stands here; empty where it does."""
 
-    def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Place":
+    def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Position":
         """Return the place of what is inside a layer."""
         path = self.prefix + name
         inside = tuple((*chain, *name.split("/")) for chain in self.chains)
         dropped = self.chains if self.node and not model else ()  # as Keras 2 does in wrappers
-        return Place(
+        return Position(
             f"{path}/",
             tuple(dict.fromkeys((*inside, *dropped))),
             self.node or ("" if model else path),
@@ -96,20 +96,22 @@ class Planner:
     dialect: Dialect
     root_frozen: bool = False
 
-    def plan(self, serialized: Serialized, place: Place) -> Iterator[Planned]:
+    def plan(self, serialized: Serialized, place: Position) -> Iterator[Planned]:
         """Yield a layer and all layers inside it.
 
         Raises:
             UnsafeFileError: they are nested too deeply.
         """
-        hold("layer_depth", place.depth, "layers are nested more than", "deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
         if self.dialect.keras_1:
             serialized = keras1.modernized(serialized)
         class_name, name = str(serialized.get("class_name")), name_of(serialized)
         custom = is_custom(serialized)
         nested = bool(layers_of(serialized)) or (class_name in MODELS and not custom)
         wrapper = class_name in WRAPPED_OF_KERAS_2 and not custom
-        slots = None if custom else all_slots(class_name, keras_2=self.dialect.keras_2)
+        slots = (
+            None if custom else all_slots(class_name, before_keras_3=self.dialect.before_keras_3)
+        )
         known = slots is not None or wrapper or (nested and not custom)
         below = place.below(name, serialized, model=nested, certain=known or nested)
         yield Planned(
@@ -124,7 +126,7 @@ class Planner:
             place.forgotten,
         )
         held = members(serialized) if nested else self._held(class_name, serialized, known)
-        one_way = class_name == "Bidirectional" and not self.dialect.counts_backward
+        one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
         for number, inner in enumerate(held):
             forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
             yield from self.plan(inner, replace(below, forgotten=forgotten))
@@ -136,7 +138,7 @@ class Planner:
         if class_name == "SpectralNormalization":  # the kernel is stored with the layer inside
             return (Slot("vector_u", trainable=False),)
         kept = tuple(slot for slot in slots if slot.when(config))
-        if config.get("lora_rank") and not self.dialect.keras_2:
+        if config.get("lora_rank") and not self.dialect.before_keras_3:
             kept = (*kept, *_adapters(kept))
         if self.dialect.swaps_gates and class_name in {"LSTM", "GRU"}:
             kept = keras1.with_slip(kept, config)
@@ -146,21 +148,21 @@ class Planner:
             )
         return kept
 
-    def _trainable(self, serialized: Serialized, below: Place) -> bool:
+    def _trainable(self, serialized: Serialized, below: Position) -> bool:
         """Whether a load leaves the weights of a layer trainable."""
         if self.root_frozen:
             return False
-        if self.dialect.keras_2:
+        if self.dialect.before_keras_3:
             return below.trainable  # every layer on the path must be
         thawed = str(serialized.get("class_name")) in THAWED_BY_LOADING
-        return own_flag(serialized) or thawed or not self.dialect.freezes
+        return own_flag(serialized) or thawed or not self.dialect.restores_trainable
 
     def _held(self, class_name: str, serialized: Serialized, known: bool) -> Iterator[Serialized]:
         """Yield the layers that a wrapper or a custom layer holds in its configuration."""
         config = config_of(serialized)
         wrapped = WRAPPED_OF_KERAS_2.get(class_name, {})
         if class_name == "Bidirectional" and known:
-            yield from both_ways(config, keras_2=self.dialect.keras_2)
+            yield from both_ways(config, before_keras_3=self.dialect.before_keras_3)
             return
         for key in wrapped.values() if known else config:
             held = config.get(key)
@@ -170,7 +172,7 @@ class Planner:
 
     def _owns_weights(self, layer: Serialized) -> bool:
         class_name = str(layer.get("class_name"))
-        slots = all_slots(class_name, keras_2=self.dialect.keras_2)
+        slots = all_slots(class_name, before_keras_3=self.dialect.before_keras_3)
         return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
 
 

@@ -13,7 +13,7 @@ from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import UnitView
 
-Config = Mapping[str, Any]
+LayerConfig = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 
@@ -30,9 +30,9 @@ class Slot:
     """Name of that sublayer in Keras's path."""
     trainable: bool = True
     """False for statistics and scales, which training never changes by gradient."""
-    when: Callable[[Config], bool] = lambda _: True
+    when: Callable[[LayerConfig], bool] = lambda _: True
     """Whether the layer has this weight at all, by its configuration."""
-    units: Callable[[Shape, Config], UnitView | None] = lambda _shape, _config: None
+    units: Callable[[Shape, LayerConfig], UnitView | None] = lambda _shape, _config: None
     """How the layer's outputs lie in the weight."""
 
     @property
@@ -47,37 +47,37 @@ def _view(shape: Shape, first: int, last: int) -> UnitView:
     return UnitView(prod(shape[:first]), prod(shape[first : last + 1]), prod(shape[last + 1 :]))
 
 
-def last_axis(shape: Shape, _config: Config) -> UnitView | None:
+def last_axis(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Outputs along the last axis: dense and convolution kernels, embedding features."""
     return _view(shape, len(shape) - 1, len(shape) - 1) if len(shape) > 1 else None
 
 
-def first_axis(shape: Shape, _config: Config) -> UnitView | None:
+def first_axis(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Outputs along the first axis: kernels in Theano's order, and those that GPTQ stores."""
     return _view(shape, 0, 0) if len(shape) > 1 else None
 
 
-def _each(shape: Shape, _config: Config) -> UnitView | None:
+def _each(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Every value scales an output of its own: normalization."""
     return UnitView(1, shape[0], 1) if len(shape) == 1 else None
 
 
-def _last_two_axes(shape: Shape, _config: Config) -> UnitView | None:
+def _last_two_axes(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Outputs are channel times multiplier: depthwise kernels; heads times size: attention."""
     if len(shape) < 3:
         return last_axis(shape, _config)
     return _view(shape, len(shape) - 2, len(shape) - 1)
 
 
-def _next_to_last_axis(shape: Shape, _config: Config) -> UnitView | None:
+def _next_to_last_axis(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Outputs before inputs: transposed convolutions."""
     return _view(shape, len(shape) - 2, len(shape) - 2) if len(shape) > 1 else None
 
 
-def _gates(count: int) -> Callable[[Shape, Config], UnitView | None]:
+def _gates(count: int) -> Callable[[Shape, LayerConfig], UnitView | None]:
     """Outputs repeated for each gate along the last axis: all gates of a unit belong to it."""
 
-    def units(shape: Shape, _config: Config) -> UnitView | None:
+    def units(shape: Shape, _config: LayerConfig) -> UnitView | None:
         if len(shape) < 2 or shape[-1] % count:
             return None
         return UnitView(prod(shape[:-1]) * count, shape[-1] // count, 1)
@@ -95,7 +95,7 @@ class Equation(NamedTuple):
     """Whether the dots stood before the other axes."""
 
 
-def equation_of(config: Config) -> Equation | None:
+def equation_of(config: LayerConfig) -> Equation | None:
     """Return the equation of an EinsumDense; None for other layers."""
     text = config.get("equation")
     found = re.fullmatch(r"([^,>]+),([^,>]+)->([^,>]+)", text) if isinstance(text, str) else None
@@ -105,7 +105,7 @@ def equation_of(config: Config) -> Equation | None:
     return Equation(terms[0], terms[1], terms[2], found[1].lstrip().startswith("."))
 
 
-def _einsum(shape: Shape, config: Config) -> UnitView | None:
+def _einsum(shape: Shape, config: LayerConfig) -> UnitView | None:
     """Outputs are the kernel's letters that the input lacks, if they stand side by side."""
     equation = equation_of(config)
     if equation is None:
@@ -117,7 +117,7 @@ def _einsum(shape: Shape, config: Config) -> UnitView | None:
     return _view(shape, axes[0], axes[-1])
 
 
-def _on(key: str, *, default: bool) -> Callable[[Config], bool]:
+def _on(key: str, *, default: bool) -> Callable[[LayerConfig], bool]:
     return lambda config: bool(config.get(key, default))
 
 
@@ -125,11 +125,11 @@ _with_bias = _on("use_bias", default=True)
 _with_rms = _on("rms_scaling", default=False)
 
 
-def _with_beta(config: Config) -> bool:
+def _with_beta(config: LayerConfig) -> bool:
     return bool(config.get("center", True)) and not _with_rms(config)
 
 
-def _with_gamma(config: Config) -> bool:
+def _with_gamma(config: LayerConfig) -> bool:
     return bool(config.get("scale", True)) or _with_rms(config)
 
 
@@ -170,7 +170,7 @@ def _recurrent(gates: int, cell: str) -> tuple[Slot, ...]:
 
 
 def _projection(
-    at: str, below: str, units: Callable[[Shape, Config], UnitView | None]
+    at: str, below: str, units: Callable[[Shape, LayerConfig], UnitView | None]
 ) -> tuple[Slot, ...]:
     """One of the dense sublayers of an attention layer, governed by the layer's own keys."""
     return (replace(KERNEL, at=at, below=below, units=units), replace(BIAS, at=at, below=below))
@@ -201,7 +201,7 @@ GROUPED_QUERY = (
 )
 
 
-def _statistic(role: str, when: Callable[[Config], bool] = lambda _: True) -> Slot:
+def _statistic(role: str, when: Callable[[LayerConfig], bool] = lambda _: True) -> Slot:
     return Slot(role, trainable=False, when=when)
 
 
@@ -301,14 +301,14 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
 """Layers that only Keras 1 and 2 have, or that had other roles there."""
 
 
-def all_slots(class_name: str, *, keras_2: bool) -> tuple[Slot, ...] | None:
+def all_slots(class_name: str, *, before_keras_3: bool) -> tuple[Slot, ...] | None:
     """Return what a built-in layer may own; None for a class without weights, or a custom one.
 
     Args:
         class_name: as the configuration names it.
-        keras_2: whether Keras 1 or 2 saved it.
+        before_keras_3: whether Keras 1 or 2 saved it.
     """
-    if keras_2 and class_name in LAYERS_OF_KERAS_2:
+    if before_keras_3 and class_name in LAYERS_OF_KERAS_2:
         return LAYERS_OF_KERAS_2[class_name]
     return LAYERS.get(class_name)
 
@@ -374,10 +374,10 @@ KERNEL_ROLES = frozenset(
 """Roles that regularization is meant for, unlike biases, scales and statistics."""
 
 
-def slots_of(class_name: str, config: Config, dialect: Dialect) -> tuple[Slot, ...]:
+def slots_of(class_name: str, config: LayerConfig, dialect: Dialect) -> tuple[Slot, ...]:
     """Return the slots of a built-in layer that its options call for."""
     slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
-    if dialect.keras_2 and class_name.startswith("DepthwiseConv"):
+    if dialect.before_keras_3 and class_name.startswith("DepthwiseConv"):
         return (replace(slots[0], role="depthwise_kernel"), *slots[1:])
     return slots
 

@@ -20,7 +20,7 @@ from regaudit.keras_semantics.build import (
 )
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.expected_layers import Place, Planned, Planner
+from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
 from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot, last_axis
 from regaudit.keras_semantics.quantization import (
     packs_attention,
@@ -29,7 +29,7 @@ from regaudit.keras_semantics.quantization import (
     scaled_back,
 )
 from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor
 
@@ -61,15 +61,15 @@ class LegacyJoin:
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
         """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
         left = dict(groups)
-        self._walk(model, left, Place())
+        self._walk(model, left, Position())
         for name, stored in left.items():
             self.unattributed(name, stored, _UNCLAIMED)
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
-    def _walk(self, model: Serialized, left: dict[str, Stored], place: Place) -> None:
+    def _walk(self, model: Serialized, left: dict[str, Stored], place: Position) -> None:
         """Give each layer of a model the group of its name."""
-        hold("layer_depth", place.depth, "layers are nested more than", "deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
         planner = Planner(self.dialect, self.root_frozen)
         layers = members(model)
         for layer, name in zip(
@@ -80,7 +80,7 @@ class LegacyJoin:
                 path = place.prefix + name
                 self._add(Planned(named, path, path))
                 below = place.below(name, named, model=True, certain=True)
-                if named.get("class_name") == "Merge" and not self.dialect.counts_merged:
+                if named.get("class_name") == "Merge" and not self.dialect.penalizes_merge_branches:
                     below = replace(below, forgotten=_MERGED)
                 self._walk(named, left, below)
             else:
@@ -105,7 +105,7 @@ class LegacyJoin:
             for slot, name in [*in_order, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
         outermost = plan[0].serialized
-        ignored = self.dialect.keras_2 or outermost.get("class_name") == "Sequential"
+        ignored = self.dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
         if not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
@@ -183,7 +183,7 @@ class LegacyJoin:
             name = StoredName.of(text, keras_1_names=self.dialect.keras_1)
             path = relative_path(group, name.owner)
             first, same = self.by_name.setdefault(text, (f"{path}/{name.role}", tensor))
-            if same is not tensor and not self.dialect.keras_2 and _equal(same, tensor):
+            if same is not tensor and not self.dialect.before_keras_3 and _equal(same, tensor):
                 # Keras 3 names a variable by its path, wherever it is stored.
                 own = f"{group}/{name.role}" not in taken
                 path = group if own else f"{group}/{name.owner[-1]}"

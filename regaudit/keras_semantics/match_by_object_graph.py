@@ -10,7 +10,7 @@ from regaudit.keras_semantics.build import is_custom, make_layer, make_weight, o
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor
 from regaudit.tensors.tensorflow_checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
@@ -99,14 +99,14 @@ class ObjectJoin:
         """
         if number in self.visited:
             return
-        hold("layer_depth", depth, "layers are nested more than", "deep")
+        enforce_limit("layer_depth", depth, "layers are nested more than {limit} deep")
         self.visited.add(number)
         serialized = self.described[number]
         if flag is not None:
             serialized = {**serialized, "config": {**config_of(serialized), "trainable": flag}}
         path = f"{prefix}{name_of(serialized)}" if depth else ""
         class_name = str(serialized.get("class_name"))
-        slots = None if is_custom(serialized) else all_slots(class_name, keras_2=True)
+        slots = None if is_custom(serialized) else all_slots(class_name, before_keras_3=True)
         trainable = trainable and own_flag(serialized)
         found = _Found(number, serialized, path, caller or path, trainable, known=True)
         self.found.append(found)

@@ -41,7 +41,7 @@ from regaudit.keras_semantics.quantization import (
     quantized,
     scaled_back,
 )
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
@@ -98,7 +98,7 @@ class Join:
 
     def visit(self, serialized: Serialized, place: _Place) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
-        hold("layer_depth", place.depth, "layers are nested more than", "deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
         path = "" if place.root else place.prefix + name_of(serialized)
         self.owners.setdefault(place.stored_path, path)
         class_name = str(serialized.get("class_name"))
@@ -132,7 +132,7 @@ class Join:
             weights = self._spectral(config, path, place)
         self._add(serialized, path, place, weights)
         node = place.node or path
-        both = both_ways(config, keras_2=self.dialect.keras_2)
+        both = both_ways(config, before_keras_3=self.dialect.before_keras_3)
         ways = dict(zip(("forward_layer", "backward_layer"), both, strict=False))
         for attribute, key in WRAPPED[class_name].items():
             inner = config.get(key)
@@ -168,7 +168,7 @@ class Join:
         if mode:
             slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
         trainable = self._trainable(serialized, place)
-        trainable |= class_name in THAWED_BY_LOADING and not self.dialect.keras_2
+        trainable |= class_name in THAWED_BY_LOADING and not self.dialect.before_keras_3
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
             weights, skipped = scaled_back(
@@ -194,13 +194,13 @@ class Join:
 
     def _trainable(self, serialized: Serialized, place: _Place) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
-        return own_flag(serialized) and (place.thawed or not self.dialect.keras_2)
+        return own_flag(serialized) and (place.thawed or not self.dialect.before_keras_3)
 
     def _variables(self, path: str, place: _Place, *, known: bool) -> tuple[Weight, ...]:
         """Weights of unknown roles that lie in the layer's own group."""
         if place.stored is None or "vars" not in place.stored.groups:
             return ()
-        flag = place.thawed or not self.dialect.keras_2
+        flag = place.thawed or not self.dialect.before_keras_3
         stored = f"{place.stored_path}/vars".lstrip("/")
         weights = [
             self.weight(Slot(f"variable_{key}"), tensor, path, f"{stored}/{key}", trainable=flag)
@@ -263,7 +263,7 @@ class Join:
             path,
             stored_path,
             config or {},
-            trainable=(trainable or not self.dialect.freezes) and not self.root_frozen,
+            trainable=(trainable or not self.dialect.restores_trainable) and not self.root_frozen,
             dialect=self.dialect,
         )
 
@@ -278,7 +278,7 @@ class Join:
         slots: tuple[Slot, ...] = (),
     ) -> None:
         """Add a layer, and say what the file cannot tell of it."""
-        hold("layers", len(self.layers) + 1, "the model has more than", "layers")
+        enforce_limit("layers", len(self.layers) + 1, "the model has more than {limit} layers")
         self.layers.append(
             make_layer(
                 serialized,

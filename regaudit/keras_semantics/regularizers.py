@@ -49,7 +49,7 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
         return _built_in("L1L2", value, dialect)
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
-        if dialect.forgets_packages and value.get("class_name") in _CLASSES.values():
+        if dialect.ignores_registered_packages and value.get("class_name") in _CLASSES.values():
             return _mistaken(registered, {**value, "registered_name": None}, dialect)
         return _opaque(registered, value.get("config"))
     name = value.get("class_name", value.get("name"))
@@ -71,7 +71,7 @@ def _named(name: str, dialect: Dialect) -> Regularizer:
     class_name = _CLASSES.get(name.lower())
     if class_name is None:
         return _opaque(name, None)
-    if class_name == "L1L2" and dialect.keras_2:
+    if class_name == "L1L2" and dialect.before_keras_3:
         default = {"l1": DEFAULT_STRENGTH, "l2": DEFAULT_STRENGTH}
         return _built_in(class_name, default, dialect)
     if class_name == "L1L2":

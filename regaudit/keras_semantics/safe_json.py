@@ -6,7 +6,7 @@ from typing import Any
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_semantics.config_graph import Serialized
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """Perhaps lone: one half of a pair looks the same."""
@@ -19,9 +19,9 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         UnreadableModelError: it is not a JSON object.
         UnsafeFileError: it is larger or nested deeper than any model.
     """
-    hold("json_bytes", len(raw), f"{member} is larger than", "bytes")
+    enforce_limit("json_bytes", len(raw), f"{member} is larger than {{limit}} bytes")
     most = sum(map(raw.count, (b",", b"[", b"{")))
-    hold("json_values", most, f"{member} holds more than", "values")
+    enforce_limit("json_values", most, f"{member} holds more than {{limit}} values")
     try:
         value = json.loads(raw)
         if _LONE_SURROGATE.search(raw):  # no file and no terminal can be given one
@@ -43,7 +43,7 @@ def parse_architecture(raw: bytes, name: str) -> Serialized:
         UnreadableModelError: it is not the configuration of a model.
         UnsafeFileError: see `parse_json`.
     """
-    hold("json_bytes", len(raw), f"{name} is larger than", "bytes")
+    enforce_limit("json_bytes", len(raw), f"{name} is larger than {{limit}} bytes")
     try:
         again = json.loads(raw) if raw.lstrip()[:1] == b'"' else None
     except ValueError as error:
@@ -60,7 +60,7 @@ def _hold_depth(value: Serialized, member: str) -> None:
     depth = 0
     while level:
         depth += 1
-        hold("json_depth", depth, f"{member} is nested more than", "deep")
+        enforce_limit("json_depth", depth, f"{member} is nested more than {{limit}} deep")
         level = [
             below
             for above in level

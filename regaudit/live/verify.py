@@ -93,7 +93,7 @@ def verify(
 
 def _package(model: Model) -> str:
     """Choose the Keras that fits the file, of those that are installed."""
-    if Dialect.of(model.keras_version).keras_2 and find_spec("tf_keras"):
+    if Dialect.of(model.keras_version).before_keras_3 and find_spec("tf_keras"):
         return "tf_keras"
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if not find_spec("keras") or (backend == "tensorflow" and not find_spec("tensorflow")):
@@ -160,7 +160,7 @@ def _why(failure: str, model: Model, package: str) -> str:
     custom |= {model.class_name} - MODELS
     names = ", ".join(plain(name) for name in sorted(filter(None, custom)))
     missing = f"custom objects are missing: {names}; " if names else ""
-    if Dialect.of(model.keras_version).keras_2 and package == "keras":
+    if Dialect.of(model.keras_version).before_keras_3 and package == "keras":
         missing += (
             f"it was saved by Keras {plain(str(model.keras_version))}: pip install tf-keras; "
         )
@@ -175,6 +175,6 @@ def _versions(model: Model, keras: str, package: str) -> list[str]:
         return []
     text = f"the audit says what Keras {plain(version)}, which saved the file, makes of it; "
     text += f"this is Keras {keras}, which may read it differently"
-    if there.keras_2 and package == "keras":
+    if there.before_keras_3 and package == "keras":
         text += ": pip install tf-keras"
     return [text]

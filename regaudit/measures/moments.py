@@ -10,7 +10,7 @@ from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import (
     Part,
-    Stretch,
+    PartRun,
     measure_pieces,
     near_zero_threshold,
     pieces_of,
@@ -87,7 +87,7 @@ def measure(
 def merged(
     tensor: Tensor,
     units: UnitView | None,
-    stretches: Iterable[Stretch],
+    stretches: Iterable[PartRun],
     *,
     histograms: bool = False,
 ) -> Moments:

@@ -92,7 +92,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class PartRun:
     """Consecutive parts of one tensor, measured: plain data for another process to merge."""
 
     parts: tuple[Part, ...]
@@ -122,7 +122,7 @@ def measure_pieces(
     threads: int = 1,
     *,
     histograms: bool = False,
-) -> dict[int, Stretch]:
+) -> dict[int, PartRun]:
     """Measure some consecutive parts; see `measure`.
 
     Returns:
@@ -192,7 +192,7 @@ def _batches(pieces: Sequence[Piece]) -> list[list[Piece]]:
     return batches
 
 
-def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[int, Stretch]:
+def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[int, PartRun]:
     """Gather measured parts by tensor, as they come: their maxima may be large."""
     found = {}
     pairs = zip(pieces, measured, strict=True)
@@ -205,7 +205,7 @@ def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[i
                 largest = unit_max if largest is None else largest
             else:
                 np.maximum(largest, unit_max, out=largest)
-        found[tensor] = Stretch(tuple(parts), b"" if largest is None else largest.tobytes())
+        found[tensor] = PartRun(tuple(parts), b"" if largest is None else largest.tobytes())
     return found
 
 

@@ -24,7 +24,7 @@ def penalties(
     """
     result: dict[str, float | None] = {}
     paying = {Status.IN_FORCE}
-    if Dialect.of(model.keras_version).frozen_pay:
+    if Dialect.of(model.keras_version).frozen_weights_penalized:
         paying.add(Status.FROZEN)
     for _, weight in model.weights():
         regularizer = weight.regularizer

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from regaudit.dataclass import dataclass
 from regaudit.pages.chart_geometry import Plot
 from regaudit.pages.template import fill
-from regaudit.pages.trends import Checkpoint, checkpoint, lines, measured_kernels, norm_of
+from regaudit.pages.trends import TrendPoint, checkpoint, lines, measured_kernels, norm_of
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FleetRow:
     """One report, in what the page shows of it: a fleet's reports would not fit into memory."""
 
     file: str
@@ -41,7 +41,7 @@ class Entry:
     """Whether the file tells all of the penalty."""
     norm: float | None
     """L2 norm of all kernels together."""
-    shown: Checkpoint
+    shown: TrendPoint
     structure: int
     """A hash of the model's name and of what weights it has."""
 
@@ -51,10 +51,10 @@ class Row:
     """One model: its files, or the states of its one file, in order of time."""
 
     anchor: str
-    entries: tuple[Entry, ...]
+    entries: tuple[FleetRow, ...]
 
     @property
-    def latest(self) -> Entry:
+    def latest(self) -> FleetRow:
         """The state that counts."""
         return self.entries[-1]
 
@@ -127,7 +127,7 @@ def fleet(reports: Iterable[Report]) -> Fleet:
     weights. They are ordered by `saved_at`, or as given where one lacks it. Of several reports on
     the same state of a file the last counts.
     """
-    count, by_file = 0, dict[str, dict[object, Entry]]()
+    count, by_file = 0, dict[str, dict[object, FleetRow]]()
     for report in reports:
         count += 1
         if report.format == "settings":
@@ -137,7 +137,7 @@ def fleet(reports: Iterable[Report]) -> Fleet:
         key = (entry.saved_at, entry.norm, entry.state == "failed")
         states.pop(key, None)  # the last given is the last known
         states[key] = entry
-    models: dict[object, list[Entry]] = {}
+    models: dict[object, list[FleetRow]] = {}
     for file, states in by_file.items():
         known = [entry for entry in states.values() if entry.parameters is not None]
         folder, name = os.path.split(file)
@@ -148,14 +148,14 @@ def fleet(reports: Iterable[Report]) -> Fleet:
     return Fleet(rows, count, _faults(rows))
 
 
-def entry_of(report: Report) -> Entry:
+def entry_of(report: Report) -> FleetRow:
     """Keep of a report what the page shows."""
     model, kernels = report.model, measured_kernels(report)
     severities = Counter(finding.severity for finding in report.findings)
     first = report.findings[0] if report.findings else None
     weights = [(w.path, w.shape) for _, w in model.weights()] if model else []
     state = str(Severity(report.worst)) if report.worst else "clean"
-    return Entry(
+    return FleetRow(
         file=report.file,
         saved_at=model.saved_at if model else None,
         state="failed" if report.failure else state,
@@ -173,13 +173,13 @@ def entry_of(report: Report) -> Entry:
     )
 
 
-def _in_time(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def _in_time(entries: Sequence[FleetRow]) -> tuple[FleetRow, ...]:
     if any(entry.saved_at is None for entry in entries):
         return tuple(entries)
     return tuple(sorted(entries, key=lambda entry: entry.saved_at or ""))
 
 
-def _risk(entries: Sequence[Entry]) -> tuple[object, ...]:
+def _risk(entries: Sequence[FleetRow]) -> tuple[object, ...]:
     """Return a key that sorts the riskiest first: what nobody could look at, then by findings."""
     latest = entries[-1]
     counts = [-count for count in latest.counts]

@@ -139,7 +139,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SuggestedChange:
     """A suggestion, with what there is today."""
 
     code: str
@@ -161,7 +161,7 @@ class Section:
     findings: tuple[tuple[About | None, Finding], ...]
     passed: tuple[About, ...]
     """Rules that were asked in full and found nothing."""
-    changes: tuple[Change, ...]
+    changes: tuple[SuggestedChange, ...]
     program: str
     """All suggestions as arguments of Keras layers."""
     blocks: tuple[Block, ...]
@@ -241,13 +241,13 @@ def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
         )
 
 
-def _changes(report: Report) -> Iterator[Change]:
+def _changes(report: Report) -> Iterator[SuggestedChange]:
     weights = {w.path: w for _, w in report.model.weights()} if report.model else {}
     for finding in report.findings:
         for item in finding.items:
             if item.suggestion:
                 weight = weights.get(item.suggestion.weight)
-                yield Change(
+                yield SuggestedChange(
                     code=finding.code,
                     suggestion=item.suggestion,
                     before=spelling.regularizer(weight.regularizer) if weight else spelling.MISSING,
@@ -255,7 +255,7 @@ def _changes(report: Report) -> Iterator[Change]:
                 )
 
 
-def _program(report: Report, changes: Sequence[Change]) -> Iterator[str]:
+def _program(report: Report, changes: Sequence[SuggestedChange]) -> Iterator[str]:
     """Yield the lines of the suggestions as a program, a layer at a time.
 
     Of two suggestions for one weight it takes the first, which is of the worse finding.

@@ -35,7 +35,7 @@ _LOOKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class TrendPoint:
     """One file of the series, in numbers."""
 
     file: str
@@ -50,7 +50,7 @@ class Checkpoint:
 class Trends:
     """A series of checkpoints, in the order given."""
 
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: tuple[TrendPoint, ...]
     unread: int
     """Files that could not be audited."""
     penalty: Plot | None
@@ -94,12 +94,12 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     )
 
 
-def checkpoint(report: Report) -> Checkpoint:
+def checkpoint(report: Report) -> TrendPoint:
     """Return one file of a series, in numbers."""
     kernels = measured_kernels(report)
     dead = sum(m.dead_units or 0 for m in kernels.values())
     units = sum(m.units or 0 for m in kernels.values()) or 1
-    return Checkpoint(
+    return TrendPoint(
         file=report.file,
         findings=sentences.verdict(report),
         penalty=spelling.number(report.penalty),

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
-from regaudit.report.report import Finding, Item, Report
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -67,7 +67,7 @@ def _message(finding: Finding) -> str:
     return f"{text}\nand {spelling.count(more, 'more place')}, in the log" if more else text
 
 
-def _sentence(item: Item) -> str:
+def _sentence(item: Occurrence) -> str:
     text = f"{spelling.plain(item.path) or '(model)'}: {spelling.plain(item.message)}"
     return f"{text}; write {item.suggestion.code}" if item.suggestion else text
 

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
-from regaudit.report.report import Finding, Item, Report
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 from regaudit.storage.repository import relative
@@ -84,7 +84,7 @@ def _message(finding: Finding) -> str:
     return f"{text}, and {spelling.count(more, 'more place')}" if more else text
 
 
-def _line(item: Item) -> str:
+def _line(item: Occurrence) -> str:
     text = f"{item.severity}: {item.path or '(model)'}: {item.message}"
     return f"{text}; write {item.suggestion.code}" if item.suggestion else text
 

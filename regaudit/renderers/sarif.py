@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
-from regaudit.report.report import Item, Report
+from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules import documentation
@@ -107,7 +107,7 @@ def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict
         yield result
 
 
-def _result(code: str, item: Item, report: Report, view: View, number: int) -> dict[str, Any]:
+def _result(code: str, item: Occurrence, report: Report, view: View, number: int) -> dict[str, Any]:
     """Return one result; `number` counts those of one rule at one place."""
     uri = _uri(report.file, view)
     fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()

@@ -9,7 +9,7 @@ from tabulate import tabulate
 from regaudit.model import Layer, Model, Status, Weight
 from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
-from regaudit.report.report import Item, Report
+from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION, HEADERS, spectrum_rows
 from regaudit.report.view import View
@@ -324,7 +324,7 @@ def _letter(severity: Severity) -> str:
     return str(severity)[0].upper()
 
 
-def _item(item: Item, mark: str, said: str | None, view: View) -> Iterator[str]:
+def _item(item: Occurrence, mark: str, said: str | None, view: View) -> Iterator[str]:
     """One place; the reason of its suggestion only if it was not said just before."""
     path = spelling.plain(item.path) or "(model)"
     yield from _wrapped(f"{mark}{path}: {spelling.plain(item.message)}", view, "    ")

@@ -7,7 +7,7 @@ from typing import Any
 
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Layer, Optimizer, Regularizer, Weight
-from regaudit.report.report import Finding, Item, Report, Suggestion
+from regaudit.report.report import Finding, Occurrence, Report, Suggestion
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit/1"
@@ -162,7 +162,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def item_record(item: Item) -> dict[str, Any]:
+def item_record(item: Occurrence) -> dict[str, Any]:
     """Return one place of a fault."""
     return {
         "severity": str(item.severity),

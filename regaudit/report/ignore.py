@@ -24,7 +24,7 @@ class Ignore:
         """Whether what a rule found in one place is accepted today."""
         return (
             self.is_about(code, name, file)
-            and lies_in(path, self.layer)
+            and matches_layer(path, self.layer)
             and not self.expired(today)
         )
 
@@ -43,6 +43,6 @@ class Ignore:
         return self.expires is not None and today > self.expires
 
 
-def lies_in(path: str, layer: str) -> bool:
+def matches_layer(path: str, layer: str) -> bool:
     """Whether the path of a weight or layer matches the glob of a layer, or lies below it."""
     return fnmatchcase(path, layer) or fnmatchcase(path, f"{layer}/*")

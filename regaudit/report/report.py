@@ -43,7 +43,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Occurrence:
     """One place at which a rule found its fault."""
 
     path: str
@@ -65,11 +65,11 @@ class Finding:
 
     code: str
     name: str
-    items: tuple[Item, ...]
+    items: tuple[Occurrence, ...]
     """Worst first; at least one."""
 
     @classmethod
-    def of(cls, code: str, name: str, items: Iterable[Item]) -> "Finding | None":
+    def of(cls, code: str, name: str, items: Iterable[Occurrence]) -> "Finding | None":
         """Group what a rule found; None for nothing."""
         ordered = sorted(items, key=lambda item: (-item.severity, -item.rank))
         return cls(code, name, tuple(ordered)) if ordered else None
@@ -108,7 +108,7 @@ class Suppressed:
 
     code: str
     name: str
-    item: Item
+    item: Occurrence
     reason: str
     ignore: Ignore | None = None
     """What accepts it; None for the baseline."""

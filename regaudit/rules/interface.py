@@ -12,7 +12,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import Item, NotRun, Suggestion
+from regaudit.report.report import NotRun, Occurrence, Suggestion
 from regaudit.report.severity import Severity
 
 
@@ -91,12 +91,12 @@ class Rule(ABC):
         raise AttributeError(f"{name} cannot be set: a rule does not change")
 
     @abstractmethod
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         """Yield the places of the fault."""
 
     def check_ignores(
         self, ignores: Collection[Ignore], used: Collection[Ignore], today: date
-    ) -> Iterator[Item]:
+    ) -> Iterator[Occurrence]:
         """Yield what is wrong with the ignores of the settings, after all models.
 
         Args:
@@ -127,7 +127,7 @@ class Rule(ABC):
         evidence: tuple[str, ...] = (),
         suggestion: Suggestion | None = None,
         **observed: float | str | None,
-    ) -> Item:
+    ) -> Occurrence:
         """Say where the fault is, and by which numbers.
 
         Args:
@@ -141,7 +141,7 @@ class Rule(ABC):
         """
         if rank is None:
             rank = float(at.size) if isinstance(at, Weight) else 0.0
-        return Item(
+        return Occurrence(
             path="" if at is None else at.path,
             severity=self.about.severity if severity is None else severity,
             message=message,

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Status, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -57,7 +57,7 @@ model.compile("adam", "categorical_crossentropy")
     min_parameters: int = 100_000
     """Kernels with fewer values pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.kernels():
             if weight.size < self.min_parameters or not _is_bare(weight):
                 continue

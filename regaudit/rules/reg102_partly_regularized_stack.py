@@ -9,7 +9,7 @@ from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Status, Weight
-from regaudit.report.report import Item, Suggestion
+from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -81,7 +81,7 @@ model = keras.Sequential([
     min_share: float = 0.5
     """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         kernels = [(layer, weight) for layer, weight in evidence.kernels() if layer.known]
         counts = _Counts(evidence, kernels)
         if counts.all.regularized in {0, len(kernels)}:
@@ -109,7 +109,9 @@ model = keras.Sequential([
         alike = counts.kinds[_kind(evidence, layer, weight)]
         if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
             message = f"bare beside {counts.plain} regularized convolutions"
-            if Dialect.of(evidence.model.keras_version).keras_2 and self._mostly(counts.plain):
+            if Dialect.of(evidence.model.keras_version).before_keras_3 and self._mostly(
+                counts.plain
+            ):
                 return Severity.WARNING, f"{message}; Keras 2 ignores kernel_regularizer here"
             return Severity.NOTE, message
         if other := _other_half(layer, weight):

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import all_slots
 from regaudit.model import Layer, Regularizer
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -65,16 +65,19 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
-        keras_2 = Dialect.of(evidence.model.keras_version).keras_2
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
+        before_keras_3 = Dialect.of(evidence.model.keras_version).before_keras_3
         for layer in evidence.model.layers:
-            if not layer.known or all_slots(layer.class_name, keras_2=keras_2) is None:
+            if (
+                not layer.known
+                or all_slots(layer.class_name, before_keras_3=before_keras_3) is None
+            ):
                 continue
             for key, regularizer in layer.unplaced.items():
                 if not _is_zero(regularizer):
                     message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
                     yield self.item(layer, message, key=key)
-            deaf = "EinsumDense" if keras_2 else "SimpleRNN"
+            deaf = "EinsumDense" if before_keras_3 else "SimpleRNN"
             activity = layer.activity_regularizer
             if layer.class_name == deaf and activity and not _is_zero(activity):
                 message = f"activity regularizer {activity.class_name} does nothing: {deaf} takes "

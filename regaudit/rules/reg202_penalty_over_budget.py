@@ -7,7 +7,7 @@ from regaudit.advice.strength import BUDGET
 from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, VALUES, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -62,7 +62,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     warning_share: float = 0.25
     """Of the chance loss: penalties above it are a warning."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         paying = [
             (layer, weight)
             for layer, weight in evidence.regularized()

@@ -7,7 +7,7 @@ from regaudit.advice.strength import BUDGET
 from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -68,7 +68,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     min_excess: float = 0.01
     """Of the chance loss: sums above it by less pass, as do losses that were rounded."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         chance, loss = evidence.chance, evidence.facts.train_loss
         if chance is None or loss is None:
             return

@@ -9,7 +9,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -67,7 +67,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.regularized():
             if weight.regularizer and _is_default(weight.regularizer):
                 alike = weight.role in KERNEL_ROLES and not weight.regularizer.l1

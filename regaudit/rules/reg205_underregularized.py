@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -64,7 +64,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     min_share: float = 0.1
     """Of the chance loss: smaller gaps pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         gap, chance, penalty = evidence.facts.gap, evidence.chance, evidence.total_penalty
         if gap is None or chance is None:
             return

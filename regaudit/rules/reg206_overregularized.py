@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -63,7 +63,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     least_share: float = 0.01
     """Of the chance loss: smaller gaps count as this much."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         gap, chance = evidence.facts.gap, evidence.chance
         if gap is None or chance is None:
             return

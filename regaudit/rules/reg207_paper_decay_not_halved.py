@@ -9,7 +9,7 @@ from regaudit.advice.suggestions import Advice, set_l2
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -70,7 +70,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         suspects = [pair for pair in evidence.regularized() if _has_a_papers_decay(pair[1])]
         architectures = recognized(evidence.model) if suspects else {}
         for layer, weight in suspects:

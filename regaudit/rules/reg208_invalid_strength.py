@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Regularizer, Status
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -56,7 +56,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer in evidence.model.layers:
             for weight in layer.weights:
                 regularizer = weight.regularizer

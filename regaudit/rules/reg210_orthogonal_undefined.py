@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -54,9 +54,9 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         paying = {Status.IN_FORCE}
-        if Dialect.of(evidence.model.keras_version).frozen_pay:
+        if Dialect.of(evidence.model.keras_version).frozen_weights_penalized:
             paying.add(Status.FROZEN)
         for layer, weight in evidence.model.weights():
             regularizer = weight.regularizer

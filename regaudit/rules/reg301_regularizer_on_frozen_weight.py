@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Status
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -42,7 +42,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.model.weights():
             regularizer = weight.regularizer
             if layer.config.get("lora_rank") and weight.role in KERNEL_ROLES:

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import POOLING, RESHAPING, Graph
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -86,7 +86,7 @@ model = keras.Sequential([
     min_share: float = 1.0
     """Of the kernels with L2: where fewer are before a normalization, the rule is silent."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         penalized = [
             (layer, weight)
             for layer, weight in evidence.regularized()

@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -54,7 +54,7 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is None or training.weight_decay <= 0:
             return

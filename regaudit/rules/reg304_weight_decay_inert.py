@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.evidence.optimizer_state import Training
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -61,7 +61,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
     effective: float = EFFECTIVE_DECAY
     """Shrinkage above it passes."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is None or training.weight_decay <= 0 or not training.steps:
             return

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.report import Item, NotRun
+from regaudit.report.report import NotRun, Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -62,7 +62,7 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
         decays = evidence.training is not None and evidence.training.weight_decay > 0
         return super().not_run(evidence) if decays else None
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is None or training.weight_decay <= 0 or not training.learning_rate:
             return

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -61,7 +61,7 @@ model.compile(keras.optimizers.SGD(0.1), "mse")
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is None or training.weight_decay <= 0:
             return

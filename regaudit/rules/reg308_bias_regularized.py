@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -45,7 +45,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.regularized():
             if weight.role == "bias" and weight.regularizer:
                 yield self.item(

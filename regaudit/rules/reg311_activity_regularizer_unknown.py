@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -44,7 +44,7 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model
         dialect = Dialect.of(model.keras_version)
         unknown = [

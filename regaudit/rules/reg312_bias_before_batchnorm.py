@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
 from regaudit.model import Layer, Node, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -63,7 +63,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         graph = evidence.graph
         outputs = {output.path for output in evidence.model.outputs}
         for layer in evidence.model.layers:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import rate
 from regaudit.model import Layer
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -69,7 +69,7 @@ model = keras.Sequential([
     min_rate: float = 0.05
     """Smaller rates pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         graph = evidence.graph
         for layer in evidence.model.layers:
             strength = rate(layer) if layer.class_name in _DROPOUT else None

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph, rate
 from regaudit.model import Layer, Node
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -70,7 +70,7 @@ model = keras.Sequential([
     max_rate: float = 0.7
     """Rates below it pass, of one dropout and of several in a row together."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         graph = evidence.graph
         on_logits = {
             layer.path: head.name

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -63,7 +63,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.kernels():
             norm = _NORMS.get(weight.constraint or "")
             axes = _axes_into_units(layer, weight)

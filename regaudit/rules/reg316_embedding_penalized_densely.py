@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -61,7 +61,7 @@ model = keras.Sequential([
     max_parameters: int = 100_000
     """Tables with no more values pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.regularized():
             regularizer = weight.regularizer
             if layer.class_name != "Embedding" or regularizer is None or not regularizer.l2:

@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
-from regaudit.report.report import Item, Suggestion
+from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -61,7 +61,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
     effective: float = EFFECTIVE_DECAY
     """Shrinkage from it on passes."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is None or training.class_name != "SGD" or not training.steps:
             return

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import THAWED_BY_LOADING
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -45,8 +45,8 @@ model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
-        if Dialect.of(evidence.model.keras_version).keras_2:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
+        if Dialect.of(evidence.model.keras_version).before_keras_3:
             return
         for layer in evidence.model.layers:
             thawed = sum(weight.size for weight in layer.weights if weight.trainable)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Status, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -45,7 +45,7 @@ model.quantize("int8")
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.model.weights():
             regularizer = weight.regularizer
             if weight.shared_with is not None or regularizer is None:

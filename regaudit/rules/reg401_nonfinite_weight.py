@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -40,7 +40,7 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for _, weight in evidence.model.weights():
             measured = evidence.measured(weight)
             if measured and measured.nonfinite:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.advice.pruning import Dead, dead_units
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.model import Layer, Status, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -62,7 +62,7 @@ model = keras.Sequential([
     min_units: int = 16
     """Layers with fewer units pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.model.weights():
             if weight.role == "gamma" or weight.shared_with is not None:
                 continue  # a gamma counts with the layer before it

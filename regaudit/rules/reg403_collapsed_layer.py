@@ -7,7 +7,7 @@ from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -61,7 +61,7 @@ model = keras.Sequential([
     min_share: float = 0.01
     """Of the initial norm: kernels below it have collapsed."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is not None and training.steps == 0:
             return

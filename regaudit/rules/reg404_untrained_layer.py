@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -56,7 +56,7 @@ model.fit(inputs, (inputs[:, 0] > 0).astype("int32"), epochs=5, verbose=0)
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is not None and training.steps == 0:
             return

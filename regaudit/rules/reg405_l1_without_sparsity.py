@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -70,7 +70,7 @@ model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
     min_parameters: int = 256
     """Kernels with fewer values pass."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is not None and training.steps == 0:
             return

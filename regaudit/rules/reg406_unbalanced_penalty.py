@@ -9,7 +9,7 @@ from regaudit.evidence.graph import POOLING, RESHAPING
 from regaudit.evidence.initializers import is_untouched
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -80,7 +80,7 @@ model.layers[1].bias.assign(0.1 + model.layers[1].bias)
     min_value: float = 1e-3
     """Kernels without a larger value have collapsed, which is another rule's."""
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is not None and training.steps == 0:
             return

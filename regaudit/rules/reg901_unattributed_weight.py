@@ -13,7 +13,7 @@ from regaudit.keras_semantics.layer_table import (
     WRAPPED_OF_KERAS_2,
 )
 from regaudit.model import Layer, Model
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -72,7 +72,7 @@ model = keras.Sequential([
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model
         if model.class_name not in MODELS:
             return  # weights alone, or a model whose own code says what it holds

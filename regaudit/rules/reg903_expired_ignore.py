@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -42,12 +42,12 @@ expires = 9999-12-31
 """,
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         yield from ()
 
     def check_ignores(
         self, ignores: Collection[Ignore], used: Collection[Ignore], today: date
-    ) -> Iterator[Item]:
+    ) -> Iterator[Occurrence]:
         for ignore in ignores:
             if ignore.expired(today):
                 text = f"the ignore of {ignore.spelled} expired on {ignore.expires}"

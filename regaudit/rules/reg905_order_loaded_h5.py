@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.report.report import Item
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
 
@@ -55,7 +55,7 @@ model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)
         bad_file="corpus/keras-3.15.1/swapped.h5",
     )
 
-    def check(self, evidence: Evidence) -> Iterator[Item]:
+    def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         weights = [weight for _, weight in evidence.model.weights()]
         stored = {weight.stored_path: weight for weight in weights}
         for weight in weights:

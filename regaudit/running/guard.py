@@ -78,10 +78,10 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
         yield
         return
     from regaudit.running.process_limits import confined, timed  # noqa: PLC0415 - the same
-    from regaudit.storage.location import shown  # noqa: PLC0415 - the same
+    from regaudit.storage.location import redacted_name  # noqa: PLC0415 - the same
     from regaudit.storage.size import size_of  # noqa: PLC0415 - after the fork
 
-    os.write(_Guarded.note, os.fsencode(shown(file)))
+    os.write(_Guarded.note, os.fsencode(redacted_name(file)))
     size = size_of(file)  # connects to a store, which is not the file's to answer for
     with confined(limits), timed(limits, size):
         yield

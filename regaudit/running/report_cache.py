@@ -33,7 +33,7 @@ _State = tuple[tuple[str, int, int, int], ...]
 """Path, size, time of change and number of each file of a model."""
 
 
-class Entry(NamedTuple):
+class CacheEntry(NamedTuple):
     """Room for the report on what a model holds now."""
 
     place: Path
@@ -91,7 +91,7 @@ class Cache:
             self.keep(report, found)
         return report
 
-    def find(self, file: str, folder: str = "") -> Report | Entry | None:
+    def find(self, file: str, folder: str = "") -> Report | CacheEntry | None:
         """Return the report that is kept; else the room for it, if there can be one."""
         path = Path(folder, file)
         try:
@@ -105,7 +105,7 @@ class Cache:
         if kept is not None and kept.file == file:
             self.hits += 1
             return kept
-        return Entry(place, path, file, before)
+        return CacheEntry(place, path, file, before)
 
     def _place(self, name: str, file: Path) -> Path:
         """Return where the report on what a file holds now is kept."""
@@ -120,7 +120,7 @@ class Cache:
         digest = key.hexdigest()
         return self.folder / digest[:2] / f"{digest[2:]}.json"
 
-    def keep(self, report: Report, entry: Entry) -> None:
+    def keep(self, report: Report, entry: CacheEntry) -> None:
         """Keep a report unless it failed, or the model changed since room for it was found."""
         if report.failure is not None or report.file != entry.name or self.trouble:
             return

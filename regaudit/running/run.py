@@ -14,7 +14,7 @@ from regaudit.errors import UnreadableModelError
 from regaudit.formats.interface import is_model
 from regaudit.report.report import Failure, Report
 from regaudit.settings.config import Config
-from regaudit.storage.location import is_url, shown
+from regaudit.storage.location import is_url, redacted_name
 
 if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
@@ -75,8 +75,8 @@ def audit_files(
     for target, matches in found:
         if not matches:
             where = "below" if Path(target).is_dir() else "by"
-            message = f"no saved model found {where} {shown(target)}"
-            yield Report(shown(target), failure=Failure("UnreadableModelError", message))
+            message = f"no saved model found {where} {redacted_name(target)}"
+            yield Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
         yield from islice(reports, len(matches))
 
 

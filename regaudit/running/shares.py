@@ -17,7 +17,7 @@ from typing import NamedTuple
 from regaudit.auditing.audit_file import Opened, measure_some, read, report_on, values_of
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
-from regaudit.measures.partial_sums import Piece, Stretch, pieces_of
+from regaudit.measures.partial_sums import PartRun, Piece, pieces_of
 from regaudit.model import UnitView
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
@@ -49,7 +49,7 @@ class Share:
 
     state: str
     """A digest of what was measured: shares of one state belong together."""
-    measured: Mapping[int, Stretch]
+    measured: Mapping[int, PartRun]
     """By the place of the tensor among the values of the file."""
 
 

@@ -30,10 +30,10 @@ from regaudit.report.report import Failure, Report
 from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.ordered import in_order
 from regaudit.running.process_limits import PER_CPU, allocated, confined, death, timed
-from regaudit.running.report_cache import Cache, Entry
+from regaudit.running.report_cache import Cache, CacheEntry
 from regaudit.running.shares import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.settings.config import Config
-from regaudit.storage.location import is_url, shown
+from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.size import size_of
 
 _PROGRAM = "import sys; sys.path[:] = {}; from regaudit.running.workers import main; main()"
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
     """What to do with a very large file: measure it in shares, then merge these."""
 
     shares: int
-    entry: Entry | None
+    entry: CacheEntry | None
     """Where the report is to be kept."""
 
 
@@ -122,7 +122,9 @@ class Workers:
         """Measure one share of a very large file; a report tells of a failure."""
         return self._ask(file, partial(measure_share, number=number, count=count), Share)
 
-    def merge(self, file: str, shares: Sequence[Share | Report], entry: Entry | None) -> Report:
+    def merge(
+        self, file: str, shares: Sequence[Share | Report], entry: CacheEntry | None
+    ) -> Report:
         """Audit a very large file by its shares; the first failure among them is that of all."""
         sound = []
         for share in shares:
@@ -131,7 +133,7 @@ class Workers:
             sound.append(to_json(Share, share))
         return self._kept(self._ask(file, partial(_audit_shares, shares=sound), Report), entry)
 
-    def _kept(self, report: Report, entry: Entry | None) -> Report:
+    def _kept(self, report: Report, entry: CacheEntry | None) -> Report:
         if self.cache is not None and entry is not None:
             self.cache.keep(report, entry)
         return report
@@ -143,7 +145,7 @@ class Workers:
             worker = self._idle() or self._start()
         except OSError as error:
             message = f"no process to read it can be started: {error.strerror or error}"
-            return Report(shown(file), failure=Failure("UnreadableModelError", message))
+            return Report(redacted_name(file), failure=Failure("UnreadableModelError", message))
         answer = worker.ask(file, job, kind)
         if worker.fit and worker.process.poll() is None:
             self.idle.put(worker)
@@ -214,18 +216,18 @@ class _Worker:
             message = _receive(self.process.stdout, limits.memory_bytes + PER_CPU)
             found, self.fit = from_json(_Answer, message)
         except (OSError, EOFError):
-            return Report(shown(file), failure=self._death())
+            return Report(redacted_name(file), failure=self._death())
         except (ValueError, MemoryError):
             found = None
         finally:
             timer.cancel()
         if isinstance(found, Report):
-            if found.file == shown(file):
+            if found.file == redacted_name(file):
                 return found
         elif isinstance(found, kind):
             return found
         self.fit = False
-        return Report(shown(file), failure=_NO_ANSWER)
+        return Report(redacted_name(file), failure=_NO_ANSWER)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -300,7 +302,7 @@ def _answer(
         fit = allocated() < start + config.limits.memory_bytes // 4
         return to_json(_Answer, _Answer(found, fit))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        failed = Report(shown(file), failure=failure_of(error))
+        failed = Report(redacted_name(file), failure=failure_of(error))
         return to_json(_Answer, _Answer(failed, fit=False))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
-from regaudit.report.report import Item, Report
+from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 
 SCHEMA = "regaudit-baseline/1"
@@ -33,7 +33,7 @@ class Accepted(NamedTuple):
 
     severity: Severity
     rank: float
-    """`Item.rank`."""
+    """`Occurrence.rank`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Baseline:
     """Absolute, so that its folder stays the same."""
     entries: Mapping[Key, Accepted] = field(default_factory=dict)
 
-    def accepts(self, model: str, code: str, item: Item) -> bool:
+    def accepts(self, model: str, code: str, item: Occurrence) -> bool:
         """Whether a place of a fault is known and no worse than it was."""
         known = self.entries.get(self._key(model, code, item.path))
         if known is None or item.severity > known.severity:
             return False
         return item.rank <= WORSE * known.rank or item.severity < known.severity
 
-    def knows(self, model: str, code: str, item: Item) -> bool:
+    def knows(self, model: str, code: str, item: Occurrence) -> bool:
         """Whether a place of a fault is known, worse now or not."""
         return self._key(model, code, item.path) in self.entries
 

@@ -9,7 +9,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _CREDENTIALS_BEFORE_AT = re.compile(r"^[^/]*@")
 
 
-class Status(Protocol):
+class FileStatus(Protocol):
     """What is known of a file without opening it."""
 
     @property
@@ -19,18 +19,18 @@ class Status(Protocol):
     def st_mode(self) -> int: ...
 
 
-class Place(Protocol):
+class Location(Protocol):
     """What readers ask of a `pathlib.Path`, which is one."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def parent(self) -> "Place": ...
+    def parent(self) -> "Location": ...
 
-    def __truediv__(self, name: str, /) -> "Place": ...
+    def __truediv__(self, name: str, /) -> "Location": ...
 
-    def with_name(self, name: str) -> "Place": ...
+    def with_name(self, name: str) -> "Location": ...
 
     def exists(self) -> bool: ...
 
@@ -40,7 +40,7 @@ class Place(Protocol):
 
     def is_symlink(self) -> bool: ...
 
-    def stat(self) -> Status: ...
+    def stat(self) -> FileStatus: ...
 
     def open(self, mode: Literal["rb"], buffering: int = -1) -> BinaryIO:
         """Open for reading; without buffering for values, which are read in large pieces."""
@@ -87,7 +87,7 @@ def is_url(name: str) -> bool:
     return _URL.match(name) is not None
 
 
-def shown(name: str) -> str:
+def redacted_name(name: str) -> str:
     """Return how reports call a model: a URL without user, password and token."""
     if not is_url(name):
         return name

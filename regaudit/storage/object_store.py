@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
 from regaudit.errors import UnreadableModelError
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.storage.object_store_errors import CHANGED, cause, is_final, message, reason
 from regaudit.storage.range_reader import WHOLE, Pages, Windows
 
@@ -26,7 +26,7 @@ _INSTALL = {
 }
 """What pip installs to read the URLs of a scheme."""
 
-PATIENCE = 20
+RETRY_TIMEOUT = 20
 """Seconds for which a store that is away is asked again."""
 _WAITS = (0.25, 0.5, 1, 2)
 """Seconds between the first attempts; then the last again and again."""
@@ -57,7 +57,7 @@ def connected(url: str) -> tuple["Store", str]:
     if not path.strip("/"):
         raise UnreadableModelError("the URL names no file")
     if scheme == "s3":
-        system.retries = 1  # `ask` is patient already, and knows for how long
+        system.retries = 1  # `with_retries` is patient already, and knows for how long
     return Store(system, scheme), path
 
 
@@ -87,7 +87,7 @@ class Store:
         self.scheme = scheme
         self.values = True
         """Whether values of weights are read."""
-        self.patience: float = PATIENCE
+        self.retry_timeout: float = RETRY_TIMEOUT
         """Seconds for which a request is made again."""
         self._fault = ""
         """What failed first; an error would keep alive all that was open where it was raised."""
@@ -99,7 +99,7 @@ class Store:
         """Open handles by path; as many as threads read at once."""
         self._lock = Lock()
 
-    def ask(self, request: Callable[[], Answer]) -> Answer:
+    def with_retries(self, request: Callable[[], Answer]) -> Answer:
         """Return the answer to a request, asked again for a while where that may help.
 
         Raises:
@@ -108,7 +108,7 @@ class Store:
         """
         if self._fault:
             raise UnreadableModelError(self._fault)
-        waits, end = chain(_WAITS, repeat(_WAITS[-1])), monotonic() + self.patience
+        waits, end = chain(_WAITS, repeat(_WAITS[-1])), monotonic() + self.retry_timeout
         for attempt in count(1):
             try:
                 return request()
@@ -121,7 +121,7 @@ class Store:
             sleep(next(waits))
         raise AssertionError  # `count` has no end
 
-    def told(self, path: str) -> Mapping[str, Any] | None:
+    def info(self, path: str) -> Mapping[str, Any] | None:
         """Return what the store tells of a file, asked once; None if there is none."""
         if path not in self._told:
             self._told[path] = self._info(path)
@@ -129,13 +129,13 @@ class Store:
 
     def _info(self, path: str) -> Mapping[str, Any] | None:
         with suppress(FileNotFoundError):
-            return cast(Mapping[str, Any], self.ask(lambda: self.system.info(path)))
+            return cast(Mapping[str, Any], self.with_retries(lambda: self.system.info(path)))
         return None
 
     def names(self, path: str) -> list[str]:
         """Return the paths of all files below a folder; of a file, itself."""
-        found: list[str] = self.ask(lambda: self.system.find(path))
-        hold("objects", len(found), "the folder holds more than", "files")
+        found: list[str] = self.with_retries(lambda: self.system.find(path))
+        enforce_limit("objects", len(found), "the folder holds more than {limit} files")
         return sorted(found)
 
     def parts(self, path: str, size: int, values: bool) -> Pages | Windows:
@@ -154,7 +154,7 @@ class Store:
 
     def _fetch(self, path: str, start: int, stop: int) -> bytes:
         try:
-            return self.ask(lambda: self._read(path, start, stop))
+            return self.with_retries(lambda: self._read(path, start, stop))
         except FileNotFoundError:
             raise self._failed(CHANGED) from None
 
@@ -179,7 +179,7 @@ class Store:
         """
         fault, self._fault = self._fault, ""
         if fault:
-            self.patience = 0  # what failed may have changed: one look tells
+            self.retry_timeout = 0  # what failed may have changed: one look tells
         try:
             for path in dict.fromkeys(path for path, _ in self._parts):
                 if _marks(self._info(path)) != _marks(self._told[path]):

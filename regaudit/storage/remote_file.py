@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.storage.object_store import PATIENCE, Store, connected
+from regaudit.storage.object_store import RETRY_TIMEOUT, Store, connected
 from regaudit.storage.range_reader import RangeStream
 
 Chosen = Callable[[Iterable[str]], list[str]]
@@ -19,20 +19,25 @@ Chosen = Callable[[Iterable[str]], list[str]]
 
 
 @contextmanager
-def reached(url: str, *, values: bool = True, hurried: bool = False) -> Iterator["RemoteFile"]:
+def reached(
+    url: str, *, values: bool = True, short_timeout: bool = False
+) -> Iterator["RemoteFile"]:
     """Yield what a URL leads to.
 
     Args:
         url: as the user named it.
         values: whether values of weights are read, which is done in large pieces.
-        hurried: whether a store that is away is asked again for half the usual time.
+        short_timeout: whether a store that is away is asked again for half the usual time.
 
     Raises:
         UnreadableModelError: the store cannot be reached or does not give it, it takes a library
             that is not installed, or the file changed while it was read.
     """
     store, path = connected(url)
-    store.values, store.patience = values, PATIENCE / 2 if hurried else PATIENCE
+    store.values, store.retry_timeout = (
+        values,
+        RETRY_TIMEOUT / 2 if short_timeout else RETRY_TIMEOUT,
+    )
     try:
         yield RemoteFile(store, path)
         store.verify()
@@ -49,7 +54,7 @@ def size_of(url: str) -> int:
     Raises:
         UnreadableModelError: the store does not tell.
     """
-    with reached(url, hurried=True) as file:  # whoever reads it asks again
+    with reached(url, short_timeout=True) as file:  # whoever reads it asks again
         return file.stat().st_size
 
 
@@ -65,7 +70,7 @@ def models_below(url: str, files_among: Chosen) -> Iterator[str]:
     """
     store, path = connected(url)
     if "*" in path:
-        names = store.ask(lambda: store.system.expand_path(path, recursive=False))
+        names = store.with_retries(lambda: store.system.expand_path(path, recursive=False))
         found: set[str] = set()
         for name in names:
             below = store.names(name)
@@ -157,4 +162,4 @@ class RemoteFile:
 
     @property
     def _told(self) -> Mapping[str, Any] | None:
-        return self._store.told(self._path)
+        return self._store.info(self._path)

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 
 
-def beside(folder: Place, *parts: str) -> Place:
+def beside(folder: Location, *parts: str) -> Location:
     """Return the path of a file in a folder, if that is where it lies.
 
     Args:
@@ -57,7 +57,7 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 """Git's of a small file, SHA-256 of one in LFS."""
 
 
-def lies_in(folder: Place, name: str) -> bool:
+def is_inside(folder: Location, name: str) -> bool:
     """Whether there is something of this name in a folder, be it a link that leads nowhere."""
     place = folder / name
     return place.exists() or place.is_symlink()

@@ -8,8 +8,8 @@ from regaudit.errors import (
     UnreadableModelError,
     UnsafeFileError,
 )
-from regaudit.limits import hold
-from regaudit.storage.location import Place, is_url
+from regaudit.limits import enforce_limit
+from regaudit.storage.location import Location, is_url
 from regaudit.storage.siblings import hub_blob
 
 
@@ -25,7 +25,7 @@ def size_of(name: str) -> int:
         return 0
 
 
-def size_on_disk(file: Place) -> int | None:
+def size_on_disk(file: Location) -> int | None:
     """Return the bytes of a file or a directory; None for a folder of a store: it may be huge."""
     try:
         mode = file.stat().st_mode
@@ -39,7 +39,7 @@ def size_on_disk(file: Place) -> int | None:
         return None
     size = 0
     for count, part in enumerate(file.rglob("*")):
-        hold("objects", count, "the directory holds more than", "files")
+        enforce_limit("objects", count, "the directory holds more than {limit} files")
         status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
         size += status.st_size if S_ISREG(status.st_mode) else 0
     return size

@@ -16,8 +16,8 @@ import numpy as np
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.limits import allowed, hold
-from regaudit.storage.location import Place, SizedStream
+from regaudit.limits import allowed, enforce_limit
+from regaudit.storage.location import Location, SizedStream
 from regaudit.tensors.tensor import BLOCK, Array, ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 _MORE = "; --limit inflation=N allows more"
@@ -37,7 +37,7 @@ class DatasetTensor:
 
     dataset: h5py.Dataset
     dtype: np.dtype[Any]
-    file: Place
+    file: Location
     """Where its bytes lie."""
 
     @property
@@ -83,7 +83,7 @@ class DatasetTensor:
 
 
 @contextmanager
-def opened(file: Place, offset: int = 0, size: int | None = None) -> Iterator[h5py.File]:
+def opened(file: Location, offset: int = 0, size: int | None = None) -> Iterator[h5py.File]:
     """Open the HDF5 file that lies in `size` bytes from `offset` of `file`.
 
     Raises:
@@ -132,7 +132,7 @@ def _damage() -> Iterator[None]:
         raise UnreadableModelError(message) from error
 
 
-def read_tree(hdf5: h5py.File, file: Place, offset: int = 0) -> TensorGroup:
+def read_tree(hdf5: h5py.File, file: Location, offset: int = 0) -> TensorGroup:
     """List all groups and datasets; the values stay on disk.
 
     Args:
@@ -148,7 +148,7 @@ def read_tree(hdf5: h5py.File, file: Place, offset: int = 0) -> TensorGroup:
         return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
 
 
-def is_hdf5(file: Place) -> bool:
+def is_hdf5(file: Location) -> bool:
     """Whether the HDF5 signature stands at the start or behind a user block."""
     if not file.is_file():
         return False
@@ -163,7 +163,7 @@ def is_hdf5(file: Place) -> bool:
     return False
 
 
-def root_attributes(file: Place) -> frozenset[str] | None:
+def root_attributes(file: Location) -> frozenset[str] | None:
     """Return the names of the root group's attributes; None if HDF5 cannot open the file."""
     try:
         with opened(file) as hdf5:
@@ -201,7 +201,9 @@ def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
         while h5py.h5a.exists(gid, f"{key}{part}".encode()):
             texts.extend(_texts(gid, f"{key}{part}"))
             part += 1
-            hold("objects", len(texts), f"HDF5 attribute {key!r} holds more than", "texts")
+            enforce_limit(
+                "objects", len(texts), f"HDF5 attribute {key!r} holds more than {{limit}} texts"
+            )
         return texts
 
 
@@ -228,9 +230,9 @@ def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
     count = prod(attribute.shape or ())
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
         return []  # Keras writes an empty list as an array of no floats
-    hold("objects", count, f"HDF5 attribute {key!r} holds more than", "texts")
+    enforce_limit("objects", count, f"HDF5 attribute {key!r} holds more than {{limit}} texts")
     stored = attribute.get_storage_size()
-    hold("json_bytes", stored, f"HDF5 attribute {key!r} is larger than", "bytes")
+    enforce_limit("json_bytes", stored, f"HDF5 attribute {key!r} is larger than {{limit}} bytes")
     if attribute.get_type().get_class() != h5py.h5t.STRING:
         raise UnreadableModelError(f"HDF5 attribute {key!r} holds no text")
     values = np.empty(attribute.shape, attribute.dtype)
@@ -248,7 +250,7 @@ def _text(value: Any) -> str:
 class _Tree:
     """One reading of a file: what was visited and where the bytes lie."""
 
-    file: Place
+    file: Location
     offset: int
     end: int = field(init=False)
     visited: set[int] = field(default_factory=set)
@@ -267,13 +269,13 @@ class _Tree:
         if address in self.visited:
             raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
         self.visited.add(address)
-        hold("group_depth", depth, "HDF5 groups are nested more than", "deep")
+        enforce_limit("group_depth", depth, "HDF5 groups are nested more than {limit} deep")
         tensors: dict[str, Tensor] = {}
         groups: dict[str, TensorGroup] = {}
         unreadable: dict[str, str] = {}
         for raw, kind, child_address in _links(gid):
             self.objects += 1
-            hold("objects", self.objects, "the file holds more than", "HDF5 objects")
+            enforce_limit("objects", self.objects, "the file holds more than {limit} HDF5 objects")
             key = raw.decode("utf-8", "backslashreplace")
             below = f"{path}/{key}"
             if kind != h5py.h5l.TYPE_HARD:
@@ -282,7 +284,9 @@ class _Tree:
                 )
             if b"/" in raw or raw in {b"", b".", b".."} or key in groups or key in tensors:
                 raise UnsafeFileError(f"HDF5 name {below!r} is twice in its group, or is a path")
-            hold("key_bytes", len(raw), "the file has an HDF5 name longer than", "bytes")
+            enforce_limit(
+                "key_bytes", len(raw), "the file has an HDF5 name longer than {limit} bytes"
+            )
             child = h5py.h5o.open(gid, raw)
             if isinstance(child, h5py.h5g.GroupID):
                 groups[key] = self.group(child, child_address, below, depth + 1)
@@ -346,14 +350,18 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
     def note(name: bytes, link: h5py.h5l.LinkInfo) -> None:
         links.append((name, link.type, link.u))
         if len(links) > most:
-            hold("objects", len(links), "a group holds more than", "HDF5 objects")
+            enforce_limit("objects", len(links), "a group holds more than {limit} HDF5 objects")
 
     gid.links.iterate(note, info=True)
     return links
 
 
 def _scattered(
-    dsid: h5py.h5d.DatasetID, path: str, shape: tuple[int, ...], dtype: np.dtype[Any], file: Place
+    dsid: h5py.h5d.DatasetID,
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    file: Location,
 ) -> Tensor | str:
     """Return a tensor whose values do not lie in one piece, if they lie in this file at all."""
     plist = dsid.get_create_plist()
@@ -375,7 +383,9 @@ def _scattered(
         return ArrayTensor(np.asarray(dataset[()]).view(dtype).reshape(shape))
     if dataset.chunks:
         chunk = prod(dataset.chunks) * dtype.itemsize
-        hold("chunk_bytes", chunk, f"dataset {path!r} has chunks of more than", "bytes")
+        enforce_limit(
+            "chunk_bytes", chunk, f"dataset {path!r} has chunks of more than {{limit}} bytes"
+        )
     return DatasetTensor(dataset, dtype, file)
 
 
@@ -418,7 +428,7 @@ def _one_line(error: BaseException) -> str:
 class _Window(SizedStream):
     """Some bytes of a file as a file of its own."""
 
-    def __init__(self, file: Place, offset: int, size: int) -> None:
+    def __init__(self, file: Location, offset: int, size: int) -> None:
         super().__init__(size)
         # `opened` has a buffer before it; a store takes an unbuffered stream for one of values.
         self._stream: BinaryIO = file.open("rb", buffering=0 if isinstance(file, Path) else -1)

@@ -8,7 +8,7 @@ from typing import Self
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
-from regaudit.limits import allowed, hold
+from regaudit.limits import allowed, enforce_limit
 
 Value = int | memoryview
 
@@ -48,7 +48,7 @@ def fields(raw: memoryview) -> Iterator[tuple[int, Value]]:
     while at < len(raw):
         count += 1
         if count > most:
-            hold("objects", count, "a protobuf message has more than", "fields")
+            enforce_limit("objects", count, "a protobuf message has more than {limit} fields")
         tag, at = varint(raw, at)
         kind = tag & 7
         if kind == _VARINT:

@@ -7,7 +7,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
-from regaudit.storage.location import Place
+from regaudit.storage.location import Location
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -77,7 +77,7 @@ class StoredTensor:
     file that is cut short is an error instead of a bus fault.
     """
 
-    file: Place
+    file: Location
     offset: int
     """Bytes from the start of `file`."""
     shape: tuple[int, ...]

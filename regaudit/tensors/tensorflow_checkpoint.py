@@ -13,8 +13,8 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
-from regaudit.limits import allowed, hold
-from regaudit.storage.location import Place
+from regaudit.limits import allowed, enforce_limit
+from regaudit.storage.location import Location
 from regaudit.storage.siblings import beside
 from regaudit.tensors.protobuf import Message, varint
 from regaudit.tensors.tensor import StoredTensor
@@ -49,7 +49,7 @@ _DTYPES: Mapping[int, np.dtype[Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BundleEntry:
     """What the index says about one tensor."""
 
     dtype: int
@@ -69,10 +69,10 @@ class Entry:
 class Checkpoint:
     """An index that has been read."""
 
-    prefix: Place
+    prefix: Location
     """Path of its files up to `.index` and `.data-...`."""
     shards: int
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, BundleEntry]
 
     def tensor(self, key: str) -> StoredTensor:
         """Return the values under a key that `unfit` finds nothing against."""
@@ -91,7 +91,7 @@ class Checkpoint:
             return "its size does not match its shape: the checkpoint's index is damaged"
         return None
 
-    def shard(self, number: int) -> Place:
+    def shard(self, number: int) -> Location:
         """Return the file of a shard: its name is derived, never read."""
         name = f"{self.prefix.name}.data-{number:05d}-of-{self.shards:05d}"
         return self.prefix.with_name(name)
@@ -117,7 +117,7 @@ class Checkpoint:
         entry = self.entries[key]
         if entry.dtype != _STRING or entry.shape != ():
             raise UnreadableModelError(f"{key} in the checkpoint is not a string")
-        hold("json_bytes", entry.size, f"{key} is larger than", "bytes")
+        enforce_limit("json_bytes", entry.size, f"{key} is larger than {{limit}} bytes")
         with self.shard(entry.shard).open("rb") as stream:
             stream.seek(entry.offset)
             raw = stream.read(entry.size)
@@ -127,7 +127,7 @@ class Checkpoint:
         return raw[at + 4 :]
 
 
-def read_checkpoint(prefix: Place) -> Checkpoint:
+def read_checkpoint(prefix: Location) -> Checkpoint:
     """Read the index of a checkpoint.
 
     Args:
@@ -138,7 +138,9 @@ def read_checkpoint(prefix: Place) -> Checkpoint:
         UnsafeFileError: the index is larger than any, or a file is a link.
     """
     index = beside(prefix.parent, f"{prefix.name}.index")
-    hold("index_bytes", index.stat().st_size, f"{index.name} is larger than", "bytes")
+    enforce_limit(
+        "index_bytes", index.stat().st_size, f"{index.name} is larger than {{limit}} bytes"
+    )
     pairs = list(table(index.read_bytes()))
     if not pairs or pairs[0][0] != b"":
         raise UnreadableModelError("the checkpoint's index has no header")
@@ -174,11 +176,11 @@ def _check_shards(checkpoint: Checkpoint) -> None:
             raise UnreadableModelError(message)
 
 
-def _entry(raw: memoryview, shards: int) -> Entry:
+def _entry(raw: memoryview, shards: int) -> BundleEntry:
     """Parse a BundleEntryProto."""
     message = Message.of(raw)
     shape = next(message.messages(2), Message())
-    entry = Entry(
+    entry = BundleEntry(
         dtype=message.integer(1),
         shape=tuple(dimension.integer(1) for dimension in shape.messages(2)),
         shard=message.integer(3),
@@ -216,8 +218,10 @@ def table(raw: bytes) -> Iterator[tuple[bytes, memoryview]]:
         for key, found in _entries(_block(body, start, size)):
             count += 1
             unfolded += len(key)
-            hold("objects", count, "the checkpoint's index holds more than", "keys")
-            hold("index_bytes", unfolded, "the checkpoint's index unfolds to more than", "bytes")
+            enforce_limit("objects", count, "the checkpoint's index holds more than {limit} keys")
+            enforce_limit(
+                "index_bytes", unfolded, "the checkpoint's index unfolds to more than {limit} bytes"
+            )
             if last is not None and key <= last:
                 raise UnreadableModelError("keys of the checkpoint's index are out of order")
             last = key
@@ -259,7 +263,9 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         length, at = varint(block, at)
         if shared > len(key) or unshared + length > end - at:
             raise UnreadableModelError("an entry of the checkpoint's index is cut short")
-        hold("key_bytes", shared + unshared, "the checkpoint has a key longer than", "bytes")
+        enforce_limit(
+            "key_bytes", shared + unshared, "the checkpoint has a key longer than {limit} bytes"
+        )
         key = key[:shared] + bytes(block[at : at + unshared])
         at += unshared
         yield key, block[at : at + length]

@@ -5,7 +5,7 @@ Keras's own description of each layer stands in the graph up to TensorFlow 2.4, 
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
-from regaudit.limits import hold
+from regaudit.limits import enforce_limit
 from regaudit.tensors.protobuf import Message
 
 METRIC = "_tf_keras_metric"
@@ -60,7 +60,7 @@ def read_objects(saved: Message) -> tuple[dict[int, ObjectNode], str]:
         for child in message.messages(1):
             node.children[child.text(2)] = child.integer(1)
         children += len(node.children)
-        hold("objects", children, "the object graph has more than", "edges")
+        enforce_limit("objects", children, "the object graph has more than {limit} edges")
         for user in message.messages(4):
             node.identifier, node.metadata = user.text(1), bytes(user.raw(3))
         for variable in message.messages(7):

@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import Failure, Finding, Item, NotRun, Report, Suppressed
+from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.rules.reg902_unused_ignore import UnusedIgnore
 from regaudit.settings.config import Config
@@ -50,7 +50,7 @@ def told(report, *ignores, whole=True):
 
 def test_after_a_run_over_all_models_it_is_told():
     ignore = replace(IGNORE, model="*")
-    covered = Suppressed("REG402", "dead-units", Item("a", Severity.NOTE, "x"), "why", ignore)
+    covered = Suppressed("REG402", "dead-units", Occurrence("a", Severity.NOTE, "x"), "why", ignore)
     assert told(Report("m.keras"), ignore) == ["REG902"]
     assert told(Report("m.keras", suppressed=(covered,)), ignore) == []
 
@@ -79,5 +79,5 @@ def test_where_it_could_not_have_been_used_nothing_is_told(report, ignore, whole
 
 
 def test_a_finding_alone_uses_nothing():
-    found = Finding.of("REG402", "dead-units", [Item("a", Severity.NOTE, "x")])
+    found = Finding.of("REG402", "dead-units", [Occurrence("a", Severity.NOTE, "x")])
     assert told(Report("m.keras", findings=(found,)), Ignore("REG402", "why")) == ["REG902"]
