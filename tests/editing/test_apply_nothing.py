@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 import zipfile
-from pathlib import Path
 
 import h5py
 import pytest
 from click.testing import CliRunner
+from paths import FIXTURES
 
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
@@ -18,7 +18,6 @@ from regaudit.editing.config_edit import same
 from regaudit.keras_semantics.dialect import CURRENT, Dialect
 from regaudit.keras_semantics.regularizers import parse_regularizer
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 APPLY = FIXTURES / "apply"
 CORPUS = FIXTURES / "corpus"
 REGULARIZED = [APPLY / f"regularized{ending}" for ending in (".keras", ".h5", ".directory")]

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from paths import FIXTURES
 
 import regaudit
 from regaudit import Edit, InternalError, UnreadableModelError
 from regaudit.cli import main
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 APPLY = FIXTURES / "apply"
 PACKAGE = str(Path(regaudit.__file__).parent)
 FILES = [

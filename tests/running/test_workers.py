@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from paths import FIXTURES
 
 from regaudit.cli import main
 from regaudit.report.report import Report
@@ -13,7 +14,6 @@ from regaudit.report.typed_json import to_json
 from regaudit.running import workers
 from regaudit.settings.config import Config
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"
 START = "import sys; sys.path[:] = {}; "
 AUDITS = """

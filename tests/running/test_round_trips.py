@@ -3,9 +3,9 @@
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from paths import FIXTURES
 
 import regaudit
 from regaudit.renderers.interface import renderer
@@ -22,7 +22,6 @@ from regaudit.running.shares import Split
 from regaudit.settings.baseline import Baseline
 from regaudit.settings.config import Config, read_config
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 CONFINED = {"hdf5-heap-loop.h5", "hdf5-crash.keras", "zip-lzma-dictionary.keras"}
 """What limits on a process end, which this one does not have."""
 SLOW = {"legacy-endless-layers.h5", "json-many-layers.keras"}
