@@ -8,10 +8,16 @@ from types import ModuleType
 from typing import Any
 
 
+def names(package: str) -> list[str]:
+    """Return the modules of a package, but for `interface`, which says what its plug-ins are."""
+    found = pkgutil.iter_modules(import_module(package).__path__)
+    return sorted(module.name for module in found if module.name != "interface")
+
+
 def modules(package: str) -> Iterator[ModuleType]:
-    """Import the modules of a package one by one, by name."""
-    for found in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-        yield import_module(found.name)
+    """Import the modules of plug-ins one by one, by name."""
+    for name in names(package):
+        yield import_module(f"{package}.{name}")
 
 
 def defined(module: ModuleType, kind: Any) -> list[Any]:

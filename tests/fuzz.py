@@ -35,13 +35,14 @@ import numpy as np  # noqa: E402
 
 from fixtures import hostile  # noqa: E402
 from regaudit import audit  # noqa: E402
+from regaudit.cli.options import FORMATS  # noqa: E402
 from regaudit.renderers.interface import renderer  # noqa: E402
 from regaudit.report.view import View  # noqa: E402
 from regaudit.running.process_limits import confined, timed  # noqa: E402
 from regaudit.settings.config import Config  # noqa: E402
 from regaudit.tensors import tensorflow_checkpoint  # noqa: E402
 
-RENDERERS = sorted(file.stem for file in (ROOT / "regaudit/renderers").glob("[a-z]*.py"))
+RENDERERS = FORMATS
 SLOW = 10
 """Seconds that no audit may take."""
 LARGEST = 20_000

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pkgutil
 import random
 import re
 import shutil
@@ -22,7 +21,7 @@ from command_line import run
 from paths import CORPUS, FIXTURES, MODELS, ROOT
 
 import regaudit
-import regaudit.renderers
+from regaudit.cli.options import FORMATS
 from regaudit.limits import Limits
 from regaudit.renderers.interface import renderer
 from regaudit.report.report import Failure, Report
@@ -67,7 +66,7 @@ import json, os, sys
 from regaudit import audit
 from regaudit.settings.config import Config
 from regaudit.running.process_limits import confined, timed
-from regaudit.registry import renderer
+from regaudit.renderers.interface import renderer
 from regaudit.renderers.interface import View
 
 config, names = Config.default(), ["json", "terminal"]
@@ -173,10 +172,11 @@ def test_a_directory_of_pipes_is_searched_without_opening_them(tmp_path):
 
 WATCHING = """
 import ctypes, json, os, sys
-import regaudit.live  # never needed, but its imports must not count
+import regaudit.live.loader  # never needed, but its imports must not count
 from regaudit import audit
 from regaudit.settings.config import Config
-from regaudit.registry import renderer, formats
+from regaudit.formats.interface import formats
+from regaudit.renderers.interface import renderer
 from regaudit.renderers.interface import View
 
 names, folder, good, *files = sys.argv[1:]
@@ -232,7 +232,7 @@ print(json.dumps({"events": events, "kinds": kinds, "canaries": opened}))
 def test_nothing_in_a_file_is_executed_imported_or_fetched():
     """Python's own audit events: opening, importing, executing, connecting, unmarshalling, ..."""
     names = [name for name in EXPECTED if name not in {HANGS, CRASHES}]
-    formats = [module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__)]
+    formats = FORMATS
     warm = [CORPUS / "tf-2.15" / "mlp.savedmodel", CORPUS / "tf-2.15" / "mlp.h5"]
     warm += [HOSTILE / name for name in EXPECTED if name.startswith(("zip-bomb", "name-a"))]
     others = [file for file in CORPUS.rglob("*") if file.suffix in {".keras", ".h5"}][::9]
@@ -442,7 +442,7 @@ def test_the_page_of_limits_has_every_one_and_its_default():
 
 # Output
 
-RENDERERS = [module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__)]
+RENDERERS = FORMATS
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 

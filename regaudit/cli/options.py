@@ -1,7 +1,6 @@
 """Options that several commands share, and what they come to."""
 
 import os
-import pkgutil
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-import regaudit.renderers
 from regaudit.cli.running import INTERRUPTED, audited, running
+from regaudit.discovery import names
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from regaudit.report.view import View
     from regaudit.settings.config import Config
 
-FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
+FORMATS = [name for name in names("regaudit.renderers") if name not in {"notebook", "parquet"}]
 """Output formats: the modules of `regaudit.renderers` are named for them."""
 
 PARQUET = "parquet"

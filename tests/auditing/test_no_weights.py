@@ -1,7 +1,6 @@
 """`--no-weights`: what can be known without a value is said, the rest is said to be unknown."""
 
 import json
-import pkgutil
 from dataclasses import replace
 
 import jsonschema
@@ -9,8 +8,8 @@ import pytest
 from command_line import run
 from paths import CORPUS, FIXTURES, MODELS
 
-import regaudit.renderers
 from regaudit import Config, audit
+from regaudit.cli.options import FORMATS
 from regaudit.evidence.evidence import VALUES
 from regaudit.rules.interface import rules
 from regaudit.tensors.dequantized import DequantizedTensor
@@ -19,7 +18,6 @@ from regaudit.tensors.tensor import ArrayTensor, StoredTensor
 FILES = sorted(
     file for file in CORPUS.glob("*/*") if file.suffix in {".keras", ".h5", ".savedmodel"}
 )
-FORMATS = sorted(module.name for module in pkgutil.iter_modules(regaudit.renderers.__path__))
 
 
 def unread(**flags):

@@ -134,7 +134,7 @@ def test_each_function_may_fail(trial):
     calls = list(watch.seen.items())
     order = [name for _, name in calls]
     command = order.index("apply.py: apply") + 1  # what comes before is Click's
-    writing = order.index("applying.py: Prepared.write")
+    writing = order.index("apply.py: Prepared.write")
     steps = calls[writing:]
     assert len(steps) > 5
     if trial.source == FILES[0] and trial.way == "--in-place":

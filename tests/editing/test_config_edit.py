@@ -131,7 +131,9 @@ class TestEdited:
 
     def test_only_the_key_changes_in_a_copy(self):
         before = deepcopy(self.config)
-        after = edited(self.config, (Edit("inner/b", "bias_regularizer", value(l2=0.1)),), KERAS_3)
+        after, _ = edited(
+            self.config, (Edit("inner/b", "bias_regularizer", value(l2=0.1)),), KERAS_3
+        )
         assert self.config == before
         inner = after["config"]["layers"][1]["config"]["layers"][0]["config"]
         assert inner == {"name": "b", "bias_regularizer": spelled(value(l2=0.1), KERAS_3)}
@@ -139,8 +141,10 @@ class TestEdited:
         assert after == before
 
     def test_a_regularizer_is_taken_away(self):
-        after = edited(self.config, (Edit("a", "kernel_regularizer", None),), KERAS_3)
+        edits = (Edit("a", "kernel_regularizer", None),)
+        after, (written,) = edited(self.config, edits, KERAS_3)
         assert after["config"]["layers"][0]["config"]["kernel_regularizer"] is None
+        assert written == ("a: kernel_regularizer", value(l2=0.5), None)
 
     def test_a_layer_that_is_not_there_is_refused(self):
         with pytest.raises(RefusedEditError, match="gone has no place"):
@@ -152,7 +156,7 @@ class TestEdited:
             Edit(f"way/{direction}_x", "kernel_regularizer", value(l2=0.1))
             for direction in ("forward", "backward")
         )
-        after = edited(both, (one, other), KERAS_2)
+        after, _ = edited(both, (one, other), KERAS_2)
         held = after["config"]["layers"][0]["config"]["layer"]["config"]
         assert held["kernel_regularizer"]["config"] == {"l2": 0.1}
         different = Edit(other.layer, other.key, value(l2=0.2))
@@ -170,5 +174,5 @@ class TestEdited:
         ],
     )
     def test_keras_1_calls_the_keys_by_letters(self, key, written):
-        after = edited(model(layer("a")), (Edit("a", key, value(l2=0.1)),), Dialect((1, 2, 2)))
+        after, _ = edited(model(layer("a")), (Edit("a", key, value(l2=0.1)),), Dialect((1, 2, 2)))
         assert written in after["config"]["layers"][0]["config"]

@@ -17,19 +17,19 @@ from regaudit.settings.config import Config
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"
 START = "import sys; sys.path[:] = {}; "
 AUDITS = """
-import regaudit.auditing as auditing
-import regaudit.workers as workers
+from regaudit.auditing import audit_file as auditing
+from regaudit.running import workers
 sound = auditing.audit_file
 def audit(file, config):
     if file == "bad.keras":
         return bad(file)
     return sound(file, config)
-auditing.audit = audit
+auditing.audit_file = audit
 workers.main()
 """
 ANSWERS = """
 import os
-import regaudit.workers as workers
+from regaudit.running import workers
 sound = workers._write
 def write(pipe, message):
     if b'"file":"bad.keras"' in message:
