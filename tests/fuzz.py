@@ -35,7 +35,7 @@ import numpy as np  # noqa: E402
 
 from fixtures import hostile  # noqa: E402
 from regaudit import audit  # noqa: E402
-from regaudit.cli.options import FORMATS  # noqa: E402
+from regaudit.cli.targets import FORMATS  # noqa: E402
 from regaudit.renderers.interface import renderer  # noqa: E402
 from regaudit.report.view import View  # noqa: E402
 from regaudit.running.process_limits import confined, timed  # noqa: E402

@@ -2,15 +2,17 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.options import FACTS, LocalModel
+from regaudit.cli.options import LocalModel, collecting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
-from regaudit.cli.suggest import advising, proposed, wrapped
+from regaudit.cli.suggest import AdviceOptions, advising, proposed, wrapped
+from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change
@@ -18,6 +20,29 @@ if TYPE_CHECKING:
     from regaudit.editing.request import EditRequest
     from regaudit.model import Model
     from regaudit.report.report import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """What to change, and where to write it."""
+
+    out: Path | None
+    settings: tuple[str, ...]
+    removals: tuple[str, ...]
+    files: tuple[Path, ...]
+    suggested: bool
+    recipe: str | None
+    to_adamw: bool
+    dry_run: bool
+    in_place: bool
+    undo: bool
+    force: bool
+    verify: bool
+
+
+def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the command get its options as one value, `options: ApplyOptions`."""
+    return collecting("options", ApplyOptions, command)
 
 
 @click.command()
@@ -57,7 +82,8 @@ if TYPE_CHECKING:
     help="Edit frozen weights and other dtypes than float32 too; replace OUT if it is there.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
-def apply(model: Path, out: Path | None, **options: Any) -> None:
+@_editing
+def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
 
     For .keras archives and directories, and whole models in HDF5. Exits with 2 for a request that
@@ -69,11 +95,11 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
     from regaudit.report.spelling import plain
 
     try:
-        if options["undo"]:
-            _undo(model, options["force"])
+        if options.undo:
+            _undo(model, options.force)
             return
-        _check(out, options)
-        code = _apply(model, out, options)
+        _check(advice, options)
+        code = _apply(model, advice, options)
     except UsageError as error:
         raise click.UsageError(plain(str(error))) from error
     except RegauditError as error:
@@ -96,25 +122,33 @@ def _undo(model: Path, force: bool) -> None:
         click.echo(f"{restored} is as it was before")
 
 
-def _check(out: Path | None, options: dict[str, Any]) -> None:
+def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
     """Refuse options that contradict each other."""
-    ways = [out is not None, options["in_place"], options["dry_run"]]
+    ways = [options.out is not None, options.in_place, options.dry_run]
     if sum(ways) != 1:
         raise click.UsageError("say where to write: one of -o OUT, --in-place and --dry-run")
-    if options["verify"] and options["dry_run"]:
+    if options.verify and options.dry_run:
         raise click.UsageError("--verify needs a file that was written, not --dry-run")
-    facts = [f"--{name}" for name, _, _ in FACTS if options[name.replace("-", "_")] is not None]
-    facts += [f"--{name}" for name in ("data", "val-data") if options[name.replace("-", "_")]]
-    if facts and not options["suggested"]:
+    given = {**advice.facts, "data": advice.data, "val_data": advice.val_data}
+    facts = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if facts and not options.suggested:
         raise click.UsageError(f"{facts[0]} is for --suggested, which is not asked for")
-    asked = ("settings", "removals", "files", "suggested", "recipe", "to_adamw")
-    if not any(options[name] for name in asked):
+    if not any(
+        (
+            options.settings,
+            options.removals,
+            options.files,
+            options.suggested,
+            options.recipe,
+            options.to_adamw,
+        )
+    ):
         raise click.UsageError(
             "say what to change: --set, --remove, --from, --suggested, --recipe or --to-adamw"
         )
 
 
-def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
+def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     from regaudit.auditing.audit_file import audit_file
     from regaudit.editing import apply
     from regaudit.errors import UnreadableModelError
@@ -123,13 +157,14 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
-    if options["suggested"]:
-        wanted = _with_suggested(proposed(report, options), wanted)
+    if options.suggested:
+        wanted = _with_suggested(proposed(report, advice), wanted)
+    out = options.out
     prepared = apply.prepare(
-        model, wanted.edits, out, in_place=options["in_place"], force=options["force"]
+        model, wanted.edits, out, in_place=options.in_place, force=options.force
     )
     change = prepared.change
-    written = None if options["dry_run"] else out or model
+    written = None if options.dry_run else out or model
     lines = _told(change, wanted, written) if change.edits else _nothing(change, wanted, out)
     text = "\n".join(lines)
     prepared.write()
@@ -138,7 +173,7 @@ def _apply(model: Path, out: Path | None, options: dict[str, Any]) -> int:
     except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
         with suppress(Exception):
             click.echo(f"done, but standard output cannot be written: {error}", err=True)
-    return _verified(change, model, options) if options["verify"] and change.edits else OK
+    return _verified(change, model, options) if options.verify and change.edits else OK
 
 
 def _with_suggested(proposal: "Proposal", wanted: "EditRequest") -> "EditRequest":
@@ -147,18 +182,18 @@ def _with_suggested(proposal: "Proposal", wanted: "EditRequest") -> "EditRequest
     return wanted._replace(edits=edits, absent=(*absent, *wanted.absent))
 
 
-def _wanted(model: "Model", options: dict[str, Any]) -> "EditRequest":
+def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":
     """Return the edits that the command line asks for."""
     from regaudit.editing.optimizer_edit import to_adamw
     from regaudit.editing.recipe_edit import recipe_edits
     from regaudit.editing.request import EditRequest, read_edits, removals, settings
 
-    parts = [removals(model, text) for text in options["removals"]]
-    parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
-    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options["files"]]
-    if options["recipe"]:
-        parts.append(_or(recipe_edits(model, options["recipe"]), NO_BARE_KERNEL))
-    if options["to_adamw"]:
+    parts = [removals(model, text) for text in options.removals]
+    parts += [settings(model, text, force=options.force) for text in options.settings]
+    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options.files]
+    if options.recipe:
+        parts.append(_or(recipe_edits(model, options.recipe), NO_BARE_KERNEL))
+    if options.to_adamw:
         parts.append(_or(to_adamw(model), IS_ADAMW))
     by_place = {(edit.layer, edit.key): edit for part in parts for edit in part.edits}
     return EditRequest(
@@ -235,7 +270,7 @@ def _json(json: Any, value: Any) -> str:
     return plain(json.dumps(value, default=dict))
 
 
-def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
+def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:
     """Verify the new file; what fails does not undo it."""
     from regaudit.auditing.audit_file import bug
     from regaudit.errors import InternalError, RegauditError
@@ -249,7 +284,7 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
         raise InternalError(message) from error
 
 
-def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
+def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
     from regaudit.editing.apply import backup_of
     from regaudit.live.verify import verify
@@ -257,7 +292,7 @@ def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
 
     with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
         against = model
-        if options["in_place"] and model.is_file():  # Keras goes by the suffix
+        if options.in_place and model.is_file():  # Keras goes by the suffix
             against = Path(folder, model.name)
             against.symlink_to(backup_of(model).absolute())
         result = verify(change.after, against=against)

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import auditing, run_audit
+from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.options import auditing
 from regaudit.cli.output import emit, unreadable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def baseline() -> None:
 @baseline.command()
 @auditing
 @click.option("--force", is_flag=True, help="Replace a baseline that is there.")
-def write(force: bool, **options: Any) -> None:
+def write(force: bool, options: AuditOptions) -> None:
     """Make a baseline of everything that is found."""
     from regaudit.settings.baseline import Baseline
 
@@ -42,7 +43,7 @@ def write(force: bool, **options: Any) -> None:
 
 @baseline.command()
 @auditing
-def update(**options: Any) -> None:
+def update(options: AuditOptions) -> None:
     """Accept what is new or worse as well, and drop what is gone."""
     reports, file = _audited(options)
     _save(_read(file).updated(reports), reports)
@@ -50,13 +51,13 @@ def update(**options: Any) -> None:
 
 @baseline.command()
 @auditing
-def prune(**options: Any) -> None:
+def prune(options: AuditOptions) -> None:
     """Drop what is no longer found in the models audited; accept nothing new."""
     reports, file = _audited(options)
     _save(_read(file).pruned(reports), reports)
 
 
-def _audited(options: dict[str, Any]) -> tuple[list["Report"], Path]:
+def _audited(options: AuditOptions) -> tuple[list["Report"], Path]:
     """Audit as if there were no baseline; say where it lies."""
     reports, config = run_audit(options, (), baseline=False)
     return [one for one in reports if one.format != "settings"], config.baseline_file or Path(

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import Target, auditing, printing, run_audit, weights, write
+from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, say_failed, unreadable
+from regaudit.cli.targets import Target, ViewOptions, write
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
     help="Exit with 1 on findings of this severity or a higher one.  [default: error]",
 )
 def check(
+    *,
     format_: str,
     output: Path | None,
     also: tuple[Target, ...],
     fail_on: str | None,
-    **options: Any,
+    options: AuditOptions,
+    view_options: ViewOptions,
 ) -> None:
     """Judge models, for CI.
 
@@ -43,7 +47,7 @@ def check(
     reports, config = run_audit(options, targets, fail_on)
     for target in targets:
         tables = target.format not in {"terminal", "markdown"}
-        write((target,), reports, config, options, tables=tables)
+        write((target,), reports, config, view_options, tables=tables)
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
     _say_stale(reports, config)

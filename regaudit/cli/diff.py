@@ -2,13 +2,16 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import Target, also_in, judging, output_file, run_audit, view_of, viewing
+from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.options import also_in, judging, output_file, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
+from regaudit.cli.targets import Target, ViewOptions, view_of
 
 if TYPE_CHECKING:
     from regaudit.changes.compare import Changes
@@ -44,7 +47,8 @@ def diff(
     output: Path | None,
     also: tuple[Target, ...],
     exit_code: bool,
-    **options: Any,
+    options: AuditOptions,
+    view_options: ViewOptions,
 ) -> None:
     """Show what changed between two files: regularizers, weights, findings.
 
@@ -65,7 +69,7 @@ def diff(
         )
         raise click.UsageError(message)
     targets = (Target(format_, output), *also)
-    reports, config = run_audit({**options, "models": (old, new)}, targets)
+    reports, config = run_audit(replace(options, models=(old, new)), targets)
     if len(reports) != 2:
         raise click.UsageError(f"OLD and NEW are one model each; these are {len(reports):,}")
     for report in reports:
@@ -75,7 +79,7 @@ def diff(
         sys.exit(UNREADABLE)
     found = compare(*reports)
     for target in targets:
-        emit(_spelled(found, target.format, config, view_of(options, target)), target.file)
+        emit(_spelled(found, target.format, config, view_of(view_options, target)), target.file)
     sys.exit(FINDINGS if exit_code and not found.same else OK)
 
 
@@ -85,8 +89,6 @@ def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -
 
         return json.dumps(changes_document(changes), indent=2, allow_nan=False) + "\n"
     if format_ == "html":
-        from dataclasses import replace
-
         from regaudit.changes.html import html
         from regaudit.settings.to_toml import settings_page
 

@@ -36,7 +36,7 @@ def explain(rule: str | None, every: bool) -> None:
 
 def _fitted(page: str) -> str:
     """Break the paragraphs of a page at the width of the terminal; programs stay as they are."""
-    from regaudit.cli.options import wants_color
+    from regaudit.cli.targets import wants_color
 
     width = min(shutil.get_terminal_size().columns, WIDEST)
     lines, program = [], False

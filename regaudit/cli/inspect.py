@@ -2,20 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from regaudit.cli.options import (
-    Target,
-    auditing,
-    printing,
-    run_audit,
-    spectral,
-    weights,
-    write,
-)
+from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import say_failed, unreadable
+from regaudit.cli.targets import Target, ViewOptions, write
 
 
 @click.command()
@@ -32,12 +25,14 @@ from regaudit.cli.output import say_failed, unreadable
 @spectral
 @click.option("--wide", is_flag=True, help="All columns, whatever the width of the terminal.")
 def inspect(
+    *,
     format_: str,
     output: Path | None,
     also: tuple[Target, ...],
     sort: str,
     wide: bool,
-    **options: Any,
+    options: AuditOptions,
+    view_options: ViewOptions,
 ) -> None:
     """Show what is there and what it does: a table per model.
 
@@ -48,7 +43,7 @@ def inspect(
     """
     targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets)
-    write(targets, reports, config, options, sort=sort, wide=wide)
+    write(targets, reports, config, view_options, sort=sort, wide=wide)
     if all(target.file for target in targets):
         say_failed(reports)
     sys.exit(unreadable(reports))

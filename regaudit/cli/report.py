@@ -1,25 +1,20 @@
 """`regaudit report`: everything, for people."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import (
-    FORMATS,
-    PARQUET,
-    Target,
-    also,
-    auditing,
-    output_file,
-    run_audit,
-    spectral,
-    weights,
-    write,
-)
+from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.options import also, auditing, output_file, spectral, weights
 from regaudit.cli.output import unreadable
 from regaudit.cli.results import report_on
+from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
+
+if TYPE_CHECKING:
+    from regaudit.report.report import Report
 
 
 @click.command()
@@ -37,7 +32,7 @@ from regaudit.cli.results import report_on
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*FORMATS, PARQUET]),
+    type=click.Choice(FORMATS),
     help="Print this format, or write it to -o.",
 )
 @output_file
@@ -60,7 +55,7 @@ def report(
     output: Path | None,
     also: tuple[Target, ...],
     results: tuple[Path, ...],
-    **options: Any,
+    options: AuditOptions,
 ) -> None:
     """Write everything down, for people: --html out.html.
 
@@ -79,16 +74,18 @@ def report(
         )
         raise click.UsageError(message)
     if results:
-        code = report_on(results, targets, options)
+        if options.models:
+            raise click.UsageError("--from reports on results, MODEL audits: give one of them")
+        code = report_on(results, targets)
         _say_written(targets)
         sys.exit(code)
     reports, config = run_audit(options, targets)
-    write(targets, reports, config, options)
+    write(targets, reports, config, ViewOptions())
     _say(reports, targets)
     sys.exit(unreadable(reports))
 
 
-def _say(reports: list[Any], targets: list[Target]) -> None:
+def _say(reports: Sequence["Report"], targets: Sequence[Target]) -> None:
     """Tell on standard error how each model came out and where it is written."""
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import plain
@@ -98,6 +95,6 @@ def _say(reports: list[Any], targets: list[Target]) -> None:
     _say_written(targets)
 
 
-def _say_written(targets: list[Target]) -> None:
+def _say_written(targets: Sequence[Target]) -> None:
     if written := [str(file) for _, file in targets if file]:
         click.echo(f"written: {', '.join(written)}", err=True)

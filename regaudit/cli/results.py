@@ -2,42 +2,34 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import PARQUET, Target, view_of
 from regaudit.cli.output import OK, UNREADABLE, emit
+from regaudit.cli.targets import Target, ViewOptions, require, view_of
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
 
 
-def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[str, Any]) -> int:
+def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
     """Write what the results say; return the exit code.
 
     For the page of a fleet alone, one report at a time is in memory.
 
     Raises:
-        click.UsageError: models are named as well, a file cannot be read, or would be overwritten.
+        click.UsageError: a file cannot be read, or would be overwritten.
     """
-    from regaudit.errors import UsageError
     from regaudit.pages.fleet import fleet_page
     from regaudit.renderers.interface import renderer
-    from regaudit.renderers.parquet import parquet, require
     from regaudit.rules.interface import rules
 
-    if options["models"]:
-        raise click.UsageError("--from reports on results, MODEL audits: give one of them")
     for file in filter(None, (target.file for target in targets)):
         if file.exists() and any(one.exists() and one.samefile(file) for one in results):
             raise click.UsageError(f"{file} is one of the results: write somewhere else")
-    try:
-        if PARQUET in [target.format for target in targets]:
-            require()
-    except UsageError as error:
-        raise click.UsageError(str(error)) from error
+    require(targets)
     reading = _Reading()
     if [target.format for target in targets] == ["html"]:
         emit(fleet_page(reading.reports(results)), targets[0].file)
@@ -47,11 +39,8 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], options: dict[
     for target in targets:
         if target.format == "html":
             emit(fleet_page(reports), target.file)
-            continue
-        view = view_of(options, target)
-        if target.format == PARQUET:
-            emit(parquet(reports, view), target.file)
         else:
+            view = view_of(ViewOptions(), target)
             emit(renderer(target.format).render(reports, abouts, view), target.file)
     return reading.code(results)
 

@@ -4,21 +4,36 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from regaudit.cli.options import FACTS, LocalModel, fact_options, is_in
+from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options
 from regaudit.cli.output import OK, UNREADABLE, emit
+from regaudit.cli.targets import is_in
+from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.editing.proposal import Proposal
     from regaudit.report.report import Report
 
 
+@dataclass(frozen=True, slots=True)
+class AdviceOptions:
+    """What the options of `advising` say."""
+
+    facts: Mapping[str, Any]
+    """By the fields of `regaudit.evidence.training_facts.Facts`."""
+    aim: Literal["l2", "l1", "adamw"]
+    with_penalty: bool
+    data: Path | None
+    val_data: Path | None
+
+
 def advising(command: Any) -> Any:
-    """Add the options that say what is known of the training."""
+    """Add what is known of the training, `advice: AdviceOptions`."""
     for option in (
         click.option(
             "--aim",
@@ -47,7 +62,7 @@ def advising(command: Any) -> Any:
         *fact_options(),
     ):
         command = option(command)
-    return command
+    return collecting("advice", AdviceOptions, command, facts=FACT_NAMES)
 
 
 @click.command()
@@ -64,7 +79,7 @@ def advising(command: Any) -> Any:
 @click.option(
     "-o", "--output-file", "output", type=click.Path(path_type=Path), metavar="FILE", help="File."
 )
-def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> None:
+def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOptions) -> None:
     """Suggest strengths for the regularizers of MODEL.
 
     Give --train-loss and --val-loss: the gap between them tells how strong. Both are losses
@@ -80,18 +95,18 @@ def suggest(model: Path, format_: str, output: Path | None, **options: Any) -> N
     if output is not None and is_in(output, model):
         raise click.UsageError(f"{output} is the model: write somewhere else")
     try:
-        proposal = proposed(audit_file(model), options)
+        proposal = proposed(audit_file(model), advice)
     except UsageError as error:
         raise click.UsageError(plain(str(error))) from error
     except RegauditError as error:
         click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
         sys.exit(UNREADABLE)
-    shown = {"terminal": _table, "code": _code, "json": _json}[format_](proposal)
-    emit(shown, output)
+    pages = {"terminal": _table, "code": _code, "json": _json}
+    emit(pages[format_](proposal), output)
     sys.exit(OK)
 
 
-def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
+def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":
     """Return what the facts on the command line lead to.
 
     Raises:
@@ -101,16 +116,13 @@ def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
     from regaudit.editing.proposal import suggest as advise
     from regaudit.evidence.training_facts import Facts
 
-    given = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}
+    data = {"train_loss": advice.data, "val_loss": advice.val_data}
     measured = {
-        name: _loss(report, options[key], given[name])
-        for name, key in (("train_loss", "data"), ("val_loss", "val_data"))
-        if options[key] is not None
+        name: _loss(report, file, advice.facts[name]) for name, file in data.items() if file
     }
-    with_penalty = options["with_penalty"] and not measured
-    return advise(
-        report, Facts.checked(**{**given, **measured}), options["aim"], with_penalty=with_penalty
-    )
+    with_penalty = advice.with_penalty and not measured
+    facts = Facts.checked(**{**advice.facts, **measured})
+    return advise(report, facts, advice.aim, with_penalty=with_penalty)
 
 
 def _loss(report: "Report", data: Path, given: float | None) -> float:

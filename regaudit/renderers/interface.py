@@ -1,4 +1,4 @@
-"""What a renderer is: something that turns reports into a string."""
+"""What a renderer is: something that turns reports into text, or into the bytes of a file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,10 +19,16 @@ class Renderer(ABC):
     """As `--format` calls it."""
     detailed: ClassVar[bool] = False
     """Whether it shows what an audit takes only when asked: SHA-256, histograms, settings."""
+    binary: ClassVar[bool] = False
+    """Whether it makes bytes, which go into a file, `-o FILE.NAME`, and never to a terminal."""
+
+    def missing(self) -> str:
+        """Say what the format needs that is not installed, and how to install it; else nothing."""
+        return ""
 
     @abstractmethod
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        """Return the reports as text that ends in a newline."""
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str | bytes:
+        """Return the reports as text that ends in a newline, or as bytes."""
 
 
 @cache

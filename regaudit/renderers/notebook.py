@@ -5,10 +5,14 @@ Colours are the page's; only marks of severity have their own, legible on light 
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import ClassVar
 
+from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
+from regaudit.report.view import View
+from regaudit.rules.interface import About
 
 SHOWN = 100
 """Weights and places shown; the rest is counted."""
@@ -17,6 +21,13 @@ MARKS = {Severity.ERROR: "#b3261e", Severity.WARNING: "#8a5300", Severity.NOTE: 
 """Backgrounds of white letters, each with a contrast above 4.5."""
 
 _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
+
+
+class Notebook(Renderer):
+    name: ClassVar[str] = "notebook"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+        return "".join(f"{report_html(report)}\n" for report in reports)
 
 
 def report_html(report: Report) -> str:

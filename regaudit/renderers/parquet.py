@@ -4,18 +4,19 @@ A model without weights and a file that could not be audited have one row, with 
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from regaudit.errors import UsageError
 from regaudit.model import Layer, Weight
+from regaudit.renderers.interface import Renderer
 from regaudit.report import spelling
 from regaudit.report.document import weight_record
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
+from regaudit.rules.interface import About
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,40 +79,28 @@ COLUMNS = {
 """
 
 
-def require() -> None:
-    """Make sure that Parquet can be written.
+class Parquet(Renderer):
+    name: ClassVar[str] = "parquet"
+    binary: ClassVar[bool] = True
 
-    Raises:
-        UsageError: pyarrow is missing.
-    """
-    try:
-        import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
-    except ImportError as error:
-        message = "Parquet needs pyarrow, which is not installed: pip install 'regaudit[parquet]'"
-        raise UsageError(message) from error
+    def missing(self) -> str:
+        try:
+            import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
+        except ImportError:
+            return "Parquet needs pyarrow, which is not installed: pip install 'regaudit[parquet]'"
+        return ""
 
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> bytes:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet as pq  # noqa: PLC0415 - the same
 
-def parquet(reports: Iterable[Report], view: View) -> bytes:
-    """Return the content of a Parquet file.
-
-    Args:
-        reports: are let go one by one.
-        view: which layers to write.
-
-    Raises:
-        UsageError: pyarrow is missing.
-    """
-    require()
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-    from pyarrow import parquet as pq  # noqa: PLC0415 - the same
-
-    schema = _schema()
-    rows = (row for report in reports for row in _rows(report, view))
-    content = io.BytesIO()
-    with pq.ParquetWriter(content, schema, compression="zstd") as writer:
-        while batch := list(islice(rows, BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-    return content.getvalue()
+        schema = _schema()
+        rows = (row for report in reports for row in _rows(report, view))
+        content = io.BytesIO()
+        with pq.ParquetWriter(content, schema, compression="zstd") as writer:
+            while batch := list(islice(rows, BATCH)):
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        return content.getvalue()
 
 
 def _schema() -> "pa.Schema":

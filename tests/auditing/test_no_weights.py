@@ -9,8 +9,9 @@ from command_line import run
 from paths import CORPUS, FIXTURES, MODELS
 
 from regaudit import Config, audit
-from regaudit.cli.options import FORMATS
+from regaudit.cli.targets import FORMATS
 from regaudit.evidence.evidence import VALUES
+from regaudit.renderers.interface import renderer
 from regaudit.rules.interface import rules
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor
@@ -122,8 +123,9 @@ def test_no_value_of_a_weight_is_read(monkeypatch):
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("name", ["everything.keras", "regularized-cnn.keras", "custom.keras"])
-def test_every_renderer_copes(format_, name):
-    result = run("inspect", MODELS / name, "--no-weights", "--format", format_)
+def test_every_renderer_copes(format_, name, tmp_path):
+    into = ("-o", tmp_path / "results") if renderer(format_).binary else ()
+    result = run("inspect", MODELS / name, "--no-weights", "--format", format_, *into)
     assert result.exit_code == 0, result.output
     if format_ in {"json", "html", "markdown", "terminal", "sarif"}:
         assert "no-weights" in result.output

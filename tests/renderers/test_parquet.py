@@ -10,7 +10,7 @@ from page_values import audited, dense, finding
 from paths import MODELS
 
 import regaudit
-from regaudit.renderers.parquet import COLUMNS, parquet
+from regaudit.renderers.parquet import COLUMNS, Parquet
 from regaudit.report.document import record
 from regaudit.report.report import Failure, Report
 from regaudit.report.view import View
@@ -20,6 +20,10 @@ pq = pytest.importorskip("pyarrow.parquet")
 OVERFIT = MODELS / "digits-cnn.keras"
 
 
+def parquet(reports):
+    return Parquet().render(reports, [], View())
+
+
 def rows(content, tmp_path):
     (tmp_path / "read.parquet").write_bytes(content)
     return pq.read_table(tmp_path / "read.parquet").to_pylist()
@@ -27,7 +31,7 @@ def rows(content, tmp_path):
 
 def test_every_weight_is_a_row_with_the_numbers_of_the_json(tmp_path):
     reports = [regaudit.audit(file) for file in sorted(MODELS.glob("*.keras"))]
-    found = rows(parquet(reports, View()), tmp_path)
+    found = rows(parquet(reports), tmp_path)
     expected = [
         (content, layer, weight)
         for content in map(record, reports)
@@ -56,7 +60,7 @@ def test_what_has_no_weights_has_a_row_of_its_own(tmp_path):
     failed = Report("gone\udcff.keras", failure=Failure("UnreadableModelError", "no such file"))
     empty = replace(audited(file="empty.keras"), findings=(finding("", code="REG1"),))
     named = audited(dense("a\ud800"), file="odd.keras")
-    found = rows(parquet([failed, empty, named], View()), tmp_path)
+    found = rows(parquet([failed, empty, named]), tmp_path)
     assert [row["file"] for row in found] == ["gone\\udcff.keras", "empty.keras", "odd.keras"]
     assert found[0]["failure"] == "no such file"
     assert found[0]["path"] is found[0]["model_penalty"] is found[1]["path"] is None
@@ -67,7 +71,7 @@ def test_what_has_no_weights_has_a_row_of_its_own(tmp_path):
 
 
 def test_no_report_makes_a_file_without_rows(tmp_path):
-    assert rows(parquet([], View()), tmp_path) == []
+    assert rows(parquet([]), tmp_path) == []
 
 
 @pytest.mark.parametrize("command", ["inspect", "check", "report"])
@@ -85,7 +89,7 @@ def test_results_become_parquet(tmp_path):
     results, file = tmp_path / "results.jsonl", tmp_path / "results.parquet"
     run("inspect", OVERFIT, "--format", "jsonl", "-o", results)
     assert run("report", "--from", results, "-o", file).exit_code == 0
-    whole = parquet([regaudit.audit(OVERFIT)], View())
+    whole = parquet([regaudit.audit(OVERFIT)])
     assert rows(file.read_bytes(), tmp_path) == rows(whole, tmp_path)
 
 

@@ -1,0 +1,142 @@
+"""The audit that the command line asks for: which models, by which settings."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regaudit.cli.running import INTERRUPTED, audited
+from regaudit.cli.targets import Target, is_detailed, is_in, require
+from regaudit.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from regaudit.report.report import Report
+    from regaudit.settings.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """What the options of `judging` and `auditing` say."""
+
+    facts: Mapping[str, float | None]
+    """By the fields of `regaudit.evidence.training_facts.Facts`."""
+    config_files: tuple[Path, ...]
+    isolated: bool
+    show_settings: bool
+    preset: str | None
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    baseline: str | None
+    limits: tuple[str, ...]
+    isolate: bool | None
+    jobs: int | None
+    cache: str | None
+    dask: str | None
+    models: tuple[str, ...] = ()
+    weights: bool = True
+    spectral: bool = False
+
+
+def run_audit(
+    options: AuditOptions,
+    outputs: Iterable[Target],
+    fail_on: str | None = None,
+    *,
+    baseline: bool = True,
+) -> tuple[list["Report"], "Config"]:
+    """Audit what the command line names, or what the settings name, or what lies below.
+
+    Raises:
+        click.UsageError: a wrong setting or rule, or an output that is one of the models.
+    """
+    from regaudit.settings.self_audit import audit_settings
+
+    config = settings_of(options, fail_on, baseline=baseline)
+    if options.spectral:
+        config = config.with_spectra()
+    outputs = tuple(outputs)
+    require(outputs)
+    config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
+    found = _models(options, config)
+    files = [file for target, models in found for file in models or [target]]
+    for output in filter(None, (target.file for target in outputs)):
+        if any(is_in(output, Path(file)) for file in files):
+            raise click.UsageError(f"{output} is a model to audit: write somewhere else")
+    reports = audited(
+        files,
+        config,
+        isolate=options.isolate,
+        jobs=options.jobs,
+        cache=options.cache,
+        dask=options.dask,
+    )
+    whole = any(models != [target] for target, models in found)
+    whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
+    of_settings = audit_settings(reports, config, whole)
+    return [*reports, of_settings] if of_settings else reports, config
+
+
+def _models(options: AuditOptions, config: "Config") -> list[tuple[str, list[str]]]:
+    """Return what was named, each with the models found there."""
+    from regaudit.running.run import find_models
+    from regaudit.storage.location import is_url, redacted_name
+
+    if not options.models and (urls := [name for name in config.models if is_url(name)]):
+        raise click.UsageError(
+            f"{redacted_name(urls[0])}: URLs are followed from the command line only"
+        )
+    targets = options.models or config.models or (".",)
+    return [(target, list(find_models(target))) for target in targets]
+
+
+def settings_of(
+    options: AuditOptions, fail_on: str | None = None, *, baseline: bool = True
+) -> "Config":
+    """Return the settings in force, with the content of the baseline if that is wanted.
+
+    Raises:
+        click.UsageError: a wrong setting, flag or baseline.
+    """
+    from regaudit.errors import UsageError
+
+    try:
+        config = _config(options, fail_on).allowing(options.limits).without(options.ignore)
+        if baseline and config.baseline_file:
+            from regaudit.settings.baseline import read_baseline
+
+            config = replace(config, baseline=read_baseline(config.baseline_file))
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    if options.show_settings:
+        from regaudit.settings.to_toml import settings_page
+
+        click.echo(settings_page(config), nl=False)
+        sys.exit(0)
+    return config
+
+
+def _config(options: AuditOptions, fail_on: str | None) -> "Config":
+    from regaudit.errors import UsageError
+    from regaudit.settings.config import find_config, read_architecture, read_config
+
+    architectures = [file for file in options.config_files if file.suffix == ".json"]
+    settings = [file for file in options.config_files if file.suffix != ".json"]
+    if len(architectures) > 1 or len(settings) > 1:
+        raise UsageError("--config takes one file of settings and one architecture, no more")
+    file = None
+    if not options.isolated:
+        file = settings[0] if settings else find_config(Path.cwd())
+    config = read_config(
+        file,
+        preset=options.preset,
+        select=list(options.select),
+        fail_on=fail_on,
+        baseline=options.baseline,
+        **options.facts,
+    )
+    return (
+        replace(config, architecture=read_architecture(*architectures)) if architectures else config
+    )

@@ -1,0 +1,161 @@
+"""Where reports go, in which format, and what can be shown there."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from regaudit.dataclass import dataclass
+from regaudit.discovery import names
+
+if TYPE_CHECKING:
+    from regaudit.report.report import Report
+    from regaudit.report.view import View
+    from regaudit.settings.config import Config
+
+FORMATS = names("regaudit.renderers")
+"""Output formats: the modules of `regaudit.renderers` are named for them."""
+
+
+class Target(NamedTuple):
+    """One place to write to, and in which format."""
+
+    format: str
+    file: Path | None
+    """None for standard output."""
+
+    @classmethod
+    def of(cls, format_: str, file: Path | None) -> "Target":
+        """Make one of what -o and --format say; -o results.parquet says both.
+
+        Raises:
+            click.UsageError: a binary format for standard output.
+        """
+        suffix = file.suffix[1:] if file else ""
+        if format_ == "terminal" and suffix in FORMATS and _is_binary(suffix):
+            return cls(suffix, file)
+        if not file and _is_binary(format_):
+            name = format_.capitalize()
+            raise click.UsageError(f"{name} is no text: name a file to write, -o results.{format_}")
+        return cls(format_, file)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the options of `viewing` say; the defaults are for commands without them."""
+
+    layer: str = "*"
+    verbose: bool = True
+    color: str = "never"
+
+
+def write(
+    targets: Iterable[Target],
+    reports: Sequence["Report"],
+    config: "Config",
+    options: ViewOptions,
+    **settings: Any,
+) -> None:
+    """Render the reports once for each target and print or write them.
+
+    Args:
+        targets: formats and files.
+        reports: of the whole run.
+        config: what was checked.
+        options: what is shown.
+        settings: fields of `View`, over those.
+    """
+    from regaudit.cli.output import emit, summarize
+    from regaudit.renderers.interface import renderer
+
+    abouts = [rule.about for rule in config.rules]
+    for target in targets:
+        view = view_of(options, target, fail_on=config.fail_on, **settings)
+        if renderer(target.format).detailed:
+            from regaudit.settings.to_toml import settings_page
+
+            view = replace(view, settings=settings_page(config))
+        emit(renderer(target.format).render(reports, abouts, view), target.file)
+        if target.format == "github":
+            from regaudit.renderers.markdown import Markdown
+
+            summarize(Markdown().render(reports, abouts, replace(view, tables=False)))
+
+
+def require(targets: Iterable[Target]) -> None:
+    """Check, before the audit, that what the formats need is installed.
+
+    Raises:
+        click.UsageError: it is not.
+    """
+    from regaudit.renderers.interface import renderer
+
+    for target in targets:
+        if missing := renderer(target.format).missing():
+            raise click.UsageError(missing)
+
+
+def is_detailed(targets: Iterable[Target]) -> bool:
+    """Whether a target shows what an audit takes only when asked."""
+    from regaudit.renderers.interface import renderer
+
+    return any(renderer(target.format).detailed for target in targets)
+
+
+def _is_binary(format_: str) -> bool:
+    from regaudit.renderers.interface import renderer
+
+    return renderer(format_).binary
+
+
+def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
+    """Return what is to be shown, and what the place of output can show."""
+    from regaudit.report.view import View
+    from regaudit.storage.repository import repository
+
+    printed = target.file is None
+    terminal = printed and _is_terminal()
+    return View(
+        layer=options.layer,
+        verbose=options.verbose,
+        width=shutil.get_terminal_size().columns if terminal else 80,
+        color=printed and wants_color(options.color),
+        unicode=terminal and _is_unicode(sys.stdout.encoding),
+        root=repository(Path.cwd()),
+        **settings,
+    )
+
+
+def is_in(output: Path, model: Path) -> bool:
+    """Whether the output is the model, or part of a model that is a directory."""
+    if output.exists() and model.exists() and output.samefile(model):
+        return True
+    from regaudit.formats.interface import is_model
+
+    inside = model.is_dir() and output.resolve().is_relative_to(model.resolve())
+    return inside and is_model(model)
+
+
+def wants_color(choice: str) -> bool:
+    """Whether to colour what is printed, for `always`, `never` or `auto`."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return _is_terminal() and os.environ.get("TERM") != "dumb"
+
+
+def _is_unicode(encoding: str | None) -> bool:
+    return (encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+
+
+def _is_terminal() -> bool:
+    """Whether standard output is one; there may be none at all."""
+    return sys.stdout is not None and sys.stdout.isatty()
