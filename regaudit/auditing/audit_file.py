@@ -1,11 +1,11 @@
 """One file in, one report out: read, measure, check, advise."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self
 
 from regaudit.auditing.judge import judge
 from regaudit.errors import (
@@ -25,8 +25,6 @@ from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor
 
-_Found = TypeVar("_Found")
-
 
 def audit_file(file: str | PathLike[str], config: Config | None = None) -> Report:
     """Audit one file.
@@ -38,7 +36,10 @@ def audit_file(file: str | PathLike[str], config: Config | None = None) -> Repor
     Returns:
         The report. A file that cannot be read makes a report with a `failure`, never an error.
     """
-    return read(str(file), config or Config.default(), report_on)
+    config = config or Config.default()
+    with Attempt(str(file)) as attempt, attempt.opened(config) as opened:
+        return report_on(opened, config)
+    return attempt.failed
 
 
 class Opened(NamedTuple):
@@ -52,45 +53,54 @@ class Opened(NamedTuple):
     artifact: Artifact
 
 
-def read(file: str, config: Config, use: Callable[[Opened, Config], _Found]) -> _Found | Report:
-    """Read a file and do something with it.
+class Attempt:
+    """What is done with one file; whatever goes wrong on the way becomes the report on it.
 
-    Args:
-        file: path or URL.
-        config: its limits hold.
-        use: what to do.
-
-    Returns:
-        What that returned; or a report with a `failure`.
+    with Attempt(file) as attempt, attempt.opened(config) as opened:
+        return report_on(opened, config)
+    return attempt.failed
     """
-    return read_from(_located(file, config), redacted_name(file), config, use)
 
+    failed: Report
+    """The report with a `failure`, where something went wrong."""
 
-def _located(name: str, config: Config) -> AbstractContextManager[Location]:
-    """Return where a model lies that the user named; a URL leads into a store."""
-    if not is_url(name):
-        return nullcontext(Path(name))
-    from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+    def __init__(self, file: str, at: Path | None = None) -> None:
+        """Make one.
 
-    return reached(name, values=config.weights)
+        Args:
+            file: path or URL.
+            at: where it lies, if `file` is only what reports call it.
+        """
+        self._file, self._at = file, at
+        self._name = file if at else redacted_name(file)
+        self._size: int | None = None
 
+    def __enter__(self) -> Self:
+        return self
 
-def read_from(
-    located: AbstractContextManager[Location],
-    name: str,
-    config: Config,
-    use: Callable[[Opened, Config], _Found],
-) -> _Found | Report:
-    """Read a file that lies where a context manager says, and do something with it."""
-    size = None
-    try:
-        with allowing(config.limits), located as file:
-            size = size_on_disk(file)
+    @contextmanager
+    def opened(self, config: Config) -> Iterator[Opened]:
+        """Read the file, within the limits of the settings."""
+        with allowing(config.limits), self._located(config) as file:
+            self._size = size_on_disk(file)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
-                return use(Opened(name, file, size, plugin, artifact), config)
-    except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        return Report(name, size=size, failure=failure_of(error))
+                yield Opened(self._name, file, self._size, plugin, artifact)
+
+    def _located(self, config: Config) -> AbstractContextManager[Location]:
+        """Return where the file lies; a URL leads into a store."""
+        if self._at or not is_url(self._file):
+            return nullcontext(self._at or Path(self._file))
+        from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+
+        return reached(self._file, values=config.weights)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, Exception):  # all is well, or Ctrl-C
+            return False
+        # A bug here must not lose the other files.
+        self.failed = Report(self._name, size=self._size, failure=failure_of(error))
+        return True
 
 
 def failure_of(error: Exception) -> Failure:

@@ -2,12 +2,12 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.auditing.audit_file import read_from, report_on
+from regaudit.auditing.audit_file import Attempt, report_on
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.variables import matched, variables_of
 from regaudit.model import Model, Skip, Status
@@ -45,12 +45,17 @@ def audit_model(model: Any, config: Config | None = None) -> Report:
     if not is_live(model):
         raise TypeError(f"neither a path nor a Keras model: {type(model).__name__}")
     with saved(model) as file:
-        name = f"{model.name} (in memory)"
-        report = read_from(nullcontext(file), name, config or Config.default(), report_on)
+        report = _report_on(file, f"{model.name} (in memory)", config or Config.default())
     remarks = unsaved(model, report.model) if report.model else ()
     return replace(
         report, format="live", size=None, sha256=None, skipped=(*report.skipped, *remarks)
     )
+
+
+def _report_on(file: Path, name: str, config: Config) -> Report:
+    with Attempt(name, file) as attempt, attempt.opened(config) as opened:
+        return report_on(opened, config)
+    return attempt.failed
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.auditing.audit_file import Opened, measure_some, read, report_on, values_of
+from regaudit.auditing.audit_file import Attempt, Opened, measure_some, report_on, values_of
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import PartRun, Piece, pieces_of
@@ -59,16 +59,14 @@ def audit_or_count(file: str, config: Config, split: Split) -> Report | int:
     What a URL leads to is never split, as it is fetched in an order that spares requests; nor are
     weights in a compressed archive, all of which would have to be unpacked for every share.
     """
-
-    def use(opened: Opened, config: Config) -> Report | int:
+    with Attempt(file) as attempt, attempt.opened(config) as opened:
         values = values_of(opened.artifact)
         size = sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor, _ in values)
         whole = opened.artifact.inflated or is_url(file) or not config.weights
         if whole or size <= split.above:
             return report_on(opened, config)
         return max(min(-(-size // split.share), len(pieces_of(values)), _most(values, config)), 1)
-
-    return read(file, config, use)
+    return attempt.failed
 
 
 def measure_share(file: str, config: Config, number: int, count: int) -> Report | Share:
@@ -83,13 +81,11 @@ def measure_share(file: str, config: Config, number: int, count: int) -> Report 
     Returns:
         The share; or a report with a `failure`.
     """
-
-    def use(opened: Opened, config: Config) -> Share:
+    with Attempt(file) as attempt, attempt.opened(config) as opened:
         values = values_of(opened.artifact)
         state = _state(opened, values)  # before the values are read: who comes later compares
         return Share(state, measure_some(values, _share(pieces_of(values), number, count), config))
-
-    return read(file, config, use)
+    return attempt.failed
 
 
 def audit_shares(file: str, config: Config, shares: Sequence[Share]) -> Report:
@@ -100,14 +96,12 @@ def audit_shares(file: str, config: Config, shares: Sequence[Share]) -> Report:
         config: rules, thresholds and limits.
         shares: all of them, in order.
     """
-
-    def use(opened: Opened, config: Config) -> Report:
+    with Attempt(file) as attempt, attempt.opened(config) as opened:
         state = _state(opened, values_of(opened.artifact))
         if any(share.state != state for share in shares):
             raise UnreadableModelError(_CHANGED)
         return report_on(opened, config, [share.measured for share in shares])
-
-    return read(file, config, use)
+    return attempt.failed
 
 
 def _most(values: Sequence[tuple[Tensor, UnitView | None]], config: Config) -> int:
