@@ -95,17 +95,15 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
     if len(layers) != record["coverage"]["layers"]:
         raise ValueError("it holds some layers only: write it without --layer")
     weights = [weight for layer in layers for weight in layer["weights"]]
-    for weight in weights:  # a model in memory has no stored paths
-        weight["stored_path"] = weight["stored_path"] or weight["path"]
-    penalties = {weight["stored_path"]: weight["penalty"] for weight in weights}
+    penalties = {_stored_path(weight): weight["penalty"] for weight in weights}
     certain = record["penalty"]["complete"] or None in penalties.values()
     skipped = [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]]
     spectral = any("spectrum" in weight for weight in weights)
-    spectra = {w["stored_path"]: w["spectrum"] for w in weights if w.get("spectrum")}
+    spectra = {_stored_path(w): w["spectrum"] for w in weights if w.get("spectrum")}
     return {
         **{key: record[key] for key in ("file", "format", "size", "not_run", "failure")},
         "model": _model(record, [_layer(layer, certain) for layer in layers]),
-        "moments": {w["stored_path"]: _moments(w) for w in weights if w["zeros"] is not None},
+        "moments": {_stored_path(w): _moments(w) for w in weights if w["zeros"] is not None},
         "penalties": penalties,
         "spectra": spectra if spectral else None,
         "measured": list(UNREAD) not in skipped,
@@ -119,18 +117,20 @@ def _model(record: Mapping[str, Any], layers: Sequence[Any]) -> dict[str, Any] |
     model = record["model"]
     if model is None:
         return None
-    optimizer = model["optimizer"]
     return {
         **{key: model[key] for key in ("name", "class_name", "loss")},
         **{key: record[key] for key in ("keras_version", "saved_at")},
         "layers": layers,
-        "optimizer": optimizer
-        and {
-            "class_name": optimizer.pop("class_name"),
-            "iterations": optimizer.pop("iterations"),
-            "config": optimizer,
-        },
+        "optimizer": _optimizer(model["optimizer"]),
     }
+
+
+def _optimizer(optimizer: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if optimizer is None:
+        return None
+    own = ("class_name", "iterations")
+    config = {key: value for key, value in optimizer.items() if key not in own}
+    return {**{key: optimizer[key] for key in own}, "config": config}
 
 
 def _layer(layer: Mapping[str, Any], certain: bool) -> dict[str, Any]:
@@ -146,17 +146,28 @@ def _layer(layer: Mapping[str, Any], certain: bool) -> dict[str, Any]:
 
 
 def _weight(weight: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("path", "stored_path", "role", "shape", "dtype", "trainable", "regularizer")
+    keys = ("path", "role", "shape", "dtype", "trainable", "regularizer")
     more = ("constraint", "dequantized_from", "shared_with")
-    return {key: weight[key] for key in (*keys, *more)}
+    kept = {key: weight[key] for key in (*keys, *more)}
+    return {**kept, "stored_path": _stored_path(weight)}
+
+
+def _stored_path(weight: Mapping[str, Any]) -> Any:
+    """Return where the values lie; a model in memory has no stored paths."""
+    return weight["stored_path"] or weight["path"]
 
 
 def _moments(weight: Mapping[str, Any]) -> dict[str, Any]:
-    zeros, sparsity = weight["zeros"], weight["sparsity"]
-    # Of a quantized weight other values are measured than its shape tells.
-    size = round(zeros / sparsity) if sparsity else prod(weight["shape"])
+    measured = {key: weight[key] for key in _MEASURED}
     # Only an audit compares with the threshold; a record holds what came of it.
-    return {"size": size, "threshold": 0.0, **{key: weight[key] for key in _MEASURED}}
+    return {"size": _size(weight), "threshold": 0.0, **measured}
+
+
+def _size(weight: Mapping[str, Any]) -> int:
+    """Return how many values were measured: those of the shape, unless they lie packed."""
+    packed = weight["dequantized_from"] is not None and weight["sparsity"]
+    size: int = round(weight["zeros"] / packed) if packed else prod(weight["shape"])
+    return size
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
