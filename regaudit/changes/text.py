@@ -10,6 +10,7 @@ from regaudit.changes import spelling as words
 from regaudit.changes.compare import Changes, FindingChange, RegularizerChange, WeightChange
 from regaudit.report import spelling
 from regaudit.report.report import Report
+from regaudit.report.tables import Column, fitted_table, telling
 from regaudit.report.view import View
 
 SHOWN = 20
@@ -17,8 +18,8 @@ SHOWN = 20
 
 HEADERS = ("weight", "what", "L2 norm", "change", "sparsity", "dead")
 
-SPARE = (3, 4, 1, 2)
-"""Columns beside the paths that are left out first when the terminal is narrow."""
+RANKS = (0, 3, 2, 5, 4)
+"""Of the columns next to the paths: the highest are left out first where a terminal is narrow."""
 
 MIN_PATH = 24
 """Columns that paths get before others are shown."""
@@ -157,24 +158,14 @@ def _weights(changes: Changes, view: View) -> Iterator[str]:
     moved, left = _moved(changes, view)
     if not moved:
         return
-    cells = [_cells(one) for one in moved]
-    columns = [*zip(*cells, strict=True)]
-    keep = [n for n, column in enumerate(columns) if n == 0 or set(column) != {spelling.MISSING}]
-    widths = {n: max(len(HEADERS[n + 1]) + 2, *map(len, columns[n])) + 2 for n in keep}
-    needed = min(max(len(words.name(one)) for one in moved), MIN_PATH)
-    for spare in SPARE:
-        if spare in keep and sum(widths[n] for n in keep) + needed > view.width:
-            keep.remove(spare)
-    room = max(view.width - sum(widths[n] for n in keep), MIN_PATH // 2)
-    rows = [
-        (spelling.shortened(spelling.plain(words.name(one)), room), *(row[n] for n in keep))
-        for one, row in zip(moved, cells, strict=True)
+    names = [spelling.plain(words.name(one)) for one in moved]
+    cells = zip(*map(_cells, moved), strict=True)
+    columns = [
+        Column(title, column, rank, right=rank > 0)
+        for title, column, rank in zip(HEADERS[1:], cells, RANKS, strict=True)
     ]
-    headers = [HEADERS[0], *(HEADERS[n + 1] for n in keep)]
-    align = ["left", *("left" if n == 0 else "right" for n in keep)]
-    yield from tabulate(
-        rows, headers, tablefmt="simple", disable_numparse=True, colalign=align
-    ).splitlines()
+    shown = [Column(HEADERS[0], names), *telling(columns)]
+    yield from fitted_table(shown, view.width, least=MIN_PATH // 2, comfort=MIN_PATH).splitlines()
     if left:
         yield f"and {left:,} more (--verbose)"
 

@@ -179,27 +179,19 @@ def _table(proposal: "Proposal") -> str:
 
 HEADERS = ("weight", "now", "suggested", "penalty", "then", "share", "confidence")
 
-SPARE = (6, 5, 3, 1)
-"""Columns that are left out, first to last, where the terminal is narrow."""
+RANKS = (0, 2, 0, 3, 0, 4, 5)
+"""Of the columns: the highest are left out first where the terminal is narrow."""
 
 
 def _fitted(rows: list[list[str]]) -> list[str]:
     """Return the lines of the table, with the columns for which there is room."""
-    from tabulate import tabulate
+    from regaudit.report.tables import Column, fitted_table
 
-    from regaudit.report.spelling import shortened
-
-    width, keep = _width(), list(range(len(HEADERS)))
-    sizes = [max(len(HEADERS[n]) + 2, *(len(row[n]) for row in rows)) + 2 for n in keep]
-    for spare in SPARE:
-        if sum(sizes[n] for n in keep) - 2 > width:
-            keep.remove(spare)
-    room = max(width + 2 - sum(sizes[n] for n in keep[1:]) - 2, 16)
-    cells = [[shortened(row[0], room), *(row[n] for n in keep[1:])] for row in rows]
-    align = ["right" if HEADERS[n] in {"penalty", "then", "share"} else "left" for n in keep]
-    headers = [HEADERS[n] for n in keep]
-    table = tabulate(cells, headers, disable_numparse=True, colalign=align)
-    return [line.rstrip() for line in table.splitlines()]
+    columns = [
+        Column(title, cells, rank, right=title in {"penalty", "then", "share"})
+        for title, cells, rank in zip(HEADERS, zip(*rows, strict=True), RANKS, strict=True)
+    ]
+    return [line.rstrip() for line in fitted_table(columns, _width(), least=16).splitlines()]
 
 
 def _width() -> int:

@@ -1,25 +1,21 @@
 """The terminal: tables fitted to its width, findings wrapped, colour where it is wanted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from tabulate import tabulate
-
-from regaudit.model import Layer, Model, Status, Weight
+from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
-from regaudit.report.spectrum_table import CAPTION, HEADERS, spectrum_rows
+from regaudit.report.spectrum_table import CAPTION
 from regaudit.report.view import View
+from regaudit.report.weight_tables import spectra_table, weights_table
 from regaudit.rules.interface import About
 
 SHOWN = 3
 """Findings of one rule shown before `--verbose` is needed."""
-
-MIN_PATH = 16
-"""Narrowest column of paths."""
 
 COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 """ANSI colours; the letter beside them says the same."""
@@ -28,84 +24,6 @@ COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 GREEN = "32"
 DIM = "2"
 BOLD = "1"
-
-BAR = 6
-"""Columns of a bar for a share of one."""
-
-
-class Column(NamedTuple):
-    """One column of the table of weights."""
-
-    title: str
-    cell: Callable[[Report, Layer, Weight], str]
-    rank: int
-    """Columns of the highest rank are left out first when the terminal is narrow."""
-    right: bool = False
-
-
-def _measured(name: str) -> Callable[[Report, Layer, Weight], str]:
-    def cell(report: Report, _layer: Layer, weight: Weight) -> str:
-        moments = report.moments.get(weight.stored_path)
-        return spelling.number(getattr(moments, name)) if moments else spelling.MISSING
-
-    return cell
-
-
-def _sparsity(report: Report, _layer: Layer, weight: Weight) -> str:
-    moments = report.moments.get(weight.stored_path)
-    return spelling.percent(moments.sparsity) if moments else spelling.MISSING
-
-
-def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
-    moments = report.moments.get(weight.stored_path)
-    if moments is None or moments.units is None:
-        return spelling.MISSING
-    return f"{moments.dead_units}/{moments.units}"
-
-
-def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
-    if weight.regularizer is None:
-        return spelling.MISSING
-    value = report.penalties.get(weight.stored_path)
-    return "?" if value is None else spelling.number(value)
-
-
-def _share(report: Report, _layer: Layer, weight: Weight) -> str:
-    return spelling.percent(report.share(weight)) if weight.regularizer else spelling.MISSING
-
-
-def _status(_report: Report, _layer: Layer, weight: Weight) -> str:
-    return str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
-
-
-def _place(_report: Report, layer: Layer, weight: Weight) -> str:
-    below = weight.path.removeprefix(layer.path).removesuffix(weight.role).strip("/")
-    return spelling.plain("/".join(filter(None, (layer.path, below))) or "(model)")
-
-
-LAYER = Column("layer", _place, 0)
-REGULARIZER = Column(
-    "regularizer", lambda _r, _l, weight: spelling.regularizer(weight.regularizer), 0
-)
-STATUS = Column("status", _status, 3)
-PENALTY = Column("penalty", _penalty, 0, right=True)
-SHARE = Column("share", _share, 3, right=True)
-COLUMNS = (
-    LAYER,
-    Column("class", lambda _r, layer, _w: spelling.plain(layer.class_name or "?"), 6),
-    Column("role", lambda _r, _l, weight: spelling.plain(weight.role), 0),
-    Column("shape", lambda _r, _l, weight: spelling.shape(weight.shape), 5),
-    Column("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
-    REGULARIZER,
-    STATUS,
-    PENALTY,
-    SHARE,
-    Column("L1", _measured("l1_norm"), 8, right=True),
-    Column("L2", _measured("l2_norm"), 2, right=True),
-    Column("max", _measured("max_abs"), 9, right=True),
-    Column("sparsity", _sparsity, 5, right=True),
-    Column("dead", _dead, 4, right=True),
-)
 
 
 class Terminal(Renderer):
@@ -127,7 +45,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
         return
     yield from _header(report, report.model, view)
     yield ""
-    yield _table(report, view)
+    yield weights_table(report, view)
     yield from _spectra(report, view)
     yield from _activity(report.model, view)
     yield from _unplaced(report.model, view)
@@ -175,98 +93,14 @@ def _header(report: Report, model: Model, view: View) -> Iterator[str]:
         yield from (f"{'':<11}{line}" for line in lines[1:])
 
 
-def _table(report: Report, view: View) -> str:
-    """The table of weights, with the columns that say something and fit."""
-    weights = list(view.weights(report))
-    if not weights:
-        return "no weights to show"
-    cells = {column: [column.cell(report, *row) for row in weights] for column in COLUMNS}
-    if view.unicode:
-        shares = [report.share(weight) for _, weight in weights]
-        cells[SHARE] = list(map(_bar, shares, cells[SHARE]))
-    if not view.wide:
-        cells = {
-            column: values
-            for column, values in cells.items()
-            if not column.rank or set(values) != {spelling.MISSING}
-        }
-        _fit(cells, view.width)
-    return tabulate(
-        list(zip(*cells.values(), strict=True)),
-        headers=[column.title for column in cells],
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=["right" if column.right else "left" for column in cells],
-    )
-
-
 def _spectra(report: Report, view: View) -> Iterator[str]:
     """A table of the spectra, if there are any."""
-    rows = list(spectrum_rows(report, view))
-    if not rows:
-        return
-    yield ""
-    yield from _wrapped(CAPTION, view)
-    paths = [spelling.plain(row.weight.path) for row in rows]
-    columns = dict(zip(HEADERS, zip(*(row.cells for row in rows), strict=True), strict=True))
-    if not view.wide:
-        if _room(columns, view) < max(map(len, paths)):
-            del columns[HEADERS[0]]
-        room = max(_room(columns, view), MIN_PATH)
-        paths = [spelling.shortened(path, room) for path in paths]
-    yield ""
-    yield tabulate(
-        list(zip(paths, *columns.values(), strict=True)),
-        headers=["weight", *columns],
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=["left", *("left" if title == HEADERS[0] else "right" for title in columns)],
-    )
-
-
-def _room(columns: Mapping[str, Sequence[str]], view: View) -> int:
-    """Width that these columns leave to a first one; tabulate keeps two spaces beside a header."""
-    taken = sum(max(len(title) + 2, *map(len, texts)) + 2 for title, texts in columns.items())
-    return view.width - taken
-
-
-def _bar(share: float | None, text: str) -> str:
-    """Draw a share of one, in eighths of `BAR` columns, before its number."""
-    if not share:
-        return text
-    eighths = max(round(min(share, 1.0) * BAR * 8), 1)
-    blocks = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-    return f"{blocks:<{BAR}} {text:>5}"
-
-
-def _fit(cells: dict[Column, list[str]], width: int) -> None:
-    """Leave out columns, then shorten paths, until the table is no wider than `width`.
-
-    Where the column of statuses goes, a regularizer that is not in force says so itself.
-    """
-    needed = min(_width(LAYER, cells[LAYER]), max(MIN_PATH, width * 2 // 5))
-    while _others(cells) + needed > width and any(column.rank for column in cells):
-        column = max(cells, key=lambda column: column.rank)
-        values = cells.pop(column)
-        if column is STATUS:
-            cells[REGULARIZER] = [
-                text if status in {str(Status.IN_FORCE), spelling.MISSING} else f"{text} {status}"
-                for text, status in zip(cells[REGULARIZER], values, strict=True)
-            ]
-    if _others(cells) + min(needed, MIN_PATH) > width:
-        del cells[PENALTY]
-    room = max(width - _others(cells), MIN_PATH)
-    cells[LAYER] = [spelling.shortened(path, room) for path in cells[LAYER]]
-
-
-def _others(cells: dict[Column, list[str]]) -> int:
-    """Width of all columns but that of the paths."""
-    return sum(_width(c, values) + 2 for c, values in cells.items() if c is not LAYER)
-
-
-def _width(column: Column, values: list[str]) -> int:
-    """Width of a column; tabulate keeps two spaces beside a header."""
-    return max(len(column.title) + 2, *map(len, values))
+    table = spectra_table(report, view)
+    if table:
+        yield ""
+        yield from _wrapped(CAPTION, view)
+        yield ""
+        yield table
 
 
 def _activity(model: Model, view: View) -> Iterator[str]:
