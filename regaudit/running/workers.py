@@ -1,60 +1,43 @@
 """Worker processes: a file that crashes or hangs the one that reads it takes no other with it.
 
-A worker is `python -c` with this module; it reads requests from its standard input and writes
-reports, or shares of one, to its standard output. It is used again until it dies.
-
-A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is JSON
-(`regaudit.report.typed_json`): a file may have taken over the process that wrote it.
+What a worker itself does is in `regaudit.running.worker_process`. It is used again until it dies.
 """
 
-import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Timer
-from typing import IO, Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from regaudit.auditing.audit_file import audit_file, failure_of
+from regaudit.auditing.audit_file import audit_file
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
-from regaudit.formats.interface import formats
 from regaudit.report.report import Failure, Report
 from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.ordered import in_order
-from regaudit.running.process_limits import PER_CPU, allocated, confined, death, timed
+from regaudit.running.process_limits import PER_CPU, death
 from regaudit.running.report_cache import Cache, CacheEntry
-from regaudit.running.shares import Share, Split, audit_or_count, audit_shares, measure_share
+from regaudit.running.shares import Share, Split, audit_or_count, measure_share
+from regaudit.running.worker_process import Answer, audit_written_shares, receive, write
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.size import size_of
 
-_PROGRAM = "import sys; sys.path[:] = {}; from regaudit.running.workers import main; main()"
+_PROGRAM = "import sys; sys.path[:] = {}; from regaudit.running.worker_process import main; main()"
 _GRACE = 5
 """Seconds after which a worker whose own timer should have ended it is killed."""
-_HEADER = 8
-"""Bytes in front of a message, with its length."""
 _MOST_SHARES = 10_000
 """Of one file: no worker that was taken over can ask a cluster for more."""
 
 _NO_ANSWER = Failure("InternalError", "the process that read it sent an invalid answer")
 
 _Found = TypeVar("_Found")
-
-
-class _Answer(NamedTuple):
-    """What a worker says of a file."""
-
-    found: Report | Share | int
-    fit: bool
-    """Whether the worker can read another one."""
 
 
 def audit_apart(
@@ -131,7 +114,9 @@ class Workers:
             if isinstance(share, Report):
                 return share
             sound.append(to_json(Share, share))
-        return self._kept(self._ask(file, partial(_audit_shares, shares=sound), Report), entry)
+        return self._kept(
+            self._ask(file, partial(audit_written_shares, shares=sound), Report), entry
+        )
 
     def _kept(self, report: Report, entry: CacheEntry | None) -> Report:
         if self.cache is not None and entry is not None:
@@ -213,8 +198,8 @@ class _Worker:
         try:
             self._send((file, job))
             # It cannot answer more than it can allocate.
-            message = _receive(self.process.stdout, limits.memory_bytes + PER_CPU)
-            found, self.fit = from_json(_Answer, message)
+            message = receive(self.process.stdout, limits.memory_bytes + PER_CPU)
+            found, self.fit = from_json(Answer, message)
         except (OSError, EOFError):
             return Report(redacted_name(file), failure=self._death())
         except (ValueError, MemoryError):
@@ -239,7 +224,7 @@ class _Worker:
                     pipe.close()
 
     def _send(self, message: Any) -> None:
-        _write(self.process.stdin, pickle.dumps(message))
+        write(self.process.stdin, pickle.dumps(message))
 
     def _death(self) -> Failure:
         """Say what the process died of."""
@@ -252,66 +237,3 @@ class _Worker:
             return Failure(*death(-code, self.config.limits))
         message = f"the process that read it ended unexpectedly (exit code {code})"
         return Failure("UnsafeFileError", message)
-
-
-def _write(pipe: IO[bytes] | None, message: bytes) -> None:
-    if pipe is None:
-        raise EOFError
-    pipe.write(len(message).to_bytes(_HEADER, "little") + message)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes] | None, most: int = sys.maxsize) -> bytes:
-    header = pipe.read(_HEADER) if pipe else b""
-    size = int.from_bytes(header, "little")
-    if size > most:
-        raise ValueError("a message of too many bytes")
-    message = pipe.read(size) if pipe and len(header) == _HEADER else b""
-    if not message or len(message) < size:
-        raise EOFError
-    return message
-
-
-def main() -> None:
-    """Be a worker: read a configuration, then answer each request with a report."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
-    try:
-        config: Config = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
-        list(formats())  # what an audit imports is not what a file leaves behind
-        requests = _requests(pipe)
-        first = next(requests)
-        start = allocated()
-        with confined(config.limits):
-            for file, job, size in chain([first], requests):
-                with timed(config.limits, size):
-                    answer = _answer(file, job, config, start)
-                _write(answers, answer)
-    except (EOFError, OSError):
-        return
-
-
-def _answer(
-    file: str, job: Callable[[str, Config], Report | Share | int], config: Config, start: int
-) -> bytes:
-    """Do what is asked, and return the answer; nothing that goes wrong ends the process."""
-    try:
-        found = job(file, config)
-        # What this file leaves behind must not be missing for the next one.
-        fit = allocated() < start + config.limits.memory_bytes // 4
-        return to_json(_Answer, _Answer(found, fit))
-    except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
-        failed = Report(redacted_name(file), failure=failure_of(error))
-        return to_json(_Answer, _Answer(failed, fit=False))
-
-
-def _audit_shares(file: str, config: Config, shares: Sequence[bytes]) -> Report:
-    return audit_shares(file, config, [from_json(Share, share) for share in shares])
-
-
-def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
-    """Yield files, what to do with each, and its size; a store is connected to on the way."""
-    while True:
-        file, job = pickle.loads(_receive(pipe))  # noqa: S301 - the parent's
-        yield file, job, size_of(file)

@@ -1,9 +1,7 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,18 @@ from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import Rule, rules
+from regaudit.rules.interface import Rule
 from regaudit.settings.baseline import Baseline
 from regaudit.settings.override import Override, laid_over, read_overrides
-from regaudit.settings.presets import PRESETS, Preset
+from regaudit.settings.presets import PRESETS
+from regaudit.settings.values import (
+    checked_ignores,
+    checked_limits,
+    checked_severities,
+    checked_strings,
+    codes_of,
+    rules_of,
+)
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""
@@ -91,7 +97,7 @@ class Config:
             UsageError: a limit that does not exist, or a value that is no whole number.
         """
         pairs = (setting.partition("=")[::2] for setting in settings)
-        return replace(self, limits=_limits(dict(pairs), self.limits))
+        return replace(self, limits=checked_limits(dict(pairs), self.limits))
 
     def without(self, ignore: Iterable[str]) -> "Config":
         """Return these settings without some rules.
@@ -99,7 +105,7 @@ class Config:
         Raises:
             UsageError: a code, name or prefix that no rule has.
         """
-        left_out = _matching(ignore, self.rules)
+        left_out = codes_of(ignore, self.rules)
         kept = tuple(rule for rule in self.rules if rule.about.code not in left_out)
         return replace(self, rules=kept)
 
@@ -238,16 +244,16 @@ def _checked(content: Mapping[str, Any]) -> Config:
     baseline = content.get("baseline")
     if baseline is not None and not isinstance(baseline, str):
         raise UsageError(f"baseline is the path of a file, not {baseline!r}")
-    preset, select = PRESETS[name], _strings(content.get("select", []), "select")
-    made = _with_thresholds(settings, preset)
-    chosen = _matching(select, made) if select else {r.about.code for r in made} - preset.off
+    preset, select = PRESETS[name], checked_strings(content.get("select", []), "select")
+    made = rules_of(settings, preset)
+    chosen = codes_of(select, made) if select else {r.about.code for r in made} - preset.off
     return Config(
         rules=tuple(rule for rule in made if rule.about.code in chosen),
         fail_on=FAIL_ON[fail_on],
-        models=tuple(_strings(content.get("models", []), "models")),
-        ignores=tuple(_ignores(content.get("ignore", []))),
-        limits=_limits(content.get("limits", {}), Limits()),
-        severities={**preset.severities, **dict(_severities(settings))},
+        models=tuple(checked_strings(content.get("models", []), "models")),
+        ignores=tuple(checked_ignores(content.get("ignore", []))),
+        limits=checked_limits(content.get("limits", {}), Limits()),
+        severities={**preset.severities, **dict(checked_severities(settings))},
         facts=Facts.checked(**{key: content[key] for key in _KNOWN if _is_fact(key, content)}),
         preset=name,
         baseline_file=Path(baseline) if baseline else None,
@@ -258,104 +264,3 @@ def _checked(content: Mapping[str, Any]) -> Config:
 
 def _is_fact(key: str, content: Mapping[str, Any]) -> bool:
     return key in content and key.replace("-", "_") in _FACTS
-
-
-def _severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Severity]]:
-    """Yield the severities that are set for rules, by code."""
-    levels = {str(level): level for level in Severity}
-    for code, thresholds in settings.items():
-        if "severity" in thresholds:
-            level = thresholds["severity"]
-            if not isinstance(level, str) or level not in levels:
-                message = f"rules.{code}.severity is one of {', '.join(levels)}, not {level!r}"
-                raise UsageError(message)
-            yield code, levels[level]
-
-
-def _with_thresholds(settings: Mapping[str, Any], preset: Preset) -> tuple[Rule, ...]:
-    """Make every rule, with the thresholds that are set for it over those of the preset."""
-    known = {rule.about.code: rule for rule in rules()}
-    for code in settings:
-        if code not in known:
-            raise UsageError(f"unknown rule {code!r}{did_you_mean(code, known)}")
-    made = []
-    for code, rule in known.items():
-        thresholds = settings.get(code, {})
-        if not isinstance(thresholds, Mapping):
-            raise UsageError(f"rules.{code} is a table of thresholds")
-        own = _thresholds(code, rule, thresholds)
-        made.append(rule(**{**preset.thresholds.get(code, {}), **own}))
-    return tuple(made)
-
-
-def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
-    own = rule.thresholds()
-    result = {}
-    for key, value in given.items():
-        name = key.replace("-", "_")
-        if name == "severity":
-            continue
-        if name not in own:
-            raise UsageError(f"{code} has no threshold {key!r}{did_you_mean(name, own)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"rules.{code}.{key} is a number, not {value!r}")
-        result[name] = value
-    return result
-
-
-def _limits(given: Any, limits: Limits) -> Limits:
-    """Return the limits with those given by name, as numbers or as text, in their places."""
-    if not isinstance(given, Mapping):
-        raise UsageError("limits is a table: [tool.regaudit.limits]")
-    known = [field.name for field in fields(Limits)]
-    changes = {}
-    for key, value in given.items():
-        name = key.replace("-", "_").lower()
-        if name not in known:
-            raise UsageError(f"unknown limit {key!r}{did_you_mean(name, known)}")
-        number = value if isinstance(value, int) and not isinstance(value, bool) else None
-        if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,30}", value):
-            number = int(value.replace("_", ""))
-        if number is None or not 0 < number < 1 << 62:
-            raise UsageError(f"limit {key} is a whole number above 0, not {value!r}")
-        changes[name] = number
-    return replace(limits, **changes)
-
-
-def _ignores(entries: Any) -> Iterable[Ignore]:
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise UsageError("ignore is a list of tables: [[tool.regaudit.ignore]]")
-    known = [field.name for field in fields(Ignore)]
-    for entry in entries:
-        for key in entry:
-            if key not in known:
-                raise UsageError(f"unknown key {key!r} in ignore{did_you_mean(key, known)}")
-        for key in ("code", "reason"):
-            if not isinstance(entry.get(key), str) or not entry[key].strip():
-                raise UsageError(f"an ignore needs a {key}")
-        names = [name for rule in rules() for name in (rule.about.code, rule.about.name)]
-        if entry["code"] not in names:
-            hint = did_you_mean(entry["code"], names)
-            raise UsageError(f"unknown rule {entry['code']!r} in ignore{hint}")
-        if "expires" in entry and type(entry["expires"]) is not date:
-            raise UsageError("expires is a date: expires = 2027-01-31")
-        yield Ignore(**entry)
-
-
-def _matching(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
-    """Return the codes that any of the choices matches: a code, a name, or a prefix of a code."""
-    abouts = [rule.about for rule in among]
-    every = [name for rule in rules() for name in (rule.about.code, rule.about.name)]
-    found: set[str] = set()
-    for choice in choices:
-        hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
-        if not hits and not any(name.startswith(choice) for name in every):
-            raise UsageError(f"no rule is called {choice!r}{did_you_mean(choice, every)}")
-        found |= hits
-    return found
-
-
-def _strings(value: Any, key: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{key} is a list of strings")
-    return value

@@ -17,7 +17,8 @@ from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.report.typed_json import from_json, made, to_json
 from regaudit.running.shares import Share
-from regaudit.running.workers import Plan, _Answer
+from regaudit.running.worker_process import Answer
+from regaudit.running.workers import Plan
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)
 """Halves of surrogate pairs too."""
@@ -35,7 +36,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
     max_leaves=4,
 )
-SENT = [Report, Share, Plan, _Answer]
+SENT = [Report, Share, Plan, Answer]
 
 
 def values(kind):
@@ -83,19 +84,19 @@ def changed(value, other, data):
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_what_is_wrong_is_a_value_error(data):
-    plain = json.loads(to_json(_Answer, data.draw(values(_Answer))))
+    plain = json.loads(to_json(Answer, data.draw(values(Answer))))
     text = json.dumps(changed(plain, data.draw(JSON), data))
     try:
-        found = from_json(_Answer, text)
+        found = from_json(Answer, text)
     except ValueError:
         return
-    assert isinstance(found, _Answer)
+    assert isinstance(found, Answer)
 
 
 @given(text=st.binary())
 def test_no_text_makes_anything_else(text):
     with pytest.raises(ValueError, match=r"\w"):
-        from_json(_Answer, text)
+        from_json(Answer, text)
 
 
 class Pair(NamedTuple):

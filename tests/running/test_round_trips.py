@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from paths import FIXTURES
@@ -119,9 +119,29 @@ def dask():
 
 
 def same(found, expected):
-    """Equal, the types of all values too, and a NaN to a NaN."""
+    """Equal, the types of all values too, and a NaN to a NaN; spectra but for rounding.
+
+    The library that takes singular values rounds their last bits by how many threads it has.
+    """
     for one, other in zip(found, expected, strict=True):
-        assert repr(one) == repr(other)
+        assert repr(replace(one, spectra=None)) == repr(replace(other, spectra=None))
+        assert (one.spectra is None) == (other.spectra is None)
+        assert list(one.spectra or ()) == list(other.spectra or ())
+        for mine, theirs in zip(spectra(one), spectra(other), strict=True):
+            for value, expected_value in zip(mine, theirs, strict=True):
+                assert type(value) is type(expected_value)
+                if isinstance(value, float):
+                    assert value == pytest.approx(expected_value, rel=1e-9, abs=1e-12, nan_ok=True)
+                else:
+                    assert value == expected_value
+
+
+def spectra(report):
+    """Return the fields of the spectra, one list each."""
+    return [
+        [getattr(spectrum, field.name) for field in fields(spectrum)]
+        for spectrum in (report.spectra or {}).values()
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,34 +13,35 @@ from regaudit.cli import main
 from regaudit.report.report import Report
 from regaudit.report.typed_json import to_json
 from regaudit.running import workers
+from regaudit.running.worker_process import Answer, audit_written_shares
 from regaudit.settings.config import Config
 
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"
 START = "import sys; sys.path[:] = {}; "
 AUDITS = """
 from regaudit.auditing import audit_file as auditing
-from regaudit.running import workers
+from regaudit.running import worker_process
 sound = auditing.audit_file
 def audit(file, config):
     if file == "bad.keras":
         return bad(file)
     return sound(file, config)
 auditing.audit_file = audit
-workers.main()
+worker_process.main()
 """
 ANSWERS = """
 import os
-from regaudit.running import workers
-sound = workers._write
+from regaudit.running import worker_process
+sound = worker_process.write
 def write(pipe, message):
     if b'"file":"bad.keras"' in message:
         return bad(pipe, message)
     return sound(pipe, message)
-workers._write = write
-workers.main()
+worker_process.write = write
+worker_process.main()
 """
-OTHER = to_json(workers._Answer, workers._Answer(Report("other.keras"), fit=True))
-COUNT = to_json(workers._Answer, workers._Answer(3, fit=True))
+OTHER = to_json(Answer, Answer(Report("other.keras"), fit=True))
+COUNT = to_json(Answer, Answer(3, fit=True))
 INVALID = "the process that read it sent an invalid answer"
 ENDED = "the process that read it ended unexpectedly (exit code 0)"
 BAD = {
@@ -47,7 +49,11 @@ BAD = {
     "an error of no known kind": (AUDITS, "raise Exception('\\n\\ud800')", "(Exception in "),
     "the end": (AUDITS, "sys.exit()", ENDED),
     "no report": (AUDITS, "return None", "TypeError"),
-    "a report of anything": (AUDITS, "return workers.Report(file, size=object())", "TypeError"),
+    "a report of anything": (
+        AUDITS,
+        "return worker_process.Report(file, size=object())",
+        "TypeError",
+    ),
     "a report of another file": (ANSWERS, f"return sound(pipe, {OTHER!r})", INVALID),
     "a number": (ANSWERS, f"return sound(pipe, {COUNT!r})", INVALID),
     "no JSON": (ANSWERS, "return sound(pipe, message[:-9])", INVALID),
@@ -116,7 +122,7 @@ def test_a_process_that_ends_at_once(files, monkeypatch):
 
 def test_a_share_that_is_wrong_is_its_files_failure(files):
     with workers.Workers(Config.default()) as pool:
-        report = pool._ask(files[0], workers.partial(workers._audit_shares, shares=[b"{}"]), Report)
+        report = pool._ask(files[0], partial(audit_written_shares, shares=[b"{}"]), Report)
         assert "share has no state" in report.failure.message
         assert pool.audit(files[0]).ok
 

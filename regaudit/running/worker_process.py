@@ -1,0 +1,112 @@
+"""What a worker process does, and the messages between it and its parent.
+
+A worker is `python -c` with this module; it reads requests from its standard input and writes
+reports, or shares of one, to its standard output.
+
+A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is JSON
+(`regaudit.report.typed_json`): a file may have taken over the process that wrote it.
+"""
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import IO, Any, NamedTuple
+
+from regaudit.auditing.audit_file import failure_of
+from regaudit.formats.interface import formats
+from regaudit.report.report import Report
+from regaudit.report.typed_json import from_json, to_json
+from regaudit.running.process_limits import allocated, confined, timed
+from regaudit.running.shares import Share, audit_shares
+from regaudit.settings.config import Config
+from regaudit.storage.location import redacted_name
+from regaudit.storage.size import size_of
+
+HEADER = 8
+"""Bytes in front of a message, with its length."""
+
+
+class Answer(NamedTuple):
+    """What a worker says of a file."""
+
+    found: Report | Share | int
+    fit: bool
+    """Whether the worker can read another one."""
+
+
+def write(pipe: IO[bytes] | None, message: bytes) -> None:
+    """Send a message, with its length in front.
+
+    Raises:
+        OSError, EOFError: the other process has ended.
+    """
+    if pipe is None:
+        raise EOFError
+    pipe.write(len(message).to_bytes(HEADER, "little") + message)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes] | None, most: int = sys.maxsize) -> bytes:
+    """Wait for a message.
+
+    Raises:
+        EOFError: the other process has ended.
+        ValueError: the message has more than `most` bytes.
+    """
+    header = pipe.read(HEADER) if pipe else b""
+    size = int.from_bytes(header, "little")
+    if size > most:
+        raise ValueError("a message of too many bytes")
+    message = pipe.read(size) if pipe and len(header) == HEADER else b""
+    if not message or len(message) < size:
+        raise EOFError
+    return message
+
+
+def main() -> None:
+    """Be a worker: read a configuration, then answer each request with a report."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
+    try:
+        config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
+        list(formats())  # what an audit imports is not what a file leaves behind
+        requests = _requests(pipe)
+        first = next(requests)
+        start = allocated()
+        with confined(config.limits):
+            for file, job, size in chain([first], requests):
+                with timed(config.limits, size):
+                    answer = _answer(file, job, config, start)
+                write(answers, answer)
+    except (EOFError, OSError):
+        return
+
+
+def _answer(
+    file: str, job: Callable[[str, Config], Report | Share | int], config: Config, start: int
+) -> bytes:
+    """Do what is asked, and return the answer; nothing that goes wrong ends the process."""
+    try:
+        found = job(file, config)
+        # What this file leaves behind must not be missing for the next one.
+        fit = allocated() < start + config.limits.memory_bytes // 4
+        return to_json(Answer, Answer(found, fit))
+    except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
+        failed = Report(redacted_name(file), failure=failure_of(error))
+        return to_json(Answer, Answer(failed, fit=False))
+
+
+def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> Report:
+    """Audit a file by its shares, which the parent sends as JSON."""
+    return audit_shares(file, config, [from_json(Share, share) for share in shares])
+
+
+def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
+    """Yield files, what to do with each, and its size; a store is connected to on the way."""
+    while True:
+        file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
+        yield file, job, size_of(file)
