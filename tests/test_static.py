@@ -1,10 +1,13 @@
 """Nothing of a model is run, and no framework is needed to look at it."""
 
+import ast
 import json
 import subprocess
 import sys
+import tomllib
 
-from paths import MODELS
+import pytest
+from paths import MODELS, ROOT
 
 MODEL = MODELS / "everything.keras"
 
@@ -65,3 +68,34 @@ def test_to_inspect_a_small_model_imports_nothing_that_it_does_not_use():
         *("jinja2", "tabulate", "ml_dtypes", "numpy.ma", "numpy.typing"),
         *("asyncio", "concurrent.futures", "difflib", "statistics", "tempfile"),
     }
+
+
+def imported(file):
+    """Yield the full names of all that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}: a relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", ["formats", "renderers", "rules"])
+def test_plug_ins_do_not_import_each_other(package):
+    """One file adds one thing: what several of them need has a module of its own elsewhere."""
+    home, shared = f"regaudit.{package}", {"interface", "documentation"}
+    files = sorted((ROOT / "regaudit" / package).glob("*.py"))
+    plug_ins = {f"{home}.{file.stem}" for file in files if file.stem not in {*shared, "__init__"}}
+    assert len(plug_ins) >= 5
+    for file in files:
+        assert not plug_ins & set(imported(file)), file.name
+
+
+def test_the_wheel_has_every_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    packages = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for file in (ROOT / "regaudit").rglob("__init__.py")
+    }
+    assert set(project["tool"]["setuptools"]["packages"]) == {*packages, "regaudit.templates"}
