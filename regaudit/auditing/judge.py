@@ -1,4 +1,4 @@
-"""Ask the rules, and set apart what is accepted."""
+"""Run the rules, and set apart what is accepted."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from regaudit.settings.presets import capped
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules say of one model."""
+    """What the rules say about one model."""
 
     findings: tuple[Finding, ...]
     """Worst first."""
@@ -24,7 +24,7 @@ class Judgement:
 
 
 def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
-    """Ask every rule; set apart what is accepted, group the rest by rule, worst first.
+    """Run every rule; set apart what is accepted, group the rest by rule, worst first.
 
     Args:
         evidence: the model and its numbers.

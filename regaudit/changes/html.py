@@ -22,7 +22,7 @@ KINDS = {
 """What may happen to a finding, worst first, with its heading."""
 
 TOGETHER = 500
-"""Weights in a table; those that changed less are folded away beside it."""
+"""Weights in a table; those that changed less are folded away below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _row(number: int, change: WeightChange) -> WeightRow:
 
 
 def _signed(shift: Shift) -> str:
-    """Spell a relative change so that a table can be sorted by it."""
+    """Format a relative change so that a table can be sorted by it."""
     relative = shift.relative
     if relative is None:
         return spelling.MISSING

@@ -1,4 +1,4 @@
-"""How changes between two audits are spelled, the same in every format."""
+"""How changes between two audits are written, the same in every format."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ def verdict(changes: Changes) -> str:
 
 
 def parameters(changes: Changes) -> str:
-    """Spell the size of the model, twice if it changed."""
+    """Format the size of the model, twice if it changed."""
     old, new = (
         report.model.parameters if report.model else 0 for report in (changes.old, changes.new)
     )
@@ -32,7 +32,7 @@ def parameters(changes: Changes) -> str:
 
 
 def penalty(changes: Changes) -> str:
-    """Spell the total penalty before and after."""
+    """Format the total penalty before and after."""
     shift = Shift(changes.old.penalty, changes.new.penalty)
     change = f" ({signed(shift.relative)})" if shift.relative else ""
     complete = changes.old.penalty_complete and changes.new.penalty_complete
@@ -40,7 +40,7 @@ def penalty(changes: Changes) -> str:
 
 
 def optimizers(changes: Changes) -> str:
-    """Spell the optimizer before and after."""
+    """Format the optimizer before and after."""
     old, new = (
         spelling.optimizer(report.model.optimizer if report.model else None)
         for report in (changes.old, changes.new)
@@ -72,7 +72,7 @@ def _counted(kinds: Iterable[str]) -> str:
 
 
 def regularizer(value: Regularizer | None) -> str:
-    """Spell a regularizer, and its status unless it is in force."""
+    """Format a regularizer, and its status unless it is in force."""
     if value is None:
         return "none"
     status = "" if value.status == "in force" else f" {value.status}"
@@ -80,7 +80,7 @@ def regularizer(value: Regularizer | None) -> str:
 
 
 def sides(change: RegularizerChange) -> tuple[str, str]:
-    """Spell a regularizer before and after."""
+    """Format a regularizer before and after."""
     return regularizer(change.old), regularizer(change.new)
 
 
@@ -105,7 +105,7 @@ def what(change: WeightChange) -> str:
 
 
 def arrow(shift: Shift, spell: Spell, sign: str = " -> ") -> str:
-    """Spell a number that moved, and once if it did not, as far as can be seen."""
+    """Format a number before and after, or once if no difference is visible."""
     old, new = spell(shift.old), spell(shift.new)
     if shift.old is None or shift.new is None:
         return old if shift.new is None else new
@@ -113,7 +113,7 @@ def arrow(shift: Shift, spell: Spell, sign: str = " -> ") -> str:
 
 
 def signed(relative: float | None) -> str:
-    """Spell a relative change: `+12.7%`, from tenfold on `x12`."""
+    """Format a relative change: `+12.7%`, from tenfold on `x12`."""
     if relative is None:
         return spelling.MISSING
     if relative and abs(relative) < 0.001:
@@ -122,5 +122,5 @@ def signed(relative: float | None) -> str:
 
 
 def units(value: float | None) -> str:
-    """Spell a number of units."""
+    """Format a number of units."""
     return spelling.MISSING if value is None else f"{value:,.0f}"

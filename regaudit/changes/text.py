@@ -10,7 +10,7 @@ from regaudit.changes import spelling as words
 from regaudit.changes.compare import Changes, FindingChange, RegularizerChange, WeightChange
 from regaudit.report import spelling
 from regaudit.report.report import Report
-from regaudit.report.tables import Column, fitted_table, telling
+from regaudit.report.tables import Column, fitted_table, informative
 from regaudit.report.view import View
 
 SHOWN = 20
@@ -164,7 +164,7 @@ def _weights(changes: Changes, view: View) -> Iterator[str]:
         Column(title, column, rank, right=rank > 0)
         for title, column, rank in zip(HEADERS[1:], cells, RANKS, strict=True)
     ]
-    shown = [Column(HEADERS[0], names), *telling(columns)]
+    shown = [Column(HEADERS[0], names), *informative(columns)]
     yield from fitted_table(shown, view.width, least=MIN_PATH // 2, comfort=MIN_PATH).splitlines()
     if left:
         yield f"and {left:,} more (--verbose)"

@@ -107,7 +107,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
         sys.exit(UNREADABLE)
     except click.ClickException:
         raise
-    except Exception as error:  # noqa: BLE001 - a bug is told in one line, too
+    except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
         message = f"{bug(error).message}; nothing was changed"
         click.echo(f"{plain(str(model))}: {plain(message)}", err=True)
         sys.exit(UNREADABLE)
@@ -285,7 +285,7 @@ def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:
 
 
 def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
-    """Hold the new file against the old one and against what was announced, in real Keras."""
+    """Compare the new file with the old one and with what was expected, in real Keras."""
     from regaudit.editing.apply import backup_of
     from regaudit.live.verify import verify
     from regaudit.report.spelling import number, plain

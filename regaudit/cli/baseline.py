@@ -76,7 +76,7 @@ def _read(file: Path) -> "Baseline":
 
 
 def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
-    """Write the baseline; tell on standard error what it holds and how it is used."""
+    """Write the baseline; say on standard error what is in it and how to use it."""
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import count, plain
 

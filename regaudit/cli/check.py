@@ -56,7 +56,7 @@ def check(
 
 
 def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
-    """Tell on standard error what the baseline keeps without need."""
+    """Say on standard error which entries of the baseline are no longer needed."""
     if config.baseline is None:
         return
     stale = len(list(config.baseline.stale(reports)))

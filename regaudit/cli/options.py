@@ -35,7 +35,7 @@ FACTS = (
     ("val-loss", True, "Validation loss by model.evaluate, without the penalty."),
     ("train-loss", True, "Training loss by model.evaluate, without the penalty."),
 )
-"""What the user knows of the training and some rules need: name, whether real, help."""
+"""What the user knows about the training and some rules need: name, whether it is real, help."""
 
 FACT_NAMES = tuple(name.replace("-", "_") for name, _, _ in FACTS)
 """The same as parameters, and as fields of `Facts`."""
@@ -124,14 +124,14 @@ def rule_codes(
 
 
 def auditing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every command takes that audits any models, `options: AuditOptions`."""
+    """Add the options of commands that audit models, `options: AuditOptions`."""
     return judging(
         click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path())(command)
     )
 
 
 def judging(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every command takes that judges, `options: AuditOptions`."""
+    """Add the options of commands that run rules, `options: AuditOptions`."""
     for option in (
         click.option(
             "--limit",
@@ -186,7 +186,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fact_options() -> list[Callable[[_Command], _Command]]:
-    """Return the options that say what the files do not tell of the training."""
+    """Return the options for facts about the training that are not in the files."""
     return [
         click.option(f"--{name}", type=float if real else int, metavar="N", help=text)
         for name, real, text in FACTS
@@ -194,7 +194,7 @@ def fact_options() -> list[Callable[[_Command], _Command]]:
 
 
 def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every command takes that shows weights, `view_options: ViewOptions`."""
+    """Add the options of commands that show weights, `view_options: ViewOptions`."""
     for option in (
         click.option(
             "--color",
@@ -225,7 +225,7 @@ weights = click.option(
 
 
 def printing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every command takes that prints reports: formats, files and what to show."""
+    """Add the options of commands that print reports: formats, files and what to show."""
     choice = click.option(
         "--format",
         "format_",

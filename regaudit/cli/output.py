@@ -68,7 +68,7 @@ TOLD = 20
 
 
 def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
-    """Tell on standard error which models failed, for a run that prints nothing else.
+    """Say on standard error which models failed, for a run that prints nothing else.
 
     Args:
         reports: of the whole run.

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from regaudit.report.report import Report
 
 EVERY = 0.1
-"""Seconds between two states of the line."""
+"""Seconds between two updates of the line."""
 
 SOON = 1.0
-"""Seconds that one model may take before anything is said of it."""
+"""Seconds before the progress of one model is shown."""
 
 FILE = 1_000_000
-"""Bytes that take as long as opening and judging a file: what the time left is reckoned with."""
+"""Opening and checking a file takes as long as reading so many bytes; for the time left."""
 
 
 def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Report"]:
-    """Pass reports through, and tell on the way how far it is: files, bytes, time left."""
+    """Pass reports through, and show the progress: files, bytes, time left."""
     if sys.stderr is None or not sys.stderr.isatty() or len(files) < 2:
         yield from reports
         return
@@ -33,7 +33,7 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
     done = 0
     try:
         for number, report in enumerate(reports, 1):
-            yield report  # what is told to be done is taken in already
+            yield report  # what is shown as done has been handed over
             done += sizes[number - 1] if number <= len(sizes) else 0
             now = time.monotonic()
             if now - shown >= EVERY:
@@ -45,7 +45,7 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
 
 @contextmanager
 def progress_of_one() -> Iterator[None]:
-    """Tell how far the pass over the weights of one large model is: bytes, time left."""
+    """Show how far the weights of one large model are read: bytes, time left."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
@@ -53,7 +53,7 @@ def progress_of_one() -> Iterator[None]:
 
     start = shown = time.monotonic()
 
-    def tell(done: int, size: int) -> None:
+    def show(done: int, size: int) -> None:
         nonlocal shown
         now = time.monotonic()
         if now - start >= SOON and now - shown >= EVERY:
@@ -61,7 +61,7 @@ def progress_of_one() -> Iterator[None]:
             _show(line_of_one(done, size, now - start))
 
     try:
-        with watching(tell):
+        with watching(show):
             yield
     finally:
         if shown > start:
@@ -69,7 +69,7 @@ def progress_of_one() -> Iterator[None]:
 
 
 def line_of_one(done: int, size: int, seconds: float) -> str:
-    """Spell how far the pass is.
+    """Format the progress of one model.
 
     Args:
         done: bytes.
@@ -84,7 +84,7 @@ def line_of_one(done: int, size: int, seconds: float) -> str:
 
 
 def line(number: int, files: int, done: int, size: int, seconds: float) -> str:
-    """Spell how far it is.
+    """Format the progress of several files.
 
     Args:
         number: of files that are done.
@@ -108,7 +108,7 @@ def _clock(seconds: int) -> str:
 
 
 def _show(text: str) -> None:
-    """Put the text in the place of what was shown before, cut to the width of the terminal."""
+    """Replace the line that was shown before; the text is cut to the width of the terminal."""
     from shutil import get_terminal_size
 
     fitting = text[: get_terminal_size().columns - 1]

@@ -86,7 +86,7 @@ def report(
 
 
 def _say(reports: Sequence["Report"], targets: Sequence[Target]) -> None:
-    """Tell on standard error how each model came out and where it is written."""
+    """Say on standard error how each model came out and where it is written."""
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import plain
 

@@ -1,4 +1,4 @@
-"""How models are audited: workers, a cluster, the cache, progress, and an end before the end."""
+"""How models are audited: workers, a cluster, the cache, progress, and interruptions."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from regaudit.settings.config import Config
 
 INTERRUPTED = "Interrupted"
-"""Kind of the failure that stands for all that Ctrl-C left undone."""
+"""Kind of the failure for all models that were not audited because of Ctrl-C."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -76,13 +76,13 @@ def audited(
     cache: str | None = None,
     dask: str | None = None,
 ) -> list["Report"]:
-    """Audit one file in this process, more of them apart, unless `isolate` says otherwise.
+    """Audit one file in this process, several in workers, unless `isolate` says something else.
 
-    Ctrl-C ends it with the reports so far, and one that says how many models lack theirs; so does
-    the loss of a cluster.
+    Ctrl-C ends it with the reports so far, and one that says how many models were not audited; so
+    does the loss of a cluster.
 
     Raises:
-        click.UsageError: the cache is none, or the cluster cannot be used.
+        click.UsageError: the cache or the cluster cannot be used.
     """
     from regaudit.report.report import Failure, Report
     from regaudit.running.process_limits import death
@@ -117,7 +117,7 @@ def _opened(folder: str, config: "Config") -> "Cache":
 
 
 def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
-    """Return the reports; of those that an end before the end left undone, one failure."""
+    """Return the reports; after an interruption, one failure stands for the missing ones."""
     from regaudit.errors import RegauditError, UsageError
     from regaudit.report.report import Failure, Report
 

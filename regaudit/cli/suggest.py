@@ -33,7 +33,7 @@ class AdviceOptions:
 
 
 def advising(command: Any) -> Any:
-    """Add what is known of the training, `advice: AdviceOptions`."""
+    """Add the options about the training, `advice: AdviceOptions`."""
     for option in (
         click.option(
             "--aim",

@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, format_: str, file: Path | None) -> "Target":
-        """Make one of what -o and --format say; -o results.parquet says both.
+        """Make a target from -o and --format; -o results.parquet says both.
 
         Raises:
             click.UsageError: a binary format for standard output.
@@ -101,7 +101,7 @@ def require(targets: Iterable[Target]) -> None:
 
 
 def is_detailed(targets: Iterable[Target]) -> bool:
-    """Whether a target shows what an audit takes only when asked."""
+    """Whether a target shows what an audit measures only on request."""
     from regaudit.renderers.interface import renderer
 
     return any(renderer(target.format).detailed for target in targets)
@@ -157,5 +157,5 @@ def _is_unicode(encoding: str | None) -> bool:
 
 
 def _is_terminal() -> bool:
-    """Whether standard output is one; there may be none at all."""
+    """Whether standard output is a terminal; there may be no standard output."""
     return sys.stdout is not None and sys.stdout.isatty()

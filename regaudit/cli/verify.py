@@ -1,4 +1,4 @@
-"""`regaudit verify`: the audit held against real Keras."""
+"""`regaudit verify`: the audit compared with real Keras."""
 
 import sys
 from pathlib import Path

@@ -30,7 +30,7 @@ SHARED = 60
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What marks of one sort mean, and how they look: the shape tells as much as the colour."""
+    """What marks of one sort mean, and how they look: the shape says as much as the colour."""
 
     name: str
     shape: str
@@ -124,14 +124,14 @@ class Scale:
 
 
 def drawable(value: float) -> bool:
-    """Whether a logarithmic axis can hold a value: files hold anything."""
+    """Whether a logarithmic axis can show a value: anything may be in a file."""
     return 1e-300 < value < 1e300
 
 
 def log_scale(
     values: Sequence[float], spell: Callable[[float], str], strong: float | None = None
 ) -> Scale:
-    """Return a logarithmic axis that holds positive values, ticks at powers of ten or between."""
+    """Return a logarithmic axis for positive values, ticks at powers of ten or between."""
     inside = [*values, *([strong] if strong else [])]
     low, high = log10(min(inside)), log10(max(inside))
     steps = (1, 2, 5) if high - low < 2 else (1,)

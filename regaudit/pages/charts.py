@@ -143,7 +143,7 @@ def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], st
 
 
 def short(path: str, room: int) -> str:
-    """Return a path cut in its middle: its ends tell most."""
+    """Return a path cut in its middle: its ends say most."""
     path = spelling.plain(path)
     head = room // 3 - 1
     return (
@@ -207,7 +207,7 @@ def growth(layer: Layer, weight: Weight, measured: Moments | None) -> float | No
 
 
 def times(ratio: float | None) -> str:
-    """Spell a ratio, as a multiple."""
+    """Format a ratio, as a multiple."""
     return spelling.MISSING if ratio is None else f"{ratio:.3g}x"
 
 

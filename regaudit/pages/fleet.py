@@ -38,7 +38,7 @@ class FleetRow:
     parameters: int | None
     penalty: float | None
     complete: bool
-    """Whether the file tells all of the penalty."""
+    """Whether all of the penalty is known from the file."""
     norm: float | None
     """L2 norm of all kernels together."""
     shown: TrendPoint
@@ -115,7 +115,7 @@ class Fleet:
 
     @property
     def series(self) -> tuple[Row, ...]:
-        """Models of which several states are known."""
+        """Models with several known states."""
         return tuple(row for row in self.rows if len(row.entries) > 1)
 
 

@@ -21,7 +21,7 @@ MANY_LAYERS = 500
 """Weights of more layers than this are grouped by block."""
 
 TOGETHER = 50
-"""Layers in a block where their names tell of none."""
+"""Layers in a block, if their names do not show blocks."""
 
 _BLOCK = re.compile(
     r".*?(?:block|stage|layers?|group|cell|unit|module|stack)[_-]?\d+[a-z]?", re.IGNORECASE
@@ -121,7 +121,7 @@ class Block:
 
     @property
     def penalty(self) -> float | None:
-        """What its weights add to the loss, as far as the file tells."""
+        """What its weights add to the loss, as far as is known from the file."""
         return _total(row.penalty for row in self.rows)
 
     @property
@@ -160,7 +160,7 @@ class Section:
     """`failed`, the worst severity, or `clean`."""
     findings: tuple[tuple[About | None, Finding], ...]
     passed: tuple[About, ...]
-    """Rules that were asked in full and found nothing."""
+    """Rules that ran in full and found nothing."""
     changes: tuple[SuggestedChange, ...]
     program: str
     """All suggestions as arguments of Keras layers."""

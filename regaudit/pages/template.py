@@ -46,14 +46,14 @@ def _digest(text: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Pass all text through `wording.plain`, whatever a template forgets."""
+    """Pass all text through `spelling.plain`, even if a template forgets to."""
     if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
         return value
     return spelling.plain(value)
 
 
 def _observed(value: float | str) -> str:
-    """Spell a value that decided a finding."""
+    """Format a value that decided a finding."""
     return (
         f"{value:,}"
         if isinstance(value, int)

@@ -49,7 +49,7 @@ COLUMNS = (
 )
 
 FIGURES = tuple(name for name in SPECTRUM if name != "shape")
-"""Columns that are there where spectra were asked for."""
+"""Columns that are there only with --spectral."""
 
 
 class Csv(Renderer):

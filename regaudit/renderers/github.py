@@ -1,4 +1,4 @@
-"""Annotations of GitHub Actions: the worst findings beside the files, all of them in the log.
+"""Annotations of GitHub Actions: the worst findings next to the files, all of them in the log.
 
 GitHub shows ten annotations of each level a step; the step's summary, which the command line
 writes as Markdown, has the rest.

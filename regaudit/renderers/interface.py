@@ -18,7 +18,7 @@ class Renderer(ABC):
     name: ClassVar[str]
     """As `--format` calls it."""
     detailed: ClassVar[bool] = False
-    """Whether it shows what an audit takes only when asked: SHA-256, histograms, settings."""
+    """Whether it shows what an audit measures only on request: SHA-256, histograms, settings."""
     binary: ClassVar[bool] = False
     """Whether it makes bytes, which go into a file, `-o FILE.NAME`, and never to a terminal."""
 

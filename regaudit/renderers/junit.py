@@ -94,7 +94,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Escape what XML cannot hold, beside what moves a cursor."""
+    """Escape what XML does not allow, and what moves a cursor."""
     plain = spelling.plain(text)
     return "".join(
         char if ord(char) & 0xFFFE != 0xFFFE else f"\\U{ord(char):08x}" for char in plain

@@ -97,7 +97,7 @@ def _spectra(report: Report, view: View) -> Iterator[str]:
 
 
 def _others(report: Report) -> Iterator[str]:
-    """Regularizers that are on no weight, and what was not examined or not asked."""
+    """Regularizers that are on no weight, and what was not examined, and rules that did not run."""
     lines = []
     for layer in report.model.layers if report.model else ():
         others = dict(layer.unplaced)

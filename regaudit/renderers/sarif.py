@@ -137,7 +137,7 @@ def _result(code: str, item: Occurrence, report: Report, view: View, number: int
 
 
 def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
-    """Yield what could not be read, and what was not examined or not asked."""
+    """Yield what could not be read, and what was not examined, and rules that did not run."""
     where = [{"physicalLocation": {"artifactLocation": {"uri": _uri(report.file, view)}}}]
     if report.failure:
         yield {

@@ -18,7 +18,7 @@ SHOWN = 3
 """Findings of one rule shown before `--verbose` is needed."""
 
 COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
-"""ANSI colours; the letter beside them says the same."""
+"""ANSI colours; the letter next to them says the same."""
 
 
 GREEN = "32"
@@ -182,7 +182,7 @@ def _suppressed(report: Report, view: View) -> Iterator[str]:
 
 
 def _not_run(report: Report, view: View) -> Iterator[str]:
-    """Rules that lacked a fact, for who asked for everything."""
+    """Rules that lacked a fact, with --verbose or --wide."""
     if view.verbose or view.wide:
         for rule in report.not_run:
             yield from _wrapped(sentences.not_run(rule), view, "  ")

@@ -14,7 +14,7 @@ SCHEMA = "regaudit/1"
 """Changes inside it only add keys."""
 
 SPECTRUM = tuple(field.name for field in fields(Spectrum))
-"""What is told of a spectrum: the shape of the matrix, then figures."""
+"""What a report says about a spectrum: the shape of the matrix, then figures."""
 
 
 def document(reports: Sequence[Report]) -> dict[str, Any]:

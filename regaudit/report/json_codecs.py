@@ -34,7 +34,7 @@ class WrongError(ValueError):
 
 @cache
 def codec_of(kind: Any) -> Codec:
-    """Return the codec of a type; of none that holds itself."""
+    """Return the codec of a type, which must not contain itself."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in {Any, object}:
         return Codec(_json, lambda value: value)
@@ -69,7 +69,7 @@ def _json(value: Any) -> Any:
 
 
 def _is_own(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of one of some types of JSON's own; a bool is no number."""
+    """Whether a value is of one of these types of JSON's own; a bool is not a number."""
     return isinstance(value, kinds) and (type(value) is not bool or bool in kinds)
 
 
@@ -119,7 +119,7 @@ def _spelling(kind: Any) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
 
 
 def _union(kinds: tuple[Any, ...]) -> Codec:
-    """Return the codec of one of several types: of JSON's own, or classes, told by their names."""
+    """Return the codec of one of several types: of JSON, or classes, known by their names."""
     others = [kind for kind in kinds if kind is not NoneType]
     one = codec_of(others[0]) if len(others) == 1 else _one_of(others)
     if len(others) == len(kinds):
@@ -168,7 +168,7 @@ def _sequence(item: Codec) -> Codec:
 
 
 def _tuple(make: Callable[[Any], Any], kinds: Iterable[Any], least: int) -> Codec:
-    """Return the codec of a tuple of some types, the last of which may be missing."""
+    """Return the codec of a tuple of these types; the last ones may be missing."""
     codecs = [codec_of(kind) for kind in kinds]
 
     def write(values: Any) -> list[Any]:

@@ -32,7 +32,7 @@ _MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that holds no report."""
+    """A line that is not a report."""
 
     file: str
     line: int
@@ -76,7 +76,7 @@ def _reports(file: str, number: int, line: bytes) -> Iterator[Report | Malformed
 
 
 def report_of(record: Any) -> Report:
-    """Return the report that a record was made of, as far as the record tells.
+    """Return the report that a record was made from, as far as it is in the record.
 
     Raises:
         ValueError: something is missing or of a wrong type; the message says what.

@@ -92,7 +92,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """A rule that could not be asked, or only in part."""
+    """A rule that did not run, or ran only partly."""
 
     code: str
     name: str
@@ -147,7 +147,7 @@ class Report:
     moments: Mapping[str, Moments] = field(default_factory=dict)
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = field(default_factory=dict)
-    """By `Weight.stored_path`; None where the file does not tell."""
+    """By `Weight.stored_path`; None where it is not known from the file."""
     findings: tuple[Finding, ...] = ()
     """One a rule, worst first."""
     not_run: tuple[NotRun, ...] = ()
@@ -175,7 +175,7 @@ class Report:
 
     @cached_property
     def penalty(self) -> float:
-        """What the weights add to the loss, as far as the file tells: `sum(model.losses)`."""
+        """What the weights add to the loss, as far as is known: `sum(model.losses)`."""
         return sum(value for value in self.penalties.values() if value is not None)
 
     @property
@@ -186,7 +186,7 @@ class Report:
 
     @property
     def penalty_complete(self) -> bool:
-        """Whether the file tells everything that weights add to the loss.
+        """Whether everything that weights add to the loss is known from the file.
 
         It does not for custom regularizers, nor for custom layers with weights: their own code may
         regularize these.

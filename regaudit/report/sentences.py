@@ -55,9 +55,11 @@ def summary(report: Report) -> str:
     weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
     trainable = [weight for weight in weights if weight.trainable]
     active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
-    held = sum(weight.size for weight in active)
-    total = sum(weight.size for weight in trainable)
-    share = f", {percent(held / total)} of the trainable parameters" if active and total else ""
+    regularized = sum(weight.size for weight in active)
+    parameters = sum(weight.size for weight in trainable)
+    share = ""
+    if active and parameters:
+        share = f", {percent(regularized / parameters)} of the trainable parameters"
     activity = sum(layer.activity_regularizer is not None for layer in report.model.layers)
     extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
     verb = "is" if len(active) == 1 else "are"

@@ -8,7 +8,7 @@ def report_to_json(report: Report) -> bytes:
     """Return a report as one line of JSON.
 
     Raises:
-        TypeError: it holds something that is not part of a report.
+        TypeError: something in it is not part of a report.
     """
     return to_json(Report, report)
 
@@ -17,7 +17,7 @@ def report_from_json(text: bytes | str) -> Report:
     """Return the report that was written; equal to it in every field.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is not such a text.
     """
     found: Report = from_json(Report, text)
     return found

@@ -1,4 +1,4 @@
-"""How numbers, regularizers, findings and hostile text are spelled, the same in every renderer."""
+"""How numbers, regularizers, findings and hostile text are written, the same in every renderer."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from regaudit.model import Model, Optimizer, Regularizer
 
 _COMMAND = re.compile("[:#](?=[:#])")
 MISSING = "-"
-"""Stands where there is no number."""
+"""Shown in place of a missing number."""
 
 
 def plain(text: str) -> str:
@@ -31,12 +31,12 @@ def plain(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Escape what Markdown or the HTML inside it would act on, beside what `plain` does."""
+    """Escape what Markdown or the HTML inside it would act on, in addition to what `plain` does."""
     return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))
 
 
 def shortened(text: str, width: int) -> str:
-    """Cut the middle out of a long path: its ends tell most."""
+    """Cut the middle out of a long path: its ends say most."""
     if len(text) <= width:
         return text
     head = (width - 3) // 3
@@ -44,7 +44,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def strength(value: float) -> str:
-    """Spell a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
+    """Format a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
     for digits in range(1, 17):
         text = f"{value:.{digits}g}"
         if isclose(float(text), value, rel_tol=1e-6):
@@ -53,7 +53,7 @@ def strength(value: float) -> str:
 
 
 def regularizer(value: Regularizer | None) -> str:
-    """Spell a regularizer by what it does: `l2(0.01)`, also for `L1L2(0, 0.01)`."""
+    """Format a regularizer by what it does: `l2(0.01)`, also for `L1L2(0, 0.01)`."""
     if value is None:
         return MISSING
     factor = value.config.get("factor")
@@ -69,12 +69,12 @@ def regularizer(value: Regularizer | None) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Spell a measured number with a few significant digits."""
+    """Format a measured number with a few significant digits."""
     return MISSING if value is None else f"{value:.{digits}g}"
 
 
 def percent(value: float | None) -> str:
-    """Spell a share."""
+    """Format a share."""
     if value is None:
         return MISSING
     if value in {0.0, 1.0}:
@@ -83,17 +83,17 @@ def percent(value: float | None) -> str:
 
 
 def count(value: int, noun: str, nouns: str = "") -> str:
-    """Spell a count: `1 layer`, `1,204 layers`."""
+    """Format a count: `1 layer`, `1,204 layers`."""
     return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
 
 
 def parameters(model: Model) -> str:
-    """Spell the size of a model: `7,114 parameters (640 trainable)`."""
+    """Format the size of a model: `7,114 parameters (640 trainable)`."""
     return f"{count(model.parameters, 'parameter')} ({model.trainable_parameters:,} trainable)"
 
 
 def file_size(size: int | None) -> str:
-    """Spell a number of bytes."""
+    """Format a number of bytes."""
     if size is None:
         return MISSING
     amount = float(size)
@@ -105,7 +105,7 @@ def file_size(size: int | None) -> str:
 
 
 def shape(dimensions: Sequence[int]) -> str:
-    """Spell a shape: `3x3x64`; a scalar is `()`."""
+    """Format a shape: `3x3x64`; a scalar is `()`."""
     return "x".join(str(dimension) for dimension in dimensions) or "()"
 
 

@@ -9,7 +9,7 @@ from regaudit.report.spelling import MISSING, shortened
 
 
 class Column(NamedTuple):
-    """One column of a table; the first one of a table holds paths."""
+    """One column of a table; the first column of a table shows paths."""
 
     title: str
     cells: Sequence[str]
@@ -26,7 +26,7 @@ class Column(NamedTuple):
         return max(len(self.title) + 2, *map(len, self.cells))
 
 
-def telling(columns: Sequence[Column]) -> list[Column]:
+def informative(columns: Sequence[Column]) -> list[Column]:
     """Leave out the columns that say nothing of any row, but for those that always stay."""
     return [one for one in columns if one.rank < 2 or set(one.cells) != {MISSING}]
 

@@ -1,6 +1,6 @@
 """Values of our own classes as JSON and back, exactly.
 
-Which classes are made is told by their annotations, never by the text: unlike a pickle, no text
+Annotations decide which classes are made, never the text: unlike a pickle, no text
 makes or runs anything else. What would not come back equal is not written.
 """
 
@@ -32,7 +32,7 @@ def from_json(kind: Any, text: bytes | bytearray | str) -> Any:
     """Return the value that was written; equal to it in every field.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is not such a text.
     """
     try:
         return made(kind, json.loads(text))

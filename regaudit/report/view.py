@@ -35,7 +35,7 @@ class View:
     root: Path | None = None
     """Top of the repository, below which other tools look for the files; None for as named."""
     settings: str = ""
-    """The settings in force, as a file of settings spells them."""
+    """The settings in force, as in a settings file."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""

@@ -7,7 +7,7 @@ from regaudit.model import Layer, Status, Weight
 from regaudit.report import spelling
 from regaudit.report.report import Report
 from regaudit.report.spectrum_table import HEADERS, spectrum_rows
-from regaudit.report.tables import Column, fitted_table, telling
+from regaudit.report.tables import Column, fitted_table, informative
 from regaudit.report.view import View
 
 MIN_PATH = 16
@@ -26,7 +26,7 @@ def weights_table(report: Report, view: View) -> str:
     if view.wide:
         return fitted_table(columns, None, least=MIN_PATH)
     comfort = max(MIN_PATH, view.width * 2 // 5)
-    return fitted_table(telling(columns), view.width, least=MIN_PATH, comfort=comfort)
+    return fitted_table(informative(columns), view.width, least=MIN_PATH, comfort=comfort)
 
 
 def spectra_table(report: Report, view: View) -> str:

@@ -217,7 +217,7 @@ def _audit(file: str, order: bytes) -> bytes | bytearray:
     """Audit a file on a worker, if it is not to be split; a child process reads it.
 
     Returns:
-        A report; or a plan, which its type alone tells from a report.
+        A report; or a plan, which only its type distinguishes from a report.
     """
     workers, split = _run(order)
     found = workers.audit_or_plan(file, split)

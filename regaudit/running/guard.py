@@ -2,7 +2,7 @@
 
 The command forks before it imports anything: the child does all the work, under the kernel's
 limits on time and memory, and the parent only waits. If the child is killed, the parent knows which
-file did it and says so, in the format that was asked for.
+file did it and says so, in the requested format.
 """
 
 import os
@@ -89,7 +89,7 @@ def guarding(file: str, limits: "Limits") -> Iterator[None]:
 
 def _wait(child: int) -> int:
     """Wait for the child, and return its exit code, or minus the signal that killed it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child as well
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the child as well
     for name in _RELAYED:
         signal.signal(getattr(signal, name), lambda number, _frame: os.kill(child, number))
     _, status = os.waitpid(child, 0)

@@ -1,6 +1,6 @@
 """What keeps an audit from taking a machine with it: time and memory, enforced by the kernel.
 
-libhdf5 is C, and holds Python's lock while it runs: no thread of this process could stop it. Timers
+libhdf5 is C, and keeps Python's lock while it runs: no thread of this process could stop it. Timers
 whose signal nobody catches can, and so can a limit on memory. Both need a process of its own.
 """
 

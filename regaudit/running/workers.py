@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 @dataclass(slots=True)
 class Workers:
-    """The workers of one run; as many are started as are asked at once."""
+    """The workers of one run; as many are started as are needed at once."""
 
     config: Config
     cache: Cache | None = None
@@ -102,7 +102,7 @@ class Workers:
         return self._kept(answer, found)
 
     def measure(self, file: str, number: int, count: int) -> Share | Report:
-        """Measure one share of a very large file; a report tells of a failure."""
+        """Measure one share of a very large file; a report means a failure."""
         return self._ask(file, partial(measure_share, number=number, count=count), Share)
 
     def merge(
@@ -169,7 +169,7 @@ class Workers:
 
 
 class _Worker:
-    """One child process; `fit` for another file until it says otherwise."""
+    """One child process; `fit` for another file until it says that it is not."""
 
     def __init__(self, config: Config, folder: str | None) -> None:
         self.config = config

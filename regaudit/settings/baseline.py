@@ -108,7 +108,7 @@ class Baseline:
         return Key(self._model(model), code, path)
 
     def _model(self, file: str) -> str:
-        """Name a model from the folder of the file; as it is, if it is no file."""
+        """Name a model from the folder of the file; unchanged, if it is not a file."""
         if not Path(file).exists():
             return file
         try:

@@ -45,7 +45,7 @@ class Config:
     """What to audit when no model is named."""
     ignores: tuple[Ignore, ...] = ()
     architecture: Serialized | None = None
-    """Configuration of the model, for files that hold weights alone."""
+    """Configuration of the model, for files with weights only."""
     limits: Limits = field(default_factory=Limits)
     """What one file may cost."""
     detailed: bool = False
@@ -94,7 +94,7 @@ class Config:
         """Return these settings with limits such as `json_bytes=50_000_000` laid over them.
 
         Raises:
-            UsageError: a limit that does not exist, or a value that is no whole number.
+            UsageError: a limit that does not exist, or a value that is not a whole number.
         """
         pairs = (setting.partition("=")[::2] for setting in settings)
         return replace(self, limits=checked_limits(dict(pairs), self.limits))
@@ -172,7 +172,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
         config = replace(_checked({**content, **given}), file=file)
-        for one in config.overrides:  # so that a wrong one is told before any model is read
+        for one in config.overrides:  # so that errors are reported before any model is read
             _checked(laid_over(config.content, one.content))
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
@@ -185,7 +185,7 @@ def read_architecture(file: Path) -> Serialized:
     """Read the configuration of a model: what `model.to_json()` returns.
 
     Raises:
-        UsageError: it cannot be read, or is no such thing.
+        UsageError: it cannot be read, or is not such a configuration.
     """
     try:
         return parse_architecture(file.read_bytes(), str(file))

@@ -12,7 +12,7 @@ class Preset:
 
     title: str
     off: frozenset[str] = frozenset()
-    """Codes of rules that are not asked; a selection by code asks them all the same."""
+    """Codes of rules that do not run, unless they are selected by code."""
     severities: Mapping[str, Severity] = field(default_factory=dict)
     """Highest severity by code."""
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

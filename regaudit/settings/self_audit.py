@@ -20,7 +20,7 @@ def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Re
     """
     today = datetime.now(UTC).date()
     used = {one.ignore for report in reports for one in report.suppressed}
-    judged = [one for one in config.ignores if whole and _asked(one, reports, config)]
+    judged = [one for one in config.ignores if whole and _has_run(one, reports, config)]
     findings = []
     for rule in config.rules:
         kept = [one for one in config.ignores if one.expired(today) or one in judged]
@@ -32,8 +32,8 @@ def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Re
     return Report(os.path.relpath(config.file), format="settings", findings=found)
 
 
-def _asked(ignore: Ignore, reports: Sequence[Report], config: Config) -> bool:
-    """Whether any model that an ignore is about was asked its rule."""
+def _has_run(ignore: Ignore, reports: Sequence[Report], config: Config) -> bool:
+    """Whether the rule of an ignore ran on any model that the ignore is about."""
     names = {rule.about.code: rule.about.name for rule in config.rules}
     return any(
         ignore.is_about(code, name, report.file)

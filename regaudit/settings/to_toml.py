@@ -1,4 +1,4 @@
-"""The settings in force as TOML, which read back are the same settings."""
+"""The settings in force as TOML, which gives the same settings when read back."""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def _rule(rule: Rule, config: Config) -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """Spell a value; JSON and TOML agree on strings, numbers and lists, but not on tables."""
+    """Format a value; JSON and TOML agree on strings, numbers and lists, but not on tables."""
     if isinstance(value, dict):
         pairs = ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{{pairs}}}"
