@@ -407,11 +407,11 @@ def test_limits_are_raised_by_option_and_by_settings(tmp_path, monkeypatch):
     ("setting", "said"),
     [
         ("jsonbytes=3", "unknown limit 'jsonbytes'; did you mean 'json_bytes'?"),
-        ("json_bytes", "is a whole number above 0"),
-        ("json_bytes=-1", "is a whole number above 0"),
-        ("json_bytes=0", "is a whole number above 0"),
-        ("json_bytes=1e9", "is a whole number above 0"),
-        ("json_bytes=" + "9" * 40, "is a whole number above 0"),
+        ("json_bytes", "must be a whole number above 0"),
+        ("json_bytes=-1", "must be a whole number above 0"),
+        ("json_bytes=0", "must be a whole number above 0"),
+        ("json_bytes=1e9", "must be a whole number above 0"),
+        ("json_bytes=" + "9" * 40, "must be a whole number above 0"),
     ],
 )
 def test_wrong_limits_are_usage_errors(setting, said, tmp_path, monkeypatch):
@@ -618,7 +618,7 @@ def test_no_output_goes_into_a_model_that_is_a_directory(tmp_path):
     for part in ("saved_model.pb", "variables/new.json"):
         result = tool("inspect", "--isolated", model, "--format", "json", "-o", model / part)
         assert result.returncode == 2
-        assert b"is a model to audit" in result.stderr
+        assert b"is one of the models to audit" in result.stderr
     assert (model / "saved_model.pb").read_bytes() == before
 
 

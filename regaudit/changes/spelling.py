@@ -36,7 +36,7 @@ def penalty(changes: Changes) -> str:
     shift = Shift(changes.old.penalty, changes.new.penalty)
     change = f" ({signed(shift.relative)})" if shift.relative else ""
     complete = changes.old.penalty_complete and changes.new.penalty_complete
-    return arrow(shift, spelling.number) + change + ("" if complete else ", as far as is told")
+    return arrow(shift, spelling.number) + change + ("" if complete else ", as far as is known")
 
 
 def optimizers(changes: Changes) -> str:

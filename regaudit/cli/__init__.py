@@ -46,11 +46,11 @@ class _Commands(click.Group):
 def main() -> None:
     """Audit the regularizers in saved Keras models, without running anything in them.
 
-    MODEL is a file, a directory that is searched for models, or a glob; with no MODEL, the
-    models named in the settings, else every model below the current directory.
+    MODEL is a file, a directory to search for models, or a glob. Without MODEL, the models named
+    in the settings are audited, or else every model below the current directory.
 
-    Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or settings, 3 something
-    could not be audited.
+    Exit codes: 0 no findings at or above --fail-on, 1 findings, 2 wrong usage or settings,
+    3 something could not be audited.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

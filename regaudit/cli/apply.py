@@ -48,7 +48,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("model", type=LocalModel(path_type=Path))
 @click.option(
-    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="OUT", help="File to make."
+    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="OUT", help="File to write."
 )
 @click.option(
     "--set",
@@ -59,7 +59,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     "recurrent, embeddings, depthwise, pointwise, gamma, beta, alpha or activity slot.",
 )
 @click.option(
-    "--remove", "removals", multiple=True, metavar="GLOB[:SLOT]", help="Take regularizers out."
+    "--remove", "removals", multiple=True, metavar="GLOB[:SLOT]", help="Remove regularizers."
 )
 @click.option(
     "--from",
@@ -69,26 +69,32 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help="Edits as JSON, from `suggest --format json`.",
 )
-@click.option("--suggested", is_flag=True, help="The edits of `regaudit suggest`.")
+@click.option("--suggested", is_flag=True, help="Apply the edits of `regaudit suggest`.")
 @advising
-@click.option("--recipe", metavar="NAME", help="The L2 of a paper on every bare kernel: VGG16, ...")
-@click.option("--to-adamw", is_flag=True, help="Kernel L2 out, weight decay of AdamW in.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    help="The L2 of a paper on every kernel without a regularizer: VGG16, ...",
+)
+@click.option(
+    "--to-adamw", is_flag=True, help="Replace the L2 of kernels by the weight decay of AdamW."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
-@click.option("--in-place", is_flag=True, help="Edit MODEL itself; a backup stays beside it.")
-@click.option("--undo", is_flag=True, help="Put the backup of --in-place back.")
+@click.option("--in-place", is_flag=True, help="Edit MODEL itself; a backup is kept next to it.")
+@click.option("--undo", is_flag=True, help="Restore the backup that --in-place made.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Edit frozen weights and other dtypes than float32 too; replace OUT if it is there.",
+    help="Also edit frozen weights and dtypes other than float32, and overwrite OUT.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
 @_editing
 def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
 
-    For .keras archives and directories, and whole models in HDF5. Exits with 2 for a request that
-    makes no sense, with 3 for one that this file cannot take; then nothing is changed. What the
-    file has already is not written again: one line says so.
+    For .keras archives and directories, and whole models in HDF5. Exits with 2 if the request makes
+    no sense, and with 3 if it is not possible for this file; nothing is changed then. If the file
+    already has what was asked for, nothing is written, and one line says so.
     """
     from regaudit.auditing.audit_file import bug
     from regaudit.errors import RegauditError, UsageError
@@ -119,20 +125,20 @@ def _undo(model: Path, force: bool) -> None:
 
     restored = undo(model, force=force)
     with suppress(OSError):  # that nobody can read it does not undo it
-        click.echo(f"{restored} is as it was before")
+        click.echo(f"{restored} is restored")
 
 
 def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
     """Refuse options that contradict each other."""
     ways = [options.out is not None, options.in_place, options.dry_run]
     if sum(ways) != 1:
-        raise click.UsageError("say where to write: one of -o OUT, --in-place and --dry-run")
+        raise click.UsageError("say where to write: give one of -o OUT, --in-place and --dry-run")
     if options.verify and options.dry_run:
-        raise click.UsageError("--verify needs a file that was written, not --dry-run")
+        raise click.UsageError("--verify cannot be used with --dry-run, which writes no file")
     given = {**advice.facts, "data": advice.data, "val_data": advice.val_data}
     facts = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if facts and not options.suggested:
-        raise click.UsageError(f"{facts[0]} is for --suggested, which is not asked for")
+        raise click.UsageError(f"{facts[0]} is used only with --suggested")
     if not any(
         (
             options.settings,
@@ -144,7 +150,7 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
         )
     ):
         raise click.UsageError(
-            "say what to change: --set, --remove, --from, --suggested, --recipe or --to-adamw"
+            "say what to change: give --set, --remove, --from, --suggested, --recipe or --to-adamw"
         )
 
 
@@ -190,7 +196,7 @@ def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":
 
     parts = [removals(model, text) for text in options.removals]
     parts += [settings(model, text, force=options.force) for text in options.settings]
-    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options.files]
+    parts += [_or(read_edits(file), f"{file} has no edits") for file in options.files]
     if options.recipe:
         parts.append(_or(recipe_edits(model, options.recipe), NO_BARE_KERNEL))
     if options.to_adamw:
@@ -203,7 +209,7 @@ def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":
     )
 
 
-NO_BARE_KERNEL = "no trainable kernel is without a regularizer"
+NO_BARE_KERNEL = "every trainable kernel has a regularizer already"
 IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW already"
 
 
@@ -217,10 +223,10 @@ def _nothing(change: "Change", wanted: "EditRequest", out: Path | None) -> list[
     """Say in one line why nothing was written, after what could not be set."""
     from regaudit.report.spelling import plain
 
-    lines = [wrapped(f"passed over: {plain(note)}") for note in wanted.passed_over]
+    lines = [wrapped(f"skipped: {plain(note)}") for note in wanted.passed_over]
     reasons = [note.rstrip(".") for note in wanted.absent]
     if change.idle or not reasons:
-        reasons.append(f"{change.before.file} has what was asked for already")
+        reasons.append(f"{change.before.file} already has what was asked for")
     made = ", no file was made" if out else ""
     return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
@@ -234,19 +240,19 @@ def _told(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str
     lines = []
     for place, old, new in change.lines():
         lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
-    idle = (f"{count(len(change.idle), 'edit')} of what the file has already",)
+    idle = (f"{count(len(change.idle), 'edit')} that the file already has",)
     notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
-    lines += [wrapped(f"passed over: {plain(note)}") for note in notes]
+    lines += [wrapped(f"skipped: {plain(note)}") for note in notes]
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:
-        lines[-1] += ", and what custom code adds, which the file does not tell"
+        lines[-1] += ", plus what custom code adds, which is not in the file"
     if change.jump:
         way = "higher" if change.jump > 0 else "lower"
-        apart = "" if after.penalty_complete else ", custom code apart"
+        apart = "" if after.penalty_complete else ", not counting custom code"
         lines.append(
             wrapped(
-                f"The training loss will read {number(abs(change.jump), 6)} {way} from the first "
+                f"The training loss will be {number(abs(change.jump), 6)} {way} from the first "
                 f"step{apart}: that is the penalty; the predictions are the same."
             )
         )
@@ -258,7 +264,7 @@ def _told(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str
     lines.append(
         wrapped(
             f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
-            f"{then}, and go on training: a model already in memory does not change."
+            f"{then}, and continue training: a model already in memory does not change."
         )
     )
     return lines
@@ -302,5 +308,5 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
         f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}"
     )
     for path, what, ours, keras in result.differences:
-        click.echo(f"  {plain(path)}: {what}: announced {ours}, Keras {keras}")
+        click.echo(f"  {plain(path)}: {what}: expected {ours}, Keras {keras}")
     return OK if same and not result.differences else FINDINGS

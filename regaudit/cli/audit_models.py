@@ -64,7 +64,7 @@ def run_audit(
     files = [file for target, models in found for file in models or [target]]
     for output in filter(None, (target.file for target in outputs)):
         if any(is_in(output, Path(file)) for file in files):
-            raise click.UsageError(f"{output} is a model to audit: write somewhere else")
+            raise click.UsageError(f"{output} is one of the models to audit: write to another file")
     reports = audited(
         files,
         config,
@@ -86,7 +86,7 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, list[str
 
     if not options.models and (urls := [name for name in config.models if is_url(name)]):
         raise click.UsageError(
-            f"{redacted_name(urls[0])}: URLs are followed from the command line only"
+            f"{redacted_name(urls[0])}: URLs are read only if they are given on the command line"
         )
     targets = options.models or config.models or (".",)
     return [(target, list(find_models(target))) for target in targets]
@@ -125,7 +125,7 @@ def _config(options: AuditOptions, fail_on: str | None) -> "Config":
     architectures = [file for file in options.config_files if file.suffix == ".json"]
     settings = [file for file in options.config_files if file.suffix != ".json"]
     if len(architectures) > 1 or len(settings) > 1:
-        raise UsageError("--config takes one file of settings and one architecture, no more")
+        raise UsageError("--config takes at most one settings file and one architecture")
     file = None
     if not options.isolated:
         file = settings[0] if settings else find_config(Path.cwd())

@@ -21,30 +21,30 @@ DEFAULT = ".regaudit-baseline.json"
 
 @click.group()
 def baseline() -> None:
-    """Accept what is found today; `check` then fails on new or worse findings alone.
+    """Accept today's findings, so that `check` fails only on new or worse ones.
 
-    A baseline knows findings by model, rule and weight, never by their numbers. The file is the
-    one of --baseline, else of the settings, else .regaudit-baseline.json.
+    A baseline identifies findings by model, rule and weight, never by their numbers. The file is
+    the one of --baseline, else of the settings, else .regaudit-baseline.json.
     """
 
 
 @baseline.command()
 @auditing
-@click.option("--force", is_flag=True, help="Replace a baseline that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing baseline.")
 def write(force: bool, options: AuditOptions) -> None:
-    """Make a baseline of everything that is found."""
+    """Create a baseline of all findings."""
     from regaudit.settings.baseline import Baseline
 
     reports, file = _audited(options)
     if file.exists() and not force:
-        raise click.UsageError(f"{file} is there: `update` adds to it, --force replaces it")
+        raise click.UsageError(f"{file} already exists: `update` adds to it, --force overwrites it")
     _save(Baseline(file.absolute()).written(reports), reports)
 
 
 @baseline.command()
 @auditing
 def update(options: AuditOptions) -> None:
-    """Accept what is new or worse as well, and drop what is gone."""
+    """Accept new and worse findings as well, and drop those that are gone."""
     reports, file = _audited(options)
     _save(_read(file).updated(reports), reports)
 
@@ -52,7 +52,7 @@ def update(options: AuditOptions) -> None:
 @baseline.command()
 @auditing
 def prune(options: AuditOptions) -> None:
-    """Drop what is no longer found in the models audited; accept nothing new."""
+    """Drop what is no longer found in the audited models, and accept nothing new."""
     reports, file = _audited(options)
     _save(_read(file).pruned(reports), reports)
 
@@ -87,5 +87,5 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
             click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
     name = file.name if file.parent == Path.cwd() else str(file)
     held = count(len(made.entries), "finding")
-    click.echo(f"{name}: {held} accepted; use it by: regaudit check --baseline {name}", err=True)
+    click.echo(f"{name}: {held} accepted; use it with: regaudit check --baseline {name}", err=True)
     sys.exit(unreadable(reports))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-on",
     type=click.Choice(["note", "warning", "error", "never"]),
-    help="Exit with 1 on findings of this severity or a higher one.  [default: error]",
+    help="Exit with 1 on findings of this severity or higher.  [default: error]",
 )
 def check(
     *,
@@ -35,13 +35,13 @@ def check(
     options: AuditOptions,
     view_options: ViewOptions,
 ) -> None:
-    """Judge models, for CI.
+    """Check models against the rules, for CI.
 
-    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
-    reads: pip install 'regaudit[stores]'.
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
+    extra: pip install 'regaudit[stores]'.
 
-    Exits with 0 if nothing is at or above --fail-on, 1 if something is, and 3 if something could
-    not be audited; 3 wins over 1, and the findings are printed all the same.
+    Exits with 0 if there are no findings at or above --fail-on, with 1 if there are, and with 3 if
+    something could not be audited. 3 takes precedence over 1, and the findings are still printed.
     """
     targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets, fail_on)
@@ -63,7 +63,7 @@ def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
     if stale:
         entries = "entry is" if stale == 1 else "entries are"
         click.echo(
-            f"{stale:,} {entries} no longer found: regaudit baseline prune takes them out of "
+            f"{stale:,} {entries} no longer found: `regaudit baseline prune` removes them from "
             f"{config.baseline_file}",
             err=True,
         )

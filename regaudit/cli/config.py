@@ -15,10 +15,10 @@ models = ["."]
 # Findings of this severity or a higher one fail `regaudit check`: note, warning, error or never.
 fail-on = "error"
 
-# default, strict (names all that is not regularized) or finetune.
+# default, strict (reports everything without a regularizer) or finetune.
 preset = "default"
 
-# Known findings, accepted for now: `regaudit baseline write` makes the file.
+# Known findings, accepted for now: `regaudit baseline write` creates the file.
 # baseline = ".regaudit-baseline.json"
 
 # Thresholds and the highest severity of a rule; `regaudit explain REG101` lists them.
@@ -43,7 +43,7 @@ preset = "default"
 
 @click.group()
 def config() -> None:
-    """Make a settings file."""
+    """Create a settings file."""
 
 
 @config.command()
@@ -51,6 +51,6 @@ def init() -> None:
     """Write regaudit.toml, with every kind of setting explained, into this folder."""
     file = Path("regaudit.toml")
     if file.exists():
-        raise click.UsageError(f"{file} is there: it is left as it is")
+        raise click.UsageError(f"{file} already exists and is not changed")
     emit(TEMPLATE, file)
     click.echo(f"written: {file}", err=True)

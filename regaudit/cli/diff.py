@@ -52,8 +52,8 @@ def diff(
 ) -> None:
     """Show what changed between two files: regularizers, weights, findings.
 
-    Of more than two, such as the checkpoints of a training, `regaudit report --html FILE` draws the
-    trends.
+    For more than two files, such as the checkpoints of a training run, `regaudit report --html
+    FILE` draws trends.
 
     Exits with 0, with 1 if anything differs and --exit-code is given, or with 3 if one of the two
     could not be audited.
@@ -71,7 +71,7 @@ def diff(
     targets = (Target(format_, output), *also)
     reports, config = run_audit(replace(options, models=(old, new)), targets)
     if len(reports) != 2:
-        raise click.UsageError(f"OLD and NEW are one model each; these are {len(reports):,}")
+        raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:
         if report.failure:
             click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)

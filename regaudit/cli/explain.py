@@ -30,7 +30,7 @@ def explain(rule: str | None, every: bool) -> None:
         page = explanation(_find(rule))
         click.echo(_fitted(page) if sys.stdout.isatty() else page, nl=False)
     else:
-        message = "name a rule, or give --all; `regaudit rules` lists them"
+        message = "give a rule or --all; `regaudit rules` lists the rules"
         raise click.UsageError(message)
 
 

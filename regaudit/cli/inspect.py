@@ -20,10 +20,12 @@ from regaudit.cli.targets import Target, ViewOptions, write
     type=click.Choice(["model", "name", "size", "penalty", "l1", "l2", "sparsity", "dead"]),
     default="model",
     show_default=True,
-    help="Order of the weights; numbers come largest first.",
+    help="Order of the weights; numbers are sorted largest first.",
 )
 @spectral
-@click.option("--wide", is_flag=True, help="All columns, whatever the width of the terminal.")
+@click.option(
+    "--wide", is_flag=True, help="Show all columns, even if they do not fit the terminal."
+)
 def inspect(
     *,
     format_: str,
@@ -34,12 +36,12 @@ def inspect(
     options: AuditOptions,
     view_options: ViewOptions,
 ) -> None:
-    """Show what is there and what it does: a table per model.
+    """Show the regularizers and weights of each model, and what they do, in a table.
 
-    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
-    reads: pip install 'regaudit[stores]'.
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
+    extra: pip install 'regaudit[stores]'.
 
-    Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
+    Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
     targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets)

@@ -23,17 +23,17 @@ class LocalModel(click.Path):
         from regaudit.storage.location import is_url
 
         if is_url(str(value)):
-            self.fail("this takes a file: download what the URL leads to first", param, ctx)
+            self.fail("this command needs a file: download the URL first", param, ctx)
         return super().convert(value, param, ctx)
 
 
 FACTS = (
-    ("target-variance", True, "Variance of the targets, the yardstick of a squared error."),
+    ("target-variance", True, "Variance of the targets, to compare a squared error with."),
     ("batch-size", False, "Samples in a training step."),
     ("val-size", False, "Samples in the validation set."),
     ("train-size", False, "Samples in the training set."),
-    ("val-loss", True, "Validation loss by model.evaluate, without the penalty."),
-    ("train-loss", True, "Training loss by model.evaluate, without the penalty."),
+    ("val-loss", True, "Validation loss from model.evaluate, without the penalty."),
+    ("train-loss", True, "Training loss from model.evaluate, without the penalty."),
 )
 """What the user knows about the training and some rules need: name, whether it is real, help."""
 
@@ -43,8 +43,8 @@ FACT_NAMES = tuple(name.replace("-", "_") for name, _, _ in FACTS)
 spectral = click.option(
     "--spectral",
     is_flag=True,
-    help="Also take singular values: spectral norm, stable and effective rank, condition and "
-    "power-law exponent of every kernel.",
+    help="Also compute singular values: spectral norm, stable and effective rank, condition "
+    "number and power-law exponent of every kernel.",
 )
 
 output_file = click.option(
@@ -53,7 +53,7 @@ output_file = click.option(
     "output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to FILE, not to standard output.",
+    help="Write to FILE instead of standard output.",
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -92,7 +92,9 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
             format_, _, file = text.partition(":")
             if format_ not in formats or not file:
                 known = ", ".join(formats)
-                raise click.BadParameter(f"{text!r} is not FORMAT:FILE, FORMAT one of {known}")
+                raise click.BadParameter(
+                    f"{text!r} is not FORMAT:FILE, where FORMAT is one of {known}"
+                )
             found.append(Target(format_, Path(file)))
         return tuple(found)
 
@@ -102,7 +104,7 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
         metavar="FORMAT:FILE",
         callback=targets,
         multiple=True,
-        help="Write this format to this file as well; may be given several times.",
+        help="Also write this format to this file. Can be repeated.",
     )
 
 
@@ -138,46 +140,44 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             "limits",
             multiple=True,
             metavar="NAME=N",
-            help="Allow a file to cost more than usual, by the limit that its refusal names.",
+            help="Raise a limit on what one file may cost; the error message names the limit.",
         ),
-        click.option("--isolated", is_flag=True, help="Read no settings file."),
+        click.option("--isolated", is_flag=True, help="Ignore all settings files."),
         click.option(
             "--config",
             "config_files",
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Settings from FILE.toml, not from the nearest regaudit.toml or pyproject.toml; "
-            "or the architecture from FILE.json, what model.to_json() returns, for models "
-            "of weights alone. May be given twice, once for each.",
+            help="Read settings from FILE.toml instead of the nearest regaudit.toml or "
+            "pyproject.toml, or the architecture from FILE.json (the output of model.to_json()) "
+            "for files with weights only. Can be given once for each.",
         ),
-        click.option(
-            "--show-settings", is_flag=True, help="Print the settings in force, and stop."
-        ),
+        click.option("--show-settings", is_flag=True, help="Print the settings in use and exit."),
         click.option(
             "--baseline",
             type=click.Path(),
             metavar="FILE",
-            help="Accept what this file knows; `regaudit baseline write` makes it.",
+            help="Accept the findings in this file; `regaudit baseline write` creates it.",
         ),
         click.option(
             "--ignore",
             multiple=True,
             metavar="RULE",
             shell_complete=rule_codes,
-            help="All rules but these.",
+            help="Skip these rules.",
         ),
         click.option(
             "--select",
             multiple=True,
             metavar="RULE",
             shell_complete=rule_codes,
-            help="Only these rules: a code, a name, or a prefix such as REG1.",
+            help="Run only these rules: a code, a name, or a prefix such as REG1.",
         ),
         click.option(
             "--preset",
             metavar="NAME",
-            help="default, strict (names all that is not regularized) or finetune.",
+            help="default, strict (reports everything without a regularizer) or finetune.",
         ),
         *fact_options(),
     ):
@@ -201,9 +201,11 @@ def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             show_default=True,
-            help="Colour; auto heeds NO_COLOR and FORCE_COLOR.",
+            help="When to use colour; auto respects NO_COLOR and FORCE_COLOR.",
         ),
-        click.option("-v", "--verbose", is_flag=True, help="Everything, not the first few of it."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show everything, not only the first few entries."
+        ),
         click.option(
             "--layer",
             default="*",
@@ -218,8 +220,8 @@ def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
 weights = click.option(
     "--weights/--no-weights",
     default=True,
-    help="Read the values of weights; without them norms, penalties, sparsity and dead units are "
-    "not known, and rules that need these are not run.  [default: weights]",
+    help="Read the values of weights. Without them, norms, penalties, sparsity and dead units are "
+    "unknown, and rules that need them do not run.  [default: weights]",
 )
 """Whether values are read, or only the configuration, shapes and dtypes."""
 

@@ -27,7 +27,7 @@ def emit(content: str | bytes, output: Path | None) -> None:
             return
         content = content.encode("utf-8", "backslashreplace")
     if output is None:
-        raise click.UsageError("this format is no text: name a file to write, -o FILE")
+        raise click.UsageError("this is a binary format: write it to a file, -o FILE")
     from regaudit.storage.atomic_write import replacing
 
     special = output.exists() and not output.is_file() and not output.is_dir()
@@ -52,7 +52,7 @@ def summarize(markdown: str) -> None:
     if not name:
         return
     file, text = Path(name), markdown.encode("utf-8", "backslashreplace")
-    note = b"\n\nThe rest is left out: GitHub keeps 1 MiB of a summary.\n"
+    note = b"\n\nThe rest is left out: GitHub keeps at most 1 MiB of a summary.\n"
     try:
         room = SUMMARY - (file.stat().st_size if file.exists() else 0) - len(note)
         if len(text) > room:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     metavar="RESULTS",
     multiple=True,
-    help="Audit nothing: report on what `--format jsonl` wrote; may be given several times. "
-    "--html then writes the page of a fleet: a row a model, the riskiest first.",
+    help="Report on what `--format jsonl` wrote, without an audit. Can be repeated. "
+    "--html then writes one page on all models, one row per model, the riskiest first.",
 )
 def report(
     *,
@@ -57,25 +57,25 @@ def report(
     results: tuple[Path, ...],
     options: AuditOptions,
 ) -> None:
-    """Write everything down, for people: --html out.html.
+    """Write a full report for people, such as --html out.html.
 
-    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://), which the extra
-    reads: pip install 'regaudit[stores]'.
+    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
+    extra: pip install 'regaudit[stores]'.
 
-    Exits with 0, or with 3 if something could not be audited; findings are shown, not judged.
+    Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
     named = (("html", html), ("markdown", markdown), ("json", json))
     targets = [*(Target(format_, file) for format_, file in named if file), *also]
     targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
     if not targets:
         message = (
-            "say what to write: --html FILE, --markdown FILE, --json FILE, --output FORMAT:FILE "
-            "or --format FORMAT"
+            "nothing to write: give --html FILE, --markdown FILE, --json FILE, "
+            "--output FORMAT:FILE or --format FORMAT"
         )
         raise click.UsageError(message)
     if results:
         if options.models:
-            raise click.UsageError("--from reports on results, MODEL audits: give one of them")
+            raise click.UsageError("give either --from RESULTS or MODEL, not both")
         code = report_on(results, targets)
         _say_written(targets)
         sys.exit(code)

@@ -28,7 +28,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
 
     for file in filter(None, (target.file for target in targets)):
         if file.exists() and any(one.exists() and one.samefile(file) for one in results):
-            raise click.UsageError(f"{file} is one of the results: write somewhere else")
+            raise click.UsageError(f"{file} is one of the results: write to another file")
     require(targets)
     reading = _Reading()
     if [target.format for target in targets] == ["html"]:
@@ -64,7 +64,7 @@ class _Reading:
                 for found in read_results(file):
                     if isinstance(found, Malformed):
                         where = f"{found.file}:{found.line}"
-                        click.echo(f"{plain(where)}: {plain(found.reason)}; left out", err=True)
+                        click.echo(f"{plain(where)}: {plain(found.reason)}; skipped", err=True)
                         self.failed = True
                     else:
                         self.count += 1
@@ -76,5 +76,5 @@ class _Reading:
     def code(self, results: Sequence[Path]) -> int:
         """Return the exit code."""
         if not self.count:
-            click.echo(f"no report in {', '.join(map(str, results))}", err=True)
+            click.echo(f"no reports in {', '.join(map(str, results))}", err=True)
         return UNREADABLE if self.failed or not self.count else OK

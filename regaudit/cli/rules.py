@@ -18,7 +18,7 @@ import click
     help="Output format.",
 )
 def rules(format_: str) -> None:
-    """List the rules; as Markdown it is the page of all explanations."""
+    """List the rules; --format markdown prints the explanations of all rules."""
     import json
     from dataclasses import asdict
 

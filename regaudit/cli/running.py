@@ -29,7 +29,7 @@ def _jobs(_context: click.Context, _option: click.Parameter, given: str | None) 
     if given == "auto":
         return _processors()
     if not given.isdecimal() or not 0 < int(given) < 10_000:
-        raise click.BadParameter(f"{given!r} is neither a whole number above 0 nor auto")
+        raise click.BadParameter(f"{given!r} is not a whole number above 0, or auto")
     return int(given)
 
 
@@ -41,26 +41,27 @@ def running(command: _Command) -> _Command:
             is_flag=False,
             flag_value="",
             metavar="[DIR]",
-            help="Keep reports in DIR (by default in ~/.cache/regaudit), and do not audit again "
-            "what did not change. Write --cache=DIR, or --cache behind the models.",
+            help="Keep reports in DIR (by default ~/.cache/regaudit), and do not audit models "
+            "again that did not change. Write --cache=DIR, or --cache after the models.",
         ),
         click.option(
             "--jobs",
             callback=_jobs,
             metavar="N|auto",
-            help="Files audited at once, in as many worker processes; auto: one a processor.  "
-            "[default: 1; auto with --dask local]",
+            help="Number of worker processes; each audits one file at a time. auto: one per "
+            "processor.  [default: 1; auto with --dask local]",
         ),
         click.option(
             "--dask",
             metavar="ADDRESS",
-            help="Audit on the Dask cluster of this scheduler, tcp://HOST:8786, whose workers see "
-            "the files by the same paths; local: on one that is made for this run.",
+            help="Audit on the Dask cluster of this scheduler, tcp://HOST:8786. Its workers need "
+            "the files at the same paths. local: start a cluster for this run.",
         ),
         click.option(
             "--isolate/--no-isolate",
             default=None,
-            help="Audit in worker processes, which a file may crash.  [default: for several files]",
+            help="Audit in worker processes, so that no file can crash the run.  "
+            "[default: for several files]",
         ),
     ):
         command = option(command)
@@ -102,7 +103,7 @@ def audited(
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
         reports = _until_the_end(made, files)
     if kept is not None and kept.trouble:
-        click.echo(f"--cache {kept.folder}: nothing is kept: {kept.trouble}", err=True)
+        click.echo(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports
 
 
@@ -135,8 +136,8 @@ def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]
         return reports
     left = files[len(reports) :]
     what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
-    click.echo(f"{what}; writing what there is (Ctrl-C leaves at once)", err=True)
-    failure = Failure(INTERRUPTED, f"{what}, this one and those behind it")
+    click.echo(f"{what}; writing the reports so far (Ctrl-C again stops at once)", err=True)
+    failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
     return reports + [Report(file, failure=failure) for file in left[:1]]
 
 

@@ -45,7 +45,7 @@ def advising(command: Any) -> Any:
         click.option(
             "--with-penalty",
             is_flag=True,
-            help="The losses contain the penalty, as model.evaluate prints them: subtract it.",
+            help="The losses include the penalty, as model.evaluate prints them: subtract it.",
         ),
         click.option(
             "--val-data",
@@ -57,7 +57,7 @@ def advising(command: Any) -> Any:
             "--data",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
-            help="NPZ file with x and y of the training set: Keras measures the loss on it.",
+            help="NPZ file with x and y of the training set; Keras computes the loss on it.",
         ),
         *fact_options(),
     ):
@@ -77,23 +77,28 @@ def advising(command: Any) -> Any:
     help="A table, Keras code to paste, or edits for `apply --from`.",
 )
 @click.option(
-    "-o", "--output-file", "output", type=click.Path(path_type=Path), metavar="FILE", help="File."
+    "-o",
+    "--output-file",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of standard output.",
 )
 def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOptions) -> None:
     """Suggest strengths for the regularizers of MODEL.
 
-    Give --train-loss and --val-loss: the gap between them tells how strong. Both are losses
-    without the penalty: what model.evaluate prints less the penalty that `inspect` shows, or the
-    printed ones and --with-penalty. Without them only the start of a sweep can be named.
+    Give --train-loss and --val-loss: the gap between them decides how strong. Neither includes the
+    penalty: subtract what `inspect` shows from what model.evaluate prints, or add --with-penalty.
+    Without the losses, only a starting point for a sweep can be suggested.
 
-    Exits with 0, also when nothing is to be changed.
+    Exits with 0, even if there is nothing to change.
     """
     from regaudit.auditing.audit_file import audit_file
     from regaudit.errors import RegauditError, UsageError
     from regaudit.report.spelling import plain
 
     if output is not None and is_in(output, model):
-        raise click.UsageError(f"{output} is the model: write somewhere else")
+        raise click.UsageError(f"{output} is the model: write to another file")
     try:
         proposal = proposed(audit_file(model), advice)
     except UsageError as error:
@@ -131,11 +136,11 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
     from regaudit.live.verify import verify
 
     if given is not None:
-        raise UsageError(f"{data} and a loss in numbers are two answers to one question")
+        raise UsageError(f"give either the loss as a number or {data}, not both")
     found = verify(report, data).data
     loss = found["loss"] if found else None
     if loss is None:
-        raise UsageError(f"{data} gives no loss: it holds no y, or the model no plain loss")
+        raise UsageError(f"{data} gives no loss: it has no y, or the model has no plain loss")
     return float(loss)
 
 
@@ -166,7 +171,7 @@ def _table(proposal: "Proposal") -> str:
         lines.append(
             wrapped(
                 f"penalty {number(report.penalty, 6)} -> {number(after, 6)}: the training loss "
-                f"will read {number(abs(proposal.jump))} {way} from the first step"
+                f"will be {number(abs(proposal.jump))} {way} from the first step"
             )
         )
     if proposal.edits and proposal.why_not:

@@ -40,8 +40,8 @@ class Target(NamedTuple):
         if format_ == "terminal" and suffix in FORMATS and _is_binary(suffix):
             return cls(suffix, file)
         if not file and _is_binary(format_):
-            name = format_.capitalize()
-            raise click.UsageError(f"{name} is no text: name a file to write, -o results.{format_}")
+            message = f"{format_} is a binary format: write it to a file, -o results.{format_}"
+            raise click.UsageError(message)
         return cls(format_, file)
 
 

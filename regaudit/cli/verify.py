@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="NPZ file to run the model on: x (or x_0, x_1, ..., or the inputs' names), perhaps y.",
+    help="NPZ file to run the model on: x (or x_0, x_1, ..., or the inputs' names), optionally y.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     default=32,
     show_default=True,
-    help="Samples run at once.",
+    help="Samples per batch.",
 )
 def verify(model: str, data: Path | None, batch_size: int) -> None:
-    """Load MODEL with real Keras and hold the audit against it.
+    """Load MODEL with real Keras and compare the audit with it.
 
     Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs the
     extra: pip install 'regaudit[tensorflow]'. Keras loads the file in safe mode and in a process of
-    its own; all the same, do this only to models whose origin you know.
+    its own; still, use this only for models from sources that you trust.
 
     With --data, the model is run, and its measured activity penalties and the share of exact
     zeros in each layer's output are shown.

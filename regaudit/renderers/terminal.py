@@ -206,7 +206,7 @@ def _closing(reports: Sequence[Report], view: View) -> list[str]:
         lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
     elif lacking and not view.verbose:
         rules = spelling.count(len(lacking), "rule")
-        lines.append(f"{rules} could not be asked: --verbose says what they need.")
+        lines.append(f"{rules} did not run: --verbose shows what they need.")
     return ["\n".join(lines)] if lines else []
 
 

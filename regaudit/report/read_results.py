@@ -62,17 +62,17 @@ def _reports(file: str, number: int, line: bytes) -> Iterator[Report | Malformed
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "not valid JSON"
-        yield Malformed(file, number, f"not JSON ({reason}): perhaps it was cut")
+        yield Malformed(file, number, f"not JSON ({reason}): it may be truncated")
         return
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        yield Malformed(file, number, f'no report of the schema "{SCHEMA}"')
+        yield Malformed(file, number, f'not a report of the schema "{SCHEMA}"')
         return
     records = content.get("reports", [content])
     for record in records if isinstance(records, list) else [records]:
         try:
             yield report_of(record)
         except ValueError as error:
-            yield Malformed(file, number, f'no report of the schema "{SCHEMA}": {error}')
+            yield Malformed(file, number, f'not a report of the schema "{SCHEMA}": {error}')
 
 
 def report_of(record: Any) -> Report:
@@ -86,14 +86,14 @@ def report_of(record: Any) -> Report:
     except KeyError as error:
         raise ValueError(f"{error.args[0]!r} is missing") from error
     except (TypeError, AttributeError) as error:
-        raise ValueError("it is built otherwise") from error
+        raise ValueError("its structure is another one") from error
 
 
 def _report(record: Mapping[str, Any]) -> dict[str, Any]:
     """Arrange a record as `made` takes a report."""
     layers = record["layers"]
     if len(layers) != record["coverage"]["layers"]:
-        raise ValueError("it holds some layers only: write it without --layer")
+        raise ValueError("it has only some of the layers: write it without --layer")
     weights = [weight for layer in layers for weight in layer["weights"]]
     penalties = {_stored_path(weight): weight["penalty"] for weight in weights}
     certain = record["penalty"]["complete"] or None in penalties.values()

@@ -8,8 +8,8 @@ from regaudit.report.spelling import count, number, percent, plain
 
 
 def not_run(rule: NotRun) -> str:
-    """Say which rule was not asked: `REG205 underregularized: not run: needs --train-loss`."""
-    how = "run in part: the rest needs" if rule.partly else "not run: needs"
+    """Say which rule did not run: `REG205 underregularized: not run: needs --train-loss`."""
+    how = "run only partly: the rest needs" if rule.partly else "not run: needs"
     return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
 
 
@@ -51,7 +51,7 @@ def summary(report: Report) -> str:
     if report.model is None:
         return ""
     if not report.model.class_name:
-        return "Which weights are regularized is not in this file."
+        return "This file does not say which weights are regularized."
     weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
     trainable = [weight for weight in weights if weight.trainable]
     active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
@@ -72,15 +72,15 @@ def total_penalty(report: Report) -> str:
     weights = [weight for _, weight in model.weights()] if model else []
     paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
     if model and not model.class_name:
-        return "not known: the file holds no configuration"
+        return "not known: the file has no configuration"
     if report.known_penalty is None:
-        return "not known: --no-weights leaves the values unread"
+        return "not known: with --no-weights the values are not read"
     if not paying:
         known = report.penalty_complete
         return f"{'none' if known else 'not known'}: no weight adds to the loss" + (
-            "" if known else " but by regularizers whose strength the file does not tell"
+            "" if known else " except through regularizers whose strength is not in the file"
         )
     text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
     if not report.penalty_complete:
-        text += ", and more by regularizers whose strength the file does not tell"
+        text += ", plus what regularizers add whose strength is not in the file"
     return text

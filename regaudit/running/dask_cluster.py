@@ -119,7 +119,7 @@ class _Task:
                 answer = self._split(future, answer).result()
             return report_from_json(answer)
         except KilledWorker:
-            message = "every worker of the cluster that was to audit it was lost"
+            message = "every worker of the cluster that tried to audit it was lost"
             return Report(self.file, failure=Failure("UnreadableModelError", message))
         except (CancelledError, OSError) as error:
             raise RegauditError(f"the cluster is lost ({error})") from error

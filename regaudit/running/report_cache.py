@@ -70,8 +70,8 @@ class Cache:
             raise UsageError(f"--cache {self.folder}: {error.strerror}") from error
         if foreign:
             raise UsageError(
-                f"--cache {self.folder}: this folder holds other things and no {_TAG}; "
-                "name an empty one, or none for the default: --cache behind the models"
+                f"--cache {self.folder}: this folder has other files in it and no {_TAG}; "
+                "name an empty one, or put --cache after the models for the default"
             )
         self.settings = _digest(self.config)
 

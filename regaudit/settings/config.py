@@ -234,16 +234,16 @@ def _checked(content: Mapping[str, Any]) -> Config:
             raise UsageError(f"unknown setting {key!r}{did_you_mean(key, _KNOWN)}")
     fail_on = content.get("fail-on", str(Severity.ERROR))
     if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
-        raise UsageError(f"fail-on is one of {', '.join(FAIL_ON)}, not {fail_on!r}")
+        raise UsageError(f"fail-on must be one of {', '.join(FAIL_ON)}, not {fail_on!r}")
     name = content.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"preset is one of {', '.join(PRESETS)}, not {name!r}")
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
     settings = content.get("rules", {})
     if not isinstance(settings, Mapping):
-        raise UsageError("rules is a table of tables: [tool.regaudit.rules.REG101]")
+        raise UsageError("rules must be a table of tables: [tool.regaudit.rules.REG101]")
     baseline = content.get("baseline")
     if baseline is not None and not isinstance(baseline, str):
-        raise UsageError(f"baseline is the path of a file, not {baseline!r}")
+        raise UsageError(f"baseline must be the path of a file, not {baseline!r}")
     preset, select = PRESETS[name], checked_strings(content.get("select", []), "select")
     made = rules_of(settings, preset)
     chosen = codes_of(select, made) if select else {r.about.code for r in made} - preset.off

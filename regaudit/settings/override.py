@@ -38,7 +38,7 @@ def read_overrides(entries: Any, facts: Iterable[str]) -> tuple[Override, ...]:
         UsageError: an unknown key, or a value of the wrong kind.
     """
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise UsageError("override is a list of tables: [[tool.regaudit.override]]")
+        raise UsageError("override must be a list of tables: [[tool.regaudit.override]]")
     return tuple(_override(entry, tuple(facts)) for entry in entries)
 
 
@@ -51,7 +51,7 @@ def _override(entry: Mapping[str, Any], facts: tuple[str, ...]) -> Override:
             raise UsageError(f"override has no key {key!r}; it has {', '.join(known)}")
         if name in {"model", "layer"}:
             if not isinstance(value, str):
-                raise UsageError(f"{name} of an override is a glob, not {value!r}")
+                raise UsageError(f"{name} of an override must be a glob, not {value!r}")
         else:
             content[name] = value
     if "model" not in entry and "layer" not in entry:

@@ -21,7 +21,7 @@ def checked_severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Sever
         if "severity" in thresholds:
             level = thresholds["severity"]
             if not isinstance(level, str) or level not in levels:
-                message = f"rules.{code}.severity is one of {', '.join(levels)}, not {level!r}"
+                message = f"rules.{code}.severity must be one of {', '.join(levels)}, not {level!r}"
                 raise UsageError(message)
             yield code, levels[level]
 
@@ -36,7 +36,7 @@ def rules_of(settings: Mapping[str, Any], preset: Preset) -> tuple[Rule, ...]:
     for code, rule in known.items():
         thresholds = settings.get(code, {})
         if not isinstance(thresholds, Mapping):
-            raise UsageError(f"rules.{code} is a table of thresholds")
+            raise UsageError(f"rules.{code} must be a table of thresholds")
         own = _thresholds(code, rule, thresholds)
         made.append(rule(**{**preset.thresholds.get(code, {}), **own}))
     return tuple(made)
@@ -52,7 +52,7 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
         if name not in own:
             raise UsageError(f"{code} has no threshold {key!r}{did_you_mean(name, own)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"rules.{code}.{key} is a number, not {value!r}")
+            raise UsageError(f"rules.{code}.{key} must be a number, not {value!r}")
         result[name] = value
     return result
 
@@ -60,7 +60,7 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
 def checked_limits(given: Any, limits: Limits) -> Limits:
     """Return the limits with those given by name, as numbers or as text, in their places."""
     if not isinstance(given, Mapping):
-        raise UsageError("limits is a table: [tool.regaudit.limits]")
+        raise UsageError("limits must be a table: [tool.regaudit.limits]")
     known = [field.name for field in fields(Limits)]
     changes = {}
     for key, value in given.items():
@@ -71,7 +71,7 @@ def checked_limits(given: Any, limits: Limits) -> Limits:
         if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,30}", value):
             number = int(value.replace("_", ""))
         if number is None or not 0 < number < 1 << 62:
-            raise UsageError(f"limit {key} is a whole number above 0, not {value!r}")
+            raise UsageError(f"limit {key} must be a whole number above 0, not {value!r}")
         changes[name] = number
     return replace(limits, **changes)
 
@@ -83,7 +83,7 @@ def checked_ignores(entries: Any) -> Iterable[Ignore]:
         UsageError: an unknown key or rule, or a value of the wrong type.
     """
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise UsageError("ignore is a list of tables: [[tool.regaudit.ignore]]")
+        raise UsageError("ignore must be a list of tables: [[tool.regaudit.ignore]]")
     known = [field.name for field in fields(Ignore)]
     for entry in entries:
         for key in entry:
@@ -97,7 +97,7 @@ def checked_ignores(entries: Any) -> Iterable[Ignore]:
             hint = did_you_mean(entry["code"], names)
             raise UsageError(f"unknown rule {entry['code']!r} in ignore{hint}")
         if "expires" in entry and type(entry["expires"]) is not date:
-            raise UsageError("expires is a date: expires = 2027-01-31")
+            raise UsageError("expires must be a date: expires = 2027-01-31")
         yield Ignore(**entry)
 
 
@@ -121,5 +121,5 @@ def checked_strings(value: Any, key: str) -> list[str]:
         UsageError: it is something else.
     """
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{key} is a list of strings")
+        raise UsageError(f"{key} must be a list of strings")
     return value

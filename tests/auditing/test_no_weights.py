@@ -144,7 +144,7 @@ def test_check_and_report_take_it_too(tmp_path):
     page = tmp_path / "page.html"
     result = run("report", MODELS / "everything.keras", "--no-weights", "--html", page)
     assert result.exit_code == 0
-    assert "not known: --no-weights leaves the values unread" in page.read_text()
+    assert "not known: with --no-weights the values are not read" in page.read_text()
     assert run("check", FIXTURES / "rules" / "REG101" / "bad.keras", "--no-weights").exit_code == 1
 
 

@@ -193,4 +193,6 @@ def test_one_run_writes_several_formats(tmp_path):
     assert alone.output == page.read_text("utf-8")
     wrong = run("diff", *files, "--output", f"sarif:{data}")
     assert wrong.exit_code == 2
-    assert "is not FORMAT:FILE, FORMAT one of html, json, markdown, terminal" in wrong.output
+    assert (
+        "is not FORMAT:FILE, where FORMAT is one of html, json, markdown, terminal" in wrong.output
+    )

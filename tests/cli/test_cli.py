@@ -245,7 +245,7 @@ def test_a_model_is_never_overwritten():
     before = Path("model.keras").read_bytes()
     result = run("report", "model.keras", "--html", "model.keras")
     assert result.exit_code == 2
-    assert "is a model to audit" in result.output
+    assert "is one of the models to audit" in result.output
     assert Path("model.keras").read_bytes() == before
 
 
@@ -322,18 +322,18 @@ def test_settings_come_from_the_nearest_file():
     ("settings", "said"),
     [
         ('failon = "note"', "unknown setting 'failon'; did you mean 'fail-on'?"),
-        ('fail-on = "fatal"', "fail-on is one of note, warning, error, never"),
+        ('fail-on = "fatal"', "fail-on must be one of note, warning, error, never"),
         ("[rules.REG1]\nx = 1", "unknown rule 'REG1'; did you mean"),
         ("[rules.REG101]\nmin_parameter = 1", "did you mean 'min_parameters'?"),
-        ('[rules.REG101]\nmin_parameters = "many"', "is a number, not 'many'"),
+        ('[rules.REG101]\nmin_parameters = "many"', "must be a number, not 'many'"),
         ('[[ignore]]\ncode = "REG101"', "an ignore needs a reason"),
         ('[[ignore]]\ncode = "REG1O1"\nreason = "x"', "unknown rule 'REG1O1' in ignore"),
-        ('preset = "strickt"', "preset is one of default, strict, finetune, not 'strickt'"),
-        ("preset = []", "preset is one of default, strict, finetune, not []"),
+        ('preset = "strickt"', "preset must be one of default, strict, finetune, not 'strickt'"),
+        ("preset = []", "preset must be one of default, strict, finetune, not []"),
         ('train-loss = "low"', "train-loss is a finite number, not 'low'"),
         ("val-loss = inf", "val-loss is a finite number, not inf"),
         ("train-size = 2.5", "train-size is a whole number of samples, not 2.5"),
-        ('[rules.REG101]\nseverity = "fatal"', "severity is one of note, warning, error"),
+        ('[rules.REG101]\nseverity = "fatal"', "severity must be one of note, warning, error"),
         ("x = ", "not valid TOML"),
     ],
 )
@@ -439,7 +439,7 @@ def test_what_is_no_architecture_is_wrong_usage(tmp_path, content, said):
 def test_one_architecture_is_enough():
     result = run("inspect", WEIGHTS, "--config", ARCHITECTURE, "--config", ARCHITECTURE)
     assert result.exit_code == 2
-    assert "no more" in result.stderr
+    assert "at most one settings file and one architecture" in result.stderr
 
 
 def in_terminal(width, *arguments, raw=False, **variables):

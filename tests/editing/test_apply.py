@@ -439,7 +439,11 @@ BAD = [
     (["--set", "hidden:gamma=l2(1e-4)"], 3, "has no slot gamma: it has kernel, bias, activity"),
     (["--set", "conv:kernel=orthogonal(0.1)"], 3, "not a matrix"),
     (["--from", "missing.json"], 2, "cannot be read"),
-    (["--set", "*:kernel=l2(1e-4)", "--val-loss", "1"], 2, "--val-loss is for --suggested"),
+    (
+        ["--set", "*:kernel=l2(1e-4)", "--val-loss", "1"],
+        2,
+        "--val-loss is used only with --suggested",
+    ),
     (["--undo"], 2, "no backup"),
     ([], 2, "say what to change"),
 ]

@@ -67,7 +67,7 @@ def writes_nothing(file, way, folder, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "a:kernel=l2(0.01)"], "has what was asked for already"),
+        (["--set", "a:kernel=l2(0.01)"], "already has what was asked for"),
         (["--set", "a:kernel=l1_l2(1e-4, 1)", "--set", "a:kernel=l2(0.01)"], "already"),
         (["--set", "a:kernel=l2(0.01)", "--remove", "b"], "'b' has no regularizer to remove. "),
         (["--remove", "b"], "'b' has no regularizer to remove"),
@@ -131,8 +131,8 @@ def test_one_of_several_edits_changes_something(tmp_path):
     arguments = ["--set", "*:kernel=l2(0.01)", "--remove", "b:bias"]
     result = run(REGULARIZED[0], "-o", out, *arguments)
     assert result.exit_code == 0, result.output
-    assert "passed over: 1 edit of what the file has already" in result.stdout
-    assert "passed over: 'b' has no bias regularizer to remove" in result.stdout
+    assert "skipped: 1 edit that the file already has" in result.stdout
+    assert "skipped: 'b' has no bias regularizer to remove" in result.stdout
     assert "1 edit written" in result.stdout
     change = regaudit.apply(REGULARIZED[0], [Edit(x, "kernel_regularizer", L2) for x in "ab"])
     assert [edit.layer for edit in change.edits] == ["b"]
@@ -385,7 +385,7 @@ def test_a_glob_removes_what_it_can(tmp_path):
     assert run(APPLY / "in_a_list.keras", "-o", file, "--set", "out:kernel=l2(1)").exit_code == 0
     result = run(file, "-o", out, "--remove", "*")
     assert result.exit_code == 0, result.output
-    assert "passed over: mine is a custom layer that keeps its kernel_regularizer" in result.stdout
+    assert "skipped: mine is a custom layer that keeps its kernel_regularizer" in result.stdout
     assert "1 edit written" in result.stdout
 
 
@@ -397,6 +397,6 @@ def test_of_two_layers_with_one_path_none_is_edited(tmp_path):
     assert not out.exists()
     result = run(file, "-o", out, "--set", "*:kernel=l2(1)")
     assert result.exit_code == 0, result.output
-    assert "passed over: the file has more than one layer called block/d" in result.stdout
+    assert "skipped: the file has more than one layer called block/d" in result.stdout
     assert "2 edits written" in result.stdout
     assert "'block/d' has no regularizer" in run(file, "--dry-run", "--remove", "block/d").stdout

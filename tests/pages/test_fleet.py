@@ -113,7 +113,7 @@ def test_wrong_use_is_told(tmp_path):
     file.write_text(written(regaudit.audit(GOOD)))
     before = file.read_bytes()
     page = ("--html", tmp_path / "out.html")
-    assert "give one of them" in run("report", GOOD, "--from", file, *page).output
+    assert "not both" in run("report", GOOD, "--from", file, *page).output
     assert "is one of the results" in run("report", "--from", file, "--html", file).output
     assert file.read_bytes() == before
     gone = run("report", "--from", tmp_path / "gone.jsonl", *page)
@@ -124,7 +124,7 @@ def test_wrong_use_is_told(tmp_path):
     (tmp_path / "empty.jsonl").touch()
     empty = run("report", "--from", tmp_path / "empty.jsonl", *page)
     assert empty.exit_code == 3
-    assert "no report in" in empty.output
+    assert "no reports in" in empty.output
 
 
 def test_the_riskiest_come_first():

@@ -339,11 +339,11 @@ def test_a_summary_stays_within_its_limit(tmp_path, monkeypatch):
         summarize("x" * 99 + "\n" + ("y" * 99 + "\n") * 6000)
     text = summary.read_bytes()
     assert len(text) <= SUMMARY
-    assert text.rstrip().endswith(b"The rest is left out: GitHub keeps 1 MiB of a summary.")
+    assert text.rstrip().endswith(b"The rest is left out: GitHub keeps at most 1 MiB of a summary.")
 
 
 @pytest.mark.parametrize("output", ["sarif", "sarif:", "sarrif:out", ":out"])
 def test_a_wrong_output_is_a_usage_error(output):
     result = run("check", "x.keras", "--output", output)
     assert result.exit_code == 2
-    assert "is not FORMAT:FILE, FORMAT one of csv, " in result.output
+    assert "is not FORMAT:FILE, where FORMAT is one of csv, " in result.output

@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_written_is_one_warning(monkeypatch):
     monkeypatch.setattr("regaudit.running.report_cache.replacing", refused)
     result = run("inspect", "a.keras", "b.keras", "--cache=cache")
     assert result.exit_code == 0
-    assert result.stderr == "--cache cache: nothing is kept: Permission denied\n"
+    assert result.stderr == "--cache cache: reports are not kept: Permission denied\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
@@ -228,7 +228,7 @@ def test_a_read_only_folder_is_one_warning():
     Path("cache").mkdir(mode=0o500)
     result = run("inspect", GOOD, OVERFIT, "--cache=cache")
     assert result.exit_code == 0
-    assert result.stderr == "--cache cache: nothing is kept: Permission denied\n"
+    assert result.stderr == "--cache cache: reports are not kept: Permission denied\n"
 
 
 def test_a_folder_with_other_things_is_refused():
@@ -236,7 +236,7 @@ def test_a_folder_with_other_things_is_refused():
     shutil.copy(GOOD, "models/a.keras")
     result = run("inspect", "--cache", "models")
     assert result.exit_code == 2
-    assert "holds other things" in result.output
+    assert "has other files in it" in result.output
     assert run("inspect", "--cache", "models/a.keras").exit_code == 2
     with pytest.raises(UsageError):
         Cache(Path("models/a.keras"), Config.default())

@@ -136,6 +136,6 @@ def test_an_interrupt_leaves_a_partial_report_that_says_so(tmp_path):
     assert Path(last["file"]).name == f"{len(done):03}.keras"
     assert last["failure"] == {
         "kind": "Interrupted",
-        "message": f"stopped by Ctrl-C: {left}, this one and those behind it",
+        "message": f"stopped by Ctrl-C: {left}, this one and those after it",
     }
     assert f"stopped by Ctrl-C: {left}; " in told.decode()

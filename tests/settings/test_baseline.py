@@ -131,7 +131,7 @@ def test_the_gate_opens_for_what_is_known_and_closes_for_what_is_worse():
     assert run("check", "digits.keras").exit_code == 1
     written = run("baseline", "write", "digits.keras")
     assert (written.exit_code, written.stdout) == (0, "")
-    assert "use it by: regaudit check --baseline .regaudit-baseline.json" in written.stderr
+    assert "use it with: regaudit check --baseline .regaudit-baseline.json" in written.stderr
     known = ("check", "digits.keras", "--baseline", ".regaudit-baseline.json")
     result = run(*known, "--format", "json")
     assert result.exit_code == 0
@@ -165,7 +165,11 @@ def test_settings_name_the_baseline_and_what_is_gone_is_told_and_pruned():
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["write", "digits.keras"], 2, "is there: `update` adds to it, --force replaces it"),
+        (
+            ["write", "digits.keras"],
+            2,
+            "already exists: `update` adds to it, --force overwrites it",
+        ),
         (["write", "digits.keras", "--force"], 0, "1 finding accepted"),
         (["write", "digits.keras", "gone.keras", "--force"], 3, "gone.keras: could not be audited"),
         (["update", "digits.keras", "--baseline", "none.json"], 2, "`regaudit baseline write`"),

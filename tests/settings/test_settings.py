@@ -85,7 +85,7 @@ def test_facts_may_differ_by_model():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("override = 3", "override is a list of tables"),
+        ("override = 3", "override must be a list of tables"),
         ("[[override]]\nrules.REG101.min_parameters = 1", "needs a model or a layer"),
         ('[[override]]\nmodel = "*"\nselect = ["REG1"]', "override has no key 'select'"),
         ('[[override]]\nlayer = "*"\ntrain-loss = 1.0', "override has no key 'train-loss'"),
@@ -93,8 +93,8 @@ def test_facts_may_differ_by_model():
         ('[[override]]\nmodel = "x"\nlayer = "y"\nrules.REG101.x = 1', "no threshold 'x'"),
         ('[[override]]\nmodel = "m*[x]"\nrules.REG101.x = 1', "no threshold 'x'"),
         ('[[override]]\nmodel = "x"\ntrain-loss = "low"', "train-loss is a finite number"),
-        ("[[override]]\nmodel = 3", "model of an override is a glob"),
-        ("baseline = 3", "baseline is the path of a file"),
+        ("[[override]]\nmodel = 3", "model of an override must be a glob"),
+        ("baseline = 3", "baseline must be the path of a file"),
     ],
 )
 def test_wrong_overrides_are_usage_errors(override, said):
@@ -125,7 +125,7 @@ def test_a_settings_file_is_made_and_never_replaced():
     assert run("config", "init").exit_code == 0
     assert Path("regaudit.toml").read_text() == TEMPLATE
     again = run("config", "init")
-    assert (again.exit_code, "is left as it is" in again.output) == (2, True)
+    assert (again.exit_code, "is not changed" in again.output) == (2, True)
     assert found() == [("REG101", "hidden/kernel", "error")]
 
 

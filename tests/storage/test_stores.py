@@ -134,7 +134,10 @@ def test_urls_of_the_settings_are_not_followed(tmp_path, monkeypatch):
     Path("regaudit.toml").write_text('models = ["https://user:pw@host/m.keras"]\n')
     result = run("check")
     assert result.exit_code == 2
-    assert "https://host/m.keras: URLs are followed from the command line only" in result.output
+    assert (
+        "https://host/m.keras: URLs are read only if they are given on the command line"
+        in result.output
+    )
 
 
 def test_paths_import_no_store():
