@@ -55,27 +55,6 @@ def members(model: Serialized) -> list[Serialized]:
     ]
 
 
-def both_ways(config: Mapping[str, Any], *, before_keras_3: bool) -> Iterator[Serialized]:
-    """Yield the two layers of a Bidirectional under the names that a load gives them."""
-    forward = config.get("layer")
-    if not is_layer(forward):
-        return
-    backward = config.get("backward_layer")
-    backward = backward if is_layer(backward) else forward
-    name = name_of(forward)
-    if before_keras_3:
-        yield _renamed(forward, f"forward_{name}")
-        yield _renamed(backward, f"backward_{name_of(backward)}")
-        return
-    yield forward
-    own = backward is not forward
-    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
-
-
-def _renamed(layer: Serialized, name: str) -> Serialized:
-    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
-
-
 def is_layer(value: Any) -> TypeGuard[Serialized]:
     """Whether a configuration value is a layer written out."""
     return (

@@ -1,4 +1,8 @@
-"""The join of Keras's layers with the variables of a SavedModel, by the graph of objects."""
+"""The join of Keras's layers with the variables of a SavedModel, by the graph of objects.
+
+Which layers a layer holds is asked of the graph here, not of the configuration as elsewhere (see
+`held_layers`): layers are shared in it, and subclassed models have no configuration at all.
+"""
 
 import re
 from collections import Counter

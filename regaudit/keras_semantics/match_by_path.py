@@ -18,15 +18,14 @@ from regaudit.keras_semantics.build import (
 )
 from regaudit.keras_semantics.config_graph import (
     Serialized,
-    both_ways,
     config_of,
-    is_layer,
     layers_of,
     members,
     name_of,
 )
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
+from regaudit.keras_semantics.held_layers import Held, held_layers
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     MODELS,
@@ -125,26 +124,12 @@ class Join:
             self.visit(layer, container.below_container(key))
 
     def _wrapper(self, serialized: Serialized, path: str, place: _Place) -> None:
-        class_name = str(serialized["class_name"])
-        config = config_of(serialized)
         weights: tuple[Weight, ...] = ()
-        if class_name == "SpectralNormalization":
-            weights = self._spectral(config, path, place)
+        if serialized["class_name"] == "SpectralNormalization":
+            weights = self._spectral(config_of(serialized), path, place)
         self._add(serialized, path, place, weights)
-        node = place.node or path
-        both = both_ways(config, before_keras_3=self.dialect.before_keras_3)
-        ways = dict(zip(("forward_layer", "backward_layer"), both, strict=False))
-        for attribute, key in WRAPPED[class_name].items():
-            inner = config.get(key)
-            below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if class_name == "Bidirectional":
-                inner = ways.get(attribute)
-            if isinstance(inner, list):
-                cells = [cell for cell in inner if isinstance(cell, Mapping)]
-                for cell, group in zip(cells, group_names(cells, below.stored), strict=True):
-                    self.visit(cell, below.below_container(group))
-            elif isinstance(inner, Mapping):
-                self.visit(inner, below)
+        for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
+            self._held(held, serialized, path, place)
 
     def _spectral(self, config: Serialized, path: str, place: _Place) -> tuple[Weight, ...]:
         """SpectralNormalization stores the inner layer's kernel a second time, then a vector."""
@@ -182,15 +167,21 @@ class Join:
     ) -> None:
         """A custom layer: its variables by number, the layers its configuration holds by name."""
         self._add(serialized, path, place, self._variables(path, place, known=known), known=known)
-        node = place.node or path
-        for attribute, group in (place.stored.groups if place.stored else {}).items():
-            held = config_of(serialized).get(attribute)
-            below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if isinstance(held, Mapping) and is_layer(held):
-                self.visit(held, below)
-            elif isinstance(held, list) and held and all(map(is_layer, held)):
-                for layer, key in zip(held, group_names(held, group), strict=True):
-                    self.visit(layer, below.below_container(key))
+        found = held_layers(serialized, before_keras_3=self.dialect.before_keras_3)
+        by_attribute = {held.attribute: held for held in found}
+        for attribute in place.stored.groups if place.stored else ():
+            if attribute in by_attribute:
+                self._held(by_attribute[attribute], serialized, path, place)
+
+    def _held(self, held: Held, serialized: Serialized, path: str, place: _Place) -> None:
+        """Take in what the layer at `path` holds in one attribute."""
+        below = place.below(path, held.attribute, place.node or path, thawed=own_flag(serialized))
+        layers = held.renamed()
+        if not held.is_list:
+            self.visit(layers[0], below)
+            return
+        for layer, key in zip(layers, group_names(layers, below.stored), strict=True):
+            self.visit(layer, below.below_container(key))
 
     def _trainable(self, serialized: Serialized, place: _Place) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
@@ -222,17 +213,15 @@ class Join:
         """Pair the slots with what is stored, sublayer by sublayer, in order."""
         weights: list[Weight] = []
         config = config_of(serialized)
-        for at in dict.fromkeys((slot.at for slot in slots), None) or {"": None}:
-            own = [slot for slot in slots if slot.at == at]
+        for at, wanted in _by_sublayer(slots).items():
             group, stored = place.stored, place.stored_path
             if at:
                 key = at if group is None or at in group.groups else f"_{at}"  # Keras 2's attention
                 group = group.groups.get(key) if group else None
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
-            below = own[0].below if own else ""
-            if variables and own and own[0].role == "kernel" and len(variables[0][1].shape) == 1:
-                own = own[1:]  # the kernel lies elsewhere: with a quantizing wrapper
+            below = wanted[0].below if wanted else ""
+            own = _without_moved_kernel(wanted, variables)
             for index, (key, tensor) in enumerate(variables):
                 slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
                 stored_path = f"{stored}/vars/{key}".lstrip("/")
@@ -292,6 +281,20 @@ class Join:
         )
         if activity_unknown(serialized, self.dialect):
             self.activity_unknown.append(path)
+
+
+def _by_sublayer(slots: tuple[Slot, ...]) -> dict[str, list[Slot]]:
+    """Group the slots by the sublayer that owns them, the layer itself where there are none."""
+    groups: dict[str, list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault(slot.at, []).append(slot)
+    return groups or {"": []}
+
+
+def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]) -> list[Slot]:
+    """Return the slots without the kernel, where a quantizing wrapper around the layer keeps it."""
+    moved = slots and variables and slots[0].role == "kernel" and len(variables[0][1].shape) == 1
+    return slots[1:] if moved else slots
 
 
 def _container(group: TensorGroup | None) -> str:
