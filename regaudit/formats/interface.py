@@ -47,6 +47,12 @@ class Format(ABC):
 
     name: ClassVar[str]
     """As reports call it: `keras`, `h5`, ..."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Files that count as models when a directory is searched, by the end of their names."""
+    folder_marks: ClassVar[tuple[str, ...]] = ()
+    """Files that make a directory of a store a model in itself."""
+    one_file: ClassVar[bool] = False
+    """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
     """Why models of this format cannot be edited; empty where `write` does it."""
     edited: Mapping[str, Serialized] = MappingProxyType({})
@@ -89,6 +95,14 @@ class Format(ABC):
                 of it would have an effect.
         """
         raise RefusedEditError(self.why_not)
+
+    def listed_in(self, name: str) -> str | None:
+        """Return the file that lists a file as part of a model, by name; None for no such part.
+
+        Args:
+            name: of the file.
+        """
+        return None
 
     def part(self, file: Path) -> Path:
         """Return the file that an edit in place replaces: of a directory, the one with the JSON."""

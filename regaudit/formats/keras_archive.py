@@ -46,6 +46,8 @@ class KerasArchive(Format):
     """Members are stored uncompressed, so the weights are read in place, inside the archive."""
 
     name: ClassVar[str] = "keras"
+    suffixes: ClassVar[tuple[str, ...]] = (".keras",)
+    one_file: ClassVar[bool] = True
 
     def sniff(self, file: Location) -> bool:
         if not file.is_file():

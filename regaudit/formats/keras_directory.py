@@ -25,6 +25,7 @@ class KerasDirectory(Format):
     """The same three members as an archive has."""
 
     name: ClassVar[str] = "keras-directory"
+    folder_marks: ClassVar[tuple[str, ...]] = ("config.json", WEIGHTS)
 
     def sniff(self, file: Location) -> bool:
         return file.is_dir() and (file / "config.json").is_file()

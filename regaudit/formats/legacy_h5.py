@@ -46,6 +46,8 @@ class LegacyH5(Format):
     """Weights are found by name, never by their place in the group."""
 
     name: ClassVar[str] = "h5"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
+    one_file: ClassVar[bool] = True
 
     def sniff(self, file: Location) -> bool:
         if not is_hdf5(file):

@@ -36,6 +36,7 @@ class SavedModel(Format):
     """Layers are tied to variables by the names of the object graph, as Keras does it."""
 
     name: ClassVar[str] = "saved_model"
+    folder_marks: ClassVar[tuple[str, ...]] = (GRAPH,)
     why_not: ClassVar[str] = (
         "a SavedModel runs the graph in it, not the configuration: an edit would do "
         "nothing; save the model as .keras"

@@ -1,5 +1,6 @@
 """Weights that Keras 3.10 and later cut into shards: `X.weights.json` and the files it lists."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
@@ -14,11 +15,15 @@ from regaudit.storage.siblings import beside
 from regaudit.tensors.hdf5 import opened, read_tree
 from regaudit.tensors.tensor import merged
 
+LIST = ".weights.json"
+_SHARD = re.compile(r"(.+)_\d{5}\.weights\.h5")
+
 
 class ShardedWeights(Format):
     """Every shard lies beside the list; one layer's weights may be in two of them."""
 
     name: ClassVar[str] = "sharded-weights"
+    suffixes: ClassVar[tuple[str, ...]] = (LIST,)
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
     def sniff(self, file: Location) -> bool:
@@ -27,6 +32,10 @@ class ShardedWeights(Format):
         with file.open("rb") as stream:
             head = stream.read(4096)
         return head.lstrip()[:1] == b"{" and b'"weight_map"' in head
+
+    def listed_in(self, name: str) -> str | None:
+        shard = _SHARD.fullmatch(name)
+        return shard[1] + LIST if shard else None
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:

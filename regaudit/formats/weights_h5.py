@@ -24,6 +24,8 @@ class WeightsH5(Format):
     """Every weight is measured; which regularizers the model has, only its configuration tells."""
 
     name: ClassVar[str] = "weights-h5"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5",)
+    one_file: ClassVar[bool] = True
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
     def sniff(self, file: Location) -> bool:

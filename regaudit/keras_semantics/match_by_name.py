@@ -91,10 +91,11 @@ class LegacyJoin:
         names = [StoredName.of(name, keras_1_names=self.dialect.keras_1) for name in stored]
         for planned in plan:
             _quantize(planned, stored)
-        found = match(names, [place for planned in plan for place in self._places(planned)])
+        places = [place for planned in plan for place in self._places(planned)]
+        found = match(names, [wanted for wanted, _, _ in places])
         filled: dict[int, _Named] = {}
         for index, place in found.items():
-            planned, at = place.target
+            _, planned, at = places[place]
             planned.missing.discard(at)
             gate, slot = names[index].gate, planned.slots[at]
             slot = keras1.gate_slot(slot, gate) if gate else slot
@@ -115,8 +116,8 @@ class LegacyJoin:
             reason = f"inside {plan[0].path}: measured, but what regularizes it is not known"
             self._add_unknown(path, weights, reason, trainable=plan[0].trainable)
 
-    def _places(self, planned: Planned) -> Iterator[Wanted]:
-        """Yield the places for weights in a layer."""
+    def _places(self, planned: Planned) -> Iterator[tuple[Wanted, Planned, int]]:
+        """Yield the places for weights in a layer, each with the layer and the slot's index."""
         table = self.dialect.keras_1 and planned.serialized.get("class_name") == "Embedding"
         for index, slot in enumerate(planned.slots):
             planned.missing.add(index)
@@ -124,7 +125,8 @@ class LegacyJoin:
             several = slot.at not in {"", "cell"}  # attention: the name must say which sublayer
             chains = below if several else (*below, *planned.chains)
             role = "kernel" if table else slot.role
-            yield Wanted(role, chains, (planned, index), planned.certain and not several)
+            wanted = Wanted(role, chains, by_role=planned.certain and not several)
+            yield wanted, planned, index
 
     def _weight(self, planned: Planned, slot: Slot, stored_path: str, tensor: Tensor) -> Weight:
         self.tensors[stored_path] = tensor

@@ -8,7 +8,6 @@ ending decides, and stored order only where names cannot.
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
@@ -58,8 +57,6 @@ class Wanted:
     role: str
     chains: tuple[tuple[str, ...], ...]
     """Names of layers that may stand before the role, from the outermost."""
-    target: Any
-    """What the caller knows it by."""
     by_role: bool = True
     """Whether the role alone may decide."""
 
@@ -67,8 +64,12 @@ class Wanted:
 _Places = dict[tuple[str, tuple[str, ...]], deque[Wanted]]
 
 
-def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, Wanted]:
-    """Return by index of the stored name the place it fills, each place once; gates share one."""
+def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, int]:
+    """Pair stored names with places, each place once; gates share one.
+
+    Returns:
+        Index of the stored name -> index of the place it fills.
+    """
     matching = _Matching(stored, wanted)
     longest = max((len(name.owner) for name in stored), default=0)
     for loose in (False, True):
@@ -76,7 +77,8 @@ def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, Wanted]:
             matching.pair(length, loose=loose)
     matching.wanted = [place for place in wanted if place.by_role]
     matching.pair(0, loose=True)
-    return matching.found
+    index_of = {id(place): index for index, place in enumerate(wanted)}
+    return {index: index_of[id(place)] for index, place in matching.found.items()}
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ Only a URL that the user names leads here.
 
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, cast
 
@@ -14,8 +14,8 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.storage.object_store import RETRY_TIMEOUT, Store, connected
 from regaudit.storage.range_reader import RangeStream
 
-Chosen = Callable[[Iterable[str]], list[str]]
-"""Takes names of files, and returns those that it chooses."""
+Chosen = Callable[[list[str]], set[str]]
+"""Takes the paths of files, and returns those of the models among them."""
 
 
 @contextmanager
@@ -58,12 +58,12 @@ def size_of(url: str) -> int:
         return file.stat().st_size
 
 
-def models_below(url: str, files_among: Chosen) -> Iterator[str]:
+def models_below(url: str, models_among: Chosen) -> Iterator[str]:
     """Yield the URLs of the models in a folder of a store, or that a pattern with `*` matches.
 
     Args:
         url: ends with a slash, or holds a star.
-        files_among: the files that count as models.
+        models_among: finds the models among the files of a folder.
 
     Raises:
         UnreadableModelError: the store does not tell.
@@ -74,23 +74,10 @@ def models_below(url: str, files_among: Chosen) -> Iterator[str]:
         found: set[str] = set()
         for name in names:
             below = store.names(name)
-            found |= _models(below, files_among) if below != [name] else {name}
+            found |= models_among(below) if below != [name] else {name}
     else:
-        found = _models(store.names(path), files_among)
+        found = models_among(store.names(path))
     yield from (f"{store.scheme}://{name}" for name in sorted(found))
-
-
-def _models(names: list[str], files_among: Chosen) -> set[str]:
-    """Return the models among the files of a folder; a saved model is the folder that it is in."""
-    known = set(names)
-    folders = {name.removesuffix("/saved_model.pb") for name in names} - known
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        if last == "config.json" and f"{folder}/model.weights.h5" in known:
-            folders.add(folder)
-    inside = tuple(f"{folder}/" for folder in folders)
-    files = {name for name in files_among(names) if not name.startswith(inside)}
-    return files | {folder for folder in folders if not folder.startswith(inside)}
 
 
 @dataclass(frozen=True, slots=True)

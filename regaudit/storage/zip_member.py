@@ -189,7 +189,8 @@ def _offset_at(tail: bytearray, at: int, below: int, extra: int) -> tuple[int, s
     wide = _wide_at(tail[below : below + extra])
     if wide is None:
         raise RefusedEditError("the archive's list of members gives no place for one of them")
-    return below + wide + 8 * (size == _IN_EXTRA) + 8 * (packed == _IN_EXTRA), "<Q"
+    before = [number for number in (size, packed) if number == _IN_EXTRA]
+    return below + wide + 8 * len(before), "<Q"
 
 
 def _add(tail: bytearray, at: int, kind: str, shift: int) -> None:
