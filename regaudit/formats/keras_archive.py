@@ -23,7 +23,8 @@ from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Location
 from regaudit.storage.zip_member import replace_member
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"

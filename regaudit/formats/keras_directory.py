@@ -16,7 +16,8 @@ from regaudit.limits import enforce_limit
 from regaudit.storage.atomic_write import replacing, replacing_folder
 from regaudit.storage.location import Location
 from regaudit.storage.siblings import beside, hub_blob, is_inside
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 
 WEIGHTS = "model.weights.h5"
 

@@ -26,15 +26,14 @@ from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import (
-    is_hdf5,
-    opened,
+from regaudit.tensors.hdf5 import is_hdf5, opened
+from regaudit.tensors.hdf5_attributes import (
     read_integer,
     read_texts,
-    read_tree,
     root_attributes,
+    write_text,
 )
-from regaudit.tensors.hdf5_attributes import write_text
+from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 _MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}

@@ -12,7 +12,8 @@ from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import enforce_limit
 from regaudit.storage.location import Location
 from regaudit.storage.siblings import beside
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import merged
 
 LIST = ".weights.json"

@@ -9,7 +9,9 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import is_hdf5, opened, read_tree, root_attributes
+from regaudit.tensors.hdf5 import is_hdf5, opened
+from regaudit.tensors.hdf5_attributes import root_attributes
+from regaudit.tensors.hdf5_tree import read_tree
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""

@@ -194,7 +194,8 @@ def test_the_groups_of_a_deep_model_take_little_memory(tmp_path):
             hdf5.create_group(f"layers/dense_{number}/vars")["0"] = np.zeros(16, np.float32)
     program = f"""
 from pathlib import Path
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
