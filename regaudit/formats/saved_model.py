@@ -15,6 +15,7 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.describe import make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
+from regaudit.keras_semantics.object_graph import ObjectGraph
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip
@@ -61,7 +62,7 @@ class SavedModel(Format):
         }
         beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
-        join = ObjectJoin(nodes, described, checkpoint, checkpoint.variables())
+        join = ObjectJoin(ObjectGraph(nodes, described), checkpoint, checkpoint.variables())
         if 0 in described:
             root = parse_json(metadata[0], "the Keras metadata of the model")
             yield _whole(join, described[0], root, tensorflow)

@@ -1,6 +1,7 @@
 """Which weights each built-in layer owns, in stored order, and which key regularizes each.
 
-Checked against real Keras by `fixtures/roles.py`, layer by layer and option by option.
+A table, so it is long: a few lines for each of Keras's layers. It is checked against real Keras by
+`fixtures/roles.py`, layer by layer and option by option.
 """
 
 import re

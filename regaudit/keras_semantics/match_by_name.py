@@ -1,12 +1,11 @@
 """The join of a configuration with the groups of a legacy HDF5 file, by the names of weights.
 
 One group per layer of the outermost model holds all weights below that layer. Their order is that
-of training (trainable first) when the file was saved, so names decide; see `keras_names`.
+of training (trainable first) when the file was saved, so names decide; see `stored_names`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import takewhile
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
@@ -21,13 +20,14 @@ from regaudit.keras_semantics.build import (
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
-from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot, last_axis
+from regaudit.keras_semantics.layer_table import Slot, last_axis
 from regaudit.keras_semantics.quantization import (
     packs_attention,
     policy_mode,
     quantized,
     scaled_back,
 )
+from regaudit.keras_semantics.spare_weights import Named, extra_slot, spare_weights
 from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
@@ -36,11 +36,8 @@ from regaudit.tensors.tensor import Tensor
 Stored = Mapping[str, tuple[str, Tensor]]
 """Of one group: the names of its weights, with stored path and values, in stored order."""
 
-_Named = list[tuple[Slot, StoredName]]
 _UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
 _MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
-_STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
-_STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
 
 
 @dataclass(slots=True)
@@ -93,14 +90,16 @@ class LegacyJoin:
             _quantize(planned, stored)
         places = [place for planned in plan for place in self._places(planned)]
         found = match(names, [wanted for wanted, _, _ in places])
-        filled: dict[int, _Named] = {}
+        filled: dict[int, Named] = {}
         for index, place in found.items():
             _, planned, at = places[place]
             planned.missing.discard(at)
             gate, slot = names[index].gate, planned.slots[at]
             slot = keras1.gate_slot(slot, gate) if gate else slot
             filled.setdefault(id(planned), []).append((slot, names[index]))
-        own, others = _spare(plan, [name for at, name in enumerate(names) if at not in found])
+        own, others = spare_weights(
+            plan, [name for at, name in enumerate(names) if at not in found]
+        )
         for planned in plan:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
@@ -191,7 +190,7 @@ class LegacyJoin:
                 path = group if own else f"{group}/{name.owner[-1]}"
                 self.shared[stored_path] = first
             taken.add(f"{path}/{name.role}")
-            found.setdefault(path, []).append((_extra_slot(name), stored_path, tensor))
+            found.setdefault(path, []).append((extra_slot(name), stored_path, tensor))
         for path, weights in found.items():
             self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
 
@@ -275,54 +274,6 @@ def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
 def _rank(planned: Planned, slot: Slot) -> int:
     """Where a slot stands in the layer; gates, each with a slot of its own, stay as stored."""
     return planned.slots.index(slot) if slot in planned.slots else 0
-
-
-def _spare(
-    plan: list[Planned], spare: list[StoredName]
-) -> tuple[dict[int, _Named], dict[str, _Named]]:
-    """Find the layers of weights that no slot is for.
-
-    Returns:
-        Those that name a layer of the plan, by its identity; the others by path.
-    """
-    by_name: dict[str, list[tuple[tuple[str, ...], Planned]]] = {}
-    for planned in plan:
-        for chain in filter(None, planned.chains):
-            by_name.setdefault(chain[-1], []).append((chain, planned))
-    outermost = plan[0]
-    own: dict[int, _Named] = {}
-    others: dict[str, _Named] = {}
-    for name in spare:
-        owner = _nearest(by_name.get(name.owner[-1], ()), name.owner) if name.owner else outermost
-        if owner is None and len(plan) == 1 and outermost.known:
-            owner = outermost
-        slot = _extra_slot(name)
-        if owner is not None:
-            if str(owner.serialized.get("class_name")) in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
-                slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
-            own.setdefault(id(owner), []).append((slot, name))
-        else:
-            others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
-    return own, others
-
-
-def _nearest(
-    named: Iterable[tuple[tuple[str, ...], Planned]], owner: tuple[str, ...]
-) -> Planned | None:
-    """Return the layer whose chain of names has most of an owner's in common, from the end."""
-
-    def common(chain: tuple[str, ...]) -> int:
-        pairs = zip(reversed(chain), reversed(owner), strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    return max(named, key=lambda pair: common(pair[0]), default=((), None))[1]
-
-
-def _extra_slot(name: StoredName) -> Slot:
-    """Return the slot of a weight that only its name describes."""
-    statistic = name.role in _STATISTICS or name.role.endswith(_STATISTIC_ENDINGS)
-    slot = Slot(name.role, trainable=not statistic)
-    return keras1.gate_slot(slot, name.gate) if name.gate else slot
 
 
 def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:

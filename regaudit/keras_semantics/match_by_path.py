@@ -40,39 +40,10 @@ from regaudit.keras_semantics.quantization import (
     quantized,
     scaled_back,
 )
+from regaudit.keras_semantics.stored_position import StoredPosition
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the model and in the weights file a layer stands."""
-
-    prefix: str = ""
-    """Path of the layer around it, with a slash; empty below the model."""
-    stored: TensorGroup | None = None
-    stored_path: str = ""
-    node: str = ""
-    """The graph node the layer belongs to, if that is not the layer itself."""
-    root: bool = False
-    depth: int = 0
-    thawed: bool = True
-    """Whether all layers around it are trainable."""
-
-    def below(self, path: str, key: str, node: str = "", *, thawed: bool = True) -> "_Place":
-        """Return the place of what the layer at `path` holds in attribute `key`."""
-        group = self.stored.groups.get(key) if self.stored else None
-        stored_path = f"{self.stored_path}/{key}" if self.stored_path else key
-        prefix = f"{path}/" if path else ""
-        thawed = thawed and self.thawed
-        return _Place(prefix, group, stored_path, node, depth=self.depth + 1, thawed=thawed)
-
-    def below_container(self, key: str) -> "_Place":
-        """Return the place of one member of a list of layers: its path skips the list."""
-        group = self.stored.groups.get(key) if self.stored else None
-        stored_path = f"{self.stored_path}/{key}"
-        return replace(self, stored=group, stored_path=stored_path)
 
 
 @dataclass(slots=True)
@@ -91,11 +62,11 @@ class Join:
 
     def walk(self, model: Serialized, stored: TensorGroup) -> None:
         """Take in all layers of a model."""
-        self.visit(model, _Place(stored=stored, root=True))
+        self.visit(model, StoredPosition(stored=stored, root=True))
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
-    def visit(self, serialized: Serialized, place: _Place) -> None:
+    def visit(self, serialized: Serialized, place: StoredPosition) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
         enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
         path = "" if place.root else place.prefix + name_of(serialized)
@@ -112,7 +83,7 @@ class Join:
         else:
             self._unknown(serialized, path, place, known=not variables_of(place.stored))
 
-    def _model(self, serialized: Serialized, path: str, place: _Place) -> None:
+    def _model(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
         known = not is_custom(serialized)
         weights = self._variables(path, place, known=known)
@@ -123,7 +94,7 @@ class Join:
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
 
-    def _wrapper(self, serialized: Serialized, path: str, place: _Place) -> None:
+    def _wrapper(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         weights: tuple[Weight, ...] = ()
         if serialized["class_name"] == "SpectralNormalization":
             weights = self._spectral(config_of(serialized), path, place)
@@ -131,7 +102,7 @@ class Join:
         for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
             self._held(held, serialized, path, place)
 
-    def _spectral(self, config: Serialized, path: str, place: _Place) -> tuple[Weight, ...]:
+    def _spectral(self, config: Serialized, path: str, place: StoredPosition) -> tuple[Weight, ...]:
         """SpectralNormalization stores the inner layer's kernel a second time, then a vector."""
         inner = config.get("layer")
         inner = inner if isinstance(inner, Mapping) else {}
@@ -145,7 +116,7 @@ class Join:
             for weight in weights
         )
 
-    def _built_in(self, serialized: Serialized, path: str, place: _Place) -> None:
+    def _built_in(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
         slots = slots_of(class_name, config, self.dialect)
@@ -163,7 +134,7 @@ class Join:
         self._add(serialized, path, place, weights, slots=slots)
 
     def _unknown(
-        self, serialized: Serialized, path: str, place: _Place, *, known: bool = False
+        self, serialized: Serialized, path: str, place: StoredPosition, *, known: bool = False
     ) -> None:
         """A custom layer: its variables by number, the layers its configuration holds by name."""
         self._add(serialized, path, place, self._variables(path, place, known=known), known=known)
@@ -173,7 +144,7 @@ class Join:
             if attribute in by_attribute:
                 self._held(by_attribute[attribute], serialized, path, place)
 
-    def _held(self, held: Held, serialized: Serialized, path: str, place: _Place) -> None:
+    def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """Take in what the layer at `path` holds in one attribute."""
         below = place.below(path, held.attribute, place.node or path, thawed=own_flag(serialized))
         layers = held.renamed()
@@ -183,11 +154,11 @@ class Join:
         for layer, key in zip(layers, group_names(layers, below.stored), strict=True):
             self.visit(layer, below.below_container(key))
 
-    def _trainable(self, serialized: Serialized, place: _Place) -> bool:
+    def _trainable(self, serialized: Serialized, place: StoredPosition) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
         return own_flag(serialized) and (place.thawed or not self.dialect.before_keras_3)
 
-    def _variables(self, path: str, place: _Place, *, known: bool) -> tuple[Weight, ...]:
+    def _variables(self, path: str, place: StoredPosition, *, known: bool) -> tuple[Weight, ...]:
         """Weights of unknown roles that lie in the layer's own group."""
         if place.stored is None or "vars" not in place.stored.groups:
             return ()
@@ -207,7 +178,7 @@ class Join:
         slots: tuple[Slot, ...],
         serialized: Serialized,
         path: str,
-        place: _Place,
+        place: StoredPosition,
         trainable: bool,
     ) -> tuple[Weight, ...]:
         """Pair the slots with what is stored, sublayer by sublayer, in order."""
@@ -260,7 +231,7 @@ class Join:
         self,
         serialized: Serialized,
         path: str,
-        place: _Place,
+        place: StoredPosition,
         weights: tuple[Weight, ...],
         *,
         known: bool = True,
