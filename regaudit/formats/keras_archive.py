@@ -40,7 +40,7 @@ _DAMAGED = (
     *(zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError),
     *(zlib.error, lzma.LZMAError, struct.error),
 )
-"""What the standard library raises on archives that are no archives."""
+"""What the standard library raises on what is not an archive."""
 
 
 class KerasArchive(Format):
@@ -207,7 +207,7 @@ def _start(info: zipfile.ZipInfo, file: Location) -> int:
     """Return where the bytes of an uncompressed member start.
 
     Raises:
-        UnsafeFileError: the header before them tells another story than the list of members.
+        UnsafeFileError: the header before them disagrees with the list of members.
     """
     with file.open("rb") as stream:
         stream.seek(info.header_offset)

@@ -115,7 +115,7 @@ def _content(file: Location, limit: str) -> bytes:
 
 
 def _serialized(metadata: Serialized) -> Serialized:
-    """Spell the metadata of a layer as Keras spells layers elsewhere."""
+    """Return the metadata of a layer in the form that layers have elsewhere."""
     class_name = str(metadata.get("class_name", ""))
     config = dict(config_of(metadata))
     config.setdefault("name", metadata.get("name"))

@@ -21,7 +21,7 @@ _SHARD = re.compile(r"(.+)_\d{5}\.weights\.h5")
 
 
 class ShardedWeights(Format):
-    """Every shard lies beside the list; one layer's weights may be in two of them."""
+    """Every shard lies next to the list; one layer's weights may be in two of them."""
 
     name: ClassVar[str] = "sharded-weights"
     suffixes: ClassVar[tuple[str, ...]] = (LIST,)

@@ -23,7 +23,7 @@ OTHER_LAYOUT = frozenset(
 
 
 class WeightsH5(Format):
-    """Every weight is measured; which regularizers the model has, only its configuration tells."""
+    """Every weight is measured; only a configuration says which regularizers a model has."""
 
     name: ClassVar[str] = "weights-h5"
     suffixes: ClassVar[tuple[str, ...]] = (".h5",)

@@ -60,7 +60,7 @@ def make_weight(
 
 @cache
 def _name_of(dtype: np.dtype[Any]) -> str:
-    """Spell a dtype; NumPy takes longer for that than for all else that makes a weight."""
+    """Return a dtype's name; NumPy takes longer for that than for all else that makes a weight."""
     return str(dtype)
 
 
@@ -183,7 +183,7 @@ def _activity(serialized: Serialized, dialect: Dialect) -> Regularizer | None:
 
 
 def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
-    """Whether the file cannot tell if the layer has an activity regularizer."""
+    """Whether the file does not say if the layer has an activity regularizer."""
     if dialect.stores_activity or "activity_regularizer" in config_of(serialized):
         return False
     class_name = str(serialized.get("class_name"))

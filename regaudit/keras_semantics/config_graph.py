@@ -100,7 +100,7 @@ class _Walk:
 
         Args:
             model: its configuration.
-            path: of its nodes, with a slash: it tells the model's own calls apart.
+            path: of its nodes, with a slash: it is different for each call of the model.
             called: of its layers, with a slash.
             feeding: the nodes that make its inputs, in their order.
         """
@@ -148,12 +148,12 @@ class _Walk:
 
 
 def _built_for(layer: Serialized) -> tuple[int, ...]:
-    """Return the shape of a layer's input, without the batch; empty where several are told."""
+    """Return the shape of a layer's input, without the batch; empty where it has several."""
     build = layer.get("build_config")
     shape = build.get("input_shape") if isinstance(build, Mapping) else None
     sizes = shape[1:] if isinstance(shape, list) else []
-    told = all(size is None or (type(size) is int and 0 < size < 2**31) for size in sizes)
-    return tuple(size or 0 for size in sizes[:_MOST_AXES]) if told else ()
+    known = all(size is None or (type(size) is int and 0 < size < 2**31) for size in sizes)
+    return tuple(size or 0 for size in sizes[:_MOST_AXES]) if known else ()
 
 
 def _calls(layer: Serialized) -> list[list[_Reference]]:

@@ -86,7 +86,7 @@ def make_model(
         layers: of the model, with their weights.
         keras_version: that saved the file.
         saved_at: when.
-        optimizer: as serialized, if at all.
+        optimizer: as serialized, None if the file has none.
         iterations: steps that the optimizer has counted.
         loss: as stored.
         loss_weights: of the outputs, as stored.

@@ -42,7 +42,7 @@ _MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches th
 
 @dataclass(slots=True)
 class LegacyJoin:
-    """One walk through a configuration beside the groups of a legacy file."""
+    """One walk through a configuration and the groups of a legacy file."""
 
     dialect: Dialect
     root_frozen: bool = False
@@ -141,7 +141,7 @@ class LegacyJoin:
         return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:
-        """Add a planned layer, and say what the file cannot tell of it."""
+        """Add a planned layer, and note what the file does not say about it."""
         if not planned.certain and not planned.weights:
             return
         known = planned.known or not planned.weights
@@ -277,7 +277,7 @@ def _rank(planned: Planned, slot: Slot) -> int:
 
 
 def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:
-    """See the outputs of a kernel beside a bias of as many values; of recurrent ones, gates too."""
+    """Give a kernel units where a bias has as many values; not a recurrent one, which has gates."""
     shapes = {slot.role: tensor.shape for slot, _, tensor in found}
     kernel, bias = shapes.get("kernel", ()), shapes.get("bias")
     if "recurrent_kernel" in shapes or len(kernel) < 2 or bias != kernel[-1:]:

@@ -90,7 +90,7 @@ class ObjectJoin:
             trainable: whether everything around it is.
             depth: how many layers are around it.
             flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
-                layer is made anew from its configuration, and its flag then set on all inside.
+                layer is made again from its configuration, and its flag then set on all inside.
         """
         if number in self.visited:
             return
@@ -252,10 +252,10 @@ class ObjectJoin:
 
 
 def _is_no_weight(key: str, name: str) -> bool:
-    """Whether a tensor is the optimizer's, a metric's, a seed's, or beside the variables."""
-    beside = "/.ATTRIBUTES/" in key and not key.endswith(VALUE)  # tables, configurations
+    """Whether a tensor is the optimizer's, a metric's, a seed's, or not a variable."""
+    attribute = "/.ATTRIBUTES/" in key and not key.endswith(VALUE)  # tables, configurations
     seed = name.endswith("seed_generator_state")
-    return beside or seed or key == OBJECT_GRAPH or bool(_NO_WEIGHT.search(key))
+    return attribute or seed or key == OBJECT_GRAPH or bool(_NO_WEIGHT.search(key))
 
 
 def _by_number(item: tuple[str, object]) -> tuple[bool, list[tuple[int, str]]]:

@@ -48,7 +48,7 @@ from regaudit.tensors.tensor import Tensor, TensorGroup
 
 @dataclass(slots=True)
 class Join:
-    """One walk through a configuration beside the tree of tensors."""
+    """One walk through a configuration and the tree of tensors."""
 
     dialect: Dialect
     root_frozen: bool
@@ -237,7 +237,7 @@ class Join:
         known: bool = True,
         slots: tuple[Slot, ...] = (),
     ) -> None:
-        """Add a layer, and say what the file cannot tell of it."""
+        """Add a layer, and note what the file does not say about it."""
         enforce_limit("layers", len(self.layers) + 1, "the model has more than {limit} layers")
         self.layers.append(
             make_layer(
@@ -269,6 +269,6 @@ def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]
 
 
 def _container(group: TensorGroup | None) -> str:
-    """Return the group of a model's layers; tf.keras 2.12 to 2.14 called it otherwise."""
+    """Return the group of a model's layers; tf.keras 2.12 to 2.14 named it differently."""
     old = "_layer_checkpoint_dependencies"
     return old if group and old in group.groups and "layers" not in group.groups else "layers"

@@ -34,7 +34,7 @@ NEAR_ZERO_FLOOR = 1e-5
 """... or below this, so that a weight that collapsed as a whole is seen as what it is."""
 
 _SAMPLE = 1 << 16
-"""Values by which those are told that may turn out to be near zero."""
+"""Values that decide which later ones may turn out to be near zero."""
 
 _WIDE = 1_024
 """Columns that are compared at once: narrow rows are seen side by side."""

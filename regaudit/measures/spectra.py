@@ -49,7 +49,7 @@ class _OutOfTimeError(Exception):
 def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]) -> Spectra:
     """Take the spectra of all weights that are matrices to their layers, the cheapest first.
 
-    Of two threads one begins with the dearest, which would otherwise keep the other waiting at
+    Of two threads one begins with the dearest, or it would keep the other waiting at
     the end.
 
     It ends `spectral_seconds` after its start, but for the eigenvalues of one matrix a thread,
@@ -95,7 +95,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
 
 
 def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
-    """Return what came of each job: figures, or why there are none."""
+    """Return the result of each job: figures, or why they are missing."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who asks for none, waits not
 
     seconds = allowed().spectral_seconds

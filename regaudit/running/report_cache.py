@@ -2,7 +2,7 @@
 
 A key is the SHA-256 of the content, the settings, the name by which reports call the model, and the
 version of regaudit. What is kept is JSON with a checksum, never a pickle; what cannot be read
-back as a report is as good as not there. The folder may be deleted at any time.
+back as a report is ignored. The folder may be deleted at any time.
 """
 
 import os
@@ -161,7 +161,7 @@ def _digest(config: Config) -> bytes:
 
 
 def _kept(place: Path) -> Report | None:
-    """Return the report that is kept in a place; None for nothing, or what is no such thing."""
+    """Return the report that is kept in a place; None for nothing, or for what is not one."""
     try:
         checksum, _, body = place.read_bytes().partition(b"\n")
         return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
@@ -170,7 +170,7 @@ def _kept(place: Path) -> Report | None:
 
 
 def _state(file: Path) -> _State:
-    """Return what tells whether a model changed; empty where there is no file."""
+    """Return what differs once a model changed; empty where there is no file."""
     if not file.is_dir() and not file.is_file():
         return ()
     status = [(name, path.stat()) for name, path in _files(file)]

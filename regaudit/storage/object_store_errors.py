@@ -1,4 +1,4 @@
-"""What the errors of a store mean: whether to ask again, and what to tell the user.
+"""What the errors of a store mean: whether to ask again, and what to say to the user.
 
 Stores come with libraries that have errors of their own: by name, so that none is imported.
 """

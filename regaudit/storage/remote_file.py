@@ -52,7 +52,7 @@ def size_of(url: str) -> int:
     """Return the bytes of the file that a URL leads to; 0 for a folder.
 
     Raises:
-        UnreadableModelError: the store does not tell.
+        UnreadableModelError: the store does not say.
     """
     with reached(url, short_timeout=True) as file:  # whoever reads it asks again
         return file.stat().st_size
@@ -66,7 +66,7 @@ def models_below(url: str, models_among: Chosen) -> Iterator[str]:
         models_among: finds the models among the files of a folder.
 
     Raises:
-        UnreadableModelError: the store does not tell.
+        UnreadableModelError: the store does not say.
     """
     store, path = connected(url)
     if "*" in path:
@@ -118,23 +118,23 @@ class RemoteFile:
         return self.parent / name
 
     def exists(self) -> bool:
-        return self._told is not None
+        return self._known is not None
 
     def is_file(self) -> bool:
-        return self._told is not None and self._told.get("type") == "file"
+        return self._known is not None and self._known.get("type") == "file"
 
     def is_dir(self) -> bool:
-        return self._told is not None and self._told.get("type") == "directory"
+        return self._known is not None and self._known.get("type") == "directory"
 
     def is_symlink(self) -> bool:
         return False
 
     def stat(self) -> _Status:
-        if self._told is None:
+        if self._known is None:
             raise FileNotFoundError
         if self.is_dir():
             return _Status(0, stat.S_IFDIR)
-        size = self._told.get("size")
+        size = self._known.get("size")
         if not isinstance(size, int):
             raise UnreadableModelError("the server does not say how large it is")
         return _Status(size, stat.S_IFREG)
@@ -148,5 +148,5 @@ class RemoteFile:
         return self.open("rb").read(self.stat().st_size)
 
     @property
-    def _told(self) -> Mapping[str, Any] | None:
+    def _known(self) -> Mapping[str, Any] | None:
         return self._store.info(self._path)

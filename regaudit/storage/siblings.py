@@ -1,4 +1,4 @@
-"""Files that lie beside or below the one that was named: opened only if they are what they seem."""
+"""Files next to or below the one that was named: opened only if they are what they seem."""
 
 import re
 from pathlib import Path
@@ -58,6 +58,6 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def is_inside(folder: Location, name: str) -> bool:
-    """Whether there is something of this name in a folder, be it a link that leads nowhere."""
+    """Whether a folder has something of this name, even a link that leads nowhere."""
     place = folder / name
     return place.exists() or place.is_symlink()

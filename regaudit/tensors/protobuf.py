@@ -98,7 +98,7 @@ class Message:
         return next(reversed(self.every(number)), memoryview(b""))
 
     def text(self, number: int) -> str:
-        """Return a field of bytes as text; what is no UTF-8 is replaced."""
+        """Return a field of bytes as text; what is not UTF-8 is replaced."""
         return str(bytes(self.raw(number)), "utf-8", "replace")
 
     def every(self, number: int) -> list[memoryview]:

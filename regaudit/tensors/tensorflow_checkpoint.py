@@ -161,7 +161,7 @@ def read_checkpoint(prefix: Location) -> Checkpoint:
 
 
 def _check_shards(checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint whose tensors do not lie, side by side, in the files beside its index."""
+    """Refuse a checkpoint whose tensors do not follow each other in the files next to its index."""
     ends: dict[int, int] = {}
     sums: dict[int, int] = {}
     for entry in checkpoint.entries.values():

@@ -1,6 +1,6 @@
 """TensorFlow's graph of objects in a SavedModel: what holds what under which name.
 
-Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later beside it.
+Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later next to it.
 """
 
 from regaudit.dataclass import dataclass, field
@@ -22,7 +22,7 @@ NO_LAYERS = frozenset(
         "_random_generator",
     }
 )
-"""Children that lead to variables of a layer by other ways, or to what is no weight."""
+"""Children that lead to variables of a layer by other ways, or to what is not a weight."""
 
 
 @dataclass(slots=True)
