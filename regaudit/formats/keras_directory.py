@@ -12,9 +12,8 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import enforce_limit
 from regaudit.storage.atomic_write import replacing, replacing_folder
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, hub_blob, is_inside
 from regaudit.tensors.hdf5 import opened
 from regaudit.tensors.hdf5_tree import read_tree
@@ -69,5 +68,4 @@ class KerasDirectory(Format):
 
 
 def _json(file: Location) -> Serialized:
-    enforce_limit("json_bytes", file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
-    return parse_json(file.read_bytes(), file.name)
+    return parse_json(read_bounded(file, "json_bytes"), file.name)

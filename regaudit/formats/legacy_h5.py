@@ -20,7 +20,7 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
-from regaudit.keras_semantics.match_by_name import LegacyJoin, Stored
+from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
@@ -36,7 +36,6 @@ from regaudit.tensors.hdf5_attributes import (
 from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
-_MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
 _TOP = "top_level_model_weights"
 
@@ -52,7 +51,7 @@ class LegacyH5(Format):
         if not is_hdf5(file):
             return False
         attributes = root_attributes(file)
-        return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
+        return attributes is None or bool(MARKS & attributes)  # what is damaged is ours to refuse
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:

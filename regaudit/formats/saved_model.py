@@ -17,9 +17,8 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
 from regaudit.keras_semantics.object_graph import ObjectGraph
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, is_inside
 from regaudit.tensors.protobuf import Message
 from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
@@ -49,11 +48,11 @@ class SavedModel(Format):
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         folder = _folder(file)
-        saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
+        saved = Message.of(read_bounded(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = read_objects(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
         if is_inside(folder, METADATA):
-            metadata = read_metadata(_content(beside(folder, METADATA), "json_bytes"))
+            metadata = read_metadata(read_bounded(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
             for number, raw in metadata.items()
@@ -107,11 +106,6 @@ def _without_keras(join: ObjectJoin) -> Artifact:
 
 def _folder(file: Location) -> Location:
     return file if file.is_dir() else file.parent
-
-
-def _content(file: Location, limit: str) -> bytes:
-    enforce_limit(limit, file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
-    return file.read_bytes()
 
 
 def _serialized(metadata: Serialized) -> Serialized:

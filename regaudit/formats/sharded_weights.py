@@ -9,8 +9,7 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import enforce_limit
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside
 from regaudit.tensors.hdf5 import opened
 from regaudit.tensors.hdf5_tree import read_tree
@@ -40,12 +39,9 @@ class ShardedWeights(Format):
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
-        enforce_limit(
-            "json_bytes", file.stat().st_size, f"{file.name} is larger than {{limit}} bytes"
-        )
         with ExitStack() as stack:
             trees = []
-            for name in shards_of(parse_json(file.read_bytes(), file.name)):
+            for name in shards_of(parse_json(read_bounded(file, "json_bytes"), file.name)):
                 shard = beside(file.parent, name)
                 trees.append(read_tree(stack.enter_context(opened(shard)), shard))
             yield Artifact.of(describe_weights(merged(trees), architecture))

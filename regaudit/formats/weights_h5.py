@@ -8,6 +8,7 @@ from regaudit.errors import UnknownFormatError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
+from regaudit.keras_semantics.match_by_name import MARKS
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import is_hdf5, opened
 from regaudit.tensors.hdf5_attributes import root_attributes
@@ -15,11 +16,6 @@ from regaudit.tensors.hdf5_tree import read_tree
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
-
-OTHER_LAYOUT = frozenset(
-    {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
-)
-"""Attributes at the root of the HDF5 files of Keras 1 and 2."""
 
 
 class WeightsH5(Format):
@@ -32,7 +28,7 @@ class WeightsH5(Format):
 
     def sniff(self, file: Location) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None
-        return attributes is not None and not attributes & OTHER_LAYOUT
+        return attributes is not None and not attributes & MARKS
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:

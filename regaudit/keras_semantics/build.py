@@ -45,7 +45,7 @@ def make_weight(
     if regularizer:
         regularizer = _in_effect(regularizer, slot, trainable, lora, dialect)
     return Weight(
-        path="/".join(filter(None, (path, slot.below, slot.role))),
+        path=weight_path(path, slot),
         stored_path=stored_path,
         role=slot.role,
         shape=tensor.shape,
@@ -56,6 +56,17 @@ def make_weight(
         constraint=_constraint(config, slot),
         units=slot.units(tensor.shape, config),
     )
+
+
+def weight_path(layer: str, slot: Slot) -> str:
+    """Return the path of the weight that fills a slot of a layer."""
+    return "/".join(filter(None, (layer, slot.below, slot.role)))
+
+
+def not_stored(layer: str, slot: Slot) -> Skip:
+    """Note that nothing stored fills a slot."""
+    reason = "not stored in this file (the layer was not built, or shares its weights)"
+    return Skip(weight_path(layer, slot), reason)
 
 
 @cache

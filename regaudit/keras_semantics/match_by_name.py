@@ -14,6 +14,7 @@ from regaudit.keras_semantics.build import (
     activity_unknown,
     make_layer,
     make_weight,
+    not_stored,
     own_flag,
     uncounted,
 )
@@ -35,6 +36,9 @@ from regaudit.tensors.tensor import Tensor
 
 Stored = Mapping[str, tuple[str, Tensor]]
 """Of one group: the names of its weights, with stored path and values, in stored order."""
+
+MARKS = frozenset({"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"})
+"""Attributes at the root of the HDF5 files of Keras 1 and 2: one of them is in every file."""
 
 _UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
 _MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
@@ -170,9 +174,7 @@ class LegacyJoin:
             reason = "custom layer: measured, but what regularizes its weights is not known"
             self.skipped.append(Skip(planned.path, reason))
         for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):
-            where = "/".join(filter(None, (planned.path, slot.below, slot.role)))
-            reason = "not stored in this file (the layer was not built, or shares its weights)"
-            self.skipped.append(Skip(where, reason))
+            self.skipped.append(not_stored(planned.path, slot))
         if activity_unknown(planned.serialized, self.dialect):
             self.activity_unknown.append(planned.path)
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_semantics.build import is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_semantics.build import (
+    is_custom,
+    make_layer,
+    make_weight,
+    not_stored,
+    own_flag,
+    weight_path,
+)
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
@@ -133,10 +140,8 @@ class ObjectJoin:
             cell = self.graph.described.get(holder) if holder is not None else None
             if slot.at == "cell" and cell is not None:  # `lstm_cell_2` up to TF 2.14
                 slot = replace(slot, below=name_of(cell))
-            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
             if number is None:
-                reason = "not stored in this file (the layer was not built, or shares its weights)"
-                self.skipped.append(Skip(where, reason))
+                self.skipped.append(not_stored(found.path, slot))
             elif number not in self.claimed:
                 self._claim(found, slot, number)
 
@@ -165,7 +170,7 @@ class ObjectJoin:
         """Note a variable as a layer's own, unless there is nothing to measure."""
         self.claimed.add(number)
         if number not in self.keys:
-            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
+            where = weight_path(found.path, slot)
             self.skipped.append(Skip(where, "its values are not in the checkpoint"))
         elif self._take(self.keys[number]):
             found.filled.append((slot, number))

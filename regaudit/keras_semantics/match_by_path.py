@@ -14,6 +14,7 @@ from regaudit.keras_semantics.build import (
     is_custom,
     make_layer,
     make_weight,
+    not_stored,
     own_flag,
 )
 from regaudit.keras_semantics.config_graph import (
@@ -200,9 +201,7 @@ class Join:
                     self.weight(slot, tensor, path, stored_path, config, trainable=trainable)
                 )
             for slot in own[len(variables) :]:
-                where = "/".join(filter(None, (path, slot.below, slot.role)))
-                reason = "not stored in this file (the layer was not built, or shares its weights)"
-                self.skipped.append(Skip(where, reason))
+                self.skipped.append(not_stored(path, slot))
         return tuple(weights)
 
     def weight(

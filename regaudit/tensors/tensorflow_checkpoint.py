@@ -14,7 +14,7 @@ import numpy as np
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside
 from regaudit.tensors.protobuf import Message, varint
 from regaudit.tensors.tensor import StoredTensor
@@ -138,10 +138,7 @@ def read_checkpoint(prefix: Location) -> Checkpoint:
         UnsafeFileError: the index is larger than any, or a file is a link.
     """
     index = beside(prefix.parent, f"{prefix.name}.index")
-    enforce_limit(
-        "index_bytes", index.stat().st_size, f"{index.name} is larger than {{limit}} bytes"
-    )
-    pairs = list(table(index.read_bytes()))
+    pairs = list(table(read_bounded(index, "index_bytes")))
     if not pairs or pairs[0][0] != b"":
         raise UnreadableModelError("the checkpoint's index has no header")
     header = Message.of(pairs[0][1])
