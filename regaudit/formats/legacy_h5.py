@@ -51,7 +51,7 @@ class LegacyH5(Format):
         if not is_hdf5(file):
             return False
         attributes = root_attributes(file)
-        return attributes is None or bool(MARKS & attributes)  # what is damaged is ours to refuse
+        return attributes is None or bool(MARKS & attributes)  # damaged files are refused here
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
@@ -91,7 +91,7 @@ class _Reader:
     def groups(self) -> dict[str, Stored]:
         """Return the weights of each layer in stored order, those of the model under `""`.
 
-        A list of names is anybody's text: what it names must lie inside the group it belongs to.
+        A list of names may contain any text: what it names must be inside the group it belongs to.
         """
         stored = _within(self.tree, self.root)
         if stored is None:

@@ -266,7 +266,7 @@ def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
         for weight in sorted(planned.weights, key=lambda weight: at[weight.stored_path])
     ]
     if len(natural) != len(stored) or not all(planned.certain for planned in plan):
-        return  # what custom layers hold may stand anywhere
+        return  # what custom layers hold may be anywhere
     loaded = sorted(natural, key=lambda pair: not pair[1].trainable)
     for (planned, weight), path in zip(loaded, stored, strict=True):
         if weight.stored_path != path:

@@ -28,7 +28,7 @@ class ObjectGraph:
     def reach(self, start: int, beyond: frozenset[int] = frozenset()) -> Iterator[int]:
         """Yield the layers and variables from an object on, not going through layers.
 
-        Lists and other objects between are opened once: whoever comes second finds nothing new.
+        Lists and other objects in between are opened once; a second visit finds nothing new.
 
         Args:
             start: node of the object.

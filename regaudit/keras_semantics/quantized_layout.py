@@ -224,7 +224,7 @@ def _half_empty(codes: Tensor, axis: int) -> bool:
 
 
 def _fitting(tensor: DequantizedTensor) -> DequantizedTensor | None:
-    """Return a tensor if its parts fit each other: a file may hold anything."""
+    """Return a tensor if its parts fit each other: a file may contain anything."""
     stored, shape = list(tensor.codes.shape), list(tensor.shape)
     if tensor.packed is not None:
         shape[tensor.packed] = -(-shape[tensor.packed] // 2)

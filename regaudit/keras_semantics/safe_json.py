@@ -32,7 +32,7 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         raise UnreadableModelError(f"{member} is not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise UnreadableModelError(f"{member} is not a JSON object")
-    _hold_depth(value, member)
+    _check_depth(value, member)
     return value
 
 
@@ -54,7 +54,7 @@ def parse_architecture(raw: bytes, name: str) -> Serialized:
     return config
 
 
-def _hold_depth(value: Serialized, member: str) -> None:
+def _check_depth(value: Serialized, member: str) -> None:
     """Refuse what is nested deeper than any model, level by level."""
     level: list[Any] = [value]
     depth = 0

@@ -32,7 +32,7 @@ STEPS = 300
 """... or gives up after these, each of which reads the whole matrix."""
 
 BASIS = 1 << 24
-"""Values that the basis of the Lanczos method may hold; for very wide matrices it ends sooner."""
+"""Most values in the basis of the Lanczos method; for very wide matrices it ends sooner."""
 
 _TILE = 1024
 """Columns whose products with others are computed at once: bounds the memory."""

@@ -49,7 +49,7 @@ class _OutOfTimeError(Exception):
 def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]) -> Spectra:
     """Take the spectra of all weights that are matrices to their layers, the cheapest first.
 
-    Of two threads one begins with the dearest, or it would keep the other waiting at
+    Of two threads one begins with the most expensive, or it would keep the other waiting at
     the end.
 
     It ends `spectral_seconds` after its start, but for the eigenvalues of one matrix a thread,

@@ -131,7 +131,7 @@ class Cache:
         try:
             body = report_to_json(report)
             if _state(entry.file) != entry.before:
-                return  # it changed meanwhile: nobody knows what the report is on
+                return  # it changed meanwhile: the report may be on either content
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not (tag := self.folder / _TAG).exists():
                 with replacing(tag) as stream:

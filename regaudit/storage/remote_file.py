@@ -54,7 +54,7 @@ def size_of(url: str) -> int:
     Raises:
         UnreadableModelError: the store does not say.
     """
-    with reached(url, short_timeout=True) as file:  # whoever reads it asks again
+    with reached(url, short_timeout=True) as file:  # the audit asks again
         return file.stat().st_size
 
 

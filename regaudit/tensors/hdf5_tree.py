@@ -114,7 +114,7 @@ class _Tree:
         return _scattered(dsid, path, shape, dtype, self.file)
 
     def _account(self, declared: int, stored: int) -> None:
-        """Hold all datasets together against the size of the file."""
+        """Compare what all datasets claim with the size of the file."""
         self.declared += declared
         self.stored += stored
         if self.stored > self.end:

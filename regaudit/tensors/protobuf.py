@@ -1,6 +1,6 @@
 """A reader of the protobuf wire format: numbered fields, as far as saved models need them.
 
-There is no schema and no recursion: whoever asks for a submessage reads one level more.
+There is no schema and no recursion: to ask for a submessage is to read one more level.
 """
 
 from collections.abc import Iterator
