@@ -130,8 +130,8 @@ def is_model(folder: Location) -> bool:
 def _what_it_is(file: Location) -> str:
     """Name what lies there instead of a model."""
     if file.is_dir():
-        search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"
-        return f"a directory, and no saved model in itself{search}"
+        search = "" if isinstance(file, Path) else "; to search it, end the URL with a /"
+        return f"a directory, but not a saved model{search}"
     with file.open("rb") as stream:
         head = stream.read(64)
     if not head:
@@ -140,7 +140,7 @@ def _what_it_is(file: Location) -> str:
         return "a Git LFS pointer, not the model itself: run `git lfs pull`"
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
-    return "not a saved Keras model: its content is of no known format"
+    return "not a saved Keras model: unknown file format"
 
 
 def formats() -> Iterator[Format]:

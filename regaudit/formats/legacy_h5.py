@@ -95,7 +95,7 @@ class _Reader:
         """
         stored = _within(self.tree, self.root)
         if stored is None:
-            raise UnreadableModelError(f"the file holds no {self.root}: its weights are missing")
+            raise UnreadableModelError(f"the file has no {self.root}: its weights are missing")
         names = read_texts(self.hdf5, self.root, "layer_names")
         if names is None and (count := read_integer(self.hdf5, self.root, "nb_layers")):
             names = [f"layer_{index}" for index in range(min(count, allowed().objects))]  # Keras 0
@@ -103,7 +103,7 @@ class _Reader:
         for name in dict.fromkeys(names if names is not None else stored.groups):
             group = _within(stored, name) if name else None
             if group is None:
-                self.skipped.append(Skip(name, "listed, but there is no such group in the file"))
+                self.skipped.append(Skip(name, "listed, but the file has no such group"))
             elif name != _TOP:
                 result[name] = self._group(name, group)
         if _TOP in stored.groups:
@@ -150,7 +150,9 @@ class _Reader:
 def _whole(reader: _Reader, config: Serialized) -> Artifact:
     """Read a file that holds a model with its configuration."""
     if not isinstance(config.get("class_name"), str):
-        raise UnreadableModelError("model_config holds no Keras model: it names no class")
+        raise UnreadableModelError(
+            "model_config does not describe a Keras model: it names no class"
+        )
     version = _version(reader, config)
     dialect = replace(Dialect.of(version), of_hdf5=True)
     join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)

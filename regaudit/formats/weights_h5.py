@@ -36,8 +36,8 @@ class WeightsH5(Format):
             tree = read_tree(hdf5, file)
             roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name
             if roots == {"optimizer"}:
-                message = "a shard with nothing but the optimizer's: audit the list, *.weights.json"
+                message = "a shard with only the optimizer's state: audit its list, *.weights.json"
                 raise UnknownFormatError(message)
             if not roots & ROOT_GROUPS:
-                raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
+                raise UnknownFormatError("an HDF5 file that was not written by Keras")
             yield Artifact.of(describe_weights(tree, architecture))

@@ -159,7 +159,7 @@ def _in_effect(
         why = "the weight is quantized: Keras drops its regularizer"
         return replace(regularizer, status=Status.INERT, why=why)
     if lora:
-        why = "LoRA: after loading the merged kernel is frozen and pays no penalty"
+        why = "LoRA: after loading the merged kernel is frozen and adds no penalty"
         return replace(regularizer, status=Status.FROZEN, why=why)
     if not trainable and dialect.frozen_weights_penalized:
         why = "the weight is frozen: in Keras 2 its penalty is a constant without a gradient"
@@ -226,7 +226,7 @@ def _unplaced(
             why = "the layer has no weight for it"
             yield key, replace(regularizer, status=Status.INERT, why=why)
         else:
-            why = "custom layer: the file does not say which weight it governs"
+            why = "custom layer: the file does not say which weight it is for"
             yield key, replace(regularizer, status=Status.UNKNOWN, why=why)
 
 

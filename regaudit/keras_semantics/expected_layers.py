@@ -101,7 +101,7 @@ class Planner:
         Raises:
             UnsafeFileError: they are nested too deeply.
         """
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         if self.dialect.keras_1:
             serialized = keras1.modernized(serialized)
         class_name, name = str(serialized.get("class_name")), name_of(serialized)
@@ -167,7 +167,7 @@ class Planner:
         return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
 
 
-_BACKWARD = "a Bidirectional of Keras before 2.2 leaves out the penalty of its backward layer"
+_BACKWARD = "Keras before 2.2 leaves out the penalty of a Bidirectional's backward layer"
 
 
 def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:

@@ -40,8 +40,8 @@ Stored = Mapping[str, tuple[str, Tensor]]
 MARKS = frozenset({"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"})
 """Attributes at the root of the HDF5 files of Keras 1 and 2: one of them is in every file."""
 
-_UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
-_MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
+_UNCLAIMED = "no layer of the configuration has it: measured by name alone"
+_MERGED = "Keras 1.2 leaves out the penalties of the branches that a Sequential merges"
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class LegacyJoin:
 
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Position) -> None:
         """Give each layer of a model the group of its name."""
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         planner = Planner(self.dialect, self.root_frozen)
         layers = members(model)
         for layer, name in zip(
@@ -116,7 +116,7 @@ class LegacyJoin:
             self._add(planned)
         for path, named in others.items():
             weights = [(slot, *stored[name.name]) for slot, name in named]
-            reason = f"inside {plan[0].path}: measured, but what regularizes it is not known"
+            reason = f"inside {plan[0].path}: measured, but its regularizers are unknown"
             self._add_unknown(path, weights, reason, trainable=plan[0].trainable)
 
     def _places(self, planned: Planned) -> Iterator[tuple[Wanted, Planned, int]]:
@@ -171,7 +171,7 @@ class LegacyJoin:
         )
         self.layers.append(layer)
         if not known:
-            reason = "custom layer: measured, but what regularizes its weights is not known"
+            reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(planned.path, reason))
         for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):
             self.skipped.append(not_stored(planned.path, slot))

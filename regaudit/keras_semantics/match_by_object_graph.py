@@ -76,7 +76,7 @@ class ObjectJoin:
         for found in self.found:
             self._take_rest(found, inside)
         self.layers += [self._layer(f, dialect) for f in self.found if f.path or f.filled]
-        self.sweep("no layer of the model claims it: measured, roles not known")
+        self.sweep("no layer of the model has it: measured, but its role is unknown")
 
     def visit(
         self,
@@ -101,7 +101,7 @@ class ObjectJoin:
         """
         if number in self.visited:
             return
-        enforce_limit("layer_depth", depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", depth, "layers are nested deeper than {limit} levels")
         self.visited.add(number)
         serialized = self.graph.described[number]
         if flag is not None:
@@ -162,7 +162,7 @@ class ObjectJoin:
             numbered = f"{role}_{taken[role] - 1}" if taken[role] > 1 else role
             self._claim(found, Slot(numbered, trainable=node.trainable), number)
         if rest and not found.known:
-            reason = "custom layer: measured, but the regularizers of its weights are not known"
+            reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(found.path or "(model)", reason))
         found.known = found.known or not found.filled
 

@@ -69,7 +69,7 @@ class Join:
 
     def visit(self, serialized: Serialized, place: StoredPosition) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         path = "" if place.root else place.prefix + name_of(serialized)
         self.owners.setdefault(place.stored_path, path)
         class_name = str(serialized.get("class_name"))
@@ -170,7 +170,7 @@ class Join:
             for key, tensor in variables_of(place.stored)
         ]
         if weights and not known:
-            reason = "custom layer: measured, but the roles of its weights are not known"
+            reason = "custom layer: measured, but the roles of its weights are unknown"
             self.skipped.append(Skip(path or "(model)", reason))
         return tuple(weights)
 

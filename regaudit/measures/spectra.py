@@ -87,7 +87,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
         side = min(job.shape)
         if side > GRAM_SIDE:
             reasons[job.weight.path] = (
-                f"of its spectrum only the norm and the stable rank: of its sides, the smaller, "
+                "only the norm and the stable rank of its spectrum: its smaller side, "
                 f"{side:,}, is over {GRAM_SIDE:,}"
             )
     order = (weight.path for _, weight in model.weights())
@@ -114,7 +114,7 @@ def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | st
         watch()
         return spectrum(job.matrix, job.shape, watch)
     except _OutOfTimeError:
-        return f"no spectrum: {seconds} s are over; --limit spectral_seconds=N allows more"
+        return f"no spectrum: it takes over {seconds} s; --limit spectral_seconds=N allows more"
     except (UnreadableModelError, np.linalg.LinAlgError) as error:
         return f"no spectrum: {error}"
 

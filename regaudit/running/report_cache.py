@@ -68,8 +68,8 @@ class Cache:
             raise UsageError(f"--cache {self.folder}: {error.strerror}") from error
         if foreign:
             raise UsageError(
-                f"--cache {self.folder}: this folder holds other things and no {_TAG}; "
-                "name an empty one, or none for the default: --cache behind the models"
+                f"--cache {self.folder}: this folder is not a cache: it has files, but no {_TAG}; "
+                "name an empty folder, or none for the default: --cache after the models"
             )
         self.settings = _digest(self.config)
 

@@ -43,7 +43,7 @@ def connected(url: str) -> tuple["Store", str]:
     scheme = url.partition("://")[0].lower()
     if scheme not in _INSTALL or "::" in url:
         known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
-        raise UnreadableModelError(f"no URL of a kind that is read ({known})")
+        raise UnreadableModelError(f"this kind of URL is not supported ({known} are)")
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415 - only URLs need it
 
@@ -135,7 +135,7 @@ class Store:
     def names(self, path: str) -> list[str]:
         """Return the paths of all files below a folder; of a file, itself."""
         found: list[str] = self.with_retries(lambda: self.system.find(path))
-        enforce_limit("objects", len(found), "the folder holds more than {limit} files")
+        enforce_limit("objects", len(found), "the folder has more than {limit} files")
         return sorted(found)
 
     def parts(self, path: str, size: int, values: bool) -> Pages | Windows:

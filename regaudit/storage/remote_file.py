@@ -111,7 +111,7 @@ class RemoteFile:
 
     def __truediv__(self, name: str) -> "RemoteFile":
         if not re.fullmatch(r"[^/\\?#%*\[\]\0]+", name) or name in {".", ".."}:
-            raise UnsafeFileError(f"{name!r} is no name that a part of a model has in a store")
+            raise UnsafeFileError(f"{name!r} is not a valid name for a part of a model in a store")
         return RemoteFile(self._store, f"{self._bare}/{name}")
 
     def with_name(self, name: str) -> "RemoteFile":

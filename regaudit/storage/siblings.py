@@ -28,13 +28,13 @@ def beside(folder: Location, *parts: str) -> Location:
                 return blob
             name = "/".join(parts)
             raise UnsafeFileError(
-                f"{name}: {part!r} is a link that may lead anywhere: it is not followed; "
+                f"{name}: {part!r} is a link, and links are not followed: "
                 "audit a copy that has the file itself"
             )
     if not place.exists():
         raise UnreadableModelError(f"part of the model is missing: there is no {'/'.join(parts)}")
     if not place.is_file():
-        raise UnsafeFileError(f"{parts[-1]} is no file, but a folder, a pipe or a device")
+        raise UnsafeFileError(f"{parts[-1]} is a folder, a pipe or a device, not a file")
     return place
 
 

@@ -56,7 +56,7 @@ def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
             texts.extend(_texts(gid, f"{key}{part}"))
             part += 1
             enforce_limit(
-                "objects", len(texts), f"HDF5 attribute {key!r} holds more than {{limit}} texts"
+                "objects", len(texts), f"HDF5 attribute {key!r} has more than {{limit}} texts"
             )
         return texts
 
@@ -84,11 +84,11 @@ def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
     count = prod(attribute.shape or ())
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
         return []  # Keras writes an empty list as an array of no floats
-    enforce_limit("objects", count, f"HDF5 attribute {key!r} holds more than {{limit}} texts")
+    enforce_limit("objects", count, f"HDF5 attribute {key!r} has more than {{limit}} texts")
     stored = attribute.get_storage_size()
     enforce_limit("json_bytes", stored, f"HDF5 attribute {key!r} is larger than {{limit}} bytes")
     if attribute.get_type().get_class() != h5py.h5t.STRING:
-        raise UnreadableModelError(f"HDF5 attribute {key!r} holds no text")
+        raise UnreadableModelError(f"HDF5 attribute {key!r} is not text")
     values = np.empty(attribute.shape, attribute.dtype)
     attribute.read(values)
     return [decoded(value) for value in values.reshape(-1).tolist()]

@@ -63,13 +63,13 @@ class _Tree:
         if address in self.visited:
             raise UnsafeFileError(f"HDF5 group {path!r} is linked from more than one place")
         self.visited.add(address)
-        enforce_limit("group_depth", depth, "HDF5 groups are nested more than {limit} deep")
+        enforce_limit("group_depth", depth, "HDF5 groups are nested deeper than {limit} levels")
         tensors: dict[str, Tensor] = {}
         groups: dict[str, TensorGroup] = {}
         unreadable: dict[str, str] = {}
         for raw, kind, child_address in _links(gid):
             self.objects += 1
-            enforce_limit("objects", self.objects, "the file holds more than {limit} HDF5 objects")
+            enforce_limit("objects", self.objects, "the file has more than {limit} HDF5 objects")
             key = raw.decode("utf-8", "backslashreplace")
             below = f"{path}/{key}"
             if kind != h5py.h5l.TYPE_HARD:
@@ -77,7 +77,9 @@ class _Tree:
                     f"HDF5 link {below!r} leads elsewhere: links are not followed"
                 )
             if b"/" in raw or raw in {b"", b".", b".."} or key in groups or key in tensors:
-                raise UnsafeFileError(f"HDF5 name {below!r} is twice in its group, or is a path")
+                raise UnsafeFileError(
+                    f"HDF5 name {below!r} occurs twice in its group, or is a path"
+                )
             enforce_limit(
                 "key_bytes", len(raw), "the file has an HDF5 name longer than {limit} bytes"
             )
@@ -118,7 +120,9 @@ class _Tree:
         self.declared += declared
         self.stored += stored
         if self.stored > self.end:
-            message = f"datasets share their bytes: they claim {self.stored:,} of {self.end:,}"
+            message = (
+                f"datasets overlap: they claim {self.stored:,} bytes of a file of {self.end:,}"
+            )
             raise UnsafeFileError(message)
         if self.declared > max(allowed().inflation * self.stored, 2 * allowed().unstored_bytes):
             raise UnsafeFileError(
@@ -144,7 +148,7 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
     def note(name: bytes, link: h5py.h5l.LinkInfo) -> None:
         links.append((name, link.type, link.u))
         if len(links) > most:
-            enforce_limit("objects", len(links), "a group holds more than {limit} HDF5 objects")
+            enforce_limit("objects", len(links), "a group has more than {limit} HDF5 objects")
 
     gid.links.iterate(note, info=True)
     return links
@@ -161,7 +165,7 @@ def _scattered(
     plist = dsid.get_create_plist()
     layout = plist.get_layout()
     if layout == h5py.h5d.VIRTUAL:
-        raise UnsafeFileError(f"dataset {path!r} is virtual: its values lie in other files")
+        raise UnsafeFileError(f"dataset {path!r} is virtual: its values are in other files")
     if plist.get_external_count():
         raise UnsafeFileError(f"dataset {path!r} keeps its values in another file")
     declared, stored = prod(shape) * dtype.itemsize, dsid.get_storage_size()

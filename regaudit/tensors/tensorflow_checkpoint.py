@@ -215,9 +215,9 @@ def table(raw: bytes) -> Iterator[tuple[bytes, memoryview]]:
         for key, found in _entries(_block(body, start, size)):
             count += 1
             unfolded += len(key)
-            enforce_limit("objects", count, "the checkpoint's index holds more than {limit} keys")
+            enforce_limit("objects", count, "the checkpoint's index has more than {limit} keys")
             enforce_limit(
-                "index_bytes", unfolded, "the checkpoint's index unfolds to more than {limit} bytes"
+                "index_bytes", unfolded, "the checkpoint's index expands to more than {limit} bytes"
             )
             if last is not None and key <= last:
                 raise UnreadableModelError("keys of the checkpoint's index are out of order")
