@@ -16,7 +16,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.limits import allowing
 from regaudit.measures.moments import Moments, merged
-from regaudit.measures.partial_sums import PartRun, Piece, measure_pieces, pieces_of
+from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
@@ -26,19 +26,22 @@ from regaudit.storage.size import size_on_disk
 from regaudit.tensors.tensor import Tensor
 
 
-def audit_file(file: str | PathLike[str], config: Config | None = None) -> Report:
+def audit_file(
+    file: str | PathLike[str], config: Config | None = None, progress: Progress | None = None
+) -> Report:
     """Audit one file.
 
     Args:
         file: its path or URL.
         config: rules and thresholds; all rules with their own by default.
+        progress: of the pass over its weights.
 
     Returns:
         The report. A file that cannot be read makes a report with a `failure`, never an error.
     """
     config = config or Config.default()
     with Attempt(str(file)) as attempt, attempt.opened(config) as opened:
-        return report_on(opened, config)
+        return report_on(opened, config, progress=progress)
     return attempt.failed
 
 
@@ -136,7 +139,10 @@ def _sha256(file: Location) -> str | None:
 
 
 def report_on(
-    opened: Opened, config: Config, shares: Sequence[Mapping[int, PartRun]] | None = None
+    opened: Opened,
+    config: Config,
+    shares: Sequence[Mapping[int, PartRun]] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Measure, check and advise.
 
@@ -144,10 +150,13 @@ def report_on(
         opened: the file.
         config: rules and thresholds.
         shares: what others measured of `values_of` it; by default it is measured here.
+        progress: of measuring it here.
     """
     name, file, size, plugin, artifact = opened
     config = config.for_model(name)
-    moments, unread = _measure(artifact, config, shares) if config.weights else ({}, (UNREAD,))
+    moments, unread = (
+        _measure(artifact, config, shares, progress) if config.weights else ({}, (UNREAD,))
+    )
     model, found = artifact.model, None
     if config.spectral and config.weights:
         from regaudit.measures.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
@@ -183,19 +192,26 @@ def values_of(artifact: Artifact) -> list[tuple[Tensor, UnitView | None]]:
 
 
 def measure_some(
-    values: Sequence[tuple[Tensor, UnitView | None]], pieces: Sequence[Piece], config: Config
+    values: Sequence[tuple[Tensor, UnitView | None]],
+    pieces: Sequence[Piece],
+    config: Config,
+    progress: Progress | None = None,
 ) -> dict[int, PartRun]:
     """Measure consecutive parts of the values of a file, on all processors."""
-    return measure_pieces(values, pieces, os.cpu_count() or 1, histograms=config.detailed)
+    threads = os.cpu_count() or 1
+    return measure_pieces(values, pieces, threads, histograms=config.detailed, progress=progress)
 
 
 def _measure(
-    artifact: Artifact, config: Config, shares: Sequence[Mapping[int, PartRun]] | None
+    artifact: Artifact,
+    config: Config,
+    shares: Sequence[Mapping[int, PartRun]] | None,
+    progress: Progress | None,
 ) -> tuple[dict[str, Moments], tuple[Skip, ...]]:
     """Measure every weight, or merge what others measured; say which cannot be read."""
     values = values_of(artifact)
     if shares is None:
-        shares = [measure_some(values, pieces_of(values), config)]
+        shares = [measure_some(values, pieces_of(values), config, progress)]
     moments: dict[str, Moments] = {}
     skipped = []
     for index, (_, weight) in enumerate(artifact.model.weights()):

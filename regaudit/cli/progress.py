@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,13 +44,15 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
 
 
 @contextmanager
-def progress_of_one() -> Iterator[None]:
-    """Show how far the weights of one large model are read: bytes, time left."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield
-        return
-    from regaudit.measures.partial_sums import watching
+def progress_of_one() -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far the weights of one large model are read: bytes, time left.
 
+    Yields:
+        What to call with the bytes measured and those of all; None where nobody would see it.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
     start = shown = time.monotonic()
 
     def show(done: int, size: int) -> None:
@@ -61,8 +63,7 @@ def progress_of_one() -> Iterator[None]:
             _show(line_of_one(done, size, now - start))
 
     try:
-        with watching(show):
-            yield
+        yield show
     finally:
         if shown > start:
             _show("")

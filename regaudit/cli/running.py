@@ -96,8 +96,9 @@ def audited(
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
-        with guarding(files[0], config.limits), progress_of_one():
-            reports = list(audit_files(files, config, isolate=False, cache=kept))
+        with guarding(files[0], config.limits), progress_of_one() as told:
+            made = audit_files(files, config, isolate=False, cache=kept, progress=told)
+            reports = list(made)
     else:
         gc.enable()
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)

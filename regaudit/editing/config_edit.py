@@ -10,10 +10,9 @@ from math import isclose
 from typing import Any, NamedTuple
 
 from regaudit.errors import RefusedEditError, UsageError
-from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import CURRENT, Dialect
-from regaudit.keras_semantics.layer_table import WRAPPED_OF_KERAS_2, all_slots
+from regaudit.keras_semantics.held_layers import held_layers
 from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import allowed
 from regaudit.model import Regularizer, Status
@@ -30,8 +29,6 @@ _WEAKEST, _STRONGEST = 1e-12, 100.0
 """Beyond these, a strength is a slip of the pen."""
 _FLOAT32 = 2.0**-24
 """The most that rounding to float32 changes, relatively."""
-_NO_LAYERS = ("_regularizer", "_constraint", "_initializer")
-"""Endings of keys whose values are written like layers and are none."""
 
 
 class Written(NamedTuple):
@@ -73,40 +70,9 @@ def _entry(layer: Any, path: str, dialect: Dialect, depth: int) -> Iterator[tupl
     if layers_of(layer):
         yield from _members(layer, f"{path}/", dialect, depth + 1)
         return
-    for name, inner in _held(layer, dialect):
-        yield from _entry(inner, f"{path}/{name}", dialect, depth + 1)
-
-
-def _held(layer: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    """Yield the layers inside a wrapper or a custom layer, with the names a load gives them."""
-    class_name, config = str(layer.get("class_name")), config_of(layer)
-    custom = is_custom(layer)
-    if class_name == "Bidirectional" and not custom:
-        forward = config.get("layer")
-        if not isinstance(forward, Mapping):
-            return
-        backward = config.get("backward_layer") or forward
-        name, other = name_of(forward), name_of(backward)
-        if dialect.before_keras_3:
-            yield f"forward_{name}", forward
-            yield f"backward_{other}", backward
-        else:
-            own = backward is not forward
-            yield name, forward
-            yield other if own else f"backward_{name.removeprefix('forward_')}", backward
-        return
-    known = not custom and class_name in WRAPPED_OF_KERAS_2
-    if (
-        not known
-        and not custom
-        and all_slots(class_name, before_keras_3=dialect.before_keras_3) is not None
-    ):
-        return
-    for key in WRAPPED_OF_KERAS_2[class_name].values() if known else config:
-        held = None if key.endswith(_NO_LAYERS) else config.get(key)
-        for inner in held if isinstance(held, list) else [held]:
-            if isinstance(inner, Mapping) and "class_name" in inner and "config" in inner:
-                yield name_of(inner), inner
+    for held in held_layers(layer, before_keras_3=dialect.before_keras_3):
+        for name, inner in zip(held.names, held.layers, strict=True):
+            yield from _entry(inner, f"{path}/{name}", dialect, depth + 1)
 
 
 def edited(

@@ -47,6 +47,12 @@ class Format(ABC):
 
     name: ClassVar[str]
     """As reports call it: `keras`, `h5`, ..."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Files that count as models when a directory is searched, by the end of their names."""
+    folder_marks: ClassVar[tuple[str, ...]] = ()
+    """Files that make a directory of a store a model in itself."""
+    one_file: ClassVar[bool] = False
+    """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
     """Why models of this format cannot be edited; empty where `write` does it."""
     edited: Mapping[str, Serialized] = MappingProxyType({})
@@ -90,6 +96,14 @@ class Format(ABC):
         """
         raise RefusedEditError(self.why_not)
 
+    def listed_in(self, name: str) -> str | None:
+        """Return the file that lists a file as part of a model, by name; None for no such part.
+
+        Args:
+            name: of the file.
+        """
+        return None
+
     def part(self, file: Path) -> Path:
         """Return the file that an edit in place replaces: of a directory, the one with the JSON."""
         return file
@@ -116,8 +130,8 @@ def is_model(folder: Location) -> bool:
 def _what_it_is(file: Location) -> str:
     """Name what lies there instead of a model."""
     if file.is_dir():
-        search = "" if isinstance(file, Path) else "; with a / behind the URL it is searched"
-        return f"a directory, and no saved model in itself{search}"
+        search = "" if isinstance(file, Path) else "; to search it, end the URL with a /"
+        return f"a directory, but not a saved model{search}"
     with file.open("rb") as stream:
         head = stream.read(64)
     if not head:
@@ -126,7 +140,7 @@ def _what_it_is(file: Location) -> str:
         return "a Git LFS pointer, not the model itself: run `git lfs pull`"
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
-    return "not a saved Keras model: its content is of no known format"
+    return "not a saved Keras model: unknown file format"
 
 
 def formats() -> Iterator[Format]:

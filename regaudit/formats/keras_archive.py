@@ -23,7 +23,8 @@ from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Location
 from regaudit.storage.zip_member import replace_member
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import TensorGroup, merged
 
 WEIGHTS = "model.weights.h5"
@@ -39,13 +40,15 @@ _DAMAGED = (
     *(zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError),
     *(zlib.error, lzma.LZMAError, struct.error),
 )
-"""What the standard library raises on archives that are no archives."""
+"""What the standard library raises on what is not an archive."""
 
 
 class KerasArchive(Format):
     """Members are stored uncompressed, so the weights are read in place, inside the archive."""
 
     name: ClassVar[str] = "keras"
+    suffixes: ClassVar[tuple[str, ...]] = (".keras",)
+    one_file: ClassVar[bool] = True
 
     def sniff(self, file: Location) -> bool:
         if not file.is_file():
@@ -88,7 +91,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             archive is not one that may be unpacked anywhere.
     """
     infos = archive.infolist()
-    enforce_limit("objects", len(infos), "the archive holds more than {limit} members")
+    enforce_limit("objects", len(infos), "the archive has more than {limit} members")
     stored = archive.start_dir
     declared = sum(info.file_size for info in infos)
     if declared > max(allowed().inflation * stored, allowed().unstored_bytes):
@@ -101,7 +104,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise UnsafeFileError(f"archive member {info.filename!r} {fault}")
         name = unicodedata.normalize("NFC", info.filename).casefold()
         if name in names:
-            raise UnsafeFileError(f"the archive holds {info.filename!r} twice")
+            raise UnsafeFileError(f"the archive has {info.filename!r} twice")
         names.add(name)
         members[info.filename] = info
     end = 0
@@ -129,7 +132,7 @@ def _fault(info: zipfile.ZipInfo) -> str:
 def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> Serialized:
     """Return the content of a JSON member."""
     if name not in members:
-        raise UnreadableModelError(f"the archive holds no {name}: it was not saved by Keras 3")
+        raise UnreadableModelError(f"the archive has no {name}: it was not saved by Keras 3")
     info = members[name]
     enforce_limit("json_bytes", info.file_size, f"{name} is larger than {{limit}} bytes")
     _refuse_bomb(info)
@@ -154,9 +157,9 @@ def _weights(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> l
         names = shards_of(_json(archive, members, SHARDS))
         missing = [name for name in names if name not in members]
         if missing:
-            raise UnreadableModelError(f"the archive lacks {missing[0]}, a shard of its weights")
+            raise UnreadableModelError(f"the archive has no {missing[0]}, a shard of its weights")
         return names
-    raise UnreadableModelError(f"the archive holds no {WEIGHTS}: {_instead(members)}")
+    raise UnreadableModelError(f"the archive has no {WEIGHTS}: {_instead(members)}")
 
 
 def _tree(
@@ -171,7 +174,7 @@ def _tree(
 def _instead(members: dict[str, zipfile.ZipInfo]) -> str:
     """Say what the archive has in place of the weights."""
     if "model.weights.npz" in members:
-        return "its weights are a pickled NPZ, which is never opened; save the model again"
+        return "its weights are a pickled NPZ, which is not safe to open: save the model again"
     return "there is nothing to audit"
 
 
@@ -185,8 +188,10 @@ def _located(
         return
     _refuse_bomb(info)
     if not isinstance(file, Path):
-        message = f"{info.filename} is compressed, and nothing of a store is written to disk: "
-        raise UnreadableModelError(f"{message}download it and audit the copy")
+        raise UnreadableModelError(
+            f"{info.filename} is compressed and cannot be read from a store without writing to "
+            "disk: download it and audit the copy"
+        )
     # A file without a name is gone with the process, whatever ends it.
     unnamed = Path("/proc/self/fd").is_dir()
     import tempfile  # noqa: PLC0415 - what Keras writes is stored as it is
@@ -204,7 +209,7 @@ def _start(info: zipfile.ZipInfo, file: Location) -> int:
     """Return where the bytes of an uncompressed member start.
 
     Raises:
-        UnsafeFileError: the header before them tells another story than the list of members.
+        UnsafeFileError: the header before them disagrees with the list of members.
     """
     with file.open("rb") as stream:
         stream.seek(info.header_offset)
@@ -218,7 +223,7 @@ def _start(info: zipfile.ZipInfo, file: Location) -> int:
     wrong = known and (packed, size) != (info.compress_size, info.file_size)
     encoding = "utf-8" if flags & _UTF_8 else "cp437"
     if wrong or method or name.decode(encoding, "replace") != info.orig_filename:
-        message = f"the archive says two things about {info.filename!r}: readers may disagree"
+        message = f"the archive has two descriptions of {info.filename!r} that disagree"
         raise UnsafeFileError(message)
     start: int = info.header_offset + _LOCAL_HEADER + length + extra
     if info.compress_size != info.file_size or start + info.file_size > file.stat().st_size:

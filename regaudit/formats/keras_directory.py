@@ -12,11 +12,11 @@ from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import enforce_limit
 from regaudit.storage.atomic_write import replacing, replacing_folder
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, hub_blob, is_inside
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 
 WEIGHTS = "model.weights.h5"
 
@@ -25,6 +25,7 @@ class KerasDirectory(Format):
     """The same three members as an archive has."""
 
     name: ClassVar[str] = "keras-directory"
+    folder_marks: ClassVar[tuple[str, ...]] = ("config.json", WEIGHTS)
 
     def sniff(self, file: Location) -> bool:
         return file.is_dir() and (file / "config.json").is_file()
@@ -67,5 +68,4 @@ class KerasDirectory(Format):
 
 
 def _json(file: Location) -> Serialized:
-    enforce_limit("json_bytes", file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
-    return parse_json(file.read_bytes(), file.name)
+    return parse_json(read_bounded(file, "json_bytes"), file.name)

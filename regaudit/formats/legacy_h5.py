@@ -20,24 +20,22 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
-from regaudit.keras_semantics.match_by_name import LegacyJoin, Stored
+from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import (
-    is_hdf5,
-    opened,
+from regaudit.tensors.hdf5 import is_hdf5, opened
+from regaudit.tensors.hdf5_attributes import (
     read_integer,
     read_texts,
-    read_tree,
     root_attributes,
+    write_text,
 )
-from regaudit.tensors.hdf5_attributes import write_text
+from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
-_MARKS = {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
 _TOP = "top_level_model_weights"
 
@@ -46,12 +44,14 @@ class LegacyH5(Format):
     """Weights are found by name, never by their place in the group."""
 
     name: ClassVar[str] = "h5"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
+    one_file: ClassVar[bool] = True
 
     def sniff(self, file: Location) -> bool:
         if not is_hdf5(file):
             return False
         attributes = root_attributes(file)
-        return attributes is None or bool(_MARKS & attributes)  # what is damaged is ours to refuse
+        return attributes is None or bool(MARKS & attributes)  # damaged files are refused here
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
@@ -91,11 +91,11 @@ class _Reader:
     def groups(self) -> dict[str, Stored]:
         """Return the weights of each layer in stored order, those of the model under `""`.
 
-        A list of names is anybody's text: what it names must lie inside the group it belongs to.
+        A list of names may contain any text: what it names must be inside the group it belongs to.
         """
         stored = _within(self.tree, self.root)
         if stored is None:
-            raise UnreadableModelError(f"the file holds no {self.root}: its weights are missing")
+            raise UnreadableModelError(f"the file has no {self.root}: its weights are missing")
         names = read_texts(self.hdf5, self.root, "layer_names")
         if names is None and (count := read_integer(self.hdf5, self.root, "nb_layers")):
             names = [f"layer_{index}" for index in range(min(count, allowed().objects))]  # Keras 0
@@ -103,7 +103,7 @@ class _Reader:
         for name in dict.fromkeys(names if names is not None else stored.groups):
             group = _within(stored, name) if name else None
             if group is None:
-                self.skipped.append(Skip(name, "listed, but there is no such group in the file"))
+                self.skipped.append(Skip(name, "listed, but the file has no such group"))
             elif name != _TOP:
                 result[name] = self._group(name, group)
         if _TOP in stored.groups:
@@ -150,7 +150,9 @@ class _Reader:
 def _whole(reader: _Reader, config: Serialized) -> Artifact:
     """Read a file that holds a model with its configuration."""
     if not isinstance(config.get("class_name"), str):
-        raise UnreadableModelError("model_config holds no Keras model: it names no class")
+        raise UnreadableModelError(
+            "model_config does not describe a Keras model: it names no class"
+        )
     version = _version(reader, config)
     dialect = replace(Dialect.of(version), of_hdf5=True)
     join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)

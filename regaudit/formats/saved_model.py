@@ -15,10 +15,10 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.describe import make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
+from regaudit.keras_semantics.object_graph import ObjectGraph
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, is_inside
 from regaudit.tensors.protobuf import Message
 from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
@@ -36,6 +36,7 @@ class SavedModel(Format):
     """Layers are tied to variables by the names of the object graph, as Keras does it."""
 
     name: ClassVar[str] = "saved_model"
+    folder_marks: ClassVar[tuple[str, ...]] = (GRAPH,)
     why_not: ClassVar[str] = (
         "a SavedModel runs the graph in it, not the configuration: an edit would do "
         "nothing; save the model as .keras"
@@ -47,11 +48,11 @@ class SavedModel(Format):
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         folder = _folder(file)
-        saved = Message.of(_content(beside(folder, GRAPH), "graph_bytes"))
+        saved = Message.of(read_bounded(beside(folder, GRAPH), "graph_bytes"))
         nodes, tensorflow = read_objects(saved)
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
         if is_inside(folder, METADATA):
-            metadata = read_metadata(_content(beside(folder, METADATA), "json_bytes"))
+            metadata = read_metadata(read_bounded(beside(folder, METADATA), "json_bytes"))
         described = {
             number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
             for number, raw in metadata.items()
@@ -60,7 +61,7 @@ class SavedModel(Format):
         }
         beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
-        join = ObjectJoin(nodes, described, checkpoint, checkpoint.variables())
+        join = ObjectJoin(ObjectGraph(nodes, described), checkpoint, checkpoint.variables())
         if 0 in described:
             root = parse_json(metadata[0], "the Keras metadata of the model")
             yield _whole(join, described[0], root, tensorflow)
@@ -107,13 +108,8 @@ def _folder(file: Location) -> Location:
     return file if file.is_dir() else file.parent
 
 
-def _content(file: Location, limit: str) -> bytes:
-    enforce_limit(limit, file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
-    return file.read_bytes()
-
-
 def _serialized(metadata: Serialized) -> Serialized:
-    """Spell the metadata of a layer as Keras spells layers elsewhere."""
+    """Return the metadata of a layer in the form that layers have elsewhere."""
     class_name = str(metadata.get("class_name", ""))
     config = dict(config_of(metadata))
     config.setdefault("name", metadata.get("name"))

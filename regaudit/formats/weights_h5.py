@@ -8,27 +8,27 @@ from regaudit.errors import UnknownFormatError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
+from regaudit.keras_semantics.match_by_name import MARKS
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import is_hdf5, opened, read_tree, root_attributes
+from regaudit.tensors.hdf5 import is_hdf5, opened
+from regaudit.tensors.hdf5_attributes import root_attributes
+from regaudit.tensors.hdf5_tree import read_tree
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
 
-OTHER_LAYOUT = frozenset(
-    {"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"}
-)
-"""Attributes at the root of the HDF5 files of Keras 1 and 2."""
-
 
 class WeightsH5(Format):
-    """Every weight is measured; which regularizers the model has, only its configuration tells."""
+    """Every weight is measured; only a configuration says which regularizers a model has."""
 
     name: ClassVar[str] = "weights-h5"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5",)
+    one_file: ClassVar[bool] = True
     why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
 
     def sniff(self, file: Location) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None
-        return attributes is not None and not attributes & OTHER_LAYOUT
+        return attributes is not None and not attributes & MARKS
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
@@ -36,8 +36,8 @@ class WeightsH5(Format):
             tree = read_tree(hdf5, file)
             roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name
             if roots == {"optimizer"}:
-                message = "a shard with nothing but the optimizer's: audit the list, *.weights.json"
+                message = "a shard with only the optimizer's state: audit its list, *.weights.json"
                 raise UnknownFormatError(message)
             if not roots & ROOT_GROUPS:
-                raise UnknownFormatError("an HDF5 file, but not one that Keras wrote")
+                raise UnknownFormatError("an HDF5 file that was not written by Keras")
             yield Artifact.of(describe_weights(tree, architecture))

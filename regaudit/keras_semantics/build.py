@@ -45,7 +45,7 @@ def make_weight(
     if regularizer:
         regularizer = _in_effect(regularizer, slot, trainable, lora, dialect)
     return Weight(
-        path="/".join(filter(None, (path, slot.below, slot.role))),
+        path=weight_path(path, slot),
         stored_path=stored_path,
         role=slot.role,
         shape=tensor.shape,
@@ -58,9 +58,20 @@ def make_weight(
     )
 
 
+def weight_path(layer: str, slot: Slot) -> str:
+    """Return the path of the weight that fills a slot of a layer."""
+    return "/".join(filter(None, (layer, slot.below, slot.role)))
+
+
+def not_stored(layer: str, slot: Slot) -> Skip:
+    """Note that nothing stored fills a slot."""
+    reason = "not stored in this file (the layer was not built, or shares its weights)"
+    return Skip(weight_path(layer, slot), reason)
+
+
 @cache
 def _name_of(dtype: np.dtype[Any]) -> str:
-    """Spell a dtype; NumPy takes longer for that than for all else that makes a weight."""
+    """Return a dtype's name; NumPy takes longer for that than for all else that makes a weight."""
     return str(dtype)
 
 
@@ -148,7 +159,7 @@ def _in_effect(
         why = "the weight is quantized: Keras drops its regularizer"
         return replace(regularizer, status=Status.INERT, why=why)
     if lora:
-        why = "LoRA: after loading the merged kernel is frozen and pays no penalty"
+        why = "LoRA: after loading the merged kernel is frozen and adds no penalty"
         return replace(regularizer, status=Status.FROZEN, why=why)
     if not trainable and dialect.frozen_weights_penalized:
         why = "the weight is frozen: in Keras 2 its penalty is a constant without a gradient"
@@ -183,7 +194,7 @@ def _activity(serialized: Serialized, dialect: Dialect) -> Regularizer | None:
 
 
 def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
-    """Whether the file cannot tell if the layer has an activity regularizer."""
+    """Whether the file does not say if the layer has an activity regularizer."""
     if dialect.stores_activity or "activity_regularizer" in config_of(serialized):
         return False
     class_name = str(serialized.get("class_name"))
@@ -215,7 +226,7 @@ def _unplaced(
             why = "the layer has no weight for it"
             yield key, replace(regularizer, status=Status.INERT, why=why)
         else:
-            why = "custom layer: the file does not say which weight it governs"
+            why = "custom layer: the file does not say which weight it is for"
             yield key, replace(regularizer, status=Status.UNKNOWN, why=why)
 
 

@@ -55,27 +55,6 @@ def members(model: Serialized) -> list[Serialized]:
     ]
 
 
-def both_ways(config: Mapping[str, Any], *, before_keras_3: bool) -> Iterator[Serialized]:
-    """Yield the two layers of a Bidirectional under the names that a load gives them."""
-    forward = config.get("layer")
-    if not is_layer(forward):
-        return
-    backward = config.get("backward_layer")
-    backward = backward if is_layer(backward) else forward
-    name = name_of(forward)
-    if before_keras_3:
-        yield _renamed(forward, f"forward_{name}")
-        yield _renamed(backward, f"backward_{name_of(backward)}")
-        return
-    yield forward
-    own = backward is not forward
-    yield backward if own else _renamed(forward, f"backward_{name.removeprefix('forward_')}")
-
-
-def _renamed(layer: Serialized, name: str) -> Serialized:
-    return {**layer, "name": name, "config": {**config_of(layer), "name": name}}
-
-
 def is_layer(value: Any) -> TypeGuard[Serialized]:
     """Whether a configuration value is a layer written out."""
     return (
@@ -121,7 +100,7 @@ class _Walk:
 
         Args:
             model: its configuration.
-            path: of its nodes, with a slash: it tells the model's own calls apart.
+            path: of its nodes, with a slash: it is different for each call of the model.
             called: of its layers, with a slash.
             feeding: the nodes that make its inputs, in their order.
         """
@@ -169,12 +148,12 @@ class _Walk:
 
 
 def _built_for(layer: Serialized) -> tuple[int, ...]:
-    """Return the shape of a layer's input, without the batch; empty where several are told."""
+    """Return the shape of a layer's input, without the batch; empty where it has several."""
     build = layer.get("build_config")
     shape = build.get("input_shape") if isinstance(build, Mapping) else None
     sizes = shape[1:] if isinstance(shape, list) else []
-    told = all(size is None or (type(size) is int and 0 < size < 2**31) for size in sizes)
-    return tuple(size or 0 for size in sizes[:_MOST_AXES]) if told else ()
+    known = all(size is None or (type(size) is int and 0 < size < 2**31) for size in sizes)
+    return tuple(size or 0 for size in sizes[:_MOST_AXES]) if known else ()
 
 
 def _calls(layer: Serialized) -> list[list[_Reference]]:

@@ -17,8 +17,8 @@ from regaudit.model import Layer, Model, Optimizer, Skip
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 NO_CONFIGURATION = (
-    "regularizers are unknown: this file holds no configuration; "
-    "give that of the model, its to_json(), by --config model.json"
+    "regularizers are unknown: this file has no configuration; "
+    "give the model's to_json() with --config model.json"
 )
 
 
@@ -45,7 +45,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
         UnsafeFileError: models are nested too deeply.
     """
     if not isinstance(config.get("class_name"), str):
-        raise UnreadableModelError("config.json holds no Keras model: it names no class")
+        raise UnreadableModelError("config.json does not describe a Keras model: it names no class")
     version = _text(metadata.get("keras_version"))
     dialect = Dialect.of(version)
     join = Join(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
@@ -86,7 +86,7 @@ def make_model(
         layers: of the model, with their weights.
         keras_version: that saved the file.
         saved_at: when.
-        optimizer: as serialized, if at all.
+        optimizer: as serialized, None if the file has none.
         iterations: steps that the optimizer has counted.
         loss: as stored.
         loss_weights: of the outputs, as stored.
@@ -124,10 +124,10 @@ def shards_of(index: Serialized) -> list[str]:
     for entry in entries.values() if isinstance(entries, Mapping) else ():
         for name in entry if isinstance(entry, list) else [entry]:
             if not isinstance(name, str) or not re.fullmatch(r"[^/\\\0]+\.weights\.h5", name):
-                raise UnsafeFileError(f"{name!r} is no name of a shard beside the list")
+                raise UnsafeFileError(f"{name!r} is not the name of a shard next to the list")
             names[name] = None
     if not names:
-        raise UnreadableModelError("the list of shards names no file")
+        raise UnreadableModelError("the list of shards is empty")
     return list(names)
 
 

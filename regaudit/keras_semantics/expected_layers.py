@@ -13,14 +13,13 @@ from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import is_custom, own_flag
 from regaudit.keras_semantics.config_graph import (
     Serialized,
-    both_ways,
     config_of,
-    is_layer,
     layers_of,
     members,
     name_of,
 )
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.held_layers import held_layers
 from regaudit.keras_semantics.layer_table import (
     MODELS,
     THAWED_BY_LOADING,
@@ -102,7 +101,7 @@ class Planner:
         Raises:
             UnsafeFileError: they are nested too deeply.
         """
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         if self.dialect.keras_1:
             serialized = keras1.modernized(serialized)
         class_name, name = str(serialized.get("class_name")), name_of(serialized)
@@ -125,7 +124,7 @@ class Planner:
             place.certain,
             place.forgotten,
         )
-        held = members(serialized) if nested else self._held(class_name, serialized, known)
+        held = members(serialized) if nested else self._held(serialized, known)
         one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
         for number, inner in enumerate(held):
             forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
@@ -157,18 +156,10 @@ class Planner:
         thawed = str(serialized.get("class_name")) in THAWED_BY_LOADING
         return own_flag(serialized) or thawed or not self.dialect.restores_trainable
 
-    def _held(self, class_name: str, serialized: Serialized, known: bool) -> Iterator[Serialized]:
-        """Yield the layers that a wrapper or a custom layer holds in its configuration."""
-        config = config_of(serialized)
-        wrapped = WRAPPED_OF_KERAS_2.get(class_name, {})
-        if class_name == "Bidirectional" and known:
-            yield from both_ways(config, before_keras_3=self.dialect.before_keras_3)
-            return
-        for key in wrapped.values() if known else config:
-            held = config.get(key)
-            for inner in held if isinstance(held, list) else [held]:
-                if is_layer(inner) and (known or self._owns_weights(inner)):
-                    yield inner
+    def _held(self, serialized: Serialized, known: bool) -> Iterator[Serialized]:
+        """Yield the layers that a wrapper holds; of a custom layer's, those that have weights."""
+        for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
+            yield from (layer for layer in held.renamed() if known or self._owns_weights(layer))
 
     def _owns_weights(self, layer: Serialized) -> bool:
         class_name = str(layer.get("class_name"))
@@ -176,7 +167,7 @@ class Planner:
         return bool(slots) or class_name in {*WRAPPED_OF_KERAS_2, *MODELS}
 
 
-_BACKWARD = "a Bidirectional of Keras before 2.2 leaves out the penalty of its backward layer"
+_BACKWARD = "Keras before 2.2 leaves out the penalty of a Bidirectional's backward layer"
 
 
 def _adapters(slots: tuple[Slot, ...]) -> Iterator[Slot]:

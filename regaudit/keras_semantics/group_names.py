@@ -116,7 +116,7 @@ def noted_name(group: TensorGroup) -> str | None:
 
 
 def snake_case(name: str) -> str:
-    """Spell a class name as Keras spells its group: `Conv2DTranspose` -> `conv2d_transpose`."""
+    """Return a class name as Keras writes its group: `Conv2DTranspose` -> `conv2d_transpose`."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -131,5 +131,5 @@ def variables_of(group: TensorGroup | None) -> list[tuple[str, Tensor]]:
 
 
 def number_first(key: str) -> tuple[int, str]:
-    """Order keys by number, `9` before `10`, whatever is no number last."""
+    """Order keys by number, `9` before `10`, names that are not numbers last."""
     return (int(key) if key.isascii() and key.isdigit() else 1 << 62, key)

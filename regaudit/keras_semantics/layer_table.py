@@ -1,6 +1,7 @@
 """Which weights each built-in layer owns, in stored order, and which key regularizes each.
 
-Checked against real Keras by `fixtures/roles.py`, layer by layer and option by option.
+A table, so it is long: a few lines for each of Keras's layers. It is checked against real Keras by
+`fixtures/roles.py`, layer by layer and option by option.
 """
 
 import re
@@ -31,7 +32,7 @@ class Slot:
     trainable: bool = True
     """False for statistics and scales, which training never changes by gradient."""
     when: Callable[[LayerConfig], bool] = lambda _: True
-    """Whether the layer has this weight at all, by its configuration."""
+    """Whether the layer has this weight, by its configuration."""
     units: Callable[[Shape, LayerConfig], UnitView | None] = lambda _shape, _config: None
     """How the layer's outputs lie in the weight."""
 
@@ -111,8 +112,8 @@ def _einsum(shape: Shape, config: LayerConfig) -> UnitView | None:
     if equation is None:
         return None
     axes = [axis for axis, x in enumerate(equation.kernel) if x not in equation.inputs]
-    beside = bool(axes) and axes == list(range(axes[0], axes[-1] + 1))
-    if len(equation.kernel) != len(shape) or not beside:
+    adjacent = bool(axes) and axes == list(range(axes[0], axes[-1] + 1))
+    if len(equation.kernel) != len(shape) or not adjacent:
         return None
     return _view(shape, axes[0], axes[-1])
 

@@ -1,12 +1,11 @@
 """The join of a configuration with the groups of a legacy HDF5 file, by the names of weights.
 
 One group per layer of the outermost model holds all weights below that layer. Their order is that
-of training (trainable first) when the file was saved, so names decide; see `keras_names`.
+of training (trainable first) when the file was saved, so names decide; see `stored_names`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import takewhile
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
@@ -15,19 +14,21 @@ from regaudit.keras_semantics.build import (
     activity_unknown,
     make_layer,
     make_weight,
+    not_stored,
     own_flag,
     uncounted,
 )
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
-from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot, last_axis
+from regaudit.keras_semantics.layer_table import Slot, last_axis
 from regaudit.keras_semantics.quantization import (
     packs_attention,
     policy_mode,
     quantized,
     scaled_back,
 )
+from regaudit.keras_semantics.spare_weights import Named, extra_slot, spare_weights
 from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
@@ -36,16 +37,16 @@ from regaudit.tensors.tensor import Tensor
 Stored = Mapping[str, tuple[str, Tensor]]
 """Of one group: the names of its weights, with stored path and values, in stored order."""
 
-_Named = list[tuple[Slot, StoredName]]
-_UNCLAIMED = "no layer of the configuration claims it: measured by name alone"
-_MERGED = "a Sequential of Keras 1.2 leaves out the penalties of the branches that it merges"
-_STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
-_STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
+MARKS = frozenset({"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"})
+"""Attributes at the root of the HDF5 files of Keras 1 and 2: one of them is in every file."""
+
+_UNCLAIMED = "no layer of the configuration has it: measured by name alone"
+_MERGED = "Keras 1.2 leaves out the penalties of the branches that a Sequential merges"
 
 
 @dataclass(slots=True)
 class LegacyJoin:
-    """One walk through a configuration beside the groups of a legacy file."""
+    """One walk through a configuration and the groups of a legacy file."""
 
     dialect: Dialect
     root_frozen: bool = False
@@ -69,7 +70,7 @@ class LegacyJoin:
 
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Position) -> None:
         """Give each layer of a model the group of its name."""
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         planner = Planner(self.dialect, self.root_frozen)
         layers = members(model)
         for layer, name in zip(
@@ -91,15 +92,18 @@ class LegacyJoin:
         names = [StoredName.of(name, keras_1_names=self.dialect.keras_1) for name in stored]
         for planned in plan:
             _quantize(planned, stored)
-        found = match(names, [place for planned in plan for place in self._places(planned)])
-        filled: dict[int, _Named] = {}
+        places = [place for planned in plan for place in self._places(planned)]
+        found = match(names, [wanted for wanted, _, _ in places])
+        filled: dict[int, Named] = {}
         for index, place in found.items():
-            planned, at = place.target
+            _, planned, at = places[place]
             planned.missing.discard(at)
             gate, slot = names[index].gate, planned.slots[at]
             slot = keras1.gate_slot(slot, gate) if gate else slot
             filled.setdefault(id(planned), []).append((slot, names[index]))
-        own, others = _spare(plan, [name for at, name in enumerate(names) if at not in found])
+        own, others = spare_weights(
+            plan, [name for at, name in enumerate(names) if at not in found]
+        )
         for planned in plan:
             in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
             for slot, name in [*in_order, *own.get(id(planned), ())]:
@@ -112,11 +116,11 @@ class LegacyJoin:
             self._add(planned)
         for path, named in others.items():
             weights = [(slot, *stored[name.name]) for slot, name in named]
-            reason = f"inside {plan[0].path}: measured, but what regularizes it is not known"
+            reason = f"inside {plan[0].path}: measured, but its regularizers are unknown"
             self._add_unknown(path, weights, reason, trainable=plan[0].trainable)
 
-    def _places(self, planned: Planned) -> Iterator[Wanted]:
-        """Yield the places for weights in a layer."""
+    def _places(self, planned: Planned) -> Iterator[tuple[Wanted, Planned, int]]:
+        """Yield the places for weights in a layer, each with the layer and the slot's index."""
         table = self.dialect.keras_1 and planned.serialized.get("class_name") == "Embedding"
         for index, slot in enumerate(planned.slots):
             planned.missing.add(index)
@@ -124,7 +128,8 @@ class LegacyJoin:
             several = slot.at not in {"", "cell"}  # attention: the name must say which sublayer
             chains = below if several else (*below, *planned.chains)
             role = "kernel" if table else slot.role
-            yield Wanted(role, chains, (planned, index), planned.certain and not several)
+            wanted = Wanted(role, chains, by_role=planned.certain and not several)
+            yield wanted, planned, index
 
     def _weight(self, planned: Planned, slot: Slot, stored_path: str, tensor: Tensor) -> Weight:
         self.tensors[stored_path] = tensor
@@ -140,7 +145,7 @@ class LegacyJoin:
         return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:
-        """Add a planned layer, and say what the file cannot tell of it."""
+        """Add a planned layer, and note what the file does not say about it."""
         if not planned.certain and not planned.weights:
             return
         known = planned.known or not planned.weights
@@ -166,12 +171,10 @@ class LegacyJoin:
         )
         self.layers.append(layer)
         if not known:
-            reason = "custom layer: measured, but what regularizes its weights is not known"
+            reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(planned.path, reason))
         for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):
-            where = "/".join(filter(None, (planned.path, slot.below, slot.role)))
-            reason = "not stored in this file (the layer was not built, or shares its weights)"
-            self.skipped.append(Skip(where, reason))
+            self.skipped.append(not_stored(planned.path, slot))
         if activity_unknown(planned.serialized, self.dialect):
             self.activity_unknown.append(planned.path)
 
@@ -189,7 +192,7 @@ class LegacyJoin:
                 path = group if own else f"{group}/{name.owner[-1]}"
                 self.shared[stored_path] = first
             taken.add(f"{path}/{name.role}")
-            found.setdefault(path, []).append((_extra_slot(name), stored_path, tensor))
+            found.setdefault(path, []).append((extra_slot(name), stored_path, tensor))
         for path, weights in found.items():
             self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
 
@@ -263,7 +266,7 @@ def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
         for weight in sorted(planned.weights, key=lambda weight: at[weight.stored_path])
     ]
     if len(natural) != len(stored) or not all(planned.certain for planned in plan):
-        return  # what custom layers hold may stand anywhere
+        return  # what custom layers hold may be anywhere
     loaded = sorted(natural, key=lambda pair: not pair[1].trainable)
     for (planned, weight), path in zip(loaded, stored, strict=True):
         if weight.stored_path != path:
@@ -275,56 +278,8 @@ def _rank(planned: Planned, slot: Slot) -> int:
     return planned.slots.index(slot) if slot in planned.slots else 0
 
 
-def _spare(
-    plan: list[Planned], spare: list[StoredName]
-) -> tuple[dict[int, _Named], dict[str, _Named]]:
-    """Find the layers of weights that no slot is for.
-
-    Returns:
-        Those that name a layer of the plan, by its identity; the others by path.
-    """
-    by_name: dict[str, list[tuple[tuple[str, ...], Planned]]] = {}
-    for planned in plan:
-        for chain in filter(None, planned.chains):
-            by_name.setdefault(chain[-1], []).append((chain, planned))
-    outermost = plan[0]
-    own: dict[int, _Named] = {}
-    others: dict[str, _Named] = {}
-    for name in spare:
-        owner = _nearest(by_name.get(name.owner[-1], ()), name.owner) if name.owner else outermost
-        if owner is None and len(plan) == 1 and outermost.known:
-            owner = outermost
-        slot = _extra_slot(name)
-        if owner is not None:
-            if str(owner.serialized.get("class_name")) in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
-                slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
-            own.setdefault(id(owner), []).append((slot, name))
-        else:
-            others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))
-    return own, others
-
-
-def _nearest(
-    named: Iterable[tuple[tuple[str, ...], Planned]], owner: tuple[str, ...]
-) -> Planned | None:
-    """Return the layer whose chain of names has most of an owner's in common, from the end."""
-
-    def common(chain: tuple[str, ...]) -> int:
-        pairs = zip(reversed(chain), reversed(owner), strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    return max(named, key=lambda pair: common(pair[0]), default=((), None))[1]
-
-
-def _extra_slot(name: StoredName) -> Slot:
-    """Return the slot of a weight that only its name describes."""
-    statistic = name.role in _STATISTICS or name.role.endswith(_STATISTIC_ENDINGS)
-    slot = Slot(name.role, trainable=not statistic)
-    return keras1.gate_slot(slot, name.gate) if name.gate else slot
-
-
 def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:
-    """See the outputs of a kernel beside a bias of as many values; of recurrent ones, gates too."""
+    """Give a kernel units where a bias has as many values; not a recurrent one, which has gates."""
     shapes = {slot.role: tensor.shape for slot, _, tensor in found}
     kernel, bias = shapes.get("kernel", ()), shapes.get("bias")
     if "recurrent_kernel" in shapes or len(kernel) < 2 or bias != kernel[-1:]:

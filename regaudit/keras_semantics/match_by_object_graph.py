@@ -2,19 +2,27 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from regaudit.dataclass import dataclass, field
-from regaudit.keras_semantics.build import is_custom, make_layer, make_weight, own_flag
+from regaudit.keras_semantics.build import (
+    is_custom,
+    make_layer,
+    make_weight,
+    not_stored,
+    own_flag,
+    weight_path,
+)
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
+from regaudit.keras_semantics.object_graph import ObjectGraph, in_order
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor
 from regaudit.tensors.tensorflow_checkpoint import OBJECT_GRAPH, VALUE, Checkpoint
-from regaudit.tensors.tensorflow_objects import METRIC, NO_LAYERS, ObjectNode
+from regaudit.tensors.tensorflow_objects import ObjectNode
 
 KERAS_2 = Dialect((2, 15, 0))
 """Of a SavedModel that names no version: only Keras 2 writes its metadata."""
@@ -47,9 +55,7 @@ class _Found:
 class ObjectJoin:
     """One walk through the object graph."""
 
-    nodes: Mapping[int, ObjectNode]
-    described: Mapping[int, Serialized]
-    """Keras's description of a layer, by its node."""
+    graph: ObjectGraph
     checkpoint: Checkpoint
     keys: Mapping[int, str]
     """Checkpoint key of a variable, by its node."""
@@ -59,22 +65,18 @@ class ObjectJoin:
     claimed: set[int] = field(default_factory=set)
     skipped: list[Skip] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    opened: set[int] = field(default_factory=set)
-    """Objects whose children have been looked at."""
-    names: dict[int, dict[str, int]] = field(default_factory=dict)
-    """Variables of an object by their own names, which Normalization's attributes are not."""
 
     def walk(self, dialect: Dialect) -> None:
         """Take in a model that Keras saved, and every variable of its checkpoint."""
         self.visit(0, "", "", trainable=True, depth=0)
         for found in self.found:
             self._fill(found)
-        self.opened.clear()
-        inside = frozenset(self.described.keys() - self.visited)
+        self.graph.opened.clear()
+        inside = frozenset(self.graph.described.keys() - self.visited)
         for found in self.found:
             self._take_rest(found, inside)
         self.layers += [self._layer(f, dialect) for f in self.found if f.path or f.filled]
-        self.sweep("no layer of the model claims it: measured, roles not known")
+        self.sweep("no layer of the model has it: measured, but its role is unknown")
 
     def visit(
         self,
@@ -95,13 +97,13 @@ class ObjectJoin:
             trainable: whether everything around it is.
             depth: how many layers are around it.
             flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
-                layer is made anew from its configuration, and its flag then set on all inside.
+                layer is made again from its configuration, and its flag then set on all inside.
         """
         if number in self.visited:
             return
-        enforce_limit("layer_depth", depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", depth, "layers are nested deeper than {limit} levels")
         self.visited.add(number)
-        serialized = self.described[number]
+        serialized = self.graph.described[number]
         if flag is not None:
             serialized = {**serialized, "config": {**config_of(serialized), "trainable": flag}}
         path = f"{prefix}{name_of(serialized)}" if depth else ""
@@ -110,12 +112,12 @@ class ObjectJoin:
         trainable = trainable and own_flag(serialized)
         found = _Found(number, serialized, path, caller or path, trainable, known=True)
         self.found.append(found)
-        if self.nodes[number].identifier not in _NETWORKS and serialized["configured"]:
+        if self.graph.nodes[number].identifier not in _NETWORKS and serialized["configured"]:
             flag = own_flag(serialized)
         if not layers_of(serialized) and depth:  # else the graph has its layers as nodes
             caller = caller or path
-        children = self.nodes[number].children
-        attributes = _in_order(children)
+        children = self.graph.nodes[number].children
+        attributes = in_order(children)
         if class_name in WRAPPED_OF_KERAS_2 and not is_custom(serialized):
             attributes = [name for name in WRAPPED_OF_KERAS_2[class_name] if name in children]
         elif slots is not None:
@@ -124,64 +126,24 @@ class ObjectJoin:
             attributes = []
         elif class_name not in MODELS:
             found.known = False
-        reached = [to for name in attributes for to in self._reach(children[name])]
-        for layer in dict.fromkeys(to for to in reached if to in self.described):
+        reached = [to for name in attributes for to in self.graph.reach(children[name])]
+        for layer in dict.fromkeys(to for to in reached if to in self.graph.described):
             below = f"{path}/" if path else ""
             self.visit(layer, below, caller, trainable=trainable, depth=depth + 1, flag=flag)
-
-    def _reach(self, start: int, beyond: frozenset[int] = frozenset()) -> Iterator[int]:
-        """Yield the layers and variables from an object on, not going through layers.
-
-        Lists and other objects between are opened once: whoever comes second finds nothing new.
-
-        Args:
-            start: node of the object.
-            beyond: layers to go through all the same.
-        """
-        waiting = [start]
-        while waiting:
-            number = waiting.pop()
-            node = self.nodes[number]
-            if number in self.described or node.variable:
-                yield number
-            opaque = number in self.described and number not in beyond
-            if not opaque and number not in self.opened and node.identifier != METRIC:
-                self.opened.add(number)
-                inner = [to for name, to in node.children.items() if name not in NO_LAYERS]
-                waiting.extend(reversed(inner))
 
     def _fill(self, found: _Found) -> None:
         """Give the slots of a built-in layer their variables, by the names of the graph."""
         for wanted in found.slots:
             slot = wanted
-            holder = self._holder(found.node, slot)
-            number = None if holder is None else self._variable(holder, slot.role)
-            cell = self.described.get(holder) if holder is not None else None
+            holder = self.graph.holder(found.node, slot)
+            number = None if holder is None else self.graph.variable(holder, slot.role)
+            cell = self.graph.described.get(holder) if holder is not None else None
             if slot.at == "cell" and cell is not None:  # `lstm_cell_2` up to TF 2.14
                 slot = replace(slot, below=name_of(cell))
-            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
             if number is None:
-                reason = "not stored in this file (the layer was not built, or shares its weights)"
-                self.skipped.append(Skip(where, reason))
+                self.skipped.append(not_stored(found.path, slot))
             elif number not in self.claimed:
                 self._claim(found, slot, number)
-
-    def _holder(self, number: int, slot: Slot) -> int | None:
-        """Return the object whose variable fills a slot: the layer, its cell or a sublayer."""
-        children = self.nodes[number].children
-        if not slot.at or ("cell" not in children and slot.at == "cell"):
-            return number
-        return children.get(slot.at, children.get(f"_{slot.at}"))
-
-    def _variable(self, holder: int, role: str) -> int | None:
-        """Return the variable that an object holds in a role, by attribute or by its own name."""
-        own = self.nodes[holder].children
-        if holder not in self.names:
-            self.names[holder] = {self.nodes[to].role: to for to in own.values()}
-        for number in (own.get(role), self.names[holder].get(role)):
-            if number is not None and self.nodes[number].variable:
-                return number
-        return None
 
     def _take_rest(self, found: _Found, inside: frozenset[int]) -> None:
         """Give a layer the variables below it that are in no slot and in no layer of their own.
@@ -190,17 +152,17 @@ class ObjectJoin:
             found: the layer.
             inside: layers that are only parts of others.
         """
-        reached = dict.fromkeys(self._reach(found.node, inside | {found.node}))
-        rest = [to for to in reached if self.nodes[to].variable and to not in self.claimed]
+        reached = dict.fromkeys(self.graph.reach(found.node, inside | {found.node}))
+        rest = [to for to in reached if self.graph.nodes[to].variable and to not in self.claimed]
         taken = Counter(slot.role for slot, _ in found.filled if not slot.below)
         for number in rest:  # a role may come again: a mask for each pruned weight
-            node = self.nodes[number]
+            node = self.graph.nodes[number]
             role = node.role or "variable"
             taken[role] += 1
             numbered = f"{role}_{taken[role] - 1}" if taken[role] > 1 else role
             self._claim(found, Slot(numbered, trainable=node.trainable), number)
         if rest and not found.known:
-            reason = "custom layer: measured, but the regularizers of its weights are not known"
+            reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(found.path or "(model)", reason))
         found.known = found.known or not found.filled
 
@@ -208,7 +170,7 @@ class ObjectJoin:
         """Note a variable as a layer's own, unless there is nothing to measure."""
         self.claimed.add(number)
         if number not in self.keys:
-            where = "/".join(filter(None, (found.path, slot.below, slot.role)))
+            where = weight_path(found.path, slot)
             self.skipped.append(Skip(where, "its values are not in the checkpoint"))
         elif self._take(self.keys[number]):
             found.filled.append((slot, number))
@@ -231,7 +193,7 @@ class ObjectJoin:
                 found.path,
                 self.keys[number],
                 config_of(found.serialized),
-                trainable=found.trainable and self.nodes[number].trainable,
+                trainable=found.trainable and self.graph.nodes[number].trainable,
                 dialect=dialect,
             )
             for slot, number in found.filled
@@ -248,7 +210,9 @@ class ObjectJoin:
 
     def sweep(self, reason: str) -> None:
         """Take in the variables that no layer has claimed, named as they name themselves."""
-        owners = {key: self.nodes[to] for to, key in self.keys.items() if to in self.nodes}
+        owners = {
+            key: self.graph.nodes[to] for to, key in self.keys.items() if to in self.graph.nodes
+        }
         weights: dict[str, list[Weight]] = {}
         listed: set[tuple[str, int, int]] = set()
         taken: set[str] = set()
@@ -293,17 +257,10 @@ class ObjectJoin:
 
 
 def _is_no_weight(key: str, name: str) -> bool:
-    """Whether a tensor is the optimizer's, a metric's, a seed's, or beside the variables."""
-    beside = "/.ATTRIBUTES/" in key and not key.endswith(VALUE)  # tables, configurations
+    """Whether a tensor is the optimizer's, a metric's, a seed's, or not a variable."""
+    attribute = "/.ATTRIBUTES/" in key and not key.endswith(VALUE)  # tables, configurations
     seed = name.endswith("seed_generator_state")
-    return beside or seed or key == OBJECT_GRAPH or bool(_NO_WEIGHT.search(key))
-
-
-def _in_order(children: Mapping[str, int]) -> list[str]:
-    """Return the attributes that may hold layers: those of a model in its order, then others."""
-    numbered = [name for name in children if re.fullmatch(r"layer-[0-9]{1,9}", name)]
-    numbered.sort(key=lambda name: int(name[6:]))
-    return [*numbered, *(name for name in children if name not in NO_LAYERS)]
+    return attribute or seed or key == OBJECT_GRAPH or bool(_NO_WEIGHT.search(key))
 
 
 def _by_number(item: tuple[str, object]) -> tuple[bool, list[tuple[int, str]]]:

@@ -14,19 +14,19 @@ from regaudit.keras_semantics.build import (
     is_custom,
     make_layer,
     make_weight,
+    not_stored,
     own_flag,
 )
 from regaudit.keras_semantics.config_graph import (
     Serialized,
-    both_ways,
     config_of,
-    is_layer,
     layers_of,
     members,
     name_of,
 )
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
+from regaudit.keras_semantics.held_layers import Held, held_layers
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     MODELS,
@@ -41,44 +41,15 @@ from regaudit.keras_semantics.quantization import (
     quantized,
     scaled_back,
 )
+from regaudit.keras_semantics.stored_position import StoredPosition
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the model and in the weights file a layer stands."""
-
-    prefix: str = ""
-    """Path of the layer around it, with a slash; empty below the model."""
-    stored: TensorGroup | None = None
-    stored_path: str = ""
-    node: str = ""
-    """The graph node the layer belongs to, if that is not the layer itself."""
-    root: bool = False
-    depth: int = 0
-    thawed: bool = True
-    """Whether all layers around it are trainable."""
-
-    def below(self, path: str, key: str, node: str = "", *, thawed: bool = True) -> "_Place":
-        """Return the place of what the layer at `path` holds in attribute `key`."""
-        group = self.stored.groups.get(key) if self.stored else None
-        stored_path = f"{self.stored_path}/{key}" if self.stored_path else key
-        prefix = f"{path}/" if path else ""
-        thawed = thawed and self.thawed
-        return _Place(prefix, group, stored_path, node, depth=self.depth + 1, thawed=thawed)
-
-    def below_container(self, key: str) -> "_Place":
-        """Return the place of one member of a list of layers: its path skips the list."""
-        group = self.stored.groups.get(key) if self.stored else None
-        stored_path = f"{self.stored_path}/{key}"
-        return replace(self, stored=group, stored_path=stored_path)
-
-
 @dataclass(slots=True)
 class Join:
-    """One walk through a configuration beside the tree of tensors."""
+    """One walk through a configuration and the tree of tensors."""
 
     dialect: Dialect
     root_frozen: bool
@@ -92,13 +63,13 @@ class Join:
 
     def walk(self, model: Serialized, stored: TensorGroup) -> None:
         """Take in all layers of a model."""
-        self.visit(model, _Place(stored=stored, root=True))
+        self.visit(model, StoredPosition(stored=stored, root=True))
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
-    def visit(self, serialized: Serialized, place: _Place) -> None:
+    def visit(self, serialized: Serialized, place: StoredPosition) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
-        enforce_limit("layer_depth", place.depth, "layers are nested more than {limit} deep")
+        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         path = "" if place.root else place.prefix + name_of(serialized)
         self.owners.setdefault(place.stored_path, path)
         class_name = str(serialized.get("class_name"))
@@ -113,7 +84,7 @@ class Join:
         else:
             self._unknown(serialized, path, place, known=not variables_of(place.stored))
 
-    def _model(self, serialized: Serialized, path: str, place: _Place) -> None:
+    def _model(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
         known = not is_custom(serialized)
         weights = self._variables(path, place, known=known)
@@ -124,29 +95,15 @@ class Join:
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
 
-    def _wrapper(self, serialized: Serialized, path: str, place: _Place) -> None:
-        class_name = str(serialized["class_name"])
-        config = config_of(serialized)
+    def _wrapper(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         weights: tuple[Weight, ...] = ()
-        if class_name == "SpectralNormalization":
-            weights = self._spectral(config, path, place)
+        if serialized["class_name"] == "SpectralNormalization":
+            weights = self._spectral(config_of(serialized), path, place)
         self._add(serialized, path, place, weights)
-        node = place.node or path
-        both = both_ways(config, before_keras_3=self.dialect.before_keras_3)
-        ways = dict(zip(("forward_layer", "backward_layer"), both, strict=False))
-        for attribute, key in WRAPPED[class_name].items():
-            inner = config.get(key)
-            below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if class_name == "Bidirectional":
-                inner = ways.get(attribute)
-            if isinstance(inner, list):
-                cells = [cell for cell in inner if isinstance(cell, Mapping)]
-                for cell, group in zip(cells, group_names(cells, below.stored), strict=True):
-                    self.visit(cell, below.below_container(group))
-            elif isinstance(inner, Mapping):
-                self.visit(inner, below)
+        for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
+            self._held(held, serialized, path, place)
 
-    def _spectral(self, config: Serialized, path: str, place: _Place) -> tuple[Weight, ...]:
+    def _spectral(self, config: Serialized, path: str, place: StoredPosition) -> tuple[Weight, ...]:
         """SpectralNormalization stores the inner layer's kernel a second time, then a vector."""
         inner = config.get("layer")
         inner = inner if isinstance(inner, Mapping) else {}
@@ -160,7 +117,7 @@ class Join:
             for weight in weights
         )
 
-    def _built_in(self, serialized: Serialized, path: str, place: _Place) -> None:
+    def _built_in(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
         slots = slots_of(class_name, config, self.dialect)
@@ -178,25 +135,31 @@ class Join:
         self._add(serialized, path, place, weights, slots=slots)
 
     def _unknown(
-        self, serialized: Serialized, path: str, place: _Place, *, known: bool = False
+        self, serialized: Serialized, path: str, place: StoredPosition, *, known: bool = False
     ) -> None:
         """A custom layer: its variables by number, the layers its configuration holds by name."""
         self._add(serialized, path, place, self._variables(path, place, known=known), known=known)
-        node = place.node or path
-        for attribute, group in (place.stored.groups if place.stored else {}).items():
-            held = config_of(serialized).get(attribute)
-            below = place.below(path, attribute, node, thawed=own_flag(serialized))
-            if isinstance(held, Mapping) and is_layer(held):
-                self.visit(held, below)
-            elif isinstance(held, list) and held and all(map(is_layer, held)):
-                for layer, key in zip(held, group_names(held, group), strict=True):
-                    self.visit(layer, below.below_container(key))
+        found = held_layers(serialized, before_keras_3=self.dialect.before_keras_3)
+        by_attribute = {held.attribute: held for held in found}
+        for attribute in place.stored.groups if place.stored else ():
+            if attribute in by_attribute:
+                self._held(by_attribute[attribute], serialized, path, place)
 
-    def _trainable(self, serialized: Serialized, place: _Place) -> bool:
+    def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
+        """Take in what the layer at `path` holds in one attribute."""
+        below = place.below(path, held.attribute, place.node or path, thawed=own_flag(serialized))
+        layers = held.renamed()
+        if not held.is_list:
+            self.visit(layers[0], below)
+            return
+        for layer, key in zip(layers, group_names(layers, below.stored), strict=True):
+            self.visit(layer, below.below_container(key))
+
+    def _trainable(self, serialized: Serialized, place: StoredPosition) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
         return own_flag(serialized) and (place.thawed or not self.dialect.before_keras_3)
 
-    def _variables(self, path: str, place: _Place, *, known: bool) -> tuple[Weight, ...]:
+    def _variables(self, path: str, place: StoredPosition, *, known: bool) -> tuple[Weight, ...]:
         """Weights of unknown roles that lie in the layer's own group."""
         if place.stored is None or "vars" not in place.stored.groups:
             return ()
@@ -207,7 +170,7 @@ class Join:
             for key, tensor in variables_of(place.stored)
         ]
         if weights and not known:
-            reason = "custom layer: measured, but the roles of its weights are not known"
+            reason = "custom layer: measured, but the roles of its weights are unknown"
             self.skipped.append(Skip(path or "(model)", reason))
         return tuple(weights)
 
@@ -216,23 +179,21 @@ class Join:
         slots: tuple[Slot, ...],
         serialized: Serialized,
         path: str,
-        place: _Place,
+        place: StoredPosition,
         trainable: bool,
     ) -> tuple[Weight, ...]:
         """Pair the slots with what is stored, sublayer by sublayer, in order."""
         weights: list[Weight] = []
         config = config_of(serialized)
-        for at in dict.fromkeys((slot.at for slot in slots), None) or {"": None}:
-            own = [slot for slot in slots if slot.at == at]
+        for at, wanted in _by_sublayer(slots).items():
             group, stored = place.stored, place.stored_path
             if at:
                 key = at if group is None or at in group.groups else f"_{at}"  # Keras 2's attention
                 group = group.groups.get(key) if group else None
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
-            below = own[0].below if own else ""
-            if variables and own and own[0].role == "kernel" and len(variables[0][1].shape) == 1:
-                own = own[1:]  # the kernel lies elsewhere: with a quantizing wrapper
+            below = wanted[0].below if wanted else ""
+            own = _without_moved_kernel(wanted, variables)
             for index, (key, tensor) in enumerate(variables):
                 slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
                 stored_path = f"{stored}/vars/{key}".lstrip("/")
@@ -240,9 +201,7 @@ class Join:
                     self.weight(slot, tensor, path, stored_path, config, trainable=trainable)
                 )
             for slot in own[len(variables) :]:
-                where = "/".join(filter(None, (path, slot.below, slot.role)))
-                reason = "not stored in this file (the layer was not built, or shares its weights)"
-                self.skipped.append(Skip(where, reason))
+                self.skipped.append(not_stored(path, slot))
         return tuple(weights)
 
     def weight(
@@ -271,13 +230,13 @@ class Join:
         self,
         serialized: Serialized,
         path: str,
-        place: _Place,
+        place: StoredPosition,
         weights: tuple[Weight, ...],
         *,
         known: bool = True,
         slots: tuple[Slot, ...] = (),
     ) -> None:
-        """Add a layer, and say what the file cannot tell of it."""
+        """Add a layer, and note what the file does not say about it."""
         enforce_limit("layers", len(self.layers) + 1, "the model has more than {limit} layers")
         self.layers.append(
             make_layer(
@@ -294,7 +253,21 @@ class Join:
             self.activity_unknown.append(path)
 
 
+def _by_sublayer(slots: tuple[Slot, ...]) -> dict[str, list[Slot]]:
+    """Group the slots by the sublayer that owns them, the layer itself where there are none."""
+    groups: dict[str, list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault(slot.at, []).append(slot)
+    return groups or {"": []}
+
+
+def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]) -> list[Slot]:
+    """Return the slots without the kernel, where a quantizing wrapper around the layer keeps it."""
+    moved = slots and variables and slots[0].role == "kernel" and len(variables[0][1].shape) == 1
+    return slots[1:] if moved else slots
+
+
 def _container(group: TensorGroup | None) -> str:
-    """Return the group of a model's layers; tf.keras 2.12 to 2.14 called it otherwise."""
+    """Return the group of a model's layers; tf.keras 2.12 to 2.14 named it differently."""
     old = "_layer_checkpoint_dependencies"
     return old if group and old in group.groups and "layers" not in group.groups else "layers"

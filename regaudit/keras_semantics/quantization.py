@@ -78,8 +78,8 @@ def has_zero_points(slots: tuple[Slot, ...], mode: str, group: TensorGroup | Non
     3.15 do not store them.
     """
     own, stored = _first_sublayer(slots, group)
-    beside = {"gptq": 2, "awq": 3}.get(mode, sum(slot.role in MATRICES for slot in own))
-    return len(stored) > len(own) + beside
+    scales = {"gptq": 2, "awq": 3}.get(mode, sum(slot.role in MATRICES for slot in own))
+    return len(stored) > len(own) + scales
 
 
 def _first_sublayer(
@@ -118,7 +118,7 @@ def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slo
             own.sort(key=lambda slot: slot.role in MATRICES)  # the bias comes first
             result += map(_constant, own)
             dense = own[-1].units is last_axis and not at
-            beside = {
+            scales = {
                 "kernel_scale": True,
                 "kernel_zero" if dense else "zero_point": grouped,
                 "awq_scales": mode == "awq",
@@ -126,7 +126,7 @@ def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slo
             }
             below = own[-1].below
             result += [
-                Slot(role, at=at, below=below, trainable=False) for role in beside if beside[role]
+                Slot(role, at=at, below=below, trainable=False) for role in scales if scales[role]
             ]
         else:
             result += _with_scales(own, grouped=grouped)
@@ -134,7 +134,7 @@ def quantized(slots: tuple[Slot, ...], mode: str, *, grouped: bool) -> tuple[Slo
 
 
 def _with_scales(own: list[Slot], *, grouped: bool) -> list[Slot]:
-    """Add to the slots of one layer or sublayer what integers need beside them."""
+    """Add to the slots of one layer or sublayer what integers need next to them."""
     result: list[Slot] = []
     scales: list[Slot] = []
     embedding = any(slot.role.endswith("embeddings") for slot in own)

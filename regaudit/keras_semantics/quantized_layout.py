@@ -1,4 +1,4 @@
-"""What the codes of a quantized layer stand for: its scales, laid out beside them.
+"""What the codes of a quantized layer stand for: its scales, laid out next to them.
 
 Every version that quantizes has a layout of its own; all were held against the layers' own
 answers to one-hot inputs, in Keras 3.2 to 3.15.
@@ -27,7 +27,7 @@ OUTPUTS_FIRST = frozenset({"gptq", "awq"})
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """One quantized weight and what is stored beside it."""
+    """One quantized weight and what is stored with it."""
 
     role: str
     mode: str
@@ -61,7 +61,7 @@ class Codes:
         return len(scale.shape) == 1 and (many or (blocks and scale.shape[0] == 1))
 
     def dequantized(self) -> DequantizedTensor | None:
-        """Return the weight scaled back; None where the file does not tell how."""
+        """Return the weight scaled back; None where the file does not say how."""
         codes, stored = self.codes, self.siblings.get(f"{self.role}_scale")
         integers = codes.dtype in {np.dtype(np.int8), np.dtype(np.uint8)}
         if stored is None or not integers or not codes.shape or not prod(codes.shape):
@@ -153,19 +153,19 @@ class Codes:
         outputs = [shape[axis] for axis in order]
         if prod(outputs) != scale.size:
             return None
-        beside = scale.reshape(outputs).transpose(np.argsort(order))
-        beside = np.expand_dims(beside, tuple(reduced))
-        return _fitting(DequantizedTensor(codes, tuple(shape), beside, packed=packed))
+        laid_out = scale.reshape(outputs).transpose(np.argsort(order))
+        laid_out = np.expand_dims(laid_out, tuple(reduced))
+        return _fitting(DequantizedTensor(codes, tuple(shape), laid_out, packed=packed))
 
-    def _length(self, axis: int, told: int | None) -> int:
+    def _length(self, axis: int, known: int | None) -> int:
         """Return how many codes are packed along an axis: an odd one leaves half a byte empty."""
         size = self.codes.shape[axis]
-        for length in (told, *self._told(axis)):
+        for length in (known, *self._lengths(axis)):
             if isinstance(length, int) and -(-length // 2) == size:
                 return length
         return 2 * size - _half_empty(self.codes, axis)
 
-    def _told(self, axis: int) -> Iterator[Any]:
+    def _lengths(self, axis: int) -> Iterator[Any]:
         """Yield what the layer says of the length of an axis of its weight."""
         config, build = config_of(self.serialized), self.serialized.get("build_config")
         if self.role != "kernel":
@@ -224,25 +224,25 @@ def _half_empty(codes: Tensor, axis: int) -> bool:
 
 
 def _fitting(tensor: DequantizedTensor) -> DequantizedTensor | None:
-    """Return a tensor if its parts fit each other: a file may hold anything."""
+    """Return a tensor if its parts fit each other: a file may contain anything."""
     stored, shape = list(tensor.codes.shape), list(tensor.shape)
     if tensor.packed is not None:
         shape[tensor.packed] = -(-shape[tensor.packed] // 2)
     if stored != shape or not prod(shape):
         return None
-    beside = list(tensor.shape)
+    expected = list(tensor.shape)
     if tensor.groups is not None:
         groups, axis = tensor.groups, tensor.grouped
-        if groups.ndim != 1 or len(groups) != beside[axis] or tensor.scale.ndim != len(beside):
+        if groups.ndim != 1 or len(groups) != expected[axis] or tensor.scale.ndim != len(expected):
             return None
-        beside[axis] = tensor.scale.shape[axis]
-        if not np.all((groups >= 0) & (groups < beside[axis])):
+        expected[axis] = tensor.scale.shape[axis]
+        if not np.all((groups >= 0) & (groups < expected[axis])):
             return None
         tensor = replace(tensor, groups=groups.astype(np.int64))
     if tensor.zero is not None and tensor.zero.shape != tensor.scale.shape:
         return None
-    fits = zip(tensor.scale.shape, beside, strict=False)
-    if tensor.scale.ndim != len(beside) or not all(own in {1, size} for own, size in fits):
+    fits = zip(tensor.scale.shape, expected, strict=False)
+    if tensor.scale.ndim != len(expected) or not all(own in {1, size} for own, size in fits):
         return None
     return tensor
 

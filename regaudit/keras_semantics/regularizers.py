@@ -25,7 +25,7 @@ _CLASSES = {
 }
 
 _KERAS_1 = {"L1L2Regularizer", "WeightRegularizer", "ActivityRegularizer"}
-"""Names under which Keras 1 kept two strengths beside each other, not in a configuration."""
+"""Names under which Keras 1 kept two strengths next to each other, not in a configuration."""
 
 
 def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:

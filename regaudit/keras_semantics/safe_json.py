@@ -21,7 +21,7 @@ def parse_json(raw: bytes, member: str) -> Serialized:
     """
     enforce_limit("json_bytes", len(raw), f"{member} is larger than {{limit}} bytes")
     most = sum(map(raw.count, (b",", b"[", b"{")))
-    enforce_limit("json_values", most, f"{member} holds more than {{limit}} values")
+    enforce_limit("json_values", most, f"{member} has more than {{limit}} values")
     try:
         value = json.loads(raw)
         if _LONE_SURROGATE.search(raw):  # no file and no terminal can be given one
@@ -32,7 +32,7 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         raise UnreadableModelError(f"{member} is not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise UnreadableModelError(f"{member} is not a JSON object")
-    _hold_depth(value, member)
+    _check_depth(value, member)
     return value
 
 
@@ -54,13 +54,13 @@ def parse_architecture(raw: bytes, name: str) -> Serialized:
     return config
 
 
-def _hold_depth(value: Serialized, member: str) -> None:
+def _check_depth(value: Serialized, member: str) -> None:
     """Refuse what is nested deeper than any model, level by level."""
     level: list[Any] = [value]
     depth = 0
     while level:
         depth += 1
-        enforce_limit("json_depth", depth, f"{member} is nested more than {{limit}} deep")
+        enforce_limit("json_depth", depth, f"{member} is nested deeper than {{limit}} levels")
         level = [
             below
             for above in level

@@ -1,6 +1,6 @@
 """The names of stored weights, and which place in the model each of them fills.
 
-A name ends in the role; before it stand names of layers, of which every version leaves out others:
+A name ends in the role. Before it stand names of layers, and every version leaves out others:
 Keras 2 those of outer models and of wrapped layers, Keras 3.0 to 3.2 all. So the longest common
 ending decides, and stored order only where names cannot.
 """
@@ -8,7 +8,6 @@ ending decides, and stored order only where names cannot.
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
@@ -37,15 +36,15 @@ class StoredName:
             return cls(name, (*owner, last), role, gate)
         return cls(name, tuple(owner), role)
 
-    def spellings(self, *, loose: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield role and owner as they are; loosely, also without the numbers TensorFlow adds."""
+    def forms(self, *, without_numbers: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield role and owner as they are, then perhaps without the numbers TensorFlow adds."""
         yield self.role, self.owner
         if not self.owner:
             return
         plain = (*self.owner[:-1], _NUMBER.sub("", self.owner[-1]))
-        if loose or plain[-1].endswith("_cell"):
+        if without_numbers or plain[-1].endswith("_cell"):
             yield self.role, plain
-        if loose:
+        if without_numbers:
             role = _NUMBER.sub("", self.role)
             yield role, self.owner
             yield role, plain
@@ -58,8 +57,6 @@ class Wanted:
     role: str
     chains: tuple[tuple[str, ...], ...]
     """Names of layers that may stand before the role, from the outermost."""
-    target: Any
-    """What the caller knows it by."""
     by_role: bool = True
     """Whether the role alone may decide."""
 
@@ -67,16 +64,21 @@ class Wanted:
 _Places = dict[tuple[str, tuple[str, ...]], deque[Wanted]]
 
 
-def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, Wanted]:
-    """Return by index of the stored name the place it fills, each place once; gates share one."""
+def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, int]:
+    """Pair stored names with places, each place once; gates share one.
+
+    Returns:
+        Index of the stored name -> index of the place it fills.
+    """
     matching = _Matching(stored, wanted)
     longest = max((len(name.owner) for name in stored), default=0)
-    for loose in (False, True):
+    for without_numbers in (False, True):
         for length in range(longest, 0, -1):
-            matching.pair(length, loose=loose)
+            matching.pair(length, without_numbers=without_numbers)
     matching.wanted = [place for place in wanted if place.by_role]
-    matching.pair(0, loose=True)
-    return matching.found
+    matching.pair(0, without_numbers=True)
+    index_of = {id(place): index for index, place in enumerate(wanted)}
+    return {index: index_of[id(place)] for index, place in matching.found.items()}
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class _Matching:
     found: dict[int, Wanted] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
 
-    def pair(self, length: int, *, loose: bool) -> None:
+    def pair(self, length: int, *, without_numbers: bool) -> None:
         """Pair what is still free and agrees in role and the last `length` names before it."""
         places = self._free_places(length)
         if not places:
@@ -97,7 +99,7 @@ class _Matching:
         for index, name in enumerate(self.stored):
             if index in self.found:
                 continue
-            place = self._place_for(name, places, length, loose=loose)
+            place = self._place_for(name, places, length, without_numbers=without_numbers)
             if place is not None:
                 self.found[index] = place
                 (gates if name.gate else self.taken).add(id(place))
@@ -114,9 +116,9 @@ class _Matching:
         return places
 
     def _place_for(
-        self, name: StoredName, places: _Places, length: int, *, loose: bool
+        self, name: StoredName, places: _Places, length: int, *, without_numbers: bool
     ) -> Wanted | None:
-        for role, owner in name.spellings(loose=loose):
+        for role, owner in name.forms(without_numbers=without_numbers):
             free = (
                 places.get((role, owner[len(owner) - length :])) if len(owner) >= length else None
             )
@@ -130,8 +132,8 @@ class _Matching:
 def relative_path(group: str, owner: tuple[str, ...]) -> str:
     """Return the path of a layer that only its group and the names in it know."""
     inside = tuple(group.split("/")) if group else ()
-    for spelled in (owner, tuple(_NUMBER.sub("", part) for part in owner)):
+    for names in (owner, tuple(_NUMBER.sub("", part) for part in owner)):
         for start in range(len(owner) - len(inside) + 1 if inside else 0):
-            if spelled[start : start + len(inside)] == inside:
+            if names[start : start + len(inside)] == inside:
                 return "/".join((*inside, *owner[start + len(inside) :]))
     return "/".join((*inside, *owner))

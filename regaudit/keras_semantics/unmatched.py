@@ -7,9 +7,9 @@ from regaudit.model import Layer, Skip
 from regaudit.tensors.tensor import TensorGroup
 
 _OF_TRAINING = {"optimizer", "metrics"}
-"""Groups beside the layers; Keras 2 keeps the state of metrics too."""
+"""Groups next to the layers; Keras 2 keeps the state of metrics too."""
 
-UNCLAIMED = "no layer of the configuration claims it: measured, roles not known"
+UNCLAIMED = "no layer of the configuration has it: measured, but its role is unknown"
 
 
 def sweep(join: Join, stored: TensorGroup) -> None:

@@ -71,7 +71,7 @@ def shape_of(shape: tuple[int, ...], view: UnitView) -> tuple[int, int]:
     """Return rows and units of the matrix that a weight with these outputs is.
 
     All that stands before or behind the outputs makes the rows. The gates of a recurrent kernel
-    are columns beside each other, as the layer multiplies them, though each unit has all of them.
+    are columns next to each other, as the layer multiplies them, though each unit has all of them.
     """
     if _has_gates(shape, view):
         return prod(shape[:-1]), shape[-1]

@@ -91,7 +91,7 @@ def merged(
     *,
     histograms: bool = False,
 ) -> Moments:
-    """Merge all parts of a tensor, whoever measured them.
+    """Merge all parts of a tensor, no matter which process measured them.
 
     Args:
         tensor: for values that have to be read again.

@@ -6,8 +6,6 @@ processes that measured a share of the parts each.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from itertools import chain, groupby
 from math import floor, inf, log2, prod, sqrt
 from typing import NamedTuple
@@ -36,7 +34,7 @@ NEAR_ZERO_FLOOR = 1e-5
 """... or below this, so that a weight that collapsed as a whole is seen as what it is."""
 
 _SAMPLE = 1 << 16
-"""Values by which those are told that may turn out to be near zero."""
+"""Values that decide which later ones may turn out to be near zero."""
 
 _WIDE = 1_024
 """Columns that are compared at once: narrow rows are seen side by side."""
@@ -103,7 +101,8 @@ class PartRun:
 _Measured = tuple[Part, Array | None]
 """A part, and the largest abs(w) of each unit in it."""
 
-_WATCH: ContextVar[Callable[[int, int], None] | None] = ContextVar("watch", default=None)
+Progress = Callable[[int, int], None]
+"""Called now and then in a pass with the bytes that are measured, and with those of all."""
 
 
 def pieces_of(tensors: Sequence[tuple[Tensor, UnitView | None]]) -> list[Piece]:
@@ -122,8 +121,16 @@ def measure_pieces(
     threads: int = 1,
     *,
     histograms: bool = False,
+    progress: Progress | None = None,
 ) -> dict[int, PartRun]:
-    """Measure some consecutive parts; see `measure`.
+    """Measure some consecutive parts.
+
+    Args:
+        tensors: the values of weights, each with its units.
+        pieces: the parts, in the order of the tensors.
+        threads: how many parts are measured at once, if there is enough to measure.
+        histograms: whether to count all values by exponent, not the small ones alone.
+        progress: called after each part.
 
     Returns:
         What is in them of each tensor, by its place in the sequence.
@@ -131,7 +138,7 @@ def measure_pieces(
     faulty: set[int] = set()
 
     def measured(piece: Piece) -> _Measured:
-        if piece.tensor in faulty:  # the first fault is the one that is told
+        if piece.tensor in faulty:  # the first fault is the one that is reported
             return Part(0.0, fault="not read after a fault"), None
         tensor, units = tensors[piece.tensor]
         try:
@@ -140,9 +147,12 @@ def measure_pieces(
             faulty.add(piece.tensor)
             return Part(0.0, fault=str(error)), None
 
+    def reported(parts: Iterable[_Measured]) -> Iterable[_Measured]:
+        return parts if progress is None else _reported(tensors, pieces, parts, progress)
+
     values = sum(piece.stop - piece.start for piece in pieces)
     if threads == 1 or values <= max(WORTH_THREADS, WORTH_WAITING * len(pieces)):
-        return _stretches(pieces, _told(tensors, pieces, map(measured, pieces)))
+        return _stretches(pieces, reported(map(measured, pieces)))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small models need none
 
     def in_turn(batch: list[Piece]) -> list[_Measured]:
@@ -150,33 +160,22 @@ def measure_pieces(
 
     with ThreadPoolExecutor(threads) as pool:
         results = chain.from_iterable(pool.map(in_turn, _batches(pieces)))
-        return _stretches(pieces, _told(tensors, pieces, results))
+        return _stretches(pieces, reported(results))
 
 
-@contextmanager
-def watching(tell: Callable[[int, int], None]) -> Iterator[None]:
-    """Call `tell` with the bytes measured and those to measure, now and then in a large pass."""
-    before = _WATCH.set(tell)
-    try:
-        yield
-    finally:
-        _WATCH.reset(before)
-
-
-def _told(
+def _reported(
     tensors: Sequence[tuple[Tensor, UnitView | None]],
     pieces: Sequence[Piece],
     measured: Iterable[_Measured],
+    progress: Progress,
 ) -> Iterator[_Measured]:
-    """Pass measured parts through, and tell who watches how far it is."""
-    tell = _WATCH.get()
+    """Pass measured parts through and report how many bytes are done."""
     sizes = [(stop - start) * tensors[index][0].dtype.itemsize for index, start, stop in pieces]
     whole, done = sum(sizes), 0
     for size, part in zip(sizes, measured, strict=True):
         yield part
         done += size
-        if tell is not None:
-            tell(done, whole)
+        progress(done, whole)
 
 
 def _batches(pieces: Sequence[Piece]) -> list[list[Piece]]:

@@ -19,7 +19,7 @@ def penalties(
 ) -> dict[str, float | None]:
     """Return what each weight adds to `sum(model.losses)`, by stored path.
 
-    None where the file does not tell: a custom regularizer, or values that were not measured.
+    None where the file does not say: a custom regularizer, or values that were not measured.
     A weight that shares its variable with another leaves the penalty to that one.
     """
     result: dict[str, float | None] = {}
@@ -58,7 +58,7 @@ def _penalty(
 def _orthogonal(regularizer: Regularizer, tensor: Tensor) -> float | None:
     """Factor * 0.5 * sum|offdiagonal of N N^T| / (n(n-1)/2), N the normalized rows or columns.
 
-    None where Keras itself fails: for a weight that is no matrix, or has one row only (0/0).
+    None where Keras itself fails: for a weight that is not a matrix, or has one row only (0/0).
     Source: keras/src/regularizers/regularizers.py, OrthogonalRegularizer.
     """
     if len(tensor.shape) != 2:

@@ -32,10 +32,10 @@ STEPS = 300
 """... or gives up after these, each of which reads the whole matrix."""
 
 BASIS = 1 << 24
-"""Values that the basis of the Lanczos method may hold; for very wide matrices it ends sooner."""
+"""Most values in the basis of the Lanczos method; for very wide matrices it ends sooner."""
 
 _TILE = 1024
-"""Columns whose products with others are computed at once: bounds the memory beside the result."""
+"""Columns whose products with others are computed at once: bounds the memory."""
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -69,7 +69,7 @@ def spectrum(matrix: Matrix, shape: tuple[int, int], watch: Watch) -> Spectrum:
     above_noise = values[values > NOISE * norm]
     shares = above_noise / above_noise.sum()
     tail = fitted_tail(above_noise**2)
-    told = smallest * LARGEST_CONDITION >= norm
+    known = smallest * LARGEST_CONDITION >= norm
     stable_rank = float(squared.sum() / squared[0])
     return Spectrum(
         shape,
@@ -77,8 +77,8 @@ def spectrum(matrix: Matrix, shape: tuple[int, int], watch: Watch) -> Spectrum:
         spectral_norm_error=_EPSILON * (matrix.rows * stable_rank + matrix.columns),
         stable_rank=stable_rank,
         effective_rank=float(np.exp(-(shares * np.log(shares)).sum())),
-        condition=norm / smallest if told else None,
-        condition_over=None if told else LARGEST_CONDITION,
+        condition=norm / smallest if known else None,
+        condition_over=None if known else LARGEST_CONDITION,
         alpha=tail.alpha if tail else None,
         alpha_tail=tail.values if tail else None,
     )

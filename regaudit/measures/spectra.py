@@ -49,7 +49,7 @@ class _OutOfTimeError(Exception):
 def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]) -> Spectra:
     """Take the spectra of all weights that are matrices to their layers, the cheapest first.
 
-    Of two threads one begins with the dearest, which would otherwise keep the other waiting at
+    Of two threads one begins with the most expensive, or it would keep the other waiting at
     the end.
 
     It ends `spectral_seconds` after its start, but for the eigenvalues of one matrix a thread,
@@ -87,7 +87,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
         side = min(job.shape)
         if side > GRAM_SIDE:
             reasons[job.weight.path] = (
-                f"of its spectrum only the norm and the stable rank: of its sides, the smaller, "
+                "only the norm and the stable rank of its spectrum: its smaller side, "
                 f"{side:,}, is over {GRAM_SIDE:,}"
             )
     order = (weight.path for _, weight in model.weights())
@@ -95,7 +95,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
 
 
 def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
-    """Return what came of each job: figures, or why there are none."""
+    """Return the result of each job: figures, or why they are missing."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who asks for none, waits not
 
     seconds = allowed().spectral_seconds
@@ -114,7 +114,7 @@ def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | st
         watch()
         return spectrum(job.matrix, job.shape, watch)
     except _OutOfTimeError:
-        return f"no spectrum: {seconds} s are over; --limit spectral_seconds=N allows more"
+        return f"no spectrum: it takes over {seconds} s; --limit spectral_seconds=N allows more"
     except (UnreadableModelError, np.linalg.LinAlgError) as error:
         return f"no spectrum: {error}"
 

@@ -1,10 +1,10 @@
-"""What `--spectral` tells of a weight: figures of the singular values of its matrix."""
+"""What `--spectral` shows of a weight: figures of the singular values of its matrix."""
 
 from regaudit.dataclass import dataclass
 
 LARGEST_CONDITION = 50_000.0
-"""Conditions are told up to here. Beyond, the smallest singular value is lost: a Gram matrix holds
-its square beside that of the largest, and float64 keeps 16 digits of their sum."""
+"""Conditions are given up to here. Beyond, the smallest singular value is lost: a Gram matrix holds
+its square next to that of the largest, and float64 keeps 16 digits of their sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Spectrum:
     """The largest singular value over the smallest, of as many as the smaller side has; None also
     where `condition_over` is set."""
     condition_over: float | None = None
-    """What the condition is above, where it is too large to be told: `LARGEST_CONDITION`."""
+    """What the condition is above, where it is too large to be known: `LARGEST_CONDITION`."""
     alpha: float | None = None
     """Exponent of a power law fitted to the tail of the squared singular values; None for fewer
     than `power_law.LEAST` of them. Informative only: no rule uses it."""

@@ -2,7 +2,7 @@
 
 A key is the SHA-256 of the content, the settings, the name by which reports call the model, and the
 version of regaudit. What is kept is JSON with a checksum, never a pickle; what cannot be read
-back as a report is as good as not there. The folder may be deleted at any time.
+back as a report is ignored. The folder may be deleted at any time.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
+from regaudit.formats.interface import formats
 from regaudit.report.report import Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.settings.config import Config
@@ -25,9 +26,6 @@ from regaudit.version import VERSION
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Reports that regaudit keeps.\n"
 """By which backups know a cache, and we a folder of ours: https://bford.info/cachedir/."""
-
-_WHOLE = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
-"""How files begin that hold all of a model; others name files beside them."""
 
 _State = tuple[tuple[str, int, int, int], ...]
 """Path, size, time of change and number of each file of a model."""
@@ -70,8 +68,8 @@ class Cache:
             raise UsageError(f"--cache {self.folder}: {error.strerror}") from error
         if foreign:
             raise UsageError(
-                f"--cache {self.folder}: this folder has other files in it and no {_TAG}; "
-                "name an empty one, or put --cache after the models for the default"
+                f"--cache {self.folder}: this folder is not a cache: it has files, but no {_TAG}; "
+                "name an empty folder, or put --cache after the models for the default"
             )
         self.settings = _digest(self.config)
 
@@ -121,14 +119,19 @@ class Cache:
         return self.folder / digest[:2] / f"{digest[2:]}.json"
 
     def keep(self, report: Report, entry: CacheEntry) -> None:
-        """Keep a report unless it failed, or the model changed since room for it was found."""
+        """Keep a report unless it failed, or the model changed since room for it was found.
+
+        Nor is one kept on a file that names others of which the model is made.
+        """
         if report.failure is not None or report.file != entry.name or self.trouble:
+            return
+        if not entry.file.is_dir() and not _is_one_file(report.format):
             return
         place = entry.place
         try:
             body = report_to_json(report)
             if _state(entry.file) != entry.before:
-                return  # it changed meanwhile: nobody knows what the report is on
+                return  # it changed meanwhile: the report may be on either content
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not (tag := self.folder / _TAG).exists():
                 with replacing(tag) as stream:
@@ -158,7 +161,7 @@ def _digest(config: Config) -> bytes:
 
 
 def _kept(place: Path) -> Report | None:
-    """Return the report that is kept in a place; None for nothing, or what is no such thing."""
+    """Return the report that is kept in a place; None for nothing, or for what is not one."""
     try:
         checksum, _, body = place.read_bytes().partition(b"\n")
         return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
@@ -167,18 +170,16 @@ def _kept(place: Path) -> Report | None:
 
 
 def _state(file: Path) -> _State:
-    """Return what tells whether a model changed; empty for one that is not all here."""
-    if not file.is_dir() and not _is_whole(file):
+    """Return what differs once a model changed; empty where there is no file."""
+    if not file.is_dir() and not file.is_file():
         return ()
     status = [(name, path.stat()) for name, path in _files(file)]
     return tuple((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in status)
 
 
-def _is_whole(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as stream:
-        return stream.read(8).startswith(_WHOLE)
+def _is_one_file(name: str | None) -> bool:
+    """Whether a file of a format holds all of a model."""
+    return any(one.name == name and one.one_file for one in formats())
 
 
 def _files(file: Path) -> Iterator[tuple[str, Path]]:

@@ -1,8 +1,7 @@
 """Many models: find them, audit them in order."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from glob import has_magic
 from itertools import islice
@@ -11,21 +10,13 @@ from typing import TYPE_CHECKING
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError
-from regaudit.formats.interface import is_model
+from regaudit.formats.interface import formats, is_model
 from regaudit.report.report import Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
 
 if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
-
-LIST_OF_SHARDS = ".weights.json"
-
-SUFFIXES = (".keras", ".h5", ".hdf5", LIST_OF_SHARDS)
-"""Files that count as models when a directory is searched."""
-
-SHARD = re.compile(r"(.+)_\d{5}\.weights\.h5")
-"""A file that is no model of its own where the list of its shards lies beside it."""
 
 
 def audit_files(
@@ -36,6 +27,7 @@ def audit_files(
     jobs: int | None = None,
     cache: "Cache | None" = None,
     dask: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Report]:
     """Audit files, directories and globs, in the order given.
 
@@ -49,6 +41,8 @@ def audit_files(
         cache: of reports on files that did not change; made with the same settings.
         dask: address of the scheduler of a Dask cluster, whose workers see the files by the same
             paths; or `local` for one on this machine.
+        progress: called now and then with the bytes of a file that are measured and with those of
+            all its weights; only of files that are audited in this process.
 
     Yields:
         One report per model. A target that leads to no model yields a report with a `failure`.
@@ -68,10 +62,9 @@ def audit_files(
         from regaudit.running.workers import audit_apart  # noqa: PLC0415 - one file needs none
 
         reports = audit_apart(files, config, jobs or 1, cache)
-    elif cache is not None:
-        reports = (cache.through(file, partial(audit_file, file, config)) for file in files)
     else:
-        reports = (audit_file(file, config) for file in files)
+        audits = ((file, partial(audit_file, file, config, progress)) for file in files)
+        reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
     for target, matches in found:
         if not matches:
             where = "below" if Path(target).is_dir() else "by"
@@ -103,7 +96,7 @@ def _in_store(url: str) -> Iterator[str]:
     from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
-        yield from models_below(url, files_among)
+        yield from models_below(url, models_among)
     except (UnreadableModelError, FileNotFoundError):
         yield url  # whose audit says why
 
@@ -134,11 +127,30 @@ def _below(folder: Path) -> Iterator[str]:
 
 def files_among(names: Iterable[str]) -> list[str]:
     """Return the files among these that count as models, by name; hidden ones do not."""
-    found = [name for name in names if name.endswith(SUFFIXES)]
-    lists = {name.removesuffix(LIST_OF_SHARDS) for name in found if name.endswith(LIST_OF_SHARDS)}
+    known = list(formats())
+    suffixes = tuple(suffix for kind in known for suffix in kind.suffixes)
+    found = {name for name in names if name.endswith(suffixes)}
     return sorted(
         name
         for name in found
         if not name.rpartition("/")[2].startswith(".")
-        and not ((shard := SHARD.fullmatch(name)) and shard[1] in lists)
+        and not any(kind.listed_in(name) in found for kind in known)
     )
+
+
+def models_among(names: list[str]) -> set[str]:
+    """Return the models among all files of a store's folder: files, and folders with their marks.
+
+    Args:
+        names: paths of the files.
+    """
+    known, folders = set(names), set()
+    marks = [kind.folder_marks for kind in formats() if kind.folder_marks]
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        for first, *others in marks:
+            if last == first and known.issuperset(f"{folder}/{other}" for other in others):
+                folders.add(folder)
+    inside = tuple(f"{folder}/" for folder in folders)
+    files = {name for name in files_among(names) if not name.startswith(inside)}
+    return files | {folder for folder in folders if not folder.startswith(inside)}

@@ -1,1 +1,1 @@
-"""Where files lie: paths, hub caches and object stores; files written whole or not at all."""
+"""Where files lie: paths, hub caches and object stores; files written completely or not at all."""

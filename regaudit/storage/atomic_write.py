@@ -11,14 +11,14 @@ from typing import IO
 
 @contextlib.contextmanager
 def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
-    """Yield a temporary file beside `output` that takes its place once it is complete.
+    """Yield a temporary file next to `output` that takes its place once it is complete.
 
     Args:
         output: the file to make, or to replace.
         like: a file whose permissions the new one gets; without it, those of any new file.
 
     Raises:
-        OSError: it cannot be written, or is no regular file; what was there is untouched.
+        OSError: it cannot be written, or is not a regular file; what was there is untouched.
     """
     output = output.resolve()  # what a link leads to is replaced, not the link
     if output.is_dir():

@@ -5,6 +5,8 @@ import re
 from abc import abstractmethod
 from typing import Any, BinaryIO, Literal, Protocol
 
+from regaudit.limits import enforce_limit
+
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _CREDENTIALS_BEFORE_AT = re.compile(r"^[^/]*@")
 
@@ -80,6 +82,16 @@ class SizedStream(io.RawIOBase):
         count = self.fill(self._at, view[:wanted])
         self._at += count
         return count
+
+
+def read_bounded(file: Location, limit: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        UnsafeFileError: it is larger than the limit of that name allows.
+    """
+    enforce_limit(limit, file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
+    return file.read_bytes()
 
 
 def is_url(name: str) -> bool:

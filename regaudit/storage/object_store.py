@@ -33,7 +33,7 @@ _WAITS = (0.25, 0.5, 1, 2)
 _CONNECT, _ANSWER = 5, 15
 """Seconds for a connection, and for a part of an answer."""
 _MARKS = ("ETag", "LastModified", "Last-Modified", "mtime", "md5Hash", "generation", "blob_id")
-"""What stores tell of a file that differs once its content does, beside its size."""
+"""What stores know of a file, next to its size, that changes with its content."""
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +43,7 @@ def connected(url: str) -> tuple["Store", str]:
     scheme = url.partition("://")[0].lower()
     if scheme not in _INSTALL or "::" in url:
         known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
-        raise UnreadableModelError(f"no URL of a kind that is read ({known})")
+        raise UnreadableModelError(f"this kind of URL is not supported ({known} are)")
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415 - only URLs need it
 
@@ -62,7 +62,7 @@ def connected(url: str) -> tuple["Store", str]:
 
 
 def _options(scheme: str) -> dict[str, Any]:
-    """Return the timeouts of a kind of store, beside what the user has set for it."""
+    """Return the timeouts of a kind of store, next to what the user has set for it."""
     from fsspec.config import conf  # noqa: PLC0415 - only URLs need it
 
     if scheme == "s3":
@@ -91,8 +91,8 @@ class Store:
         """Seconds for which a request is made again."""
         self._fault = ""
         """What failed first; an error would keep alive all that was open where it was raised."""
-        self._told: dict[str, Mapping[str, Any] | None] = {}
-        """What was told of each file, None of those that there are not."""
+        self._known: dict[str, Mapping[str, Any] | None] = {}
+        """What the store said of each file; None of a file that does not exist."""
         self._parts: dict[tuple[str, bool], Pages | Windows] = {}
         """Fetched parts of each file that was opened, of metadata and of values."""
         self._idle: dict[str, list[Any]] = {}
@@ -122,10 +122,10 @@ class Store:
         raise AssertionError  # `count` has no end
 
     def info(self, path: str) -> Mapping[str, Any] | None:
-        """Return what the store tells of a file, asked once; None if there is none."""
-        if path not in self._told:
-            self._told[path] = self._info(path)
-        return self._told[path]
+        """Return what the store says of a file, asked once; None if there is none."""
+        if path not in self._known:
+            self._known[path] = self._info(path)
+        return self._known[path]
 
     def _info(self, path: str) -> Mapping[str, Any] | None:
         with suppress(FileNotFoundError):
@@ -135,7 +135,7 @@ class Store:
     def names(self, path: str) -> list[str]:
         """Return the paths of all files below a folder; of a file, itself."""
         found: list[str] = self.with_retries(lambda: self.system.find(path))
-        enforce_limit("objects", len(found), "the folder holds more than {limit} files")
+        enforce_limit("objects", len(found), "the folder has more than {limit} files")
         return sorted(found)
 
     def parts(self, path: str, size: int, values: bool) -> Pages | Windows:
@@ -179,10 +179,10 @@ class Store:
         """
         fault, self._fault = self._fault, ""
         if fault:
-            self.retry_timeout = 0  # what failed may have changed: one look tells
+            self.retry_timeout = 0  # what failed may have changed: one look is enough
         try:
             for path in dict.fromkeys(path for path, _ in self._parts):
-                if _marks(self._info(path)) != _marks(self._told[path]):
+                if _marks(self._info(path)) != _marks(self._known[path]):
                     raise self._failed(CHANGED)
         except UnreadableModelError as error:
             if fault and str(error) != CHANGED:
@@ -204,5 +204,5 @@ class Store:
 
 
 def _marks(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return by what a file is told from another in its place."""
+    """Return what differs if another file has taken the place of one."""
     return {key: info.get(key) for key in ("size", "type", *_MARKS)} if info else {}

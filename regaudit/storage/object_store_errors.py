@@ -1,4 +1,4 @@
-"""What the errors of a store mean: whether to ask again, and what to tell the user.
+"""What the errors of a store mean: whether to ask again, and what to say to the user.
 
 Stores come with libraries that have errors of their own: by name, so that none is imported.
 """
@@ -74,13 +74,13 @@ def reason(error: Exception) -> str:
     if status in set(HTTPStatus):
         return f"the server answers {status} ({HTTPStatus(status).phrase})"
     if "NoCredentialsError" in names:
-        return "no credentials for it are found"
+        return "no credentials were found for it"
     if any("Timeout" in name for name in names):
         return "the server does not answer in time"
     if names & {"EOFError", "ClientPayloadError", "IncompleteRead", "IncompleteReadError"}:
-        return "the server's answers end too early"
+        return "the server's answer ends too early"
     if "ValueError" in names and "range" in str(error):
-        return "the server gives no parts of files; download it and audit the copy"
+        return "the server does not send parts of files: download the file and audit the copy"
     if any("Connect" in name or "Disconnect" in name for name in names):
         return "the server cannot be reached"
     text = re.sub(r"\S*(://|[?&=@])\S*", "(...)", " ".join(str(error).split()))[:200]

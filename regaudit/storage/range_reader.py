@@ -24,7 +24,7 @@ _KEPT_PAGES = 4 * _AHEAD
 WINDOW = 8 << 20
 """Bytes of values fetched at once."""
 _KEPT_WINDOWS = 3
-"""Kept beside the one that each thread is in: small weights lie side by side."""
+"""Kept next to the one that each thread is in: small weights follow each other."""
 
 
 class Pages:

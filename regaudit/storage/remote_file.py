@@ -5,7 +5,7 @@ Only a URL that the user names leads here.
 
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, cast
 
@@ -14,8 +14,8 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.storage.object_store import RETRY_TIMEOUT, Store, connected
 from regaudit.storage.range_reader import RangeStream
 
-Chosen = Callable[[Iterable[str]], list[str]]
-"""Takes names of files, and returns those that it chooses."""
+Chosen = Callable[[list[str]], set[str]]
+"""Takes the paths of files, and returns those of the models among them."""
 
 
 @contextmanager
@@ -52,21 +52,21 @@ def size_of(url: str) -> int:
     """Return the bytes of the file that a URL leads to; 0 for a folder.
 
     Raises:
-        UnreadableModelError: the store does not tell.
+        UnreadableModelError: the store does not say.
     """
-    with reached(url, short_timeout=True) as file:  # whoever reads it asks again
+    with reached(url, short_timeout=True) as file:  # the audit asks again
         return file.stat().st_size
 
 
-def models_below(url: str, files_among: Chosen) -> Iterator[str]:
+def models_below(url: str, models_among: Chosen) -> Iterator[str]:
     """Yield the URLs of the models in a folder of a store, or that a pattern with `*` matches.
 
     Args:
         url: ends with a slash, or holds a star.
-        files_among: the files that count as models.
+        models_among: finds the models among the files of a folder.
 
     Raises:
-        UnreadableModelError: the store does not tell.
+        UnreadableModelError: the store does not say.
     """
     store, path = connected(url)
     if "*" in path:
@@ -74,23 +74,10 @@ def models_below(url: str, files_among: Chosen) -> Iterator[str]:
         found: set[str] = set()
         for name in names:
             below = store.names(name)
-            found |= _models(below, files_among) if below != [name] else {name}
+            found |= models_among(below) if below != [name] else {name}
     else:
-        found = _models(store.names(path), files_among)
+        found = models_among(store.names(path))
     yield from (f"{store.scheme}://{name}" for name in sorted(found))
-
-
-def _models(names: list[str], files_among: Chosen) -> set[str]:
-    """Return the models among the files of a folder; a saved model is the folder that it is in."""
-    known = set(names)
-    folders = {name.removesuffix("/saved_model.pb") for name in names} - known
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        if last == "config.json" and f"{folder}/model.weights.h5" in known:
-            folders.add(folder)
-    inside = tuple(f"{folder}/" for folder in folders)
-    files = {name for name in files_among(names) if not name.startswith(inside)}
-    return files | {folder for folder in folders if not folder.startswith(inside)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,30 +111,30 @@ class RemoteFile:
 
     def __truediv__(self, name: str) -> "RemoteFile":
         if not re.fullmatch(r"[^/\\?#%*\[\]\0]+", name) or name in {".", ".."}:
-            raise UnsafeFileError(f"{name!r} is no name that a part of a model has in a store")
+            raise UnsafeFileError(f"{name!r} is not a valid name for a part of a model in a store")
         return RemoteFile(self._store, f"{self._bare}/{name}")
 
     def with_name(self, name: str) -> "RemoteFile":
         return self.parent / name
 
     def exists(self) -> bool:
-        return self._told is not None
+        return self._known is not None
 
     def is_file(self) -> bool:
-        return self._told is not None and self._told.get("type") == "file"
+        return self._known is not None and self._known.get("type") == "file"
 
     def is_dir(self) -> bool:
-        return self._told is not None and self._told.get("type") == "directory"
+        return self._known is not None and self._known.get("type") == "directory"
 
     def is_symlink(self) -> bool:
         return False
 
     def stat(self) -> _Status:
-        if self._told is None:
+        if self._known is None:
             raise FileNotFoundError
         if self.is_dir():
             return _Status(0, stat.S_IFDIR)
-        size = self._told.get("size")
+        size = self._known.get("size")
         if not isinstance(size, int):
             raise UnreadableModelError("the server does not say how large it is")
         return _Status(size, stat.S_IFREG)
@@ -161,5 +148,5 @@ class RemoteFile:
         return self.open("rb").read(self.stat().st_size)
 
     @property
-    def _told(self) -> Mapping[str, Any] | None:
+    def _known(self) -> Mapping[str, Any] | None:
         return self._store.info(self._path)

@@ -1,4 +1,4 @@
-"""Files that lie beside or below the one that was named: opened only if they are what they seem."""
+"""Files next to or below the one that was named: opened only if they are what they seem."""
 
 import re
 from pathlib import Path
@@ -28,13 +28,13 @@ def beside(folder: Location, *parts: str) -> Location:
                 return blob
             name = "/".join(parts)
             raise UnsafeFileError(
-                f"{name}: {part!r} is a link that may lead anywhere: it is not followed; "
+                f"{name}: {part!r} is a link, and links are not followed: "
                 "audit a copy that has the file itself"
             )
     if not place.exists():
         raise UnreadableModelError(f"part of the model is missing: there is no {'/'.join(parts)}")
     if not place.is_file():
-        raise UnsafeFileError(f"{parts[-1]} is no file, but a folder, a pipe or a device")
+        raise UnsafeFileError(f"{parts[-1]} is a folder, a pipe or a device, not a file")
     return place
 
 
@@ -58,6 +58,6 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def is_inside(folder: Location, name: str) -> bool:
-    """Whether there is something of this name in a folder, be it a link that leads nowhere."""
+    """Whether a folder has something of this name, even a link that leads nowhere."""
     place = folder / name
     return place.exists() or place.is_symlink()

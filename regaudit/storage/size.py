@@ -39,7 +39,7 @@ def size_on_disk(file: Location) -> int | None:
         return None
     size = 0
     for count, part in enumerate(file.rglob("*")):
-        enforce_limit("objects", count, "the directory holds more than {limit} files")
+        enforce_limit("objects", count, "the directory has more than {limit} files")
         status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
         size += status.st_size if S_ISREG(status.st_mode) else 0
     return size

@@ -178,7 +178,7 @@ def _first_offset(tail: bytearray, info: zipfile.ZipInfo) -> int:
             offset_at, kind = _offset_at(tail, at, below, extra)
             return int(struct.unpack_from(kind, tail, offset_at)[0])
         at = below + extra + comment
-    raise RefusedEditError(f"the archive's list of members lacks {info.filename}")
+    raise RefusedEditError(f"the archive's list of members does not have {info.filename}")
 
 
 def _offset_at(tail: bytearray, at: int, below: int, extra: int) -> tuple[int, str]:
@@ -188,12 +188,13 @@ def _offset_at(tail: bytearray, at: int, below: int, extra: int) -> tuple[int, s
         return at + 42, "<I"
     wide = _wide_at(tail[below : below + extra])
     if wide is None:
-        raise RefusedEditError("the archive's list of members gives no place for one of them")
-    return below + wide + 8 * (size == _IN_EXTRA) + 8 * (packed == _IN_EXTRA), "<Q"
+        raise RefusedEditError("the archive's list of members has no offset for one of them")
+    before = [number for number in (size, packed) if number == _IN_EXTRA]
+    return below + wide + 8 * len(before), "<Q"
 
 
 def _add(tail: bytearray, at: int, kind: str, shift: int) -> None:
     value = struct.unpack_from(kind, tail, at)[0] + shift
     if value < 0 or (kind == "<I" and value >= _IN_EXTRA):
-        raise RefusedEditError("the archive grows beyond what its headers can tell")
+        raise RefusedEditError("the edited archive is too large for its headers")
     struct.pack_into(kind, tail, at, value)

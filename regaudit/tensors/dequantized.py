@@ -72,12 +72,14 @@ class DequantizedTensor:
         values = codes.astype(np.float64)
         with np.errstate(all="ignore"):  # a scale of zero is not ours to hide
             if self.zero is None:
-                values = values / self._beside(self.scale, rows)
+                values = values / self._for_rows(self.scale, rows)
             else:
-                values = (values - self._beside(self.zero, rows)) * self._beside(self.scale, rows)
-            return values if self.divisor is None else values / self._beside(self.divisor, rows)
+                values = (values - self._for_rows(self.zero, rows)) * self._for_rows(
+                    self.scale, rows
+                )
+            return values if self.divisor is None else values / self._for_rows(self.divisor, rows)
 
-    def _beside(self, factors: Array, rows: Array) -> Array:
+    def _for_rows(self, factors: Array, rows: Array) -> Array:
         """Return the factors of some rows, to be broadcast over their values."""
         groups = None if factors is self.divisor else self.groups
         if groups is not None and self.grouped == 0:

@@ -1,9 +1,10 @@
-"""Texts in the attributes of an HDF5 file replaced, in the form in which they were stored.
+"""The attributes of an HDF5 file: read, and texts in them replaced in the form they were stored in.
 
-The file is changed where it lies, so work on a copy: attributes are metadata, and the values of
-datasets are not touched.
+A text is replaced in the file itself, so work on a copy: attributes are metadata, and the values
+of datasets are not touched.
 """
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,92 @@ import h5py
 import numpy as np
 
 from regaudit.errors import UnreadableModelError
+from regaudit.limits import allowed, enforce_limit
+from regaudit.storage.location import Location
+from regaudit.tensors.hdf5 import damage, one_line, opened
+
+
+def root_attributes(file: Location) -> frozenset[str] | None:
+    """Return the names of the root group's attributes; None if HDF5 cannot open the file."""
+    try:
+        with opened(file) as hdf5:
+            root = h5py.h5g.open(hdf5.id, b"/")
+            count = min(h5py.h5a.get_num_attrs(root), allowed().objects)
+            names = (h5py.h5a.open(root, index=index).name for index in range(count))
+            return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
+    except (UnreadableModelError, OSError, RuntimeError, KeyError, ValueError):
+        return None
+
+
+def read_texts(hdf5: h5py.File, path: str, key: str) -> list[str] | None:
+    """Return the texts in an attribute, or in its parts `key0`, `key1`, ... if it was split.
+
+    Args:
+        hdf5: the opened file.
+        path: of a group that `read_tree` has found, empty for the root.
+        key: name of the attribute.
+
+    Returns:
+        None where there is no such attribute. A single text is a list of one.
+
+    Raises:
+        UnreadableModelError: it holds something else than texts.
+        UnsafeFileError: it holds more of them than any model needs.
+    """
+    with damage():
+        gid = _group_id(hdf5, path)
+        if h5py.h5a.exists(gid, key.encode()):
+            return _texts(gid, key)
+        if not h5py.h5a.exists(gid, f"{key}0".encode()):
+            return None
+        texts: list[str] = []
+        part = 0
+        while h5py.h5a.exists(gid, f"{key}{part}".encode()):
+            texts.extend(_texts(gid, f"{key}{part}"))
+            part += 1
+            enforce_limit(
+                "objects", len(texts), f"HDF5 attribute {key!r} has more than {{limit}} texts"
+            )
+        return texts
+
+
+def read_integer(hdf5: h5py.File, path: str, key: str) -> int | None:
+    """Return the number in an attribute of a group; None where there is none."""
+    with damage():
+        gid = _group_id(hdf5, path)
+        if not h5py.h5a.exists(gid, key.encode()):
+            return None
+        attribute = h5py.h5a.open(gid, key.encode())
+        if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.INTEGER:
+            return None
+        value = np.empty((), attribute.dtype)
+        attribute.read(value)
+        return int(value)
+
+
+def _group_id(hdf5: h5py.File, path: str) -> h5py.h5g.GroupID:
+    return h5py.h5g.open(hdf5.id, path.encode() or b"/")
+
+
+def _texts(gid: h5py.h5g.GroupID, key: str) -> list[str]:
+    attribute = h5py.h5a.open(gid, key.encode())
+    count = prod(attribute.shape or ())
+    if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or not count:
+        return []  # Keras writes an empty list as an array of no floats
+    enforce_limit("objects", count, f"HDF5 attribute {key!r} has more than {{limit}} texts")
+    stored = attribute.get_storage_size()
+    enforce_limit("json_bytes", stored, f"HDF5 attribute {key!r} is larger than {{limit}} bytes")
+    if attribute.get_type().get_class() != h5py.h5t.STRING:
+        raise UnreadableModelError(f"HDF5 attribute {key!r} is not text")
+    values = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(values)
+    return [decoded(value) for value in values.reshape(-1).tolist()]
+
+
+def decoded(value: Any) -> str:
+    """Decode a name or JSON just as the names of groups are decoded."""
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def write_text(file: Path, key: str, text: str) -> None:
@@ -26,7 +113,7 @@ def write_text(file: Path, key: str, text: str) -> None:
             else:
                 _put_parts(hdf5, key, text)
     except (OSError, RuntimeError, KeyError) as error:
-        message = f"its HDF5 content cannot be edited ({' '.join(str(error).split())})"
+        message = f"its HDF5 content cannot be edited ({one_line(error)})"
         raise UnreadableModelError(message) from error
 
 

@@ -1,6 +1,6 @@
 """A reader of the protobuf wire format: numbered fields, as far as saved models need them.
 
-There is no schema and no recursion: whoever asks for a submessage reads one level more.
+There is no schema and no recursion: to ask for a submessage is to read one more level.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def fields(raw: memoryview) -> Iterator[tuple[int, Value]]:
         elif kind in {_FIXED64, _FIXED32}:
             size = 8 if kind == _FIXED64 else 4
         else:
-            raise UnreadableModelError(f"a protobuf field is of kind {kind}, which does not exist")
+            raise UnreadableModelError(f"a protobuf field has the unknown wire type {kind}")
         if size > len(raw) - at:
             raise UnreadableModelError("a protobuf field is cut short")
         piece = raw[at : at + size]
@@ -90,7 +90,7 @@ class Message:
         """Return the last value of an integer field, signed; the default if it is absent."""
         value = self.values.get(number, [default])[-1]
         if not isinstance(value, int):
-            raise UnreadableModelError(f"protobuf field {number} is no number")
+            raise UnreadableModelError(f"protobuf field {number} is not a number")
         return value - (1 << 64) if value >= 1 << 63 else value
 
     def raw(self, number: int) -> memoryview:
@@ -98,7 +98,7 @@ class Message:
         return next(reversed(self.every(number)), memoryview(b""))
 
     def text(self, number: int) -> str:
-        """Return a field of bytes as text; what is no UTF-8 is replaced."""
+        """Return a field of bytes as text; what is not UTF-8 is replaced."""
         return str(bytes(self.raw(number)), "utf-8", "replace")
 
     def every(self, number: int) -> list[memoryview]:

@@ -14,7 +14,7 @@ import numpy as np
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside
 from regaudit.tensors.protobuf import Message, varint
 from regaudit.tensors.tensor import StoredTensor
@@ -138,10 +138,7 @@ def read_checkpoint(prefix: Location) -> Checkpoint:
         UnsafeFileError: the index is larger than any, or a file is a link.
     """
     index = beside(prefix.parent, f"{prefix.name}.index")
-    enforce_limit(
-        "index_bytes", index.stat().st_size, f"{index.name} is larger than {{limit}} bytes"
-    )
-    pairs = list(table(index.read_bytes()))
+    pairs = list(table(read_bounded(index, "index_bytes")))
     if not pairs or pairs[0][0] != b"":
         raise UnreadableModelError("the checkpoint's index has no header")
     header = Message.of(pairs[0][1])
@@ -161,7 +158,7 @@ def read_checkpoint(prefix: Location) -> Checkpoint:
 
 
 def _check_shards(checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint whose tensors do not lie, side by side, in the files beside its index."""
+    """Refuse a checkpoint whose tensors do not follow each other in the files next to its index."""
     ends: dict[int, int] = {}
     sums: dict[int, int] = {}
     for entry in checkpoint.entries.values():
@@ -218,9 +215,9 @@ def table(raw: bytes) -> Iterator[tuple[bytes, memoryview]]:
         for key, found in _entries(_block(body, start, size)):
             count += 1
             unfolded += len(key)
-            enforce_limit("objects", count, "the checkpoint's index holds more than {limit} keys")
+            enforce_limit("objects", count, "the checkpoint's index has more than {limit} keys")
             enforce_limit(
-                "index_bytes", unfolded, "the checkpoint's index unfolds to more than {limit} bytes"
+                "index_bytes", unfolded, "the checkpoint's index expands to more than {limit} bytes"
             )
             if last is not None and key <= last:
                 raise UnreadableModelError("keys of the checkpoint's index are out of order")

@@ -1,6 +1,6 @@
 """TensorFlow's graph of objects in a SavedModel: what holds what under which name.
 
-Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later beside it.
+Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later next to it.
 """
 
 from regaudit.dataclass import dataclass, field
@@ -22,7 +22,7 @@ NO_LAYERS = frozenset(
         "_random_generator",
     }
 )
-"""Children that lead to variables of a layer by other ways, or to what is no weight."""
+"""Children that lead to variables of a layer by other ways, or to what is not a weight."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ def read_objects(saved: Message) -> tuple[dict[int, ObjectNode], str]:
     meta = next(saved.messages(2), None)
     if meta is None:
         raise UnreadableModelError(
-            "saved_model.pb holds no model: it is damaged or not a SavedModel"
+            "saved_model.pb has no object graph: it is damaged or not a SavedModel"
         )
     children = 0
     objects = next(meta.messages(7), Message())
@@ -67,7 +67,7 @@ def read_objects(saved: Message) -> tuple[dict[int, ObjectNode], str]:
             node.variable, node.trainable = True, bool(variable.integer(3))
             node.name = variable.text(6).removesuffix(":0")
     if any(to not in nodes for node in nodes.values() for to in node.children.values()):
-        raise UnreadableModelError("the object graph refers to objects that it does not hold")
+        raise UnreadableModelError("the object graph refers to objects that it does not have")
     info = next(meta.messages(1), Message())
     return nodes, info.text(5)
 

@@ -277,9 +277,9 @@ def _files(folder):
         "text.keras": "a text file, not a saved Keras model",
         "cut.keras": "damaged or cut short",
         "pointer.keras": "run `git lfs pull`",
-        "noise.keras": "of no known format",
-        "no-config.keras": "holds no config.json",
-        "no-weights.keras": "holds no model.weights.h5",
+        "noise.keras": "unknown file format",
+        "no-config.keras": "has no config.json",
+        "no-weights.keras": "has no model.weights.h5",
     }
 
 

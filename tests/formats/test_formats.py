@@ -194,7 +194,8 @@ def test_the_groups_of_a_deep_model_take_little_memory(tmp_path):
             hdf5.create_group(f"layers/dense_{number}/vars")["0"] = np.zeros(16, np.float32)
     program = f"""
 from pathlib import Path
-from regaudit.tensors.hdf5 import opened, read_tree
+from regaudit.tensors.hdf5 import opened
+from regaudit.tensors.hdf5_tree import read_tree
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -221,6 +222,6 @@ def test_a_folder_of_shards_is_the_model_that_their_list_is(tmp_path):
         "other_00000.weights.h5",
     ]
     alone = regaudit.audit(tmp_path / "mlp_00001.weights.h5").failure.message
-    assert alone == "a shard with nothing but the optimizer's: audit the list, *.weights.json"
+    assert alone == "a shard with only the optimizer's state: audit its list, *.weights.json"
     names = ("s/a/x.weights.json", "s/a/x_00001.weights.h5", "s/b/x_00001.weights.h5")
     assert files_among(names) == [names[0], names[2]]

@@ -149,7 +149,7 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         archive.writestr("config.json", b"{}")
     assert failure(tmp_path / "m.keras") == (
         "UnsafeFileError",
-        "the archive holds 'config.json' twice",
+        "the archive has 'config.json' twice",
     )
 
 

@@ -20,7 +20,7 @@ from regaudit.tensors.tensorflow_checkpoint import masked_crc32c, read_checkpoin
 SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
 CNN = CORPUS / "tf-keras-2.21" / "cnn.savedmodel"
-SAID = "custom layer: measured, but the regularizers of its weights are not known"
+SAID = "custom layer: measured, but the regularizers of its weights are unknown"
 
 
 def named(folder):
@@ -230,7 +230,7 @@ def test_a_variable_that_no_layer_claims_is_listed_all_the_same(tmp_path):
     extra = [layer for layer in report.model.layers if not layer.known]
     assert [weight.path for layer in extra for weight in layer.weights] == ["extra"]
     assert [skip.reason for skip in report.skipped] == [
-        "no layer of the model claims it: measured, roles not known"
+        "no layer of the model has it: measured, but its role is unknown"
     ]
     assert len(report.moments) == 19
 
@@ -251,13 +251,13 @@ def test_a_model_in_several_shards(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("saved_model.pb", b"", "holds no model"),
-        ("saved_model.pb", b"\x08\x02", "holds no model"),
+        ("saved_model.pb", b"", "has no object graph"),
+        ("saved_model.pb", b"\x08\x02", "has no object graph"),
         ("saved_model.pb", b"\x12\xff\xff\xff\x0f", "cut short"),
-        ("saved_model.pb", wire(2, wire(7, wire(1, wire(1, wire(1, 9))))), "does not hold"),
+        ("saved_model.pb", wire(2, wire(7, wire(1, wire(1, wire(1, 9))))), "does not have"),
         ("keras_metadata.pb", wire(1, wire(2, 0) + wire(5, "{")), "not valid JSON"),
         ("keras_metadata.pb", wire(1, wire(2, 0) + wire(5, "[" * 200_000)), "nested too deeply"),
-        ("keras_metadata.pb", b"\x0b", "kind 3"),
+        ("keras_metadata.pb", b"\x0b", "wire type 3"),
         ("variables/variables.index", b"", "no footer"),
         ("variables/variables.index", None, "there is no variables/variables.index"),
     ],
@@ -289,7 +289,7 @@ def test_layers_in_a_circle_end(tmp_path):
     (saved / "saved_model.pb").write_bytes(wire(2, wire(7, chain)))
     failure = regaudit.audit(saved).failure
     assert failure.kind == "UnsafeFileError"
-    assert "nested more than 100 deep" in failure.message
+    assert "nested deeper than 100 levels" in failure.message
 
 
 def test_a_short_shard_leaves_the_other_weights(tmp_path):
@@ -520,7 +520,7 @@ def test_a_forged_table_is_refused(raw, error, message):
 
 def test_keys_that_unfold_are_refused():
     pairs = [(b"x" * 40 + bytes([number]), b"") for number in range(65, 70)]
-    with allowing(Limits(index_bytes=100)), pytest.raises(UnsafeFileError, match="unfolds"):
+    with allowing(Limits(index_bytes=100)), pytest.raises(UnsafeFileError, match="expands"):
         list(table(table_of(pairs)))
 
 
@@ -538,7 +538,7 @@ def index_of(*pairs, header=b"\x08\x01"):
         (index_of((b"a", wire(1, 1) + wire(3, 1))), "outside its files"),
         (index_of((b"a", wire(1, 1) + wire(4, (1 << 64) - 1))), "outside its files"),
         (index_of((b"a", wire(1, 1) + wire(2, wire(2, wire(1, 1 << 63))))), "outside its files"),
-        (index_of((b"a", wire(1, b"x"))), "no number"),
+        (index_of((b"a", wire(1, b"x"))), "not a number"),
         (index_of((b"a", wire(2, 1))), "is a number"),
         (index_of((b"a", b"\x0d\0")), "cut short"),
         (index_of((tensorflow_checkpoint.OBJECT_GRAPH.encode(), wire(1, 1))), "not a string"),

@@ -279,8 +279,8 @@ def test_custom_objects_that_are_missing_are_named():
 def test_a_wrong_audit_is_found_out(monkeypatch):
     honest = audit_file.audit_file
 
-    def wrong(model, config):
-        report = honest(model, config)
+    def wrong(model, *settings):
+        report = honest(model, *settings)
         layer = report.model.layers[0]
         assert layer.weights[0].regularizer.l2 == 0.01
         changed = replace(layer.weights[0].regularizer, l2=0.02)

@@ -57,7 +57,7 @@ def test_what_is_not_done_in_time_is_told():
     with allowing(Limits(spectral_seconds=-1)):
         found = spectra.spectra(*model_of(random, random[:2]))
     assert not found.found
-    reason = "no spectrum: -1 s are over; --limit spectral_seconds=N allows more"
+    reason = "no spectrum: it takes over -1 s; --limit spectral_seconds=N allows more"
     assert [tuple(skip) for skip in found.skipped] == [
         ("d0/kernel", reason),
         ("d1/kernel", reason),
@@ -70,7 +70,7 @@ def test_what_is_too_large_for_all_figures_is_told(monkeypatch):
     found = spectra.spectra(*model_of(np.random.default_rng(0).normal(size=(40, 30))))
     assert found.found["layers/d0/vars/0"].stable_rank > 1
     (skip,) = found.skipped
-    assert skip.reason.startswith("of its spectrum only the norm and the stable rank")
+    assert skip.reason.startswith("only the norm and the stable rank of its spectrum")
 
 
 def test_a_file_that_is_cut_short_meanwhile_is_told(tmp_path):

@@ -236,7 +236,7 @@ def test_a_folder_with_other_things_is_refused():
     shutil.copy(GOOD, "models/a.keras")
     result = run("inspect", "--cache", "models")
     assert result.exit_code == 2
-    assert "has other files in it" in result.output
+    assert "is not a cache" in result.output
     assert run("inspect", "--cache", "models/a.keras").exit_code == 2
     with pytest.raises(UsageError):
         Cache(Path("models/a.keras"), Config.default())

@@ -16,7 +16,7 @@ import pytest
 from command_line import run
 from paths import MODELS
 
-from regaudit import audit
+from regaudit import audit_files
 from regaudit.cli import progress as shown
 from regaudit.cli.progress import line, line_of_one, progress_of_one
 from regaudit.running.ordered import in_order
@@ -96,8 +96,9 @@ def test_of_one_large_model_the_bytes_are_told(monkeypatch):
         monkeypatch.setattr(shown, name, 0)
     for terminal in (Terminal(), io.StringIO()):
         monkeypatch.setattr(sys, "stderr", terminal)
-        with progress_of_one():
-            assert audit(str(GOOD)).failure is None
+        with progress_of_one() as progress:
+            (report,) = audit_files([str(GOOD)], progress=progress)
+        assert report.failure is None
         told = terminal.getvalue()
         if terminal.isatty():
             assert " measured, 100%, " in told
