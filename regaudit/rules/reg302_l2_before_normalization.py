@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import POOLING, RESHAPING, Graph
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.layer_classes import POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence

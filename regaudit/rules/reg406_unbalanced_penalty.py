@@ -5,8 +5,8 @@ from math import isclose
 from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
-from regaudit.evidence.graph import POOLING, RESHAPING
 from regaudit.evidence.initializers import is_untouched
+from regaudit.evidence.layer_classes import POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Occurrence

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
+from regaudit.evidence.layer_classes import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
