@@ -13,7 +13,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import ACTIVATIONS, POOLING
+from regaudit.evidence.layer_classes import ACTIVATIONS, POOLING
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 
@@ -92,9 +92,9 @@ def dead_units(evidence: Evidence, layer: Layer, weight: Weight) -> Dead | None:
         return None
     roles = {other.role: other for other in layer.weights}
     recurrent = roles.get("recurrent_kernel")
-    if recurrent is not None:
-        other = _mask(evidence, recurrent)
-        mask = mask & other if other is not None and weight is not recurrent else mask & False
+    if recurrent is not None:  # a unit is dead only if both its kernels are
+        other = None if weight is recurrent else _mask(evidence, recurrent)
+        mask = np.zeros_like(mask) if other is None else mask & other
     way = _follow(evidence, layer, weight, len(mask))
     alive = ~mask
     for scale in way.scales:

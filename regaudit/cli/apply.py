@@ -89,7 +89,7 @@ def apply(model: Path, out: Path | None, **options: Any) -> None:
 
 
 def _undo(model: Path, force: bool) -> None:
-    from regaudit.editing.apply import undo
+    from regaudit.editing.backup import undo
 
     restored = undo(model, force=force)
     with suppress(OSError):  # that nobody can read it does not undo it
@@ -251,7 +251,7 @@ def _verified(change: "Change", model: Path, options: dict[str, Any]) -> int:
 
 def _compared(change: "Change", model: Path, options: dict[str, Any]) -> int:
     """Hold the new file against the old one and against what was announced, in real Keras."""
-    from regaudit.editing.apply import backup_of
+    from regaudit.editing.backup import backup_of
     from regaudit.live.verify import verify
     from regaudit.report.spelling import number, plain
 

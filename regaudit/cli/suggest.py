@@ -98,7 +98,7 @@ def proposed(report: "Report", options: dict[str, Any]) -> "Proposal":
         UsageError: numbers that cannot be.
         UnreadableModelError: Keras cannot load the model, to measure its losses.
     """
-    from regaudit.editing.proposal import suggest as advise
+    from regaudit.editing.advise import suggest as advise
     from regaudit.evidence.training_facts import Facts
 
     given = {key: options[key] for name, _, _ in FACTS if (key := name.replace("-", "_"))}

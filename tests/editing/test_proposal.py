@@ -5,7 +5,7 @@ from math import log
 import pytest
 from rule_values import adam, evidence, kernel, l2, layer
 
-from regaudit.editing.proposal import suggest
+from regaudit.editing.advise import suggest
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Model
