@@ -66,7 +66,7 @@ class _At:
     flat: bool = False
     """Whether each unit has become several values, one for each position."""
     joined: bool = False
-    """Whether other units stand beside them."""
+    """Whether they are concatenated with other units."""
 
     @property
     def shifted(self) -> bool:
@@ -122,8 +122,8 @@ def _of_units(layer: Layer, weight: Weight, units: int) -> Iterator[Weight]:
     """Yield the weights of a layer that have a share in every unit."""
     for other in layer.weights:
         inside = other.path.rpartition("/")[0] == weight.path.rpartition("/")[0]
-        beside = other.role in {"bias", "recurrent_kernel"}
-        if other is weight or (inside and beside and other.size % units == 0):
+        per_unit = other.role in {"bias", "recurrent_kernel"}
+        if other is weight or (inside and per_unit and other.size % units == 0):
             yield other
 
 
@@ -195,5 +195,5 @@ def _is_depthwise(layer: Layer, weight: Weight) -> bool:
 
 
 def _by_units(inside: tuple[Layer, ...]) -> bool:
-    """Whether a Concatenate puts units beside units."""
+    """Whether a Concatenate joins units, not positions."""
     return bool(inside) and inside[-1].config.get("axis", -1) == -1

@@ -53,7 +53,7 @@ def gap_strength(gap: float, share: float, norm: float) -> float | None:
 
 
 def usable(strength: float) -> float | None:
-    """Round a strength; None for one that float32 does not hold: such weights are no model's."""
+    """Round a strength; None for one outside the range of float32, which no real model needs."""
     return rounded(strength) if 1e-30 < strength < 1e30 else None
 
 

@@ -95,7 +95,7 @@ def _suggestion(
     added: float,
     reason: str,
 ) -> Suggestion | None:
-    """None for a strength that is no number above zero: the weights are too large or too small."""
+    """Return None for a strength of zero or infinity: the weights are too large or too small."""
     if not all(0 < strength < inf for strength in strengths.values()):
         return None
     key, value = str(weight.regularizer_key), serialized(strengths)

@@ -110,7 +110,7 @@ def apply(
         What changes, with the penalty before and after.
 
     Raises:
-        UsageError: no such layer, a value that is no regularizer, or an output in the wrong place.
+        UsageError: no such layer, a value that is not a regularizer, or a wrong output.
         RefusedEditError: the file cannot be edited, or an edit would do nothing; says why.
         UnreadableModelError: the file cannot be audited, or the new one not be written.
         InternalError: a bug of regaudit's own.

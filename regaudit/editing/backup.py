@@ -55,7 +55,7 @@ def backup_of(part: Path) -> Path:
 
 @contextmanager
 def backed_up(part: Path | None) -> Iterator[None]:
-    """Keep a file under another name, unless what is done to it fails."""
+    """Keep a file under another name, except if what follows fails."""
     if part is None:
         yield
         return

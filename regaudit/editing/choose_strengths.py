@@ -60,7 +60,7 @@ def choose(
 def _start(
     evidence: Evidence, places: Sequence[Slot], aim: Aim
 ) -> tuple[list[StrengthChange], str]:
-    """Without losses nothing tells the strength: name a place to start a sweep at."""
+    """Propose where to start a sweep: without losses the right strength is not known."""
     chance = evidence.chance
     bare = [place for place in places if place.weights[0].regularizer is None]
     free = [place for place in places if not evidence.next_normalization(place.layer)]
@@ -89,7 +89,7 @@ def _start(
 def _strengthened(
     place: Slot, strength: float | None, aim: Aim, confidence: Literal["medium", "low"], why: str
 ) -> Iterator[StrengthChange]:
-    """Yield the change to a strength, unless what is there is as strong."""
+    """Yield the change to a strength, if the present one is weaker."""
     if strength is None:
         return
     l1, l2 = (strength, 0.0) if aim == "l1" else (0.0, strength)

@@ -1,4 +1,4 @@
-"""Edits into Keras's JSON: where a layer's configuration lies, and how each Keras spells a value.
+"""Edits into Keras's JSON: where a layer's configuration lies, and how each Keras writes a value.
 
 Nothing is built or imported: a copy of the parsed configuration is changed and handed back.
 """
@@ -20,7 +20,7 @@ from regaudit.model import Regularizer, Status
 from regaudit.report.report import Edit
 
 _MODULES = (2, 13, 0)
-"""Keras 2 writes a module beside the class of a regularizer from here on."""
+"""From here on, Keras 2 writes the module of a regularizer next to its class."""
 _L1_AND_L2 = (2, 4, 0)
 """Before it, Keras 2 knows the class `L1L2` only."""
 _ORTHOGONAL = (2, 8, 0)

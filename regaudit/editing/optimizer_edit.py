@@ -27,7 +27,7 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
         None of them where no kernel has a pure L2 and the optimizer is AdamW already.
 
     Raises:
-        RefusedEditError: no kernel has a pure L2 in force, which would tell the decay.
+        RefusedEditError: no kernel has only an L2 in force, from which the decay follows.
     """
     found: dict[Edit, float] = {}
     total = size = 0.0
@@ -70,9 +70,9 @@ def with_decay(
     """
     decay = _decay(value or {})
     new = deepcopy(dict(documents))
-    holder: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
-    holder = holder if isinstance(holder, dict) else {}
-    optimizer = holder.get("optimizer_config") or holder.get("optimizer")
+    compiled: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
+    compiled = compiled if isinstance(compiled, dict) else {}
+    optimizer = compiled.get("optimizer_config") or compiled.get("optimizer")
     if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
         raise RefusedEditError("the model was saved without its optimizer: there is none to edit")
     inner = optimizer["config"].get("inner_optimizer")

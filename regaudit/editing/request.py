@@ -160,7 +160,7 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
         None of them where these had nothing to suggest.
 
     Raises:
-        UsageError: the file cannot be read, or holds something else.
+        UsageError: the file cannot be read, or contains something else.
     """
     try:
         value = json.loads(file.read_bytes())
@@ -181,7 +181,7 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
 
 
 def _edits(value: Any, where: str) -> Iterator[Edit]:
-    """Yield edits from a list of them, or from what holds such lists."""
+    """Yield edits from a list of them, or from what contains such lists."""
     if isinstance(value, Mapping) and not {"layer", "key"} & value.keys():
         lists = [value[key] for key in ("edits", "suggestions", "reports") if key in value]
         if not lists:

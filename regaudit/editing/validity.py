@@ -51,7 +51,7 @@ def keys_of(layer: Layer, dialect: Dialect) -> dict[str, str]:
 
 
 def is_so(model: Model, edit: Edit) -> bool:
-    """Whether a model has already what an edit would give it; False where the file does not tell.
+    """Whether a model already has what an edit would give it; False where the file does not say.
 
     Nothing is to be written then, whatever an edit of this place would be refused for.
     """
@@ -75,7 +75,7 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
             that are not of float32, which acts where `keras.config.floatx()` is their dtype.
 
     Raises:
-        UsageError: there is no such layer, its key is not of a regularizer, or its value is none.
+        UsageError: there is no such layer, its key or its value is not that of a regularizer.
     """
     dialect = Dialect.of(model.keras_version)
     layers = [layer for layer in model.layers if layer.path == edit.layer]

@@ -66,7 +66,7 @@ class Graph:
     def has_kernels(self, node: Node) -> bool:
         """Whether a node transforms by weights: kernels, or a custom layer's unknown ones.
 
-        A layer that shares its kernel with another may have none stored: its class tells.
+        A layer that shares its kernel with another may have none stored: its class says so.
         """
         return any(
             layer.class_name in WITH_KERNELS or (layer.weights and not layer.known)

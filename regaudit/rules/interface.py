@@ -25,11 +25,11 @@ class About:
     """The fault, so that "allow <name>" reads well."""
     title: str
     severity: Severity
-    """The highest it gives; an item may say less."""
+    """The highest that it reports; an item may be lower."""
     confidence: str
     """`high`, `medium` or `low`: how surely a finding is right."""
     what: str
-    """What it looks at and when it speaks, thresholds apart."""
+    """What it looks at and when it reports something, without the thresholds."""
     rationale: str
     """Why it matters."""
     source: str
@@ -45,7 +45,7 @@ class About:
     """File below `fixtures` that stands for `bad` where today's Keras cannot make one."""
     good_file: str = ""
     facts: Facts = field(default_factory=Facts)
-    """What the user says of the training of both examples."""
+    """What the user says about the training of both examples."""
 
     @property
     def on_settings(self) -> bool:
@@ -92,7 +92,7 @@ class Rule(ABC):
         """Yield what is wrong with the ignores of the settings, after all models.
 
         Args:
-            ignores: those of which the run can tell.
+            ignores: those that the run can judge.
             used: those that covered something.
             today: by UTC.
         """
@@ -125,11 +125,11 @@ class Rule(ABC):
         Args:
             at: the layer or weight; None for the model as a whole.
             message: what is wrong there, in one sentence without a full stop.
-            severity: the rule's own unless it is less bad here.
+            severity: the rule's own by default; lower where the fault is less serious.
             rank: larger is worse among places of the same severity; the weight's size by default.
             evidence: what was weighed in favour of the model.
             suggestion: what to write instead.
-            observed: the numbers that decided it; None for one that the file does not tell.
+            observed: the numbers that decided it; None for one that is not in the file.
         """
         if rank is None:
             rank = float(at.size) if isinstance(at, Weight) else 0.0

@@ -1,4 +1,4 @@
-"""REG102: kernels left bare beside regularized ones."""
+"""REG102: kernels without a regularizer next to regularized ones."""
 
 from collections.abc import Iterator
 from typing import ClassVar

@@ -75,7 +75,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
                     weight,
                     f"{weight.regularizer.class_name} of 0.01, the default",
                     suggestion=suggest(evidence, layer, weight, peers=False) if alike else None,
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )
         for layer in evidence.model.layers:
             activity = layer.activity_regularizer

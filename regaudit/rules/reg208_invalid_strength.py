@@ -1,4 +1,4 @@
-"""REG208: a strength that is no finite number from zero up."""
+"""REG208: a strength that is not a finite number of zero or more."""
 
 from collections.abc import Iterator
 from reprlib import repr as shortened
@@ -77,5 +77,5 @@ def _is_refused(regularizer: Regularizer) -> bool:
 def _message(regularizer: Regularizer) -> str:
     stored = regularizer.config
     given = ", ".join(f"{key}={shortened(stored[key])}" for key in _STRENGTHS if key in stored)
-    spelled = f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
-    return f"{spelled}{regularizer.why}"
+    described = f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
+    return f"{described}{regularizer.why}"

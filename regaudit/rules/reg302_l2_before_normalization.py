@@ -106,7 +106,7 @@ model = keras.Sequential([
                 rank=evidence.penalty(weight),
                 kernels=len(penalized),
                 before_normalization=len(undone),
-                penalty=evidence.told_penalty(weight),
+                penalty=evidence.known_penalty(weight),
             )
 
 

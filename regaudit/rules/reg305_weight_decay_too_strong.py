@@ -58,7 +58,7 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
     """Weights that remember as many epochs or more pass."""
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
-        """Say what is lacking, but not for models without decay, of which nothing is asked."""
+        """Say what is missing, but not for models without decay: the rule does not check those."""
         decays = evidence.training is not None and evidence.training.weight_decay > 0
         return super().not_run(evidence) if decays else None
 

@@ -53,5 +53,5 @@ model = keras.Sequential([
                     f"{weight.regularizer.class_name} on a bias of {weight.size:,} values, "
                     f"{evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "biases are better left free"),
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )

@@ -61,7 +61,7 @@ model = keras.Sequential([
                     weight,
                     f"{weight.regularizer.class_name} on {weight.role}, {evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "gamma and beta are better left free"),
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )
 
 

@@ -80,7 +80,7 @@ model = keras.Sequential([
 
 
 def _axes_into_units(layer: Layer, weight: Weight) -> tuple[int, ...]:
-    """Return the axes along which the weights into one unit lie; none unless a convolution."""
+    """Return the axes along which the weights into one unit lie; only convolutions have them."""
     rank = len(weight.shape)
     if "Conv" not in layer.class_name or rank < 3 or not layer.known:
         return ()

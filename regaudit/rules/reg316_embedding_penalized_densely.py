@@ -75,5 +75,5 @@ model = keras.Sequential([
                     suggestion=remove(layer, weight, "regularize the rows of the batch instead"),
                     parameters=weight.size,
                     max_parameters=self.max_parameters,
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )

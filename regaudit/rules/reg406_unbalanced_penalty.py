@@ -18,7 +18,7 @@ _HOMOGENEOUS = {None, "linear", "relu", "leaky_relu"}
 
 _ADDITIVE = {"GaussianNoise", "AlphaDropout"}
 _PASSING = (POOLING | RESHAPING | RANDOM_REGULARIZERS | {"LeakyReLU"}) - _ADDITIVE
-"""Layers of which the same holds, whatever their options."""
+"""Layers for which the same is true, with any options."""
 
 
 class UnbalancedPenalty(Rule):
@@ -96,10 +96,10 @@ model.layers[1].bias.assign(0.1 + model.layers[1].bias)
             low, high = sorted((mine, theirs))
             if low <= 0 or high <= self.max_ratio * low:
                 continue
-            at, beside = (weight, following.path) if mine > theirs else (other, path)
+            at, other_path = (weight, following.path) if mine > theirs else (other, path)
             yield self.item(
                 at,
-                f"adds {high:.3g} to the loss and its neighbour {beside} {low:.3g}: a ratio of "
+                f"adds {high:.3g} to the loss and its neighbour {other_path} {low:.3g}: a ratio of "
                 f"{high / low:.3g}, where a chain of ReLU layers that has settled has 1",
                 rank=high / low,
                 penalty=high,

@@ -28,7 +28,7 @@ _BUILT_IN = frozenset(
         "Rescaling",
     }
 )
-"""Classes whose weights are all known; any other may hold what the configuration does not say."""
+"""Classes whose weights are all known; others may have weights that no configuration shows."""
 
 
 class UnattributedWeight(Rule):
@@ -75,7 +75,7 @@ model = keras.Sequential([
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model
         if model.class_name not in MODELS:
-            return  # weights alone, or a model whose own code says what it holds
+            return  # weights alone, or a model whose own code says what it contains
         unknown = _unknown_owners(model)
         for layer in model.layers:
             for weight in layer.weights:
@@ -89,7 +89,7 @@ model = keras.Sequential([
 
 
 def _unknown_owners(model: Model) -> set[str]:
-    """Paths of layers that may hold what only their own code knows; "" where that is anywhere."""
+    """Paths of layers whose weights only their own code knows; "" where that is the model."""
     custom = any(layer.class_name and layer.class_name not in _BUILT_IN for layer in model.layers)
     called = {node.path for node in model.nodes} - {layer.path for layer in model.layers}
     return called | ({""} if custom else set())
