@@ -133,7 +133,7 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
     calls = graph.calls(layer)
     wrapped = layer.node != layer.path and not (calls and calls[0].class_name == "TimeDistributed")
     if not layer.known or not calls or wrapped or weight.role == "depthwise_kernel":
-        way.kept = "what reads them is not known"
+        way.kept = "the layers that read them are not known"
         return way
     if len(calls) > 1:
         way.kept = "the layer is called several times"
@@ -144,7 +144,9 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
     todo, steps = [_At(calls[0])], 0
     while todo and not way.kept:
         here, steps = todo.pop(), steps + 1
-        way.kept = outputs.get(here.node.path, "too much reads them" if steps > _STEPS else "")
+        way.kept = outputs.get(
+            here.node.path, "too many layers read them" if steps > _STEPS else ""
+        )
         for after in graph.fed(here.node):
             inside = graph.layers(after)
             name = inside[-1].class_name if inside else after.class_name
@@ -172,7 +174,7 @@ def _read(way: _Way, reader: Layer, units: int, here: _At) -> None:
     rows = inputs // units if here.flat else 1  # through Flatten, a row for each position
     fits = inputs > units and not here.flat if here.joined else inputs == rows * units
     if kernel is None or not inputs or not fits or reader.config.get("groups", 1) != 1:
-        way.kept = f"they feed {reader.class_name} in a way that is not followed"
+        way.kept = f"they feed {reader.class_name} in a way that regaudit does not follow"
     else:
         way.read += kernel.size // inputs * rows
 
@@ -185,7 +187,7 @@ def _scale(way: _Way, inside: tuple[Layer, ...], units: int, here: _At) -> None:
             for weight in layer.weights
         ]
         if any(shape[-1:] != (units,) for shape in shapes) or (shapes and here.shifted):
-            way.kept = f"they feed {layer.class_name}, whose units are others"
+            way.kept = f"they feed {layer.class_name}, which has other units"
         elif shapes:
             way.scales.append(layer)
 

@@ -118,7 +118,7 @@ def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     if l2 is None:
         return None
     reason = (
-        f"half the gap of {gap:.3g} between validation and training loss, shared by "
+        f"half the gap of {gap:.3g} between validation and training loss, shared equally by "
         f"{kernels} kernels; first try EarlyStopping(restore_best_weights=True), which often "
         "does as much or more"
     )
@@ -145,7 +145,7 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     if l2 is None:
         return None
     reason = (
-        f"start of a sweep (x0.1, x1, x10): all kernels together then cost 5 % of the chance loss "
-        f"({evidence.chance.basis})"
+        "start of a sweep (x0.1, x1, x10): the penalty of all kernels is then 5 % of the "
+        f"chance loss ({evidence.chance.basis})"
     )
     return Advice(l2, reason)

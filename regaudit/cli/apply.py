@@ -155,7 +155,7 @@ def _wanted(model: "Model", options: dict[str, Any]) -> "EditRequest":
 
     parts = [removals(model, text) for text in options["removals"]]
     parts += [settings(model, text, force=options["force"]) for text in options["settings"]]
-    parts += [_or(read_edits(file), f"{file} holds no edits") for file in options["files"]]
+    parts += [_or(read_edits(file), f"{file} contains no edits") for file in options["files"]]
     if options["recipe"]:
         parts.append(_or(recipe_edits(model, options["recipe"]), NO_BARE_KERNEL))
     if options["to_adamw"]:

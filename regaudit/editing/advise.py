@@ -36,7 +36,9 @@ def suggest(
     if model is None or report.failure:
         raise RefusedEditError(report.failure.message if report.failure else "nothing was read")
     if not model.class_name:
-        raise RefusedEditError("it holds weights only: which of them are regularized is not known")
+        raise RefusedEditError(
+            "the file contains weights only: it does not say which of them are regularized"
+        )
     given = Evidence(model, report.moments, report.penalties, facts or Facts())
     facts = without_penalty(
         report, given.facts, with_penalty=with_penalty, floor=given.chance is not None
@@ -48,7 +50,7 @@ def suggest(
         more = f" and {count(len(broken) - 1, 'more kernel')}" if len(broken) > 1 else ""
         verdict = (
             f"Restore it first: there are NaN or infinite values in {broken[0]}{more}; go back to "
-            "the last checkpoint without."
+            "the last checkpoint without them."
         )
         return Proposal(report, facts, aim, (), (), verdict)
     places = tuple(slots_of(evidence))

@@ -165,13 +165,13 @@ def _check_target(file: Path, target: Path | None, *, in_place: bool, force: boo
     if target.exists() and file.exists() and target.samefile(file):
         raise UsageError(f"{target} is the model itself: write somewhere else, or use --in-place")
     if file.is_dir() and target.resolve().is_relative_to(file.resolve()):
-        raise UsageError(f"{target} lies inside the model: write somewhere else")
+        raise UsageError(f"{target} is inside the model: write somewhere else")
     if target.is_dir():
-        raise UsageError(f"{target} is a directory that is there already: name a new one")
+        raise UsageError(f"{target} is a directory that already exists: name a new one")
     if target.exists() and not force:
-        raise UsageError(f"{target} is there already; --force replaces it")
+        raise UsageError(f"{target} already exists; --force replaces it")
     if not target.parent.is_dir():
-        raise UsageError(f"{target.parent} is no directory to write into")
+        raise UsageError(f"{target.parent} is not a directory to write into")
 
 
 def _changed(
@@ -191,7 +191,7 @@ def _changed(
     idle = [edit for edit in layers if is_so(model, edit)]
     idle += [edit for edit in decays if decays_so(model, edit.value)]
     if not old and not model.class_name:
-        raise RefusedEditError(plugin.why_not or "it holds weights only, no configuration")
+        raise RefusedEditError(plugin.why_not or "the file contains weights only, no configuration")
     if len(idle) == len(edits):
         return Change(report, report, (), old, old, idle=edits)
     why = _why_not(model, old, plugin, force=force)
@@ -223,8 +223,8 @@ def _why_not(
     misplaced = next((weight for _, weight in model.weights() if weight.loads_from), None)
     if misplaced and not force:
         return (
-            f"Keras loads another weight's values into {misplaced.path} (REG905), so what it would "
-            "pay cannot be told: save the model as .keras first"
+            f"Keras loads another weight's values into {misplaced.path} (REG905), so its penalty "
+            "is not known: save the model as .keras first"
         )
     return ""
 

@@ -39,7 +39,7 @@ def undo(path: str | os.PathLike[str], *, force: bool = False) -> Path:
     if part == file and not force and _weights(file) != _weights(backup):
         raise RefusedEditError(
             f"{path} has other weights than its backup {backup.name}: it was saved again since; "
-            "--force puts the backup back all the same"
+            "--force restores the backup anyway"
         )
     try:
         backup.replace(part)
@@ -71,7 +71,7 @@ def backed_up(part: Path | None) -> Iterator[None]:
 def _keep(part: Path, backup: Path) -> None:
     """Give a file a second name, or make a copy where the file system has no such thing."""
     there = UsageError(
-        f"the backup {backup} of an earlier edit is there: --undo puts it back, "
+        f"the backup {backup} of an earlier edit exists: --undo restores it, "
         "or remove it to keep the edit"
     )
     if backup.exists():

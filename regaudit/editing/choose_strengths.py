@@ -33,7 +33,7 @@ def choose(
         return _start(evidence, places, aim)
     if chance is None:
         lacking = evidence.lacks("chance_loss")
-        return [], f"Leave it: without {lacking} a gap cannot be told from a small one."
+        return [], f"Leave it: judging the size of the gap needs {lacking}."
     floor = max(gap, 0.01 * chance.value)
     if penalty > OVER_GAP * floor and paying:
         why = f"the penalty {penalty:.3g} is over ten times the gap of {gap:.3g}"
@@ -44,13 +44,16 @@ def choose(
             f"the chance loss ({chance.basis}); it does not overfit."
         )
     kernels = sum(len(place.weights) for place in places)
-    why = f"half the gap of {gap:.3g} over {kernels} kernels, each an equal part"
+    why = f"half the gap of {gap:.3g}, shared equally by {kernels} kernels"
     changes: list[StrengthChange] = []
     for place in places:
         strength = gap_strength(gap, len(place.weights) / kernels, place.norm(aim))
         changes += _strengthened(place, strength, aim, "medium", why)
     if not changes:
-        return [], "Leave it: the present strengths are those that the gap asks for, or more."
+        return (
+            [],
+            "Leave it: the present strengths are as high as the gap rule gives, or higher.",
+        )
     return changes, (
         f"Regularize: the validation loss is {gap:.3g} above the training loss, "
         f"{gap / chance.value:.0%} of the chance loss ({chance.basis})."
@@ -65,23 +68,25 @@ def _start(
     bare = [place for place in places if place.weights[0].regularizer is None]
     free = [place for place in places if not evidence.next_normalization(place.layer)]
     if not bare:
-        return [], "Leave it: every kernel has a regularizer, and without losses none is too much."
+        return [], "Leave it: every kernel has a regularizer; only the two losses can say more."
     known = {place.regularizer.l2 for place in places if place.regularizer}
     changes: list[StrengthChange] = []
     norm = sum(place.norm(aim) for place in free)
     for place in bare:
         if aim == "l2" and len(known) == 1 and (peer := next(iter(known))):
-            why = "what the model's own regularized layers use; sweep x0.1, x1, x10"
+            why = "the strength of the model's own regularized layers; sweep x0.1, x1, x10"
             changes += _strengthened(place, peer, aim, "low", why)
         elif chance is not None and norm and place in free:
-            why = f"all kernels together 5 % of the chance loss ({chance.basis}); sweep x0.1 to x10"
+            why = (
+                f"all kernels together: 5 % of the chance loss ({chance.basis}); sweep x0.1 to x10"
+            )
             strength = budget_strength(chance, norm)
             changes += _strengthened(place, strength, aim, "low", why)
     if not changes:
         lacking = evidence.lacks("chance_loss") or "both losses"
-        return [], f"Nothing can be named without {lacking}."
+        return [], f"No strength can be proposed without {lacking}."
     return changes, (
-        "A starting point, no more: without --train-loss and --val-loss nothing in a file tells "
+        "Only a starting point: without --train-loss and --val-loss, nothing in a file says "
         "whether this model overfits, or how strong a penalty should be."
     )
 

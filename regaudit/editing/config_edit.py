@@ -27,7 +27,7 @@ _ORTHOGONAL = (2, 8, 0)
 """Keras 2 has orthogonal regularizers from here on."""
 _LETTERS = {"kernel": "W", "embeddings": "W", "recurrent": "U", "bias": "b"}
 _WEAKEST, _STRONGEST = 1e-12, 100.0
-"""Beyond these, a strength is a slip of the pen."""
+"""A strength outside this range is a mistake."""
 _FLOAT32 = 2.0**-24
 """The most that rounding to float32 changes, relatively."""
 _NO_LAYERS = ("_regularizer", "_constraint", "_initializer")
@@ -131,7 +131,7 @@ def edited(
     for edit in edits:
         layer = places.get(edit.layer)
         if layer is None or not isinstance(layer.get("config"), dict):
-            raise RefusedEditError(f"{edit.layer} has no place of its own in the configuration")
+            raise RefusedEditError(f"{edit.layer} has no entry of its own in the configuration")
         if counted[edit.layer] > 1:
             raise RefusedEditError(f"the file has more than one layer called {edit.layer}")
         alike = [path for path, other in places.items() if other is layer]
@@ -165,7 +165,9 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     """
     found = parse_regularizer(value, Dialect(CURRENT))
     if found is None or found.status is Status.OPAQUE:
-        raise UsageError("an edit's value is a regularizer of Keras: L1, L2, L1L2 or orthogonal")
+        raise UsageError(
+            "the value of an edit is a regularizer of Keras: L1, L2, L1L2 or orthogonal"
+        )
     names = {"L1": {"l1"}, "L2": {"l2"}, "L1L2": {"l1", "l2"}}
     taken = names.get(found.class_name, {"factor", "mode"})
     surplus = sorted(config_of(value).keys() - taken)
@@ -183,8 +185,8 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     for strength in filter(None, strengths):
         if not _WEAKEST <= strength <= _STRONGEST:
             raise UsageError(
-                f"a strength of {strength:g} is out of reason: "
-                f"it is between {_WEAKEST:g} and {_STRONGEST:g}"
+                f"a strength of {strength:g} is not plausible: "
+                f"it must be between {_WEAKEST:g} and {_STRONGEST:g}"
             )
     return found
 

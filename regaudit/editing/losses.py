@@ -34,12 +34,12 @@ def remarks_on(evidence: Evidence) -> Iterator[str]:
     chance = evidence.chance
     if gap is None:
         if facts.train_loss is not None or facts.val_loss is not None:
-            yield "one loss alone tells nothing: give both --train-loss and --val-loss"
+            yield "one loss alone says nothing: give both --train-loss and --val-loss"
         return
     if chance is not None and overfits(gap, chance):
         yield (
-            "first: keras.callbacks.EarlyStopping(restore_best_weights=True); where it was "
-            "measured it did as much as the strengths below, or more"
+            "first try keras.callbacks.EarlyStopping(restore_best_weights=True): in measurements "
+            "it helped as much as the strengths below, or more"
         )
     loss = facts.train_loss or 0.0
     if 0 < penalty <= loss < 1.5 * penalty:
@@ -50,9 +50,9 @@ def remarks_on(evidence: Evidence) -> Iterator[str]:
     if gap < 0:
         yield (
             "the training loss is above the validation loss: the number that fit prints is an "
-            "average over the epoch, with dropout on; take model.evaluate on both sets"
+            "average over the epoch, with dropout on; use model.evaluate on both sets"
         )
     if chance is not None and max(loss, facts.val_loss or 0.0) > 3 * chance.value:
         yield f"a loss above three times {chance.basis} is worse than guessing: check the numbers"
     if facts.val_size is not None and facts.val_size < FEW:
-        yield f"{facts.val_size} validation samples are few: the gap is uncertain below {FEW}"
+        yield f"{facts.val_size} validation samples are few: below {FEW} the gap is uncertain"

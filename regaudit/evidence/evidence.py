@@ -22,7 +22,7 @@ TOTAL_PENALTY = "total_penalty"
 VALUES = "values"
 """A need of rules that weigh numbers taken from the weights: that these were read."""
 
-_UNREAD = "the values of the weights (--no-weights leaves them unread)"
+_UNREAD = "the values of the weights (--no-weights does not read them)"
 
 EFFECTIVE_DECAY = 0.02
 """Rate x weight decay x steps above which decay has had effect.

@@ -86,7 +86,7 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
         return counted[0].chance, ""
     value = sum(head.weight * head.chance.value for head in counted if head.chance)
     if value <= 0:
-        return None, "loss weights that leave something of the loss"
+        return None, "loss weights whose total is above zero"
     bases = " + ".join(
         f"{f'{head.weight:g} x ' if head.weight != 1 else ''}{head.chance.basis} ({head.name})"
         for head in counted
@@ -105,7 +105,7 @@ def _by_loss(
     if config.get("reduction") == "sum":
         return None, f"a loss that is a mean: {name} is a sum over the batch"
     if config.get("axis", -1) != -1:
-        return None, f"classes on the last axis, unlike those of {name}"
+        return None, f"classes on the last axis, unlike {name}"
     if loss in _BINARY:
         return ChanceLoss(log(2), "ln 2, a binary cross-entropy"), ""
     if loss in _CATEGORICAL and classes and classes > 1:
@@ -127,7 +127,7 @@ def _by_activation(activation: str, classes: int | None) -> tuple[ChanceLoss | N
         return ChanceLoss(log(classes), basis), ""
     if activation == "sigmoid":
         return ChanceLoss(log(2), "ln 2, for a sigmoid output (the model is not compiled)"), ""
-    return None, "a compiled model: the file holds no loss"
+    return None, "a compiled model: the file contains no loss"
 
 
 def _of(value: Any, number: int, name: str, count: int) -> Any:

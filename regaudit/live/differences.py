@@ -65,10 +65,15 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
     quantized = sum(_is_quantized(pair.variable) for pair in pairs)
     if quantized:
         weights = count(quantized, "quantized weight")
-        remarks.append(f"norms of {weights} not compared: Keras holds codes, the audit dequantizes")
+        remarks.append(
+            f"norms of {weights} not compared: Keras keeps integer codes, "
+            "the audit dequantizes them"
+        )
     if not complete and losses is not None and not (isnan(losses) or report.penalty == losses):
         part, real = number(report.penalty, 6), number(losses, 6)
-        remarks.append(f"the file tells {part} of the {real} that sum(model.losses) is in Keras")
+        remarks.append(
+            f"the file accounts for {part} of sum(model.losses), which is {real} in Keras"
+        )
     return found, remarks
 
 
@@ -103,14 +108,14 @@ def _known_to_keras(report: Report, pair: Pair) -> Iterator[str]:
     """Say what Keras knows of a weight and the file does not."""
     layer, weight, variable = pair
     if variable is None and not layer.claims(weight):
-        yield f"{weight.path}: stored, but no layer claims it, and Keras loads none by that name"
+        yield f"{weight.path}: stored, but no layer claims it, and Keras does not load it"
     if variable is None or variable.regularizer is None or not variable.penalty:
         return
     if isnan(variable.penalty):
         yield f"{weight.path}: its penalty is nan in Keras; the audit leaves it out of the sum"
     elif not _is_in_file(pair) or report.penalties.get(weight.stored_path, 0.0) is None:
         adds = f"adds {number(variable.penalty, 6)}"
-        yield f"{weight.path}: {_described(variable.regularizer)} {adds}; the file does not tell"
+        yield f"{weight.path}: {_described(variable.regularizer)} {adds}; the file does not say so"
 
 
 def _misplaced(report: Report) -> Iterator[str]:

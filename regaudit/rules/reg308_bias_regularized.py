@@ -28,7 +28,7 @@ class BiasRegularized(Rule):
             "(2019), Bag of Tricks for Image Classification with Convolutional Neural Networks, "
             "arXiv:1812.01187, section 3.1: no decay on biases"
         ),
-        fix="Drop bias_regularizer; penalize the kernel.",
+        fix="Remove bias_regularizer; penalize the kernel.",
         false_positives="A bias that is known to be near zero, such as that of a centred target.",
         bad="""
 model = keras.Sequential([

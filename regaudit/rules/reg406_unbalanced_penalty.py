@@ -25,7 +25,7 @@ class UnbalancedPenalty(Rule):
     about: ClassVar[About] = About(
         code="REG406",
         name="unbalanced-penalty",
-        title="Chain of layers whose penalties are far from balance",
+        title="Chain of layers with unequal penalties",
         severity=Severity.NOTE,
         confidence="medium",
         what=(
@@ -34,10 +34,10 @@ class UnbalancedPenalty(Rule):
             "adds to the loss: the largest is over five times the smallest."
         ),
         rationale=(
-            "In such a chain one kernel can be scaled up and the next one down and the model "
-            "stays the same; so where loss and penalty are at their minimum, the penalties are "
-            "equal. Far from that the penalty has not had its effect: it is too weak, or the "
-            "training too short."
+            "In such a chain, one kernel can be scaled up and the next one down without changing "
+            "the model. So where loss and penalty are at their minimum, the penalties are equal. "
+            "If they are far from equal, the penalty has not had its effect: it is too weak, or "
+            "the training was too short."
         ),
         source=(
             "Scaling two kernels against each other leaves the loss and must not lower the "
@@ -99,8 +99,8 @@ model.layers[1].bias.assign(0.1 + model.layers[1].bias)
             at, other_path = (weight, following.path) if mine > theirs else (other, path)
             yield self.item(
                 at,
-                f"adds {high:.3g} to the loss and its neighbour {other_path} {low:.3g}: a ratio of "
-                f"{high / low:.3g}, where a chain of ReLU layers that has settled has 1",
+                f"adds {high:.3g} to the loss, its neighbour {other_path} only {low:.3g}: a "
+                f"ratio of {high / low:.3g}; in a chain of ReLU layers that has converged it is 1",
                 rank=high / low,
                 penalty=high,
                 smallest=low,

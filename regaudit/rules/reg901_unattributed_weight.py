@@ -39,19 +39,19 @@ class UnattributedWeight(Rule):
         severity=Severity.WARNING,
         confidence="medium",
         what=(
-            "Looks for arrays in the weights of a whole model that no layer of its configuration "
-            "has a place for. What custom layers and custom models hold is theirs."
+            "Looks for arrays in the weights of a whole model that belong to no layer of its "
+            "configuration. What custom layers and custom models store is not reported."
         ),
         rationale=(
             "Configuration and weights belong to different models, or something was added to the "
             "file. Keras does not load such values, or loads others in their place, and an audit "
-            "cannot tell what regularizes them."
+            "cannot say what regularizes them."
         ),
         source="keras/src/saving/saving_lib.py: every weight is loaded by the path of its layer",
-        fix="Save the model again from the program that made it.",
+        fix="Save the model again from the program that built it.",
         false_positives=(
-            "A layer that a newer Keras has and regaudit does not know yet; a layer that a "
-            "functional model holds as an attribute and does not call."
+            "A layer of a newer Keras that regaudit does not know yet; a layer that a functional "
+            "model keeps as an attribute and does not call."
         ),
         bad="""
 model = keras.Sequential([
