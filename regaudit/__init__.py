@@ -14,8 +14,10 @@ from regaudit.version import VERSION
 if TYPE_CHECKING:
     from regaudit.api import audit
     from regaudit.changes.compare import Changes, diff
-    from regaudit.editing.apply import Change, apply, undo
-    from regaudit.editing.proposal import Proposal, suggest
+    from regaudit.editing.advise import suggest
+    from regaudit.editing.apply import Change, apply
+    from regaudit.editing.backup import undo
+    from regaudit.editing.proposal import Proposal
     from regaudit.errors import (
         InternalError,
         RefusedEditError,
@@ -51,11 +53,11 @@ _HOMES = {
     "Suggestion": "report.report",
     "Proposal": "editing.proposal",
     "RefusedEditError": "errors",
-    "suggest": "editing.proposal",
+    "suggest": "editing.advise",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
     "diff": "changes.compare",
-    "undo": "editing.apply",
+    "undo": "editing.backup",
 }
 
 __all__ = [

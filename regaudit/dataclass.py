@@ -5,8 +5,11 @@ that took several times as long as to audit a small model. Type checkers see the
 its helpers, `replace` and others, know these classes too.
 """
 
+from abc import ABCMeta
 from collections.abc import Callable
+from functools import cache
 from reprlib import recursive_repr
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 __all__ = ["dataclass", "field"]
@@ -56,32 +59,50 @@ class _Late:
 
 
 def _dataclass(*, frozen: bool = False, slots: bool = False) -> Callable[[type[_T]], type[_T]]:
-    """Make a class a data class; it has no bases."""
+    """Make a class a data class; its bases, if any, are abstract and have no fields."""
 
     def decorate(cls: type[_T]) -> type[_T]:
-        fields = _fields(cls)
-        # Slots can be given only to a new class.
-        gone = {*fields, "__dict__", "__weakref__"}
-        own = {key: value for key, value in vars(cls).items() if key not in gone}
-        body = _METHODS | (_FROZEN if frozen else {}) | (_PICKLED if frozen and slots else {}) | own
-        if frozen and own.get("__hash__", _hash) is None:  # so by Python, for an __eq__
+        fields, own = _fields(cls), vars(cls)
+        added: dict[str, Any] = (
+            _METHODS | (_FROZEN if frozen else {}) | (_PICKLED if frozen and slots else {})
+        )
+        body: dict[str, Any] = {key: made for key, made in added.items() if key not in own}
+        if frozen and own.get("__hash__", _hash) is None:  # Python sets None next to an __eq__
             body["__hash__"] = _hash
-        if slots:
-            body["__slots__"] = tuple(fields)
-        else:
-            body |= {name: one.default for name, one in fields.items() if one.default is not _NONE}
-        body.setdefault("__init__", _Late(lambda made: _init(made, frozen, slots)))
+        if "__init__" not in own:
+            body["__init__"] = _Late(lambda made: _init(made, frozen, slots))
         body |= {
             "__fields__": fields,
             "__dataclass_fields__": _Late(_standard_fields),
             "__match_args__": tuple(name for name, one in fields.items() if one.init),
-            "__qualname__": cls.__qualname__,
         }
-        metaclass: Any = type(cls)
-        made: type[_T] = metaclass(cls.__name__, cls.__bases__, body)
-        return made
+        return _with_slots(cls, fields, body) if slots else _extended(cls, fields, body)
 
     return decorate
+
+
+def _with_slots(cls: type[_T], fields: dict[str, _Field], body: dict[str, Any]) -> type[_T]:
+    """Make a class anew: slots can be given only to a new one."""
+    gone = {*fields, "__dict__", "__weakref__"}
+    own = {key: value for key, value in vars(cls).items() if key not in gone}
+    body = {**own, **body, "__slots__": tuple(fields), "__qualname__": cls.__qualname__}
+    metaclass: Any = type(cls)
+    made: type[_T] = metaclass(cls.__name__, cls.__bases__, body)
+    return made
+
+
+def _extended(cls: type[_T], fields: dict[str, _Field], body: dict[str, Any]) -> type[_T]:
+    """Add methods to a class, and put the defaults of its fields in their places."""
+    for name, one in fields.items():
+        if one.default is not _NONE:
+            setattr(cls, name, one.default)
+        elif name in vars(cls):
+            delattr(cls, name)
+    for name, value in body.items():
+        setattr(cls, name, value)
+        if isinstance(value, _Late):
+            value.__set_name__(cls, name)
+    return cls
 
 
 def _fields(cls: type) -> dict[str, _Field]:
@@ -92,7 +113,7 @@ def _fields(cls: type) -> dict[str, _Field]:
         ValueError: a default that one instance could change for all.
     """
     own, found, optional = vars(cls), dict[str, _Field](), False
-    if cls.__bases__ != (object,) or own.keys() & {"__slots__", "__setattr__", "__delattr__"}:
+    if own.keys() & {"__slots__", "__setattr__", "__delattr__"} or not _has_plain_bases(cls):
         raise TypeError(f"{cls.__name__} has bases, __slots__, __setattr__ or __delattr__")
     for name, hint in cls.__annotations__.items():
         if getattr(hint, "__origin__", hint) is ClassVar:
@@ -115,6 +136,13 @@ def _fields(cls: type) -> dict[str, _Field]:
     return found
 
 
+def _has_plain_bases(cls: type) -> bool:
+    """Whether the bases of a class are abstract classes without fields, or none but `object`."""
+    abstract = all(isinstance(base, ABCMeta) for base in cls.__bases__)
+    inherited = any(vars(base).get("__fields__") for base in cls.__mro__[1:])
+    return cls.__bases__ == (object,) or (abstract and not inherited)
+
+
 def _init(cls: Any, frozen: bool, slots: bool) -> Any:
     """Compile the `__init__` of a class; that of a frozen one gets past its refusal."""
     parameters, lines = ["self"], []
@@ -134,12 +162,18 @@ def _init(cls: Any, frozen: bool, slots: bool) -> Any:
             lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
     lines.append("self.__post_init__()" if hasattr(cls, "__post_init__") else "pass")
     source = f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines)
-    exec(source, names)  # noqa: S102 - names of attributes
+    exec(_compiled(source), names)  # noqa: S102 - names of attributes
     made: Any = names["__init__"]
     made.__defaults__ = tuple(one.default for one in cls.__fields__.values() if one.optional)
     made.__annotations__ = {key: cls.__annotations__[key] for key in parameters[1:]}
     made.__module__, made.__qualname__ = cls.__module__, f"{cls.__qualname__}.__init__"
     return made
+
+
+@cache
+def _compiled(source: str) -> CodeType:
+    """Compile once what several classes have in common: most rules have no thresholds."""
+    return compile(source, "<dataclass>", "exec")
 
 
 def _standard_fields(cls: Any) -> Any:
@@ -202,13 +236,18 @@ def _refusal(change: Callable[..., None], what: str) -> Callable[..., None]:
     return refuse
 
 
-_METHODS = {"__repr__": _repr, "__eq__": _eq, "__hash__": None, "__replace__": _replace}
-_FROZEN = {
+_METHODS: dict[str, Any] = {
+    "__repr__": _repr,
+    "__eq__": _eq,
+    "__hash__": None,
+    "__replace__": _replace,
+}
+_FROZEN: dict[str, Any] = {
     "__hash__": _hash,
     "__setattr__": _refusal(object.__setattr__, "assign to"),
     "__delattr__": _refusal(object.__delattr__, "delete"),
 }
-_PICKLED = {"__getstate__": _values, "__setstate__": _set_values}
+_PICKLED: dict[str, Any] = {"__getstate__": _values, "__setstate__": _set_values}
 """For frozen ones with slots: what reads a pickle would set their attributes."""
 
 

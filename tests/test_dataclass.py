@@ -17,6 +17,7 @@ import pytest
 import regaudit.dataclass as ours
 
 CLASSES = '''
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,24 @@ class Hashed:
 class Empty:
     """Without fields."""
 
+class Abstract(ABC):
+    """What plug-ins have as their base."""
+    @abstractmethod
+    def act(self): ...
+
+@dataclass(frozen=True)
+class Concrete(Abstract):
+    """With an abstract base."""
+    a: int
+    b: str = "x"
+
+    def act(self): ...
+
+@dataclass(frozen=True)
+class Unfinished(Abstract):
+    """Its base asks for more."""
+    a: int
+
 class Derived(Roomy):
     """Not a data class itself."""
 
@@ -96,7 +115,7 @@ def module(origin):
 
 
 STANDARD, OURS = module("dataclasses"), module("regaudit.dataclass")
-NAMES = re.findall(r"^class (\w+)", CLASSES, re.MULTILINE)
+NAMES = [name for name in re.findall(r"^class (\w+)", CLASSES, re.MULTILINE) if name != "Abstract"]
 
 
 def value(kind, *arguments):
@@ -222,7 +241,7 @@ def test_the_comparison_compares():
     )
     assert seen["hash"][0] is TypeError
     assert seen["hash of hashable"] == ("int", repr(hash((1, "y", (), 3))))
-    assert len(NAMES) == 8
+    assert len(NAMES) == 10
 
 
 @pytest.mark.parametrize("default", [[], {}, set(), bytearray()])
@@ -259,6 +278,7 @@ def annotated(**hints):
     [
         ((OURS.Frozen,), {}),
         ((dict,), {}),
+        ((OURS.Concrete,), {"act": None}),
         ((), annotated(a=dataclasses.InitVar[int])),
         ((), annotated(a=dataclasses.InitVar)),
         ((), annotated(_=dataclasses.KW_ONLY)),

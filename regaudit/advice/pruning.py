@@ -13,7 +13,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import ACTIVATIONS, POOLING
+from regaudit.evidence.layer_classes import ACTIVATIONS, POOLING
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 
@@ -66,7 +66,7 @@ class _At:
     flat: bool = False
     """Whether each unit has become several values, one for each position."""
     joined: bool = False
-    """Whether other units stand beside them."""
+    """Whether they are concatenated with other units."""
 
     @property
     def shifted(self) -> bool:
@@ -92,9 +92,9 @@ def dead_units(evidence: Evidence, layer: Layer, weight: Weight) -> Dead | None:
         return None
     roles = {other.role: other for other in layer.weights}
     recurrent = roles.get("recurrent_kernel")
-    if recurrent is not None:
-        other = _mask(evidence, recurrent)
-        mask = mask & other if other is not None and weight is not recurrent else mask & False
+    if recurrent is not None:  # a unit is dead only if both its kernels are
+        other = None if weight is recurrent else _mask(evidence, recurrent)
+        mask = np.zeros_like(mask) if other is None else mask & other
     way = _follow(evidence, layer, weight, len(mask))
     alive = ~mask
     for scale in way.scales:
@@ -122,8 +122,8 @@ def _of_units(layer: Layer, weight: Weight, units: int) -> Iterator[Weight]:
     """Yield the weights of a layer that have a share in every unit."""
     for other in layer.weights:
         inside = other.path.rpartition("/")[0] == weight.path.rpartition("/")[0]
-        beside = other.role in {"bias", "recurrent_kernel"}
-        if other is weight or (inside and beside and other.size % units == 0):
+        per_unit = other.role in {"bias", "recurrent_kernel"}
+        if other is weight or (inside and per_unit and other.size % units == 0):
             yield other
 
 
@@ -133,7 +133,7 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
     calls = graph.calls(layer)
     wrapped = layer.node != layer.path and not (calls and calls[0].class_name == "TimeDistributed")
     if not layer.known or not calls or wrapped or weight.role == "depthwise_kernel":
-        way.kept = "what reads them is not known"
+        way.kept = "the layers that read them are not known"
         return way
     if len(calls) > 1:
         way.kept = "the layer is called several times"
@@ -144,7 +144,9 @@ def _follow(evidence: Evidence, layer: Layer, weight: Weight, units: int) -> _Wa
     todo, steps = [_At(calls[0])], 0
     while todo and not way.kept:
         here, steps = todo.pop(), steps + 1
-        way.kept = outputs.get(here.node.path, "too much reads them" if steps > _STEPS else "")
+        way.kept = outputs.get(
+            here.node.path, "too many layers read them" if steps > _STEPS else ""
+        )
         for after in graph.fed(here.node):
             inside = graph.layers(after)
             name = inside[-1].class_name if inside else after.class_name
@@ -172,7 +174,7 @@ def _read(way: _Way, reader: Layer, units: int, here: _At) -> None:
     rows = inputs // units if here.flat else 1  # through Flatten, a row for each position
     fits = inputs > units and not here.flat if here.joined else inputs == rows * units
     if kernel is None or not inputs or not fits or reader.config.get("groups", 1) != 1:
-        way.kept = f"they feed {reader.class_name} in a way that is not followed"
+        way.kept = f"they feed {reader.class_name} in a way that regaudit does not follow"
     else:
         way.read += kernel.size // inputs * rows
 
@@ -185,7 +187,7 @@ def _scale(way: _Way, inside: tuple[Layer, ...], units: int, here: _At) -> None:
             for weight in layer.weights
         ]
         if any(shape[-1:] != (units,) for shape in shapes) or (shapes and here.shifted):
-            way.kept = f"they feed {layer.class_name}, whose units are others"
+            way.kept = f"they feed {layer.class_name}, which has other units"
         elif shapes:
             way.scales.append(layer)
 
@@ -195,5 +197,5 @@ def _is_depthwise(layer: Layer, weight: Weight) -> bool:
 
 
 def _by_units(inside: tuple[Layer, ...]) -> bool:
-    """Whether a Concatenate puts units beside units."""
+    """Whether a Concatenate joins units, not positions."""
     return bool(inside) and inside[-1].config.get("axis", -1) == -1

@@ -1,16 +1,13 @@
 """Suggestions: which strength a weight should have, as Keras code and as an edit."""
 
 from math import inf
-from typing import Any
 
-from regaudit.advice.strength import budget_strength, gap_strength, usable
+from regaudit.advice.regularizer_code import argument, serialized
+from regaudit.advice.strength import FEW, budget_strength, gap_strength, overfits, usable
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Edit, Suggestion
-
-NO_CHANGE = 0.05
-"""Gaps below this share of the chance loss ask for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,8 @@ def remove(layer: Layer, weight: Weight, reason: str) -> Suggestion | None:
     if weight.regularizer_key is None:
         return None
     edit = Edit(layer.path, weight.regularizer_key, None)
-    return Suggestion(weight.path, f"{weight.regularizer_key}=None", (edit,), 0.0, reason)
+    code = argument(weight.regularizer_key, None)
+    return Suggestion(weight.path, code, (edit,), 0.0, reason)
 
 
 def _suggestion(
@@ -97,24 +95,14 @@ def _suggestion(
     added: float,
     reason: str,
 ) -> Suggestion | None:
-    """None for a strength that is no number above zero: the weights are too large or too small."""
+    """Return None for a strength of zero or infinity: the weights are too large or too small."""
     if not all(0 < strength < inf for strength in strengths.values()):
         return None
-    class_name = "L1L2" if len(strengths) == 2 else next(iter(strengths)).upper()
-    value: dict[str, Any] = {
-        "module": "keras.regularizers",
-        "class_name": class_name,
-        "config": strengths,
-        "registered_name": None,
-    }
-    arguments = ", ".join(
-        f"{number:g}" if len(strengths) == 1 else f"{key}={number:g}"
-        for key, number in strengths.items()
-    )
+    key, value = str(weight.regularizer_key), serialized(strengths)
     return Suggestion(
         weight=weight.path,
-        code=f"{weight.regularizer_key}=keras.regularizers.{class_name}({arguments})",
-        edits=(Edit(layer.path, str(weight.regularizer_key), value),),
+        code=argument(key, value, by_name=False),
+        edits=(Edit(layer.path, key, value),),
         penalty=added,
         reason=reason,
     )
@@ -123,19 +111,19 @@ def _suggestion(
 def _by_gap(evidence: Evidence, gap: float, norm: float) -> Advice | None:
     """The gap rule; nothing for a small gap, or where it cannot be compared with H."""
     chance = evidence.chance
-    if chance is None or gap <= NO_CHANGE * chance.value:
-        return None
     kernels = evidence.kernel_count
-    l2 = gap_strength(gap, kernels, norm * norm)
+    if chance is None or not kernels or not overfits(gap, chance):
+        return None
+    l2 = gap_strength(gap, 1 / kernels, norm * norm)
     if l2 is None:
         return None
     reason = (
-        f"half the gap of {gap:.3g} between validation and training loss, shared by "
+        f"half the gap of {gap:.3g} between validation and training loss, shared equally by "
         f"{kernels} kernels; first try EarlyStopping(restore_best_weights=True), which often "
         "does as much or more"
     )
     size = evidence.facts.val_size
-    if size is not None and size < 200:
+    if size is not None and size < FEW:
         reason += f"; {size} validation samples are few for this"
     return Advice(l2, reason)
 
@@ -153,11 +141,11 @@ def _by_budget(evidence: Evidence) -> Advice | None:
     """The budget rule over all kernels whose scale no normalization undoes."""
     if evidence.chance is None:
         return None
-    l2 = budget_strength(evidence.chance, [evidence.free_square])
+    l2 = budget_strength(evidence.chance, evidence.free_square)
     if l2 is None:
         return None
     reason = (
-        f"start of a sweep (x0.1, x1, x10): all kernels together then cost 5 % of the chance loss "
-        f"({evidence.chance.basis})"
+        "start of a sweep (x0.1, x1, x10): the penalty of all kernels is then 5 % of the "
+        f"chance loss ({evidence.chance.basis})"
     )
     return Advice(l2, reason)

@@ -121,7 +121,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
 
 
 def _undo(model: Path, force: bool) -> None:
-    from regaudit.editing.apply import undo
+    from regaudit.editing.backup import undo
 
     restored = undo(model, force=force)
     with suppress(OSError):  # that nobody can read it does not undo it
@@ -196,7 +196,7 @@ def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":
 
     parts = [removals(model, text) for text in options.removals]
     parts += [settings(model, text, force=options.force) for text in options.settings]
-    parts += [_or(read_edits(file), f"{file} has no edits") for file in options.files]
+    parts += [_or(read_edits(file), f"{file} contains no edits") for file in options.files]
     if options.recipe:
         parts.append(_or(recipe_edits(model, options.recipe), NO_BARE_KERNEL))
     if options.to_adamw:
@@ -292,7 +292,7 @@ def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:
 
 def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
     """Compare the new file with the old one and with what was expected, in real Keras."""
-    from regaudit.editing.apply import backup_of
+    from regaudit.editing.backup import backup_of
     from regaudit.live.verify import verify
     from regaudit.report.spelling import number, plain
 

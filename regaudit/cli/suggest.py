@@ -118,7 +118,7 @@ def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":
         UsageError: numbers that cannot be.
         UnreadableModelError: Keras cannot load the model, to measure its losses.
     """
-    from regaudit.editing.proposal import suggest as advise
+    from regaudit.editing.advise import suggest as advise
     from regaudit.evidence.training_facts import Facts
 
     data = {"train_loss": advice.data, "val_loss": advice.val_data}

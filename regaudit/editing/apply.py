@@ -1,7 +1,6 @@
 """Edits written into the file of a model; its weights stay byte for byte as they are."""
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -11,6 +10,7 @@ from typing import Any
 
 from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.dataclass import dataclass
+from regaudit.editing.backup import backed_up
 from regaudit.editing.config_edit import Written, edited
 from regaudit.editing.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.editing.validity import is_so, refusal, shared
@@ -27,9 +27,6 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.report.report import Edit, Report
-
-BACKUP = ".before-apply"
-"""Ending of the file that an edit in place keeps."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Prepared:
         in_place = self.target == self.file
         with (
             _unless_unforeseen(f"{self.target} cannot be written"),
-            _backed_up(self.format.part(self.file) if in_place else None),
+            backed_up(self.format.part(self.file) if in_place else None),
         ):
             self.format.write(self.file, documents, self.target)
 
@@ -113,7 +110,7 @@ def apply(
         What changes, with the penalty before and after.
 
     Raises:
-        UsageError: no such layer, a value that is no regularizer, or an output in the wrong place.
+        UsageError: no such layer, a value that is not a regularizer, or a wrong output.
         RefusedEditError: the file cannot be edited, or an edit would do nothing; says why.
         UnreadableModelError: the file cannot be audited, or the new one not be written.
         InternalError: a bug of regaudit's own.
@@ -162,58 +159,19 @@ def _unless_unforeseen(cannot: str) -> Iterator[None]:
         raise InternalError(f"{bug(error).message}; nothing was changed") from error
 
 
-def undo(path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Put the backup of an edit in place back, byte for byte.
-
-    Args:
-        path: the model that was edited.
-        force: whether to do it although the weights have changed since.
-
-    Returns:
-        The file that was restored.
-
-    Raises:
-        UsageError: there is no backup.
-        RefusedEditError: the model was trained since: the backup has other weights.
-        UnreadableModelError: a file is not there, or cannot be read or written.
-    """
-    file = Path(path)
-    if not file.exists():
-        raise UnreadableModelError("no such file")
-    part = recognize(file).part(file)
-    backup = backup_of(part)
-    if not backup.exists():
-        raise UsageError(f"{path} has no backup {backup.name}: it was not edited in place")
-    if part == file and not force and _weights(file) != _weights(backup):
-        raise RefusedEditError(
-            f"{path} has other weights than its backup {backup.name}: it was saved again since; "
-            "--force puts the backup back all the same"
-        )
-    try:
-        backup.replace(part)
-    except OSError as error:
-        raise UnreadableModelError(f"{part} cannot be replaced: {error.strerror}") from error
-    return part
-
-
-def backup_of(part: Path) -> Path:
-    """Return where the backup of a file lies."""
-    return part.with_name(part.name + BACKUP)
-
-
 def _check_target(file: Path, target: Path | None, *, in_place: bool, force: bool) -> None:
     if target is None or in_place:
         return
     if target.exists() and file.exists() and target.samefile(file):
         raise UsageError(f"{target} is the model itself: write somewhere else, or use --in-place")
     if file.is_dir() and target.resolve().is_relative_to(file.resolve()):
-        raise UsageError(f"{target} lies inside the model: write somewhere else")
+        raise UsageError(f"{target} is inside the model: write somewhere else")
     if target.is_dir():
-        raise UsageError(f"{target} is a directory that is there already: name a new one")
+        raise UsageError(f"{target} is a directory that already exists: name a new one")
     if target.exists() and not force:
-        raise UsageError(f"{target} is there already; --force replaces it")
+        raise UsageError(f"{target} already exists; --force replaces it")
     if not target.parent.is_dir():
-        raise UsageError(f"{target.parent} is no directory to write into")
+        raise UsageError(f"{target.parent} is not a directory to write into")
 
 
 def _changed(
@@ -233,7 +191,7 @@ def _changed(
     idle = [edit for edit in layers if is_so(model, edit)]
     idle += [edit for edit in decays if decays_so(model, edit.value)]
     if not old and not model.class_name:
-        raise RefusedEditError(plugin.why_not or "it holds weights only, no configuration")
+        raise RefusedEditError(plugin.why_not or "the file contains weights only, no configuration")
     if len(idle) == len(edits):
         return Change(report, report, (), old, old, idle=edits)
     why = _why_not(model, old, plugin, force=force)
@@ -265,8 +223,8 @@ def _why_not(
     misplaced = next((weight for _, weight in model.weights() if weight.loads_from), None)
     if misplaced and not force:
         return (
-            f"Keras loads another weight's values into {misplaced.path} (REG905), so what it would "
-            "pay cannot be told: save the model as .keras first"
+            f"Keras loads another weight's values into {misplaced.path} (REG905), so its penalty "
+            "is not known: save the model as .keras first"
         )
     return ""
 
@@ -284,49 +242,3 @@ def _edited(
             was = {"class_name": present.class_name, "weight_decay": present.weight_decay}
             written += (Written(OPTIMIZER, was, edit.value),)
     return new, written
-
-
-@contextmanager
-def _backed_up(part: Path | None) -> Iterator[None]:
-    """Keep a file under another name, unless what is done to it fails."""
-    if part is None:
-        yield
-        return
-    backup = backup_of(part)
-    _keep(part, backup)
-    try:
-        yield
-    except BaseException:
-        backup.unlink(missing_ok=True)
-        raise
-
-
-def _keep(part: Path, backup: Path) -> None:
-    """Give a file a second name, or make a copy where the file system has no such thing."""
-    there = UsageError(
-        f"the backup {backup} of an earlier edit is there: --undo puts it back, "
-        "or remove it to keep the edit"
-    )
-    if backup.exists():
-        raise there
-    try:
-        os.link(part, backup)
-    except FileExistsError as error:  # made since
-        raise there from error
-    except OSError:
-        try:
-            shutil.copy2(part, backup)
-        except BaseException:
-            backup.unlink(missing_ok=True)
-            raise
-
-
-def _weights(file: Path) -> list[tuple[str, float | None, float | None, int]]:
-    """Return numbers by which the weights of two files can be told apart."""
-    report = audit_file(file)
-    if report.failure:
-        raise UnreadableModelError(report.failure.message)
-    return [
-        (path, found.l1_norm, found.l2_norm, found.nonfinite)
-        for path, found in sorted(report.moments.items())
-    ]

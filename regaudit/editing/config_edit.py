@@ -1,4 +1,4 @@
-"""Edits into Keras's JSON: where a layer's configuration lies, and how each Keras spells a value.
+"""Edits into Keras's JSON: where a layer's configuration lies, and how each Keras writes a value.
 
 Nothing is built or imported: a copy of the parsed configuration is changed and handed back.
 """
@@ -19,14 +19,14 @@ from regaudit.model import Regularizer, Status
 from regaudit.report.report import Edit
 
 _MODULES = (2, 13, 0)
-"""Keras 2 writes a module beside the class of a regularizer from here on."""
+"""From here on, Keras 2 writes the module of a regularizer next to its class."""
 _L1_AND_L2 = (2, 4, 0)
 """Before it, Keras 2 knows the class `L1L2` only."""
 _ORTHOGONAL = (2, 8, 0)
 """Keras 2 has orthogonal regularizers from here on."""
 _LETTERS = {"kernel": "W", "embeddings": "W", "recurrent": "U", "bias": "b"}
 _WEAKEST, _STRONGEST = 1e-12, 100.0
-"""Beyond these, a strength is a slip of the pen."""
+"""A strength outside this range is a mistake."""
 _FLOAT32 = 2.0**-24
 """The most that rounding to float32 changes, relatively."""
 
@@ -97,7 +97,7 @@ def edited(
     for edit in edits:
         layer = places.get(edit.layer)
         if layer is None or not isinstance(layer.get("config"), dict):
-            raise RefusedEditError(f"{edit.layer} has no place of its own in the configuration")
+            raise RefusedEditError(f"{edit.layer} has no entry of its own in the configuration")
         if counted[edit.layer] > 1:
             raise RefusedEditError(f"the file has more than one layer called {edit.layer}")
         alike = [path for path, other in places.items() if other is layer]
@@ -131,7 +131,9 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     """
     found = parse_regularizer(value, Dialect(CURRENT))
     if found is None or found.status is Status.OPAQUE:
-        raise UsageError("an edit's value is a regularizer of Keras: L1, L2, L1L2 or orthogonal")
+        raise UsageError(
+            "the value of an edit is a regularizer of Keras: L1, L2, L1L2 or orthogonal"
+        )
     names = {"L1": {"l1"}, "L2": {"l2"}, "L1L2": {"l1", "l2"}}
     taken = names.get(found.class_name, {"factor", "mode"})
     surplus = sorted(config_of(value).keys() - taken)
@@ -149,8 +151,8 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     for strength in filter(None, strengths):
         if not _WEAKEST <= strength <= _STRONGEST:
             raise UsageError(
-                f"a strength of {strength:g} is out of reason: "
-                f"it is between {_WEAKEST:g} and {_STRONGEST:g}"
+                f"a strength of {strength:g} is not plausible: "
+                f"it must be between {_WEAKEST:g} and {_STRONGEST:g}"
             )
     return found
 

@@ -27,7 +27,7 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
         None of them where no kernel has a pure L2 and the optimizer is AdamW already.
 
     Raises:
-        RefusedEditError: no kernel has a pure L2 in force, which would tell the decay.
+        RefusedEditError: no kernel has only an L2 in force, from which the decay follows.
     """
     found: dict[Edit, float] = {}
     total = size = 0.0
@@ -43,7 +43,9 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
     if not found and optimizer and optimizer.class_name == _ADAMW and optimizer.weight_decay:
         return ()
     if not found:
-        raise RefusedEditError("no kernel has an L2 regularizer in force to turn into weight decay")
+        raise RefusedEditError(
+            "no kernel has an L2 regularizer in force that could become weight decay"
+        )
     decay = 2 * total / size
     return (*found, Edit("", OPTIMIZER, {"class_name": _ADAMW, "weight_decay": decay}))
 
@@ -70,23 +72,25 @@ def with_decay(
     """
     decay = _decay(value or {})
     new = deepcopy(dict(documents))
-    holder: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
-    holder = holder if isinstance(holder, dict) else {}
-    optimizer = holder.get("optimizer_config") or holder.get("optimizer")
+    compiled: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
+    compiled = compiled if isinstance(compiled, dict) else {}
+    optimizer = compiled.get("optimizer_config") or compiled.get("optimizer")
     if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
-        raise RefusedEditError("the model was saved without its optimizer: there is none to edit")
+        raise RefusedEditError(
+            "the model was saved without its optimizer, so there is none to edit"
+        )
     inner = optimizer["config"].get("inner_optimizer")
     optimizer = inner if isinstance(inner, dict) else optimizer
     name, config = str(optimizer.get("class_name")), optimizer["config"]
     if name.removeprefix("Custom>") not in {"Adam", "AdamW"}:
         raise RefusedEditError(
-            f"its optimizer is {name}: only Adam has a twin, AdamW, that goes on from its state"
+            f"its optimizer is {name}: only Adam can be replaced, by AdamW, which uses its state"
         )
     if "weight_decay" not in config:
         raise RefusedEditError(f"the {name} of the Keras that saved the file has no weight decay")
     if config.get("weight_decay"):
         raise RefusedEditError(
-            f"its optimizer has a weight decay already: {config['weight_decay']:g}"
+            f"its optimizer already has a weight decay: {config['weight_decay']:g}"
         )
     optimizer["class_name"] = name.replace("AdamW", "Adam").replace("Adam", "AdamW")
     if "registered_name" in optimizer:

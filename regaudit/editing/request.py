@@ -50,7 +50,8 @@ def regularizer(text: str) -> dict[str, Any]:
     kind = _CLASSES.get(found["name"].lower()) if found else None
     if found is None or kind is None:
         raise UsageError(
-            f"{text!r} is no regularizer: l1(1e-5), l2(1e-4), l1_l2(1e-5, 1e-4) or orthogonal(0.01)"
+            f"{text!r} is not a regularizer: "
+            "l1(1e-5), l2(1e-4), l1_l2(1e-5, 1e-4) or orthogonal(0.01)"
         )
     class_name, names = kind
     config: dict[str, Any] = {}
@@ -63,7 +64,7 @@ def regularizer(text: str) -> dict[str, Any]:
     missing = [name for name in names if name not in config and name != "mode"]
     if missing:
         raise UsageError(
-            f"{text!r} lacks {' and '.join(missing)}: the strength has no default here"
+            f"{text!r} needs {' and '.join(missing)}: the strength has no default here"
         )
     if class_name == "OrthogonalRegularizer":
         config.setdefault("mode", "rows")
@@ -81,7 +82,7 @@ def _argument(name: str, value: str, text: str) -> Any:
     try:
         return float(value)
     except ValueError as error:
-        raise UsageError(f"{text!r}: {value.strip()!r} is no number") from error
+        raise UsageError(f"{text!r}: {value.strip()!r} is not a number") from error
 
 
 def settings(model: Model, text: str, *, force: bool = False) -> EditRequest:
@@ -116,9 +117,7 @@ def settings(model: Model, text: str, *, force: bool = False) -> EditRequest:
         else:
             edits.append(edit)
     if not edits:
-        several = (
-            "" if exact or len(reasons) == 1 else f"nothing that {glob!r} matches can be set: "
-        )
+        several = "" if exact or len(reasons) == 1 else f"no layer that {glob!r} matches takes it: "
         raise RefusedEditError(f"{several}{(notes or reasons)[0]}")
     return EditRequest(tuple(edits), tuple(notes))
 
@@ -160,7 +159,7 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
         None of them where these had nothing to suggest.
 
     Raises:
-        UsageError: the file cannot be read, or holds something else.
+        UsageError: the file cannot be read, or contains something else.
     """
     try:
         value = json.loads(file.read_bytes())
@@ -170,22 +169,22 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
         raise UsageError(f"{file} is not valid JSON ({' '.join(str(error).split())})") from error
     edits = tuple(_edits(value, str(file)))
     if not edits and not isinstance(value, Mapping):
-        raise UsageError(f"{file} holds no edits")
+        raise UsageError(f"{file} contains no edits")
     found: dict[tuple[str, str], Edit] = {}
     for edit in edits:
         if found.setdefault((edit.layer, edit.key), edit) != edit:
             raise UsageError(
-                f"{file} has two edits of {edit.layer}: {edit.key} that differ: keep one"
+                f"{file} has two edits of {edit.layer}: {edit.key} that differ: keep one of them"
             )
     return tuple(found.values())
 
 
 def _edits(value: Any, where: str) -> Iterator[Edit]:
-    """Yield edits from a list of them, or from what holds such lists."""
+    """Yield edits from a list of them, or from what contains such lists."""
     if isinstance(value, Mapping) and not {"layer", "key"} & value.keys():
         lists = [value[key] for key in ("edits", "suggestions", "reports") if key in value]
         if not lists:
-            raise UsageError(f"{where} holds no edits: it is an object without the key 'edits'")
+            raise UsageError(f"{where} contains no edits: it is an object without the key 'edits'")
         for inner in lists[:1]:
             yield from _edits(inner, where)
     elif isinstance(value, list):
@@ -200,7 +199,7 @@ def _edit(value: Any, where: str) -> Edit:
         raise UsageError(f"{where}: an edit is an object with layer, key and value")
     layer, key, new = value["layer"], value["key"], value["value"]
     if not isinstance(layer, str) or not isinstance(key, str):
-        raise UsageError(f"{where}: layer and key of an edit are texts")
+        raise UsageError(f"{where}: layer and key of an edit are strings")
     if new is not None and not isinstance(new, Mapping):
         raise UsageError(f"{where}: the value of an edit is a serialized regularizer or null")
     return Edit(layer, key, new)

@@ -26,7 +26,9 @@ def matching(model: Model, glob: str) -> list[Layer]:
         return found
     for layer, weight in model.weights():
         if fnmatchcase(weight.path.rpartition("/")[0], glob):
-            message = f"{glob} lies inside {layer.path}, whose keys govern all of it: name that"
+            message = (
+                f"{glob} is inside {layer.path}, whose keys apply to all of it: name that layer"
+            )
             raise UsageError(message)
     paths = [layer.path for layer in model.layers]
     raise UsageError(f"no layer matches {glob!r}{did_you_mean(glob, paths)}")
@@ -51,7 +53,7 @@ def keys_of(layer: Layer, dialect: Dialect) -> dict[str, str]:
 
 
 def is_so(model: Model, edit: Edit) -> bool:
-    """Whether a model has already what an edit would give it; False where the file does not tell.
+    """Whether a model already has what an edit would give it; False where the file does not say.
 
     Nothing is to be written then, whatever an edit of this place would be refused for.
     """
@@ -75,7 +77,7 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
             that are not of float32, which acts where `keras.config.floatx()` is their dtype.
 
     Raises:
-        UsageError: there is no such layer, its key is not of a regularizer, or its value is none.
+        UsageError: there is no such layer, its key or its value is not that of a regularizer.
     """
     dialect = Dialect.of(model.keras_version)
     layers = [layer for layer in model.layers if layer.path == edit.layer]
@@ -83,7 +85,7 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         near = did_you_mean(edit.layer, [layer.path for layer in model.layers])
         raise UsageError(f"no layer is called {edit.layer!r}{near}")
     if not edit.key.endswith(_SUFFIX):
-        raise UsageError(f"{edit.key!r} of {edit.layer} is no key of a regularizer")
+        raise UsageError(f"{edit.key!r} of {edit.layer} is not the key of a regularizer")
     if is_so(model, edit):
         return ""
     try:
@@ -109,7 +111,7 @@ def _why_not_custom(layer: Layer, key: str) -> str:
     if key not in layer.config:
         return f"{layer.path} is a custom layer whose configuration has no {key}"
     if not isinstance(layer.config[key], str | Mapping | None):
-        return f"{layer.path} is a custom layer that keeps its {key} in a form of its own"
+        return f"{layer.path} is a custom layer that stores its {key} in its own format"
     return ""
 
 
@@ -175,9 +177,9 @@ def _fault(layer: Layer, weight: Weight, *, force: bool) -> str:
     if layer.config.get("quantization_config") and weight.role != "bias" and not weight.trainable:
         return "is quantized: Keras drops its regularizer"
     if layer.config.get("lora_rank") and not weight.trainable:
-        return "is frozen by LoRA: after loading its penalty is not paid"
+        return "is frozen by LoRA: once loaded, its penalty is not added to the loss"
     if not weight.trainable and not force:
-        return "is frozen: a regularizer would do nothing until it is thawed; --force sets it"
+        return "is frozen: a regularizer has no effect until it is unfrozen; --force sets it anyway"
     return ""
 
 
@@ -190,8 +192,8 @@ def _why_not_added(dtype: str, dialect: Dialect) -> str:
     if dialect.before_keras_3 or dtype == "float32":
         return ""
     return (
-        f"is {dtype}: where floatx is not {dtype} too, Keras fails to add its penalty to the loss "
-        "when it trains; --force sets it"
+        f"is {dtype}: unless floatx is {dtype} too, Keras fails to add its penalty to the loss "
+        "in training; --force sets it anyway"
     )
 
 
@@ -208,19 +210,19 @@ def _computed(layer: Layer) -> str:
 
 def _why_not_orthogonal(weight: Weight, mode: str) -> str:
     if len(weight.shape) != 2:
-        return "is not a matrix: Keras computes orthogonality of matrices only"
+        return "is not a matrix: Keras computes orthogonality only for matrices"
     count = weight.shape[0 if mode == "rows" else 1]
-    return "" if count > 1 else f"has one of its {mode} only: the penalty would be NaN"
+    return "" if count > 1 else f"has only one of its {mode}: the penalty would be NaN"
 
 
 def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
     slot = next((s for s in _slots(layer, dialect) if s.regularizer_key == key), None)
     if slot is not None and not slot.when(layer.config):
-        return f"{layer.path} has no {slot.role}: its options switch it off"
+        return f"{layer.path} has no {slot.role}: its options switch that off"
     if slot is not None:
-        return f"the file holds no {slot.role} of {layer.path}: the layer was not built"
+        return f"the file contains no {slot.role} of {layer.path}: the layer was not built"
     if layer.class_name in WRAPPED_OF_KERAS_2:
-        return f"{layer.path} only wraps another layer: edit that one, {layer.path}/*"
+        return f"{layer.path} only wraps another layer: edit that layer, {layer.path}/*"
     if layer.class_name in MODELS:
         return f"{layer.path} is a model: edit the layers in it, {layer.path}/*"
     names = dict.fromkeys(k.removesuffix(_SUFFIX) for k in keys_of(layer, dialect).values())
@@ -235,7 +237,7 @@ def _why_no_activity(layer: Layer, dialect: Dialect) -> str:
     if name in never:
         return f"{layer.path}, a {name}, never applies an activity regularizer"
     if name == "ActivityRegularization":
-        return f"{layer.path} is a regularizer by itself: its strengths are its options l1 and l2"
+        return f"{layer.path} is itself a regularizer: its options l1 and l2 are its strengths"
     there = layer.activity_regularizer is not None or ACTIVITY in layer.config
     table = name in LAYERS and not name.endswith("Cell") and not dialect.before_keras_3
     if there or table:

@@ -17,12 +17,12 @@ CHANCE_LOSS = "chance_loss"
 """A need of rules that weigh penalties: the loss of a model that has learned nothing."""
 
 TOTAL_PENALTY = "total_penalty"
-"""A need of rules that compare losses with penalties: that the file tells all of these."""
+"""A need of rules that compare losses with penalties: that the file contains all of these."""
 
 VALUES = "values"
 """A need of rules that weigh numbers taken from the weights: that these were read."""
 
-_UNREAD = "the values of the weights (--no-weights leaves them unread)"
+_UNREAD = "the values of the weights (--no-weights does not read them)"
 
 EFFECTIVE_DECAY = 0.02
 """Rate x weight decay x steps above which decay has had effect.
@@ -33,7 +33,7 @@ Measured: below it the test loss changed by less than 1.7 % in 90 % of 240 runs.
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that regularizes a layer beside penalties."""
+    """One thing other than a penalty that regularizes a layer."""
 
     kind: str
     """`decay`, `noise`, `dropout`, `constraint`, `normalization`, `augmentation` or `frozen`."""
@@ -49,7 +49,7 @@ class Evidence:
     moments: Mapping[str, Moments] = field(default_factory=dict)
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = field(default_factory=dict)
-    """By `Weight.stored_path`; None where the file does not tell."""
+    """By `Weight.stored_path`; None where the file does not say."""
     facts: Facts = field(default_factory=Facts)
     """What the user knows of the training."""
     values: bool = True
@@ -60,16 +60,16 @@ class Evidence:
         return self.moments.get(weight.stored_path)
 
     def penalty(self, weight: Weight) -> float:
-        """Return what a weight adds to the loss, as far as the file tells."""
+        """Return what a weight adds to the loss, as far as the file says."""
         return self.penalties.get(weight.stored_path) or 0.0
 
-    def told_penalty(self, weight: Weight) -> float | None:
-        """Return what a weight adds to the loss; None where the file does not tell."""
+    def known_penalty(self, weight: Weight) -> float | None:
+        """Return what a weight adds to the loss; None where the file does not say."""
         return self.penalties.get(weight.stored_path)
 
     def adds(self, weight: Weight) -> str:
         """Say what a weight adds: `adds 0.3 to the loss`."""
-        penalty = self.told_penalty(weight)
+        penalty = self.known_penalty(weight)
         return "adds to the loss" if penalty is None else f"adds {penalty:.3g} to the loss"
 
     def kernels(self) -> Iterator[tuple[Layer, Weight]]:
@@ -139,7 +139,7 @@ class Evidence:
 
     @cached_property
     def training(self) -> Training | None:
-        """What the file tells of the training; None if the model was not compiled."""
+        """What the file says about the training; None if the model was not compiled."""
         return Training.of(self.model.optimizer)
 
     @cached_property
@@ -154,7 +154,7 @@ class Evidence:
 
     @cached_property
     def total_penalty(self) -> float:
-        """R, what all weights add to the loss, as far as the file tells."""
+        """R, what all weights add to the loss, as far as the file says."""
         return sum(value for value in self.penalties.values() if value is not None)
 
     @cached_property
@@ -201,8 +201,8 @@ class Evidence:
             for noise in noise_of(layer):
                 strength = rate(noise)
                 if strength != 0:
-                    spelled = f" ({strength:g})" if strength is not None else ""
-                    yield Reason("noise", f"{noise.class_name}{spelled} on its {side}")
+                    value_text = f" ({strength:g})" if strength is not None else ""
+                    yield Reason("noise", f"{noise.class_name}{value_text} on its {side}")
         for key in ("dropout", "recurrent_dropout"):
             value = rate(layer, key)
             if value is not None and value > 0:

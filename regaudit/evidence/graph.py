@@ -8,97 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from regaudit.evidence.layer_classes import AUGMENTATIONS, ONE_BY_ONE, WITH_KERNELS
 from regaudit.keras_semantics.layer_table import (
-    KERNEL_ROLES,
-    LAYERS,
-    LAYERS_OF_KERAS_2,
     NORMALIZATIONS,
     RANDOM_REGULARIZERS,
     WRAPPED_OF_KERAS_2,
 )
 from regaudit.model import Layer, Model, Node
-
-MERGES = frozenset(
-    {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
-)
-"""Layers, and operations of the same names, that make one tensor out of several."""
-
-POOLING = frozenset(
-    f"{reach}{kind}Pooling{rank}D"
-    for reach in ("", "Global")
-    for kind in ("Average", "Max")
-    for rank in (1, 2, 3)
-)
-
-RESHAPING = frozenset(
-    {
-        *(
-            f"{kind}{rank}D"
-            for kind in ("Cropping", "UpSampling", "ZeroPadding")
-            for rank in (1, 2, 3)
-        ),
-        "Flatten",
-        "Identity",
-        "InputLayer",
-        "Masking",
-        "Permute",
-        "RepeatVector",
-        "Reshape",
-    }
-)
-"""Layers that move values about and leave them as they are."""
-
-ACTIVATIONS = frozenset(
-    {"Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU"}
-)
-
-AUGMENTATIONS = frozenset(
-    {
-        "AugMix",
-        "AutoContrast",
-        "CutMix",
-        "Equalization",
-        "MixUp",
-        "RandAugment",
-        "RandomBrightness",
-        "RandomColorDegeneration",
-        "RandomColorJitter",
-        "RandomContrast",
-        "RandomCrop",
-        "RandomElasticTransform",
-        "RandomErasing",
-        "RandomFlip",
-        "RandomGaussianBlur",
-        "RandomGrayscale",
-        "RandomHeight",
-        "RandomHue",
-        "RandomInvert",
-        "RandomPerspective",
-        "RandomPosterization",
-        "RandomRotation",
-        "RandomSaturation",
-        "RandomSharpness",
-        "RandomShear",
-        "RandomTranslation",
-        "RandomWidth",
-        "RandomZoom",
-        "Solarization",
-    }
-)
-"""Layers that vary what they are fed while training."""
-
-_WITH_KERNELS = frozenset(
-    name
-    for layers in (LAYERS, LAYERS_OF_KERAS_2)
-    for name, slots in layers.items()
-    if any(slot.role in KERNEL_ROLES for slot in slots)
-)
-"""Built-in classes that transform what feeds them by weights."""
-
-_ONE_BY_ONE = frozenset(
-    {*POOLING, *RESHAPING, *ACTIVATIONS, *RANDOM_REGULARIZERS, "ActivityRegularization"}
-)
-"""Layers that pass on what feeds them, each value by itself or pooled."""
 
 
 class Graph:
@@ -150,10 +66,10 @@ class Graph:
     def has_kernels(self, node: Node) -> bool:
         """Whether a node transforms by weights: kernels, or a custom layer's unknown ones.
 
-        A layer that shares its kernel with another may have none stored: its class tells.
+        A layer that shares its kernel with another may have none stored: its class says so.
         """
         return any(
-            layer.class_name in _WITH_KERNELS or (layer.weights and not layer.known)
+            layer.class_name in WITH_KERNELS or (layer.weights and not layer.known)
             for layer in self.layers(node)
         )
 
@@ -255,7 +171,7 @@ class Graph:
             for node in nodes
             if self.has_kernels(node)
             for layer in self.layers(node)
-            if layer.class_name in _WITH_KERNELS or (layer.weights and not layer.known)
+            if layer.class_name in WITH_KERNELS or (layer.weights and not layer.known)
         }
         return tuple(found.values())
 
@@ -283,7 +199,7 @@ class Graph:
                 classes = self.classes(after)
                 if classes & NORMALIZATIONS:
                     ways.append(min(classes & NORMALIZATIONS))
-                elif not self.has_kernels(after) and classes <= _ONE_BY_ONE | {"Concatenate"}:
+                elif not self.has_kernels(after) and classes <= ONE_BY_ONE | {"Concatenate"}:
                     todo.append(after)
                 else:
                     return None

@@ -111,10 +111,10 @@ class Initial:
 
 
 def is_untouched(layer: Layer, weight: Weight, measured: Mapping[str, Moments]) -> bool | None:
-    """Whether a kernel and the biases beside it are still as they were initialized.
+    """Whether a kernel and the biases of its layer are still as they were initialized.
 
-    None where that cannot be told: the initializer is not known, or has no bounds and no bias
-    beside the kernel to confirm it.
+    None where that is not known: the initializer is unknown, or has no bounds, and no bias of the
+    layer confirms it.
 
     Args:
         layer: the weight's.

@@ -1,4 +1,4 @@
-"""What a file tells of the training behind it: steps, rates, and what weight decay came to."""
+"""What a file says about its training: steps, rates, and the effect of weight decay."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -29,7 +29,7 @@ CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What the optimizer's configuration and its stored counter tell."""
+    """What the optimizer's configuration and its stored counter say."""
 
     class_name: str
     """Of the optimizer that trains, not of one wrapped around it."""

@@ -5,7 +5,8 @@ from math import log, prod
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.evidence.graph import ACTIVATIONS, POOLING, Graph
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.layer_classes import ACTIVATIONS, POOLING
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import NORMALIZATIONS, RANDOM_REGULARIZERS
 from regaudit.model import Node
@@ -44,7 +45,7 @@ class Head:
     loss: str
     """As stored: a name or a class; empty where the output has none."""
     classes: int | None
-    """Values per prediction; None where the file does not tell."""
+    """Values per prediction; None where the file does not say."""
     chance: ChanceLoss | None
     why: str = ""
     """What would have to be there for a chance loss; empty when it is known."""
@@ -59,17 +60,17 @@ def heads_of(graph: Graph, facts: Facts) -> tuple[Head, ...]:
     for number, output in enumerate(model.outputs):
         node = graph.nodes.get(output.path)
         loss = _of(model.loss, number, output.name, len(model.outputs))
-        spelled, config = _spelled(loss)
+        name, config = _name_and_config(loss)
         classes = _classes(graph, node)
         if model.loss is None:
             chance, why = _by_activation(_activation(graph, node), classes)
         else:
-            chance, why = _by_loss(spelled, config, classes, facts)
+            chance, why = _by_loss(name, config, classes, facts)
         weight = _of(model.loss_weights, number, output.name, len(model.outputs))
         factor = weight if isinstance(weight, int | float) else 1.0
         if not abs(factor) < _HUGE:
             chance, why, factor = None, "a loss weight that is finite", 1.0
-        found.append(Head(output.name, output.path, spelled, classes, chance, why, float(factor)))
+        found.append(Head(output.name, output.path, name, classes, chance, why, float(factor)))
     return tuple(found)
 
 
@@ -85,7 +86,7 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
         return counted[0].chance, ""
     value = sum(head.weight * head.chance.value for head in counted if head.chance)
     if value <= 0:
-        return None, "loss weights that leave something of the loss"
+        return None, "loss weights whose total is above zero"
     bases = " + ".join(
         f"{f'{head.weight:g} x ' if head.weight != 1 else ''}{head.chance.basis} ({head.name})"
         for head in counted
@@ -95,16 +96,16 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
 
 
 def _by_loss(
-    spelled: str, config: Mapping[str, Any], classes: int | None, facts: Facts
+    name: str, config: Mapping[str, Any], classes: int | None, facts: Facts
 ) -> tuple[ChanceLoss | None, str]:
     """Return the chance loss by the loss of an output, or why there is none."""
-    loss = spelled.lower().replace("_", "")
-    if not spelled:
+    loss = name.lower().replace("_", "")
+    if not name:
         return None, "a loss for every output"
     if config.get("reduction") == "sum":
-        return None, f"a loss that is a mean: {spelled} is a sum over the batch"
+        return None, f"a loss that is a mean: {name} is a sum over the batch"
     if config.get("axis", -1) != -1:
-        return None, f"classes on the last axis, unlike those of {spelled}"
+        return None, f"classes on the last axis, unlike {name}"
     if loss in _BINARY:
         return ChanceLoss(log(2), "ln 2, a binary cross-entropy"), ""
     if loss in _CATEGORICAL and classes and classes > 1:
@@ -116,7 +117,7 @@ def _by_loss(
         return ChanceLoss(facts.target_variance, basis), ""
     if loss in _SQUARED:
         return None, "--target-variance"
-    return None, f"a loss whose chance level is known, unlike {spelled}"
+    return None, f"a loss whose chance level is known, unlike {name}"
 
 
 def _by_activation(activation: str, classes: int | None) -> tuple[ChanceLoss | None, str]:
@@ -126,7 +127,7 @@ def _by_activation(activation: str, classes: int | None) -> tuple[ChanceLoss | N
         return ChanceLoss(log(classes), basis), ""
     if activation == "sigmoid":
         return ChanceLoss(log(2), "ln 2, for a sigmoid output (the model is not compiled)"), ""
-    return None, "a compiled model: the file holds no loss"
+    return None, "a compiled model: the file contains no loss"
 
 
 def _of(value: Any, number: int, name: str, count: int) -> Any:
@@ -138,7 +139,7 @@ def _of(value: Any, number: int, name: str, count: int) -> Any:
     return value
 
 
-def _spelled(loss: Any) -> tuple[str, Mapping[str, Any]]:
+def _name_and_config(loss: Any) -> tuple[str, Mapping[str, Any]]:
     """Return the name of a loss, and its configuration."""
     if isinstance(loss, list) and len(loss) == 1:
         loss = loss[0]

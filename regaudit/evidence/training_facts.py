@@ -1,4 +1,4 @@
-"""What the user knows of the training and no file tells."""
+"""What the user knows about the training and no file contains."""
 
 from dataclasses import fields
 from math import isfinite
@@ -27,7 +27,7 @@ class Facts:
 
     @classmethod
     def checked(cls, **given: Any) -> "Facts":
-        """Make facts out of what a user gives; names may be spelled with dashes.
+        """Make facts out of what a user gives; names may be written with dashes.
 
         Raises:
             UsageError: a number that its fact cannot be.
@@ -55,7 +55,7 @@ class Facts:
 
 
 def option(name: str) -> str:
-    """Spell a fact as the command line does: `--train-loss`."""
+    """Write a fact as the command line does: `--train-loss`."""
     return f"--{name.replace('_', '-')}"
 
 

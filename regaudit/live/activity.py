@@ -134,7 +134,7 @@ def _arrays(model: Any, file: Path) -> tuple[list[Array], Array | None]:
     inputs = inputs or [_pick(arrays, "x", 0, 1)]
     everything = [*inputs, arrays["y"]] if "y" in arrays else inputs
     if any(array.ndim == 0 for array in everything):
-        raise DataError(f"{file} holds a single number where samples should be")
+        raise DataError(f"{file} contains a single number instead of samples")
     if len({len(array) for array in everything}) != 1 or not len(inputs[0]):
         counts = ", ".join(f"{key}: {len(array)}" for key, array in arrays.items() if array.ndim)
         raise DataError(f"the arrays of {file} must have the same number of samples ({counts})")
@@ -148,7 +148,7 @@ def _pick(arrays: Mapping[str, Array], name: str, number: int, count: int) -> Ar
     held = ", ".join(arrays) or "nothing"
     wanted = "'x'" if count == 1 else f"'x_{number}'"
     raise DataError(
-        f"the data have no array {wanted} (or {name!r}) for the input; they hold {held}"
+        f"the data have no array {wanted} (or {name!r}) for the input; they contain {held}"
     )
 
 

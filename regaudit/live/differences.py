@@ -44,11 +44,11 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
     """Compare every weight, every activity regularizer and the total.
 
     Returns:
-        The differences, and remarks on what the file does not tell and Keras does.
+        The differences, and remarks on what Keras knows and the file does not say.
     """
     if report.model is None:
         return [], []
-    told, losses = report.penalty_complete, loaded.losses
+    complete, losses = report.penalty_complete, loaded.losses
 
     def same_values(weight: Weight, variable: Variable) -> bool:
         return not list(_numbers(report, weight, variable))
@@ -60,15 +60,20 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
         found.append(Difference(name, "weight", "none", shape(variable.shape)))
     found += _activity(report, loaded)
     found += _total(report, loaded)
-    remarks = [remark for pair in pairs for remark in _untold(report, pair)]
+    remarks = [remark for pair in pairs for remark in _known_to_keras(report, pair)]
     remarks += _misplaced(report)
     quantized = sum(_is_quantized(pair.variable) for pair in pairs)
     if quantized:
         weights = count(quantized, "quantized weight")
-        remarks.append(f"norms of {weights} not compared: Keras holds codes, the audit dequantizes")
-    if not told and losses is not None and not (isnan(losses) or report.penalty == losses):
+        remarks.append(
+            f"norms of {weights} not compared: Keras keeps integer codes, "
+            "the audit dequantizes them"
+        )
+    if not complete and losses is not None and not (isnan(losses) or report.penalty == losses):
         part, real = number(report.penalty, 6), number(losses, 6)
-        remarks.append(f"the file tells {part} of the {real} that sum(model.losses) is in Keras")
+        remarks.append(
+            f"the file accounts for {part} of sum(model.losses), which is {real} in Keras"
+        )
     return found, remarks
 
 
@@ -82,35 +87,35 @@ def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
     if layer.known and weight.trainable != variable.trainable:
         audit, keras = states[weight.trainable], states[variable.trainable]
         yield Difference(weight.path, "trainability", audit, keras)
-    if _told(pair) and not _same_regularizer(weight.regularizer, variable.regularizer):
-        audit, keras = _spelled(weight.regularizer), _spelled(variable.regularizer)
+    if _is_in_file(pair) and not _same_regularizer(weight.regularizer, variable.regularizer):
+        audit, keras = _described(weight.regularizer), _described(variable.regularizer)
         yield Difference(weight.path, "regularizer", audit, keras)
     yield from _numbers(report, weight, variable)
     ours, theirs = report.penalties.get(weight.stored_path), variable.penalty
     tolerance = ROUNDED.get(variable.dtype, EXACT)
-    if not _told(pair) or weight.shared_with is not None or ours is None or theirs is None:
+    if not _is_in_file(pair) or weight.shared_with is not None or ours is None or theirs is None:
         return
     if weight.loads_from is None and not _near(ours, theirs, tolerance):
         yield Difference(weight.path, "penalty", _exact(ours), _exact(theirs))
 
 
-def _told(pair: Pair) -> bool:
+def _is_in_file(pair: Pair) -> bool:
     """Whether the file says what regularizes the weight."""
     return pair.layer.known or pair.weight.regularizer is not None
 
 
-def _untold(report: Report, pair: Pair) -> Iterator[str]:
+def _known_to_keras(report: Report, pair: Pair) -> Iterator[str]:
     """Say what Keras knows of a weight and the file does not."""
     layer, weight, variable = pair
     if variable is None and not layer.claims(weight):
-        yield f"{weight.path}: stored, but no layer claims it, and Keras loads none by that name"
+        yield f"{weight.path}: stored, but no layer claims it, and Keras does not load it"
     if variable is None or variable.regularizer is None or not variable.penalty:
         return
     if isnan(variable.penalty):
         yield f"{weight.path}: its penalty is nan in Keras; the audit leaves it out of the sum"
-    elif not _told(pair) or report.penalties.get(weight.stored_path, 0.0) is None:
+    elif not _is_in_file(pair) or report.penalties.get(weight.stored_path, 0.0) is None:
         adds = f"adds {number(variable.penalty, 6)}"
-        yield f"{weight.path}: {_spelled(variable.regularizer)} {adds}; the file does not tell"
+        yield f"{weight.path}: {_described(variable.regularizer)} {adds}; the file does not say so"
 
 
 def _misplaced(report: Report) -> Iterator[str]:
@@ -166,7 +171,9 @@ def _activity(report: Report, loaded: Loaded) -> Iterator[Difference]:
         ]
         keras = keras or next(iter(below), None)
         if not _same_regularizer(audit, keras):
-            yield Difference(layer.path, "activity regularizer", _spelled(audit), _spelled(keras))
+            yield Difference(
+                layer.path, "activity regularizer", _described(audit), _described(keras)
+            )
 
 
 def _total(report: Report, loaded: Loaded) -> Iterator[Difference]:
@@ -190,7 +197,7 @@ def _near(ours: float, theirs: float, tolerance: float) -> bool:
     return isclose(ours, theirs, rel_tol=tolerance, abs_tol=1e-9)
 
 
-def _spelled(value: Regularizer | None) -> str:
+def _described(value: Regularizer | None) -> str:
     return regularizer(value) if value else "no regularizer"
 
 

@@ -1,7 +1,7 @@
 """The only door to Keras: models in memory, and, as a program of its own, models that it loads.
 
 `python -m regaudit.live.loader REQUEST ANSWER` loads a model with real Keras and writes down what
-it holds, as JSON. It runs in a process of its own, so that Keras never enters the one that audits.
+it has, as JSON. It runs in a process of its own, so that Keras never enters the one that audits.
 """
 
 import json

@@ -91,7 +91,7 @@ def layers_of(model: Any) -> Iterator[tuple[str, Any]]:
         if any(base.__name__ == "Sequential" for base in type(layer).__mro__):
             below = layer.layers
         elif hasattr(layer, "_layers"):
-            below = layer._layers  # noqa: SLF001 - the public list leaves out what wrappers hold
+            below = layer._layers  # noqa: SLF001 - the public list leaves out the layers inside wrappers
         else:
             below = layer._flatten_layers(recursive=False, include_self=False)  # noqa: SLF001
         for inner in below:

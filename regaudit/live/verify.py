@@ -122,10 +122,10 @@ def _refuse(format_: str | None, model: Model) -> None:
         UnreadableModelError: with the reason.
     """
     if not model.class_name:
-        raise UnreadableModelError("the file holds weights only: there is no model to load")
+        raise UnreadableModelError("the file contains weights only: there is no model to load")
     if format_ != "keras" and any(layer.class_name == "Lambda" for layer in model.layers):
         message = "a Lambda layer, whose code Keras may run when it loads a file of this format"
-        raise UnreadableModelError(f"not loaded: it holds {message}")
+        raise UnreadableModelError(f"not loaded: it contains {message}")
 
 
 def _ask(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,8 +173,10 @@ def _versions(model: Model, keras: str, package: str) -> list[str]:
     there, here = Dialect.of(version), Dialect.of(keras)
     if version is None or there.version[:2] == here.version[:2]:
         return []
-    text = f"the audit says what Keras {plain(version)}, which saved the file, makes of it; "
-    text += f"this is Keras {keras}, which may read it differently"
+    text = (
+        f"the audit describes the model as Keras {plain(version)}, which saved the file, loads it; "
+    )
+    text += f"this is Keras {keras}, which may load it differently"
     if there.before_keras_3 and package == "keras":
         text += ": pip install tf-keras"
     return [text]

@@ -25,11 +25,11 @@ class About:
     """The fault, so that "allow <name>" reads well."""
     title: str
     severity: Severity
-    """The highest it gives; an item may say less."""
+    """The highest that it reports; an item may be lower."""
     confidence: str
     """`high`, `medium` or `low`: how surely a finding is right."""
     what: str
-    """What it looks at and when it speaks, thresholds apart."""
+    """What it looks at and when it reports something, without the thresholds."""
     rationale: str
     """Why it matters."""
     source: str
@@ -45,7 +45,7 @@ class About:
     """File below `fixtures` that stands for `bad` where today's Keras cannot make one."""
     good_file: str = ""
     facts: Facts = field(default_factory=Facts)
-    """What the user says of the training of both examples."""
+    """What the user says about the training of both examples."""
 
     @property
     def on_settings(self) -> bool:
@@ -53,11 +53,16 @@ class About:
         return self.bad.lstrip().startswith("[")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass_transform(frozen_default=True)
 class Rule(ABC):
-    """One rule; each lives in a module of `regaudit.rules`. Its annotated values are thresholds.
+    """One rule; each lives in a module of `regaudit.rules`.
 
-    Type checkers see a dataclass. It is none: the few methods here do for all of them.
+    A subclass is a frozen data class, without a decorator; its fields are the thresholds, each
+    with a default:
+
+        class LargeLayerUnregularized(Rule):
+            about: ClassVar[About] = About(...)
+            min_parameters: float = 10_000
     """
 
     about: ClassVar[About]
@@ -65,30 +70,17 @@ class Rule(ABC):
     """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`, `VALUES`."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
+    __match_args__: ClassVar[tuple[str, ...]]
+    """The names of its fields, as every data class has them."""
 
-    def __init__(self, **thresholds: float) -> None:
-        """Set thresholds; those not given are the rule's own."""
-        if unknown := thresholds.keys() - self.thresholds().keys():
-            raise TypeError(f"{type(self).__name__} has no threshold {', '.join(unknown)}")
-        vars(self).update(thresholds)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(frozen=True)(cls)
 
     @classmethod
     def thresholds(cls) -> dict[str, float]:
-        """Return the rule's own thresholds, by name."""
-        names = cls.__annotations__.keys() - Rule.__annotations__.keys()
-        return {name: getattr(cls, name) for name in cls.__annotations__ if name in names}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rule) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[object, ...]:
-        return type(self), *(getattr(self, name) for name in self.thresholds())
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{name} cannot be set: a rule does not change")
+        """Return the default thresholds, by name."""
+        return {name: getattr(cls, name) for name in cls.__match_args__}
 
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
@@ -100,7 +92,7 @@ class Rule(ABC):
         """Yield what is wrong with the ignores of the settings, after all models.
 
         Args:
-            ignores: those of which the run can tell.
+            ignores: those that the run can judge.
             used: those that covered something.
             today: by UTC.
         """
@@ -133,11 +125,11 @@ class Rule(ABC):
         Args:
             at: the layer or weight; None for the model as a whole.
             message: what is wrong there, in one sentence without a full stop.
-            severity: the rule's own unless it is less bad here.
+            severity: the rule's own by default; lower where the fault is less serious.
             rank: larger is worse among places of the same severity; the weight's size by default.
             evidence: what was weighed in favour of the model.
             suggestion: what to write instead.
-            observed: the numbers that decided it; None for one that the file does not tell.
+            observed: the numbers that decided it; None for one that is not in the file.
         """
         if rank is None:
             rank = float(at.size) if isinstance(at, Weight) else 0.0

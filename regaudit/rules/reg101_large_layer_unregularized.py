@@ -19,12 +19,12 @@ class LargeLayerUnregularized(Rule):
         severity=Severity.ERROR,
         confidence="medium",
         what=(
-            "Looks for trainable kernels (recurrent, depthwise and pointwise ones and embeddings "
-            "among them) of many parameters without a regularizer in force. It is an error when "
-            "the file shows nothing instead, a warning when only dropout, noise, a constraint, "
-            "data augmentation inside the model or normalization acts on the layer, and a note "
-            "when the optimizer's weight decay has had effect "
-            "(learning rate x weight decay x steps > 0.02)."
+            "Looks for trainable kernels with many parameters and no regularizer in force. "
+            "Recurrent, depthwise and pointwise kernels and embeddings count as kernels. It is "
+            "an error when the file shows no other regularization of the layer; a warning when "
+            "only dropout, noise, a constraint, data augmentation inside the model or "
+            "normalization acts on the layer; and a note when the optimizer's weight decay has "
+            "had an effect (learning rate x weight decay x steps > 0.02)."
         ),
         rationale=(
             "A large kernel can memorize the training set. Weight penalties, dropout and weight "
@@ -33,8 +33,8 @@ class LargeLayerUnregularized(Rule):
         source="Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 7",
         fix="Regularize the layer; start a sweep (x0.1, x1, x10) at the strength shown.",
         false_positives=(
-            "Training that the file knows nothing of: data augmentation outside the model, early "
-            "stopping, or so much data that nothing overfits."
+            "Regularization that the file does not record: data augmentation outside the model, "
+            "early stopping, or so much data that nothing overfits."
         ),
         bad="""
 model = keras.Sequential([
@@ -66,7 +66,11 @@ model.compile("adam", "categorical_crossentropy")
             severity = Severity.WARNING if reasons else Severity.ERROR
             if any(reason.kind == "decay" for reason in reasons):
                 severity = Severity.NOTE
-            having = f"; it has only {' and '.join(weighed)}" if weighed else " and nothing instead"
+            having = (
+                f"; it has only {' and '.join(weighed)}"
+                if weighed
+                else ", and no other regularization"
+            )
             yield self.item(
                 weight,
                 f"{weight.size:,} parameters, no regularizer in force{having}",

@@ -1,4 +1,4 @@
-"""REG102: kernels left bare beside regularized ones."""
+"""REG102: kernels without a regularizer next to regularized ones."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -26,29 +26,29 @@ class PartlyRegularizedStack(Rule):
     about: ClassVar[About] = About(
         code="REG102",
         name="partly-regularized-stack",
-        title="Kernels left bare beside regularized ones",
+        title="Kernels without a regularizer next to regularized ones",
         severity=Severity.WARNING,
         confidence="medium",
         what=(
             "Looks for trainable kernels without a regularizer in a model that regularizes "
-            "their like: a kernel among regularized ones of its class (those that a normalization "
-            "follows and those that none follows apart), one of a recurrent layer's two kernels, "
-            "the output kernel, depthwise and separable convolutions beside regularized plain "
-            "ones. The last is a warning in files of Keras 2, which takes kernel_regularizer for "
-            "these layers and ignores it."
+            "similar kernels: a kernel whose class is regularized elsewhere in the model "
+            "(kernels with and without a normalization after them are compared separately), one "
+            "of the two kernels of a recurrent layer, the output kernel, and depthwise and "
+            "separable convolutions next to regularized plain ones. The last is a warning in "
+            "files of Keras 2, which accepts kernel_regularizer for these layers and ignores it."
         ),
         rationale=(
             "Penalties work together: in a chain of ReLU layers the scale can move from one "
-            "kernel to the next without changing the output, so a bare kernel grows by what the "
-            "penalty takes from its neighbours. Leaving out the output layer measured worse on "
-            "the tasks of this project's benchmark."
+            "kernel to the next without changing the output, so a kernel without a penalty grows "
+            "by what the penalty takes from its neighbours. On the tasks of this project's "
+            "benchmark, leaving out the output layer gave worse results."
         ),
         source=(
             "Neyshabur, Salakhutdinov and Srebro (2015), Path-SGD, arXiv:1506.02617, on the "
             "rescaling of ReLU layers; tensorflow/tensorflow#41093 on the ignored key"
         ),
         fix=(
-            "Give the bare kernels a penalty too, by the key of their layer: DepthwiseConv2D "
+            "Give these kernels a penalty too, with the key of their layer: DepthwiseConv2D "
             "takes depthwise_regularizer, SeparableConv2D also pointwise_regularizer, recurrent "
             "layers recurrent_regularizer."
         ),
@@ -108,19 +108,22 @@ model = keras.Sequential([
             return None  # REG103 says it: the key is there, and it is the wrong one
         alike = counts.kinds[_kind(evidence, layer, weight)]
         if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
-            message = f"bare beside {counts.plain} regularized convolutions"
+            message = f"no regularizer, while {counts.plain} plain convolutions are regularized"
             if Dialect.of(evidence.model.keras_version).before_keras_3 and self._mostly(
                 counts.plain
             ):
                 return Severity.WARNING, f"{message}; Keras 2 ignores kernel_regularizer here"
             return Severity.NOTE, message
         if other := _other_half(layer, weight):
-            return Severity.NOTE, f"bare, while the {other.role} beside it is regularized"
+            return (
+                Severity.NOTE,
+                f"no regularizer, while the {other.role} of the same layer has one",
+            )
         if self._mostly(alike):
-            return Severity.NOTE, f"bare, while {alike} kernels of this kind are regularized"
+            return Severity.NOTE, f"no regularizer, while {alike} kernels of this kind have one"
         others = _Count(counts.all.kernels - 1, counts.all.regularized)
         if evidence.graph.heads_of(layer) and self._mostly(others):
-            message = f"this output kernel is bare, while {others} others are regularized"
+            message = f"no regularizer on this output kernel, while {others} others have one"
             return Severity.NOTE, message
         return None
 
@@ -196,7 +199,7 @@ def _suggestion(
     if not square:
         return None
     reason = (
-        f"it then costs as much as the regularized kernels do, {cost:.3g}: at equilibrium the "
-        "penalties of a chain of ReLU layers are equal"
+        f"its penalty is then {cost:.3g}, the median of the regularized kernels: at equilibrium, "
+        "the penalties in a chain of ReLU layers are equal"
     )
     return set_l2(evidence, layer, weight, Advice(rounded(cost / square), reason))

@@ -27,27 +27,27 @@ class RegularizerNeverApplied(Rule):
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Looks for regularizers in the configuration of built-in layers that govern nothing: "
-            "of a bias, beta or gamma that the layer's options leave out, kernel_regularizer of a "
-            "SeparableConv of Keras 2, the activity regularizer of a SimpleRNN of Keras 3 and of "
-            "an EinsumDense of Keras 2."
+            "Looks for regularizers in the configuration of built-in layers that Keras never "
+            "uses: those of a bias, beta or gamma that the layer's options switch off, "
+            "kernel_regularizer of a SeparableConv in Keras 2, and the activity regularizer of a "
+            "SimpleRNN in Keras 3 or of an EinsumDense in Keras 2."
         ),
         rationale=(
-            "The code looks regularized and the layer is not: Keras takes the argument, keeps it "
-            "and never uses it. No error tells."
+            "The code looks as if the layer were regularized, but it is not: Keras accepts the "
+            "argument, stores it and never uses it, without an error."
         ),
         source=(
             "tensorflow/tensorflow#41093, DepthwiseConv2D and SeparableConv2D do not handle the "
             "kernel regularizer; the others were measured on saved files by loading them"
         ),
         fix=(
-            "Drop the key, or use the one that works: depthwise_regularizer and "
+            "Remove the key, or use the one that works: depthwise_regularizer and "
             "pointwise_regularizer for SeparableConv, an ActivityRegularization layer after a "
             "SimpleRNN or an EinsumDense."
         ),
         false_positives=(
-            "One set of arguments for many layers, of which some have no bias: the key is idle "
-            "and does no harm."
+            "One set of arguments for many layers, some of which have no bias: the key then has "
+            "no effect and does no harm."
         ),
         bad="""
 model = keras.Sequential([
@@ -80,8 +80,8 @@ model = keras.Sequential([
             deaf = "EinsumDense" if before_keras_3 else "SimpleRNN"
             activity = layer.activity_regularizer
             if layer.class_name == deaf and activity and not _is_zero(activity):
-                message = f"activity regularizer {activity.class_name} does nothing: {deaf} takes "
-                yield self.item(layer, f"{message}one and never applies it", key="activity")
+                message = f"activity regularizer {activity.class_name} does nothing: {deaf} "
+                yield self.item(layer, f"{message}accepts it and never applies it", key="activity")
 
 
 def _is_zero(regularizer: Regularizer) -> bool:

@@ -18,11 +18,11 @@ class ZeroStrengthRegularizer(Rule):
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Looks for regularizers, of weights and of outputs, that Keras loads with all "
-            "strengths zero."
+            "Looks for regularizers of weights and of outputs that Keras loads with all "
+            "strengths at zero."
         ),
         rationale=(
-            "The layer looks regularized and is not: a penalty with a strength of zero adds "
+            "The layer looks regularized, but it is not: a penalty with a strength of zero adds "
             'nothing. Besides an explicit zero, the strings "l1l2" and "L1L2" and L1L2() without '
             "arguments mean zero in Keras 3, although its documentation says 0.01."
         ),

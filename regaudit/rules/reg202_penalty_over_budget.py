@@ -16,28 +16,28 @@ class PenaltyOverBudget(Rule):
     about: ClassVar[About] = About(
         code="REG202",
         name="penalty-over-budget",
-        title="Penalties larger than what there is to learn",
+        title="Penalties that are a large share of the chance loss",
         severity=Severity.ERROR,
         confidence="high",
         what=(
-            "Adds up what the kernels add to the loss today, those apart that a normalization "
-            "rescales, and compares it with the chance loss H: what a model loses that has "
-            "learned nothing, ln C for C classes."
+            "Adds up what the kernels add to the loss today, except kernels that a normalization "
+            "rescales, and compares the sum with the chance loss H, the loss of a model that has "
+            "learned nothing: ln C for C classes."
         ),
         rationale=(
-            "No model is worse than a constant prediction with all weights zero, which costs H. "
-            "Where the penalty alone comes near H, the optimizer gains more by shrinking weights "
-            "than by fitting data."
+            "A model can always predict a constant with all weights at zero, which costs H. "
+            "Where the penalty alone comes close to H, shrinking the weights lowers the total "
+            "loss more than fitting the data does."
         ),
         source=(
-            "Measured: of 162 runs on 41 small tasks, those with a penalty over H / 2 were far "
-            "from their best strength, 19 of 19"
+            "Measured: 162 runs on 41 small tasks; all 19 runs with a penalty over H / 2 were "
+            "far from their best strength"
         ),
         fix=(
-            "Multiply every strength by 0.05 H / R, where R is the penalty today, and train on. "
-            "It is a start: sweep around it."
+            "Multiply every strength by 0.05 H / R, where R is the penalty today, and continue "
+            "training. This is a starting point: sweep around it."
         ),
-        false_positives=("A model at the start of its training, whose weights will still shrink."),
+        false_positives="A model at the start of its training: its weights will still shrink.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((20,)),
@@ -78,10 +78,10 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         for layer, weight in paying:
             own = evidence.penalty(weight)
             factor = BUDGET * chance.value / total
-            reason = f"all kernels together then cost 5 % of the chance loss ({chance.basis})"
+            reason = f"the penalty of all kernels is then 5 % of the chance loss ({chance.basis})"
             yield self.item(
                 weight,
-                f"adds {own:.3g} of the kernels' penalty of {total:.3g}, "
+                f"its penalty is {own:.3g}; all kernels together add {total:.3g} to the loss, "
                 f"{total / chance.value:.0%} of the chance loss ({chance.basis})",
                 severity=Severity.ERROR if severe else Severity.WARNING,
                 rank=own,

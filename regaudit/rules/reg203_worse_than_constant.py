@@ -16,32 +16,32 @@ class WorseThanConstant(Rule):
     about: ClassVar[About] = About(
         code="REG203",
         name="worse-than-constant",
-        title="Loss and penalties above those of a constant prediction",
+        title="Training loss plus penalties above the loss of a constant prediction",
         severity=Severity.ERROR,
         confidence="high",
         what=(
-            "Adds what all regularizers in force cost today to the training loss, which you pass, "
-            "and compares the sum with the chance loss H: what a model loses that has learned "
-            "nothing, ln C for C classes."
+            "Adds the penalties of all regularizers in force today to the training loss, which "
+            "you pass, and compares the sum with the chance loss H, the loss of a model that has "
+            "learned nothing: ln C for C classes."
         ),
         rationale=(
-            "With all its kernels at zero a model predicts a constant by its biases, pays no "
-            "penalty and loses no more than H. A model above H is worse at the very sum that "
-            "training lowers: penalties keep it from learning, or its training went wrong or is "
-            "not over."
+            "With all kernels at zero, a model predicts a constant from its biases, has no "
+            "penalty and a loss of at most H. A model above H is worse in the very sum that "
+            "training minimizes: penalties keep it from learning, or its training went wrong or "
+            "is not finished."
         ),
         source=(
             "The minimum of loss plus penalty is at most its value at zero weights, which is H "
             "for penalties by norms; no paper is needed"
         ),
         fix=(
-            "If the penalties are a good part of the sum, multiply every strength by 0.05 H / R, "
-            "where R is the penalty today, and train on. If the loss alone is above H, look at "
-            "the labels and the learning rate first."
+            "If the penalties are a large part of the sum, multiply every strength by 0.05 H / "
+            "R, where R is the penalty today, and continue training. If the loss alone is above "
+            "H, check the labels and the learning rate first."
         ),
         false_positives=(
-            "A loss measured with class weights or sample weights, on which H does not count, or "
-            "one by `model.fit`, which has the penalty in it already."
+            "A loss measured with class weights or sample weights, for which H does not hold, or "
+            "the loss that `model.fit` prints, which already contains the penalty."
         ),
         bad="""
 model = keras.Sequential([
@@ -80,12 +80,12 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         total = sum(evidence.penalty(weight) for _, weight in paying)
         if loss + total <= (1 + self.min_excess) * chance.value:
             return
-        sum_of = f"the training loss of {loss:.3g} and penalties of {total:.3g} are together"
+        sum_of = f"the training loss of {loss:.3g} plus penalties of {total:.3g} is"
         if not evidence.values:
             sum_of = f"the training loss of {loss:.3g} alone is"
         constant = f"the loss of a constant prediction ({chance.basis})"
         message = f"{sum_of} above {chance.value:.3g}, {constant}"
-        reason = f"all penalties together then cost 5 % of the chance loss ({chance.basis})"
+        reason = f"the sum of all penalties is then 5 % of the chance loss ({chance.basis})"
         # Small penalties are not what is wrong: then it is said of the model.
         blamed = paying if total > BUDGET * chance.value else [(None, None)]
         for layer, weight in blamed:

@@ -27,9 +27,9 @@ class DefaultStrength(Rule):
             "OrthogonalRegularizer()."
         ),
         rationale=(
-            "The default is nobody's choice for this model. On 41 small tasks L2(0.01) helped "
-            "and harmed alike: the log test loss changed by -0.014 [-0.251, +0.213], and in 33 % "
-            "of the runs it was worse by over 10 %, against 6 % for L2(0.001)."
+            "The default was not chosen for this model. On 41 small tasks, L2(0.01) had no clear "
+            "effect on average: the log test loss changed by -0.014 [-0.251, +0.213], and in 33 "
+            "% of the runs it was worse by over 10 %, against 6 % for L2(0.001)."
         ),
         source=(
             "keras/src/regularizers/regularizers.py: L2.__init__(l2=0.01); the effect was "
@@ -39,7 +39,7 @@ class DefaultStrength(Rule):
             "Set the strength by name and tune it; start a sweep (x0.1, x1, x10) at the strength "
             "shown."
         ),
-        false_positives="A strength of 0.01 that a sweep has found.",
+        false_positives="A strength of 0.01 that is the result of a sweep.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
@@ -73,15 +73,16 @@ model.compile("sgd", "sparse_categorical_crossentropy")
                 alike = weight.role in KERNEL_ROLES and not weight.regularizer.l1
                 yield self.item(
                     weight,
-                    f"{weight.regularizer.class_name} of 0.01, the default",
+                    f"{weight.regularizer.class_name} with the default strength of 0.01",
                     suggestion=suggest(evidence, layer, weight, peers=False) if alike else None,
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )
         for layer in evidence.model.layers:
             activity = layer.activity_regularizer
             if activity and activity.status is Status.IN_FORCE and _is_default(activity):
                 yield self.item(
-                    layer, f"activity regularizer {activity.class_name} of 0.01, the default"
+                    layer,
+                    f"activity regularizer {activity.class_name} with the default strength of 0.01",
                 )
 
 

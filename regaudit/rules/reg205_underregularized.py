@@ -23,21 +23,21 @@ class Underregularized(Rule):
             "all regularizers add to the loss, and with the chance loss H (ln C for C classes)."
         ),
         rationale=(
-            "Where penalties are as strong as they should be, they are about as large as the gap "
-            "they are to close. Measured on 41 small tasks: where the gap was over ten times the "
-            "penalty, a stronger one lowered the test loss in 92 to 99 % of the runs."
+            "Penalties of the right strength are about as large as the gap that they are meant "
+            "to close. Measured on 41 small tasks: where the gap was over ten times the penalty, "
+            "a stronger penalty lowered the test loss in 92 to 99 % of the runs."
         ),
         source=(
             "MacKay (1992), Bayesian Interpolation, Neural Computation 4; the shares were "
             "measured by a benchmark of this project"
         ),
         fix=(
-            "Train with EarlyStopping(restore_best_weights=True) first; then add the strengths "
-            "shown; it often does as much or more by itself."
+            "First train with EarlyStopping(restore_best_weights=True), which often does as much "
+            "or more by itself; then add the strengths shown."
         ),
         false_positives=(
-            "A validation set of few samples or of other data than the training set: then the "
-            "gap is not one of generalization."
+            "A validation set of few samples, or of other data than the training set: the gap "
+            "then does not measure generalization."
         ),
         bad="""
 model = keras.Sequential([
@@ -73,8 +73,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         for layer, weight in evidence.kernels():
             yield self.item(
                 weight,
-                f"the validation loss is {gap:.3g} above the training loss, all penalties "
-                f"together are {penalty:.3g}",
+                f"the validation loss is {gap:.3g} above the training loss, but all "
+                f"penalties together add only {penalty:.3g}",
                 suggestion=suggest(evidence, layer, weight),
                 gap=gap,
                 total_penalty=penalty,

@@ -27,9 +27,9 @@ class PaperDecayNotHalved(Rule):
             "weight decay that the authors used."
         ),
         rationale=(
-            "A weight decay of d adds d w to the gradient, and TensorFlow's l2_loss has the 1/2 "
-            "for it. Keras's L2(s) has none and adds 2 s w: with s = d the model is decayed twice "
-            "as fast as in the paper."
+            "A weight decay of d adds d w to the gradient; TensorFlow's l2_loss contains the "
+            "factor 1/2 that this needs. Keras's L2(s) does not contain it and adds 2 s w: with "
+            "s = d the model is decayed twice as fast as in the paper."
         ),
         source=(
             "keras/src/regularizers/regularizers.py: L2.__call__; the papers: Simonyan and "
@@ -41,7 +41,7 @@ class PaperDecayNotHalved(Rule):
             "Halve the strength, as shown, to train as the paper did. MobileNet's authors put "
             "little or no decay on depthwise kernels."
         ),
-        false_positives="A strength that was tuned and happens to be the same.",
+        false_positives="A strength that was tuned and happens to have this value.",
         bad="""
 l2 = keras.regularizers.L2(5e-4)
 model = keras.Sequential([keras.layers.Input((32, 32, 3))])
@@ -82,8 +82,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             reason = f"a weight decay of {recipe.decay:g}: {recipe.source}"
             yield self.item(
                 weight,
-                f"L2 of {recipe.decay:g} is the weight decay that {recipe.name} was trained with, "
-                f"but decays by {2 * recipe.decay:g} in Keras",
+                f"L2 of {recipe.decay:g} equals the weight decay that {recipe.name} was trained "
+                f"with, but in Keras this L2 is a weight decay of {2 * recipe.decay:g}",
                 suggestion=set_l2(evidence, layer, weight, Advice(recipe.decay / 2, reason)),
                 l2=recipe.decay,
                 architecture=recipe.name,

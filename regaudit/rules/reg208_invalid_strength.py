@@ -1,4 +1,4 @@
-"""REG208: a strength that is no finite number from zero up."""
+"""REG208: a strength that is not a finite number of zero or more."""
 
 from collections.abc import Iterator
 from reprlib import repr as shortened
@@ -22,18 +22,19 @@ class InvalidStrength(Rule):
         confidence="high",
         what=(
             "Looks for built-in regularizers, of weights and of outputs, whose strength is NaN, "
-            "infinite, negative, no number, or too large for one; and for what is no regularizer "
-            "where one must be."
+            "infinite, negative, not a number, or too large for a floating-point number; and for "
+            "values that are not regularizers where a regularizer is expected."
         ),
         rationale=(
-            "Keras 3 checks strengths when it loads a model and stops at these: the file cannot "
-            "be loaded. Keras 2 lets negative strengths pass, and they make training enlarge "
-            "weights without end."
+            "Keras 3 checks strengths when it loads a model and raises an error for these: the "
+            "file cannot be loaded. Keras 2 accepts negative strengths, which make training "
+            "increase the weights without limit."
         ),
         source="keras/src/regularizers/regularizers.py: validate_float_arg",
-        fix="Write a finite number from zero up, or take the regularizer away.",
+        fix="Use a finite number of zero or more, or remove the regularizer.",
         false_positives=(
-            "None is known: what a strength is to be computed from is of no use to Keras in a file."
+            "None known. A value from which a strength could be computed does not help: Keras "
+            "expects a number in the file."
         ),
         bad="""
 model = keras.Sequential([
@@ -77,5 +78,5 @@ def _is_refused(regularizer: Regularizer) -> bool:
 def _message(regularizer: Regularizer) -> str:
     stored = regularizer.config
     given = ", ".join(f"{key}={shortened(stored[key])}" for key in _STRENGTHS if key in stored)
-    spelled = f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
-    return f"{spelled}{regularizer.why}"
+    described = f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
+    return f"{described}{regularizer.why}"

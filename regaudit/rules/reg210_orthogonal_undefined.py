@@ -20,20 +20,23 @@ class OrthogonalUndefined(Rule):
         severity=Severity.ERROR,
         confidence="high",
         what=(
-            "Looks for OrthogonalRegularizer in force on weights that are no matrices, or whose "
-            "matrix has a single row (or a single column, by its mode)."
+            "Looks for OrthogonalRegularizer in force on weights that are not matrices, or whose "
+            "matrix has a single row (or a single column, depending on the mode)."
         ),
         rationale=(
-            "It averages over pairs of rows or columns of a matrix. For a weight of another rank "
-            "Keras raises an error once it computes the loss; a single row makes no pair, and the "
-            "average is 0 / 0: the loss is NaN, and after one step so is every weight."
+            "The regularizer averages over pairs of rows or columns of a matrix. For a weight of "
+            "another rank, Keras raises an error when it computes the loss. A single row gives "
+            "no pair, and the average is 0 / 0: the loss is NaN, and after one step so is every "
+            "weight."
         ),
         source="keras/src/regularizers/regularizers.py: OrthogonalRegularizer.__call__",
         fix=(
-            "Take it away there; use the other mode where a matrix has one row or one column; for "
-            "convolutions use L2."
+            "Remove it from these weights; use the other mode where a matrix has one row or one "
+            "column; use L2 for convolutions."
         ),
-        false_positives="None is known for a model that is to be trained; others never pay it.",
+        false_positives=(
+            "None known for a model that will be trained; other models never compute this penalty."
+        ),
         bad="""
 orthogonal = keras.regularizers.OrthogonalRegularizer(0.001)
 model = keras.Sequential([
@@ -75,8 +78,10 @@ def _fault(weight: Weight, regularizer: Regularizer) -> str:
     shape = " x ".join(map(str, weight.shape))
     if len(weight.shape) != 2:
         rank = len(weight.shape)
-        return f"OrthogonalRegularizer takes matrices; this has rank {rank} ({shape}): an error"
+        return f"OrthogonalRegularizer needs a matrix; this has rank {rank} ({shape}): an error"
     mode = "columns" if regularizer.config.get("mode") == "columns" else "rows"
     if weight.shape[mode == "columns"] < 2:
-        return f"OrthogonalRegularizer compares {mode}; this has only one ({shape}): a loss of NaN"
+        return (
+            f"OrthogonalRegularizer compares {mode}; this has only one ({shape}): the loss is NaN"
+        )
     return ""

@@ -18,14 +18,14 @@ class RegularizerOnFrozenWeight(Rule):
         title="Regularizer on a frozen weight",
         severity=Severity.NOTE,
         confidence="high",
-        what="Looks for regularizers on weights that loading leaves frozen.",
+        what="Looks for regularizers on weights that are frozen once the model is loaded.",
         rationale=(
-            "A penalty acts through its gradient, and a frozen weight takes none. Keras 3 leaves "
+            "A penalty acts through its gradient, and a frozen weight gets none. Keras 3 leaves "
             "the penalty of a frozen weight out of the loss; Keras 2 adds it as a constant."
         ),
         source="keras/src/layers/layer.py: Layer._get_regularization_losses",
-        fix="Unfreeze the layer, or drop its regularizer until you do.",
-        false_positives="A backbone that is frozen for the first stage of training only.",
+        fix="Unfreeze the layer, or remove its regularizer until you do.",
+        false_positives="A backbone that is frozen only for the first stage of training.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import POOLING, RESHAPING, Graph
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.layer_classes import POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
@@ -28,20 +29,20 @@ class L2BeforeNormalization(Rule):
     about: ClassVar[About] = About(
         code="REG302",
         name="l2-before-normalization",
-        title="L2 only where a normalization undoes the scale of the kernels",
+        title="L2 penalties only on kernels whose scale a normalization undoes",
         severity=Severity.NOTE,
         confidence="high",
         what=(
-            "Looks for L2 penalties in force on kernels whose output goes to a normalization and "
-            "nowhere else, through nothing but what passes a scale on (ReLU, pooling, reshaping, "
-            "dropout). By default it speaks only where all L2 penalties of the model are of this "
-            "kind: recipes that decay every kernel are common and sound."
+            "Looks for L2 penalties in force on kernels whose output goes only to a "
+            "normalization, through nothing but layers that keep the scale (ReLU, pooling, "
+            "reshaping, dropout). By default it reports them only where all L2 penalties of the "
+            "model are of this kind: recipes that decay every kernel are common and sound."
         ),
         rationale=(
             "The normalization divides the kernel's scale out again: a smaller kernel gives the "
-            "same output, so the penalty does not limit what the layer can compute. It keeps "
-            "the kernel small and thereby the steps relative to it large: it sets the effective "
-            "learning rate. That is useful, and it is not what limits the fit."
+            "same output, so the penalty does not limit what the layer can compute. It keeps the "
+            "kernel small, which makes training steps larger relative to the kernel: it sets the "
+            "effective learning rate. That is useful, but it does not limit the fit."
         ),
         source=(
             "van Laarhoven (2017), L2 Regularization versus Batch and Weight Normalization, "
@@ -49,12 +50,12 @@ class L2BeforeNormalization(Rule):
             "Regularization, arXiv:1810.12281"
         ),
         fix=(
-            "Tune this strength together with the learning rate, and penalize the kernels that no "
-            "normalization follows too, such as that of the output."
+            "Tune this strength together with the learning rate. Also penalize the kernels "
+            "without a normalization after them, such as the output kernel."
         ),
         false_positives=(
-            "Models in which the penalty is there for the learning rate, and something else, such "
-            "as dropout or augmentation, limits the fit."
+            "Models in which the penalty is meant for the learning rate, and something else, "
+            "such as dropout or augmentation, limits the fit."
         ),
         bad="""
 layers, decay = keras.layers, keras.regularizers.L2(1e-4)
@@ -100,12 +101,12 @@ model = keras.Sequential([
             normalization = evidence.next_normalization(layer)
             yield self.item(
                 weight,
-                f"L2 of {l2:.3g} before {normalization}, which undoes the scale: it sets the "
-                "effective learning rate and does not limit the fit",
+                f"L2 of {l2:.3g} before {normalization}, which undoes the scale: the penalty "
+                "sets the effective learning rate and does not limit the fit",
                 rank=evidence.penalty(weight),
                 kernels=len(penalized),
                 before_normalization=len(undone),
-                penalty=evidence.told_penalty(weight),
+                penalty=evidence.known_penalty(weight),
             )
 
 

@@ -16,27 +16,31 @@ class DecayedTwice(Rule):
     about: ClassVar[About] = About(
         code="REG303",
         name="decayed-twice",
-        title="L2 penalty beside the optimizer's weight decay",
+        title="L2 penalty in addition to the optimizer's weight decay",
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Looks for kernels with an L2 penalty in force in a model whose optimizer has a "
-            "weight decay too."
+            "Looks for kernels with an L2 penalty in force in a model whose optimizer also has a "
+            "weight decay."
         ),
         rationale=(
-            "Both shrink the same weights. Under SGD they add up: L2(s) is a weight decay of 2 s, "
-            "of 2 s / (1 - momentum) with momentum. Under Adam and its kind they do not even mix "
-            "by a fixed rule: the penalty is divided by past gradients, the decay is not. Whoever "
-            "tunes one of them tunes against the other."
+            "Both shrink the same weights. With SGD they add up: L2(s) is a weight decay of 2 s, "
+            "or of 2 s / (1 - momentum) with momentum. With Adam and similar optimizers no fixed "
+            "rule combines them: the gradient of the penalty is divided by the size of past "
+            "gradients, the decay is not. Tuning one of them changes the best value of the "
+            "other."
         ),
         source=(
             "Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization; "
             "keras/src/optimizers/base_optimizer.py: _apply_weight_decay"
         ),
-        fix="Keep one: the optimizer's decay where it has had effect, else the penalty.",
+        fix=(
+            "Keep one of them: the optimizer's decay if it has had an effect, otherwise the "
+            "penalty."
+        ),
         false_positives=(
-            "A decay that training keeps off these kernels by `exclude_from_weight_decay`: no "
-            "file tells."
+            "Training code that excludes these kernels by `exclude_from_weight_decay`: the file "
+            "does not record it."
         ),
         bad="""
 model = keras.Sequential([
@@ -62,11 +66,11 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
             l2 = weight.regularizer.l2 if weight.regularizer else None
             if weight.role not in KERNEL_ROLES or not l2:
                 continue
-            reason = f"{training.class_name} decays this kernel already"
+            reason = f"{training.class_name} already decays this kernel"
             plain = weight.regularizer is not None and not weight.regularizer.l1
             yield self.item(
                 weight,
-                f"L2 of {l2:.3g} beside {training.class_name}'s weight decay of "
+                f"L2 of {l2:.3g} in addition to {training.class_name}'s weight decay of "
                 f"{training.weight_decay:.3g}{_together(training, l2)}",
                 suggestion=remove(layer, weight, reason)
                 if plain and not _is_inert(training)

@@ -14,29 +14,31 @@ class WeightDecayInert(Rule):
     about: ClassVar[About] = About(
         code="REG304",
         name="weight-decay-inert",
-        title="Weight decay too weak to have had effect",
+        title="Weight decay too weak to have had an effect",
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Multiplies learning rate, weight decay and training steps, all three from the file: "
-            "by so much did decay shrink the weights. With a schedule it takes the largest rate."
+            "Multiplies the learning rate, the weight decay and the number of training steps, "
+            "all from the file: the product says how much the decay has shrunk the weights. With "
+            "a schedule it uses the largest rate."
         ),
         rationale=(
-            "The model looks decayed and is not. Measured in 240 runs: below 0.02 the test loss "
-            "changed by less than 1.7 % in 90 % of them. AdamW's default, 0.004 at a rate of "
-            "0.001, takes 5,000 steps to come to that."
+            "The model looks as if it were decayed, but it is not. Measured in 240 runs: below "
+            "0.02 the test loss changed by less than 1.7 % in 90 % of them. AdamW's default, "
+            "0.004 at a rate of 0.001, needs 5,000 steps to reach that."
         ),
         source=(
             "Measured: a benchmark of this project, 240 runs. The useful range: Wang and "
             "Aitchison (2025), How to set AdamW's weight decay as you scale model and dataset "
-            "size: 1 / (rate x decay) is to lie between one epoch and the whole training"
+            "size: 1 / (rate x decay) should lie between one epoch and the whole training"
         ),
         fix=(
-            "Choose it between 1 / (rate x steps) and 1 / (rate x steps of an epoch), or leave it "
-            "out and regularize the kernels."
+            "Choose a decay between 1 / (rate x steps) and 1 / (rate x steps per epoch), or "
+            "remove it and regularize the kernels."
         ),
         false_positives=(
-            "A file saved early in a longer training, or trained on after its optimizer was reset."
+            "A file saved early in a longer training, or a model trained further after its "
+            "optimizer was reset."
         ),
         bad="""
 model = keras.Sequential([
@@ -85,7 +87,7 @@ def _range(training: Training, epoch: float | None) -> str:
     steps = training.steps or 0
     least = training.weight_decay / (training.shrinkage or 1.0)  # 1 / (rate x steps)
     if steps < (100 if epoch is None else 2 * epoch):
-        return "so few steps leave none to use"
+        return "no weight decay is useful in so few steps"
     if epoch is None:
-        return f"in as many, {least:.2g} and more are useful"
-    return f"useful are {least:.2g} to {least * steps / epoch:.2g}"
+        return f"for this many steps, a decay of {least:.2g} or more is useful"
+    return f"a decay from {least:.2g} to {least * steps / epoch:.2g} is useful"

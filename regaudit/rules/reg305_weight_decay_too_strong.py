@@ -13,24 +13,26 @@ class WeightDecayTooStrong(Rule):
     about: ClassVar[About] = About(
         code="REG305",
         name="weight-decay-too-strong",
-        title="Weight decay that forgets within an epoch",
+        title="Weight decay so strong that weights forget within an epoch",
         severity=Severity.WARNING,
         confidence="medium",
         what=(
-            "Looks at learning rate x weight decay, the share of every weight that a step takes "
-            "away; with a schedule at its largest rate. Given the training set's size and the "
-            "batch size it compares the steps of an epoch with 1 / (rate x decay), the steps that "
-            "weights remember; else it holds the share itself against a limit."
+            "Looks at learning rate x weight decay, the share of every weight that a step "
+            "removes; with a schedule, at its largest rate. If the size of the training set and "
+            "the batch size are given, it compares the steps of an epoch with 1 / (rate x "
+            "decay), the number of steps that weights remember. Otherwise it compares the share "
+            "itself with a limit."
         ),
         rationale=(
             "Decayed weights are a moving average of the updates of the last 1 / (rate x decay) "
-            "steps. Shorter than an epoch, they forget samples before they see them again."
+            "steps. If that is less than an epoch, the weights forget samples before they see "
+            "them again."
         ),
         source=(
             "Wang and Aitchison (2025), How to set AdamW's weight decay as you scale model and "
             "dataset size; the limit without sizes, 100 steps, is this project's choice"
         ),
-        fix="Lower the weight decay to 1 / (rate x steps of an epoch) or less.",
+        fix="Lower the weight decay to 1 / (rate x steps per epoch) or less.",
         false_positives=(
             "Without the sizes: an epoch of fewer than 100 steps. With a schedule: a peak that "
             "passes quickly."
@@ -58,7 +60,7 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
     """Weights that remember as many epochs or more pass."""
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
-        """Say what is lacking, but not for models without decay, of which nothing is asked."""
+        """Say what is missing, but not for models without decay: the rule does not check those."""
         decays = evidence.training is not None and evidence.training.weight_decay > 0
         return super().not_run(evidence) if decays else None
 
@@ -72,12 +74,13 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
             return
         peak = f" at the largest rate of its {training.schedule}" if training.schedule else ""
         said = (
-            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} takes "
-            f"{share:.2%} of every weight a step{peak}: it forgets within {1 / share:,.3g} steps"
+            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} removes "
+            f"{share:.2%} of every weight in a step{peak}: weights forget within "
+            f"{1 / share:,.3g} steps"
         )
         if epoch is not None:
             most = 1 / (training.learning_rate * epoch * self.min_epochs)
-            said += f", an epoch has {epoch:,.4g}; {most:.2g} is the most to use"
+            said += f", and an epoch has {epoch:,.4g}; use at most {most:.2g}"
         yield self.item(
             None,
             said,

@@ -19,14 +19,14 @@ class AdaptiveOptimizerWithL2(Rule):
         confidence="high",
         what=(
             "Looks for kernels with an L2 penalty in force in a model compiled with Adam or "
-            "another optimizer that scales steps by past gradients. Where the optimizer has a "
-            "weight decay as well, decayed-twice (REG303) speaks instead."
+            "another optimizer that scales steps by past gradients. Where the optimizer also has "
+            "a weight decay, decayed-twice (REG303) reports it instead."
         ),
         rationale=(
-            "Such optimizers divide the penalty's gradient like any other: weights with large "
-            "gradients are shrunk less than others, and a strength tuned for SGD, or taken from a "
-            "paper's weight decay, means something else. The penalty does act; it is no weight "
-            "decay."
+            "Such optimizers divide the gradient of the penalty like any other gradient: weights "
+            "with large gradients shrink less than others. A strength tuned for SGD, or taken "
+            "from the weight decay of a paper, therefore means something else. The penalty does "
+            "act, but it is not a weight decay."
         ),
         source=(
             "Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, which also "
@@ -34,10 +34,10 @@ class AdaptiveOptimizerWithL2(Rule):
             "tasks it tried"
         ),
         fix=(
-            "Keep the penalty if it was tuned with this optimizer. For weight decay use AdamW "
-            "instead and tune its decay anew: the numbers do not carry over."
+            "Keep the penalty if it was tuned with this optimizer. For weight decay, use AdamW "
+            "instead and tune its decay again: the numbers do not carry over."
         ),
-        false_positives="A strength that a sweep with this very optimizer has found.",
+        false_positives="A strength that is the result of a sweep with this optimizer.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
@@ -63,7 +63,7 @@ model.compile("sgd", "mse")
             if weight.role in KERNEL_ROLES and l2:
                 yield self.item(
                     weight,
-                    f"L2 of {l2:.3g} under {training.class_name} is no weight decay of "
-                    f"{2 * l2:.3g}: weights with large gradients are shrunk less",
+                    f"L2 of {l2:.3g} with {training.class_name} does not act like a weight decay "
+                    f"of {2 * l2:.3g}: weights with large gradients shrink less",
                     l2=l2,
                 )

@@ -21,14 +21,14 @@ class DecayReachesNormsAndBiases(Rule):
         severity=Severity.NOTE,
         confidence="medium",
         what=(
-            "Looks for trainable biases and normalization's gamma and beta in a model whose "
+            "Looks for trainable biases, and gamma and beta of normalizations, in a model whose "
             "optimizer has a weight decay."
         ),
         rationale=(
             "Keras decays every trainable variable that `exclude_from_weight_decay` does not "
-            "name. Biases and beta are offsets, gamma is a scale around one: pulled to zero they "
-            "lose fit and gain no simpler function. What is excluded is not saved: after "
-            "`load_model` all are decayed again."
+            "name. Biases and beta are offsets, and gamma is a scale around one: pulling them "
+            "towards zero makes the fit worse and the function no simpler. The exclusion is not "
+            "saved: after `load_model` all of them are decayed again."
         ),
         source=(
             "keras/src/optimizers/base_optimizer.py: exclude_from_weight_decay and get_config; "
@@ -39,7 +39,7 @@ class DecayReachesNormsAndBiases(Rule):
             "Call `model.optimizer.exclude_from_weight_decay(var_names=['bias', 'gamma', 'beta'])` "
             "after every load, before training; in tf-keras on a new optimizer, before `compile`."
         ),
-        false_positives="Training code that does so: the file cannot tell.",
+        false_positives="Training code that already excludes them: the file does not record it.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
@@ -81,8 +81,8 @@ model.compile(keras.optimizers.SGD(0.1), "mse")
         reached = f"{', '.join(others)} and {last}" if others else last
         yield self.item(
             None,
-            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} reaches "
-            f"{reached}, unless each load excludes them anew",
+            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} also decays "
+            f"{reached}, unless training code excludes them after every load",
             weight_decay=training.weight_decay,
             variables=sum(found.values()),
         )

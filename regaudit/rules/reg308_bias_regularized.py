@@ -28,7 +28,7 @@ class BiasRegularized(Rule):
             "(2019), Bag of Tricks for Image Classification with Convolutional Neural Networks, "
             "arXiv:1812.01187, section 3.1: no decay on biases"
         ),
-        fix="Drop bias_regularizer; penalize the kernel.",
+        fix="Remove bias_regularizer; penalize the kernel.",
         false_positives="A bias that is known to be near zero, such as that of a centred target.",
         bad="""
 model = keras.Sequential([
@@ -53,5 +53,5 @@ model = keras.Sequential([
                     f"{weight.regularizer.class_name} on a bias of {weight.size:,} values, "
                     f"{evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "biases are better left free"),
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )

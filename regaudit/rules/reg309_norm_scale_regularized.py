@@ -19,23 +19,23 @@ class NormScaleRegularized(Rule):
         severity=Severity.NOTE,
         confidence="medium",
         what=(
-            "Looks for regularizers in force on gamma and beta of normalizations. A pure L1 on "
-            "gamma passes: it is how network slimming finds channels to prune."
+            "Looks for regularizers in force on gamma and beta of normalizations. An L1 penalty "
+            "alone on gamma is not reported: network slimming uses it to find channels to prune."
         ),
         rationale=(
-            "Recipes for training leave gamma and beta out of the decay, as they do biases: there "
-            "is one of each per channel, and a penalty pulls the layer's output towards zero "
-            "instead of simplifying what it computes."
+            "Training recipes leave gamma and beta out of the decay, like biases: each channel "
+            "has one of each, and a penalty pulls the layer's output towards zero instead of "
+            "simplifying what it computes."
         ),
         source=(
             "He et al. (2019), Bag of Tricks for Image Classification with Convolutional Neural "
             "Networks, arXiv:1812.01187, section 3.1; Liu et al. (2017), Learning Efficient "
             "Convolutional Networks through Network Slimming, arXiv:1708.06519"
         ),
-        fix="Drop gamma_regularizer and beta_regularizer; penalize the kernels.",
+        fix="Remove gamma_regularizer and beta_regularizer; penalize the kernels.",
         false_positives=(
-            "Networks whose kernels are all normalized: there gamma carries the scale of each "
-            "channel, and some penalize it on purpose."
+            "Networks in which every kernel is normalized: there gamma carries the scale of each "
+            "channel, and some people penalize it on purpose."
         ),
         bad="""
 model = keras.Sequential([
@@ -61,7 +61,7 @@ model = keras.Sequential([
                     weight,
                     f"{weight.regularizer.class_name} on {weight.role}, {evidence.adds(weight)}",
                     suggestion=remove(layer, weight, "gamma and beta are better left free"),
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )
 
 

@@ -24,19 +24,21 @@ class ActivityPenaltyScale(Rule):
             "divide it by the batch size."
         ),
         rationale=(
-            "Loaded by Keras 3.14 or later and trained on, the model pays a penalty that is "
-            "smaller by a factor of the batch size, without a word."
+            "If Keras 3.14 or later loads the model and trains it further, the penalty is "
+            "smaller by a factor of the batch size, without a warning."
         ),
         source=(
             "keras-team/keras issue #22018 and pull request #22021 (2026), Fix: activity "
             "regularizer not normalized by batch size; each version was measured"
         ),
         fix=(
-            "To train on in Keras 3.14 or later as before, multiply the strength by the batch "
-            "size; to bring a strength from there (or from Keras 2) to Keras 3.0 to 3.13, divide "
-            "it. For predictions nothing changes."
+            "To continue training in Keras 3.14 or later as before, multiply the strength by the "
+            "batch size. To use a strength from there (or from Keras 2) in Keras 3.0 to 3.13, "
+            "divide it by the batch size. Predictions do not change."
         ),
-        false_positives="A model that is only asked for predictions, or stays with its Keras.",
+        false_positives=(
+            "A model that is only used for predictions, or only with the Keras that saved it."
+        ),
         bad="""
 keras_version = "3.13.2"  # that saved it
 model = keras.Sequential([
@@ -65,6 +67,6 @@ model = keras.Sequential([
                 layer,
                 f"Keras {evidence.model.keras_version} does not divide the penalty of the "
                 f"activity regularizer {activity.class_name} by the batch size; from 3.14 on, "
-                f"{factor} times the strength does the same",
+                f"{factor} times the strength has the same effect",
                 batch_size=batch_size or "unknown",
             )

@@ -15,7 +15,7 @@ class ActivityRegularizerUnknown(Rule):
     about: ClassVar[About] = About(
         code="REG311",
         name="activity-regularizer-unknown",
-        title="File that cannot tell whether layers have activity regularizers",
+        title="File that does not record whether layers have activity regularizers",
         severity=Severity.NOTE,
         confidence="high",
         what=(
@@ -23,16 +23,16 @@ class ActivityRegularizerUnknown(Rule):
             "configuration of Dense and all layers that do not list it themselves."
         ),
         rationale=(
-            "If a layer had one, it is lost: the file does not show it, and every load trains on "
-            "without it."
+            "If a layer had one, it is lost: the file does not contain it, and after every load "
+            "the model is trained without it."
         ),
         source=(
             "keras-team/keras issue #19820 (2024): activity_regularizer is omitted from "
             "get_config/serialization"
         ),
         fix=(
-            "Make the model by its code in Keras 3.4 or later, load the weights into it and save "
-            "it again."
+            "Build the model from its code in Keras 3.4 or later, load the weights into it and "
+            "save it again."
         ),
         false_positives="A model whose code has no activity regularizer: nothing was lost.",
         bad="""

@@ -27,13 +27,13 @@ class BiasBeforeBatchnorm(Rule):
         confidence="high",
         what=(
             "Looks for trainable biases of dense and convolution layers without an activation "
-            "whose output goes to trainable batch normalizations of the same channels, directly, "
-            "and nowhere else."
+            "whose output goes directly, and only, to trainable batch normalizations of the same "
+            "channels."
         ),
         rationale=(
-            "The normalization subtracts the mean of each channel and with it the bias, whose "
-            "gradient is zero in training: its values are parameters that do nothing. The "
-            "normalization's own beta does their work."
+            "The normalization subtracts the mean of each channel, and the bias with it. The "
+            "gradient of the bias is zero in training, so its values are parameters without "
+            "effect. The normalization's own beta does their work."
         ),
         source=(
             "Ioffe and Szegedy (2015), Batch Normalization: Accelerating Deep Network Training "
@@ -41,7 +41,7 @@ class BiasBeforeBatchnorm(Rule):
         ),
         fix="Pass use_bias=False to the layer before the normalization.",
         false_positives=(
-            "Layers that take weights from a model with biases; the bias costs little."
+            "Layers that receive weights from a model with biases; the bias costs little."
         ),
         bad="""
 model = keras.Sequential([

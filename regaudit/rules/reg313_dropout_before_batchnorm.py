@@ -24,12 +24,12 @@ class DropoutBeforeBatchnorm(Rule):
         severity=Severity.WARNING,
         confidence="medium",
         what=(
-            "Looks for Dropout, SpatialDropout and GaussianDropout with a trainable "
-            "BatchNormalization later on a way, before the next layer with kernels."
+            "Looks for Dropout, SpatialDropout and GaussianDropout followed by a trainable "
+            "BatchNormalization before the next layer with kernels."
         ),
         rationale=(
-            "Dropout raises the variance of its output in training and not in use. The "
-            "normalization keeps the variance it saw in training and divides by it in use, where "
+            "Dropout raises the variance of its output in training, but not in inference. The "
+            "normalization stores the variance of training and divides by it in inference, where "
             "it no longer fits: predictions shift."
         ),
         source=(
@@ -37,8 +37,8 @@ class DropoutBeforeBatchnorm(Rule):
             "Normalization by Variance Shift, arXiv:1801.05134"
         ),
         fix=(
-            "Move the dropout behind the normalization and its activation, best behind the last "
-            "normalization of the model."
+            "Move the dropout after the normalization and its activation, preferably after the "
+            "last normalization of the model."
         ),
         false_positives=(
             "Small rates: at 0.1 the shift is slight. Wide layers after the normalization average "
@@ -81,7 +81,7 @@ model = keras.Sequential([
                 yield self.item(
                     layer,
                     f"{layer.class_name} of {strength:g}, then {norm.class_name} {norm.path}, "
-                    "which learns a variance that is gone without dropout",
+                    "which learns a variance that does not hold without dropout",
                     rank=strength,
                     rate=strength,
                     min_rate=self.min_rate,

@@ -19,30 +19,33 @@ class ExtremeDropout(Rule):
     about: ClassVar[About] = About(
         code="REG314",
         name="extreme-dropout",
-        title="Dropout that leaves too little",
+        title="Dropout that keeps too little",
         severity=Severity.WARNING,
         confidence="medium",
         what=(
-            "Looks for dropout with a high rate, alone or by several dropouts in a row with no "
-            "layer with kernels between them (dropout inside recurrent and attention layers is "
-            "looked at too), and for dropout between the last kernel of a classifier and its "
-            "output."
+            "Looks for dropout with a high rate, either of one dropout or of several with no "
+            "layer with kernels between them (including dropout inside recurrent and attention "
+            "layers), and for dropout between the last kernel of a classifier and its output."
         ),
         rationale=(
-            "What is left must still tell the classes apart: at a rate of 0.8 a unit sees a "
-            "fifth of its inputs in a step, and gradients get noisier as fewer are kept. Keras "
-            "takes the share to drop, papers often give the share to keep. Dropout on the logits "
-            "sets predictions themselves to zero, which no weight can make up for."
+            "What is kept must still tell the classes apart: at a rate of 0.8 a unit sees a "
+            "fifth of its inputs in a step, and the fewer are kept, the noisier the gradients "
+            "are. Keras expects the share to drop, while papers often give the share to keep. "
+            "Dropout on the logits sets predictions themselves to zero, and no weight can make "
+            "up for that."
         ),
         source=(
             "Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from "
             "Overfitting, JMLR 15, appendix A.4: hidden units are typically kept with a "
             "probability of 0.5 to 0.8, a rate of 0.2 to 0.5 in Keras"
         ),
-        fix="Use rates of 0.1 to 0.5, once between two kernels, and none after the last one.",
+        fix=(
+            "Use rates of 0.1 to 0.5, at most one dropout between two kernels, and none after "
+            "the last kernel."
+        ),
         false_positives=(
-            "Very wide layers, in which a tenth of the units are many; inputs that are hidden on "
-            "purpose, as in denoising autoencoders."
+            "Very wide layers, where a tenth of the units is still many; inputs that are hidden "
+            "on purpose, as in denoising autoencoders."
         ),
         bad="""
 layers = keras.layers
@@ -84,11 +87,17 @@ model = keras.Sequential([
                 shares = [kept[call.path] for call in graph.calls(layer) if _drops(layer)]
                 together = 1 - min(shares, default=1 - own)
                 if layer.path in on_logits:
-                    message = f"{own:g} of the predictions of {on_logits[layer.path]} are dropped"
+                    message = (
+                        f"drops a share of {own:g} of the predictions of {on_logits[layer.path]}"
+                    )
                 elif own >= self.max_rate:
-                    message = f"{name.replace('_', ' ')} of {own:g} keeps {1 - own:.2g}"
+                    message = (
+                        f"{name.replace('_', ' ')} of {own:g} keeps a share of only {1 - own:.2g}"
+                    )
                 elif together >= self.max_rate:
-                    message = f"rate of {own:g} makes {together:.2g} with the dropouts before it"
+                    message = (
+                        f"rate of {own:g}, or {together:.2g} together with the dropouts before it"
+                    )
                 else:
                     continue
                 yield self.item(

@@ -32,21 +32,21 @@ class MaxNormAxis(Rule):
             "kernels of convolutions."
         ),
         rationale=(
-            "The constraint is to hold the weights into each unit. In a Dense kernel these lie "
-            "along axis 0; in a Conv2D kernel of shape (rows, columns, inputs, filters) axis 0 "
-            "is the height alone: norms are taken over 3 values of a 3 x 3 filter, which a limit "
-            "meant for whole filters hardly ever reaches, and UnitNorm makes filters of a norm "
-            "that depends on their size."
+            "The constraint is meant to limit the weights into each unit. In a Dense kernel "
+            "these lie along axis 0. In a Conv2D kernel of shape (rows, columns, inputs, "
+            "filters), axis 0 is only the height: norms are taken over 3 values of a 3 x 3 "
+            "filter. They hardly ever reach a limit meant for whole filters, and UnitNorm gives "
+            "filters a norm that depends on their size."
         ),
         source=(
             "keras/src/constraints/constraints.py: MaxNorm, on axis: for Conv2D with "
             'data_format="channels_last", set axis to [0, 1, 2]'
         ),
         fix=(
-            "Pass the axes shown: all but that of the filters, [0, 1, 2] for Conv2D, [0, 1] for "
-            "Conv1D and DepthwiseConv2D."
+            "Pass the axes shown, all except that of the filters: [0, 1, 2] for Conv2D, [0, 1] "
+            "for Conv1D and DepthwiseConv2D."
         ),
-        false_positives="A limit on each column of a filter that is meant.",
+        false_positives="A limit that is meant for each column of a filter.",
         bad="""
 layers, held = keras.layers, keras.constraints.MaxNorm(2)
 model = keras.Sequential([
@@ -72,15 +72,15 @@ model = keras.Sequential([
             whole = prod(weight.shape[axis] for axis in axes)
             yield self.item(
                 weight,
-                f"{norm} with axis=0 takes norms of {weight.shape[0]:,} values each; those of its "
-                f"units have {whole:,}: axis={list(axes)}",
+                f"{norm} with axis=0 takes norms over {weight.shape[0]:,} values each; a unit has "
+                f"{whole:,} weights: use axis={list(axes)}",
                 values=weight.shape[0],
                 values_of_unit=whole,
             )
 
 
 def _axes_into_units(layer: Layer, weight: Weight) -> tuple[int, ...]:
-    """Return the axes along which the weights into one unit lie; none unless a convolution."""
+    """Return the axes along which the weights into one unit lie; only convolutions have them."""
     rank = len(weight.shape)
     if "Conv" not in layer.class_name or rank < 3 or not layer.known:
         return ()

@@ -19,10 +19,10 @@ class EmbeddingPenalizedDensely(Rule):
         confidence="medium",
         what="Looks for L2 penalties in force on the tables of large Embedding layers.",
         rationale=(
-            "The penalty is taken over the whole table in every step, while a batch teaches only "
-            "the rows it contains: rare rows shrink in every step in which they do not occur, so "
-            "the penalty is strongest where there is least data to speak against it. It also "
-            "turns a sparse gradient into a dense one of the table's size."
+            "The penalty is computed over the whole table in every step, while a batch trains "
+            "only the rows it contains. Rare rows shrink in every step in which they do not "
+            "occur, so the penalty is strongest where there is least data. It also turns a "
+            "sparse gradient into a dense one of the size of the table."
         ),
         source=(
             "keras/src/layers/layer.py: Layer._get_regularization_losses sums over whole "
@@ -31,11 +31,11 @@ class EmbeddingPenalizedDensely(Rule):
         ),
         fix=(
             "Put Dropout or SpatialDropout1D after the embedding, or an activity_regularizer on "
-            "it, which is taken over the rows of the batch alone."
+            "it, which is computed over the rows of the batch only."
         ),
         false_positives=(
-            "A vocabulary whose rows all occur about equally often, or rare rows that are meant "
-            "to fall back to zero."
+            "A vocabulary in which all rows occur about equally often, or rare rows that should "
+            "fall back to zero."
         ),
         bad="""
 layers, decay = keras.layers, keras.regularizers.L2(1e-5)
@@ -71,9 +71,9 @@ model = keras.Sequential([
                 yield self.item(
                     weight,
                     f"L2 of {regularizer.l2:.3g} on all {rows:,} rows ({weight.size:,} "
-                    "parameters), also on those that a batch never sees",
+                    "parameters), including those that are not in the batch",
                     suggestion=remove(layer, weight, "regularize the rows of the batch instead"),
                     parameters=weight.size,
                     max_parameters=self.max_parameters,
-                    penalty=evidence.told_penalty(weight),
+                    penalty=evidence.known_penalty(weight),
                 )

@@ -16,27 +16,28 @@ class L2TooWeakToAct(Rule):
     about: ClassVar[About] = About(
         code="REG317",
         name="l2-too-weak-to-act",
-        title="L2 penalty too weak to have had effect",
+        title="L2 penalty too weak to have had an effect",
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Looks at kernels with an L2 penalty in models trained by SGD and works out how far "
-            "the penalty alone has shrunk them: 2 x rate / (1 - momentum) x strength x steps, the "
-            "rate and the steps from the file; with a schedule at its largest rate."
+            "Looks at kernels with an L2 penalty in models trained by SGD and computes how far "
+            "the penalty alone has shrunk them: 2 x rate / (1 - momentum) x strength x steps, "
+            "with the rate and the steps from the file; with a schedule, at its largest rate."
         ),
         rationale=(
-            "A weight without other gradient shrinks by exp(-2 rate x strength x steps). Where "
-            "that is nearly one, the model was trained as if it had no penalty: strength, rate or "
-            "steps are too small."
+            "A weight without another gradient shrinks by exp(-2 rate x strength x steps). Where "
+            "that is close to one, the model was trained as if it had no penalty: strength, rate "
+            "or steps are too small."
         ),
         source=(
             "The gradient of s w^2 is 2 s w: Goodfellow, Bengio and Courville (2016), Deep "
             "Learning, section 7.1.1. The limit is that measured for weight decay: below it the "
             "test loss changed by less than 1.7 % in 90 % of 240 runs"
         ),
-        fix="Train longer, or with a stronger penalty: start a sweep at the strength shown.",
+        fix="Train longer, or use a stronger penalty: start a sweep at the strength shown.",
         false_positives=(
-            "A file saved early in a longer training, or trained on after its optimizer was reset."
+            "A file saved early in a longer training, or a model trained further after its "
+            "optimizer was reset."
         ),
         bad="""
 model = keras.Sequential([

@@ -23,16 +23,16 @@ class FrozenAttentionThaws(Rule):
             "saved as frozen (trainable=False)."
         ),
         rationale=(
-            "The layer's weights live in layers of its own making, which are not in the file. "
-            "load_model makes them anew and trainable: the flag is stored and has no effect, so "
-            "training on changes what was meant to stay."
+            "The layer's weights belong to layers that it creates itself and that are not in the "
+            "file. load_model creates them again as trainable: the flag is stored but has no "
+            "effect, so further training changes weights that were meant to stay."
         ),
         source=(
             "keras/src/layers/attention/multi_head_attention.py: sublayers are made in build() "
             "and not given the flag; measured on Keras 3.0.5 to 3.15.1"
         ),
         fix='Set it again after every load: model.get_layer("...").trainable = False.',
-        false_positives="A model that only predicts, or is frozen by code after each load.",
+        false_positives="A model that only predicts, or that code freezes after each load.",
         bad="""
 inputs = keras.layers.Input((4, 8))
 hidden = keras.layers.MultiHeadAttention(2, 4, trainable=False)(inputs, inputs)

@@ -22,16 +22,16 @@ class QuantizationDropsRegularizer(Rule):
             "configuration names a regularizer."
         ),
         rationale=(
-            "The configuration looks regularized and is not: Keras makes a quantized kernel "
-            "without the regularizer, and loads a kernel with LoRA as frozen, while the pair of "
-            "LoRA matrices starts at a penalty of zero."
+            "The configuration looks regularized, but the layer is not: Keras creates a "
+            "quantized kernel without the regularizer, and loads a kernel with LoRA as frozen, "
+            "while the pair of LoRA matrices starts at a penalty of zero."
         ),
         source=(
             "keras/src/layers/core/dense.py: Dense._int8_build and Dense.enable_lora; measured "
             "on Keras 3.15.1"
         ),
-        fix="Drop the regularizer from the layer, or regularize before quantizing.",
-        false_positives="A model that is only asked for predictions needs no regularizer at all.",
+        fix="Remove the regularizer from the layer, or regularize before quantizing.",
+        false_positives="A model that is only used for predictions needs no regularizer at all.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),

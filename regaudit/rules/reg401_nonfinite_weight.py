@@ -19,13 +19,13 @@ class NonfiniteWeight(Rule):
         what="Looks for NaN and infinity among the values of every stored weight.",
         rationale=(
             "One NaN or infinity spreads through every later layer and through the penalty: the "
-            "model predicts NaN, and training on goes nowhere."
+            "model predicts NaN, and further training does not repair it."
         ),
         source="IEEE 754: arithmetic on NaN gives NaN",
         fix=(
-            "Go back to the last checkpoint with finite weights and train on with a lower "
-            "learning rate or gradient clipping (clipnorm=1.0); keras.callbacks.TerminateOnNaN "
-            "stops before the damage is saved."
+            "Go back to the last checkpoint with finite weights and continue with a lower "
+            "learning rate or gradient clipping (clipnorm=1.0). keras.callbacks.TerminateOnNaN "
+            "stops training before the damage is saved."
         ),
         false_positives="None known: an infinite weight meant as a mask belongs in a constant.",
         bad="""

@@ -19,26 +19,26 @@ class DeadUnits(Rule):
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Counts the units into which every weight is near zero (below a thousandth of the "
+            "Counts the units whose weights are all near zero (below a thousandth of the "
             "weight's root mean square, or below 1e-5), and those that the gamma of the batch "
-            "normalization after the layer scales by next to nothing; speaks of layers that have "
-            "many, and says what cutting them out would save, the next layer's inputs included."
+            "normalization after the layer scales to almost nothing. Reports layers with many of "
+            "them, and what removing them would save, including the inputs of the next layer."
         ),
         rationale=(
-            "The output of a dead unit no longer depends on its input. "
-            "Dead units cost memory and time and add nothing; many of them under a penalty say "
-            "that the penalty is too strong for the layer."
+            "The output of a dead unit no longer depends on its input. Dead units cost memory "
+            "and time and add nothing. Many of them in a layer with a penalty mean that the "
+            "penalty is too strong for the layer."
         ),
         source=(
             "Wen et al. (2016), Learning Structured Sparsity in Deep Neural Networks, "
             "arXiv:1608.03665"
         ),
         fix=(
-            "Prune the dead units, folding the constant that each puts out into the next bias "
-            "(exact but for the borders of padded convolutions), or retrain with a weaker penalty "
-            "on the layer."
+            "Prune the dead units and add the constant output of each to the next bias (exact "
+            "except at the borders of padded convolutions), or retrain with a weaker penalty on "
+            "the layer."
         ),
-        false_positives="Sparsity that was wanted: pruned or sparsity-trained models.",
+        false_positives="Sparsity that is wanted: pruned models, or models trained for sparsity.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
@@ -94,7 +94,7 @@ def _where(found: Dead) -> str:
 def _saving(found: Dead) -> str:
     """Say what cutting them out would save, or why they cannot be cut out."""
     if found.kept:
-        return f"they hold {found.own:,} parameters ({found.kept})"
+        return f"they have {found.own:,} parameters ({found.kept})"
     return (
         f"pruning saves {found.own + found.next:,} parameters, {found.next:,} of them in the "
         "layers that read these units"
@@ -105,7 +105,7 @@ def _cause(layer: Layer, weight: Weight) -> str:
     """Whether a regularizer explains it."""
     regularizer = weight.regularizer
     if regularizer is None and not layer.known:
-        return "the file does not tell whether a regularizer explains it"
+        return "the file does not say whether a regularizer explains it"
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return "no regularizer explains it"
     if regularizer.l1 or regularizer.l2:

@@ -21,13 +21,13 @@ class CollapsedLayer(Rule):
         confidence="high",
         what=(
             "Looks for kernels with an L1 or L2 penalty in force whose largest value is below "
-            "0.001, or whose norm is below 1 % of what the initializer gave it. It is a warning "
-            "where normalization follows, which scales the outputs up again."
+            "0.001, or whose norm is below 1 % of its norm at initialization. It is a warning "
+            "where a normalization follows, because that scales the outputs up again."
         ),
         rationale=(
-            "The layer puts out next to nothing but its bias, so the model predicts nearly the "
-            "same for every input. Behind it no gradient arrives, and training on does not bring "
-            "it back."
+            "The layer outputs almost nothing but its bias, so the model predicts nearly the "
+            "same for every input. Almost no gradient passes through the layer, and further "
+            "training does not bring it back."
         ),
         source=(
             "keras/src/initializers/random_initializers.py gives the norm to start from; the "
@@ -87,7 +87,9 @@ model = keras.Sequential([
                 weight,
                 f"its largest value is {largest:.3g}{part}, under {regularizer.class_name}{after}",
                 severity=Severity.WARNING if normalization else Severity.ERROR,
-                suggestion=scale(evidence, layer, weight, 0.1, "a tenth of what it is; retrain"),
+                suggestion=scale(
+                    evidence, layer, weight, 0.1, "a tenth of the present strength; retrain"
+                ),
                 max_abs=largest,
                 l2_norm=norm,
                 initial_norm="unknown" if start is None else start,

@@ -18,22 +18,28 @@ class UntrainedLayer(Rule):
         severity=Severity.NOTE,
         confidence="medium",
         what=(
-            "Looks for trainable kernels whose values may well be drawn by their initializer "
+            "Looks for trainable kernels whose values could have been drawn by their initializer "
             "(mean, standard deviation, mean size and largest value within sampling error, and "
-            "all biases beside them as at the start), while others of the model have moved."
+            "all biases of the layer as at the start), while other kernels of the model have "
+            "changed."
         ),
         rationale=(
-            "A few steps of training carry some values beyond the initializer's bounds and move "
-            "every bias. A layer without a trace of that was not trained: it was frozen then and "
-            "is not now, no gradient reached it, or the weights of another run were not loaded."
+            "A few training steps move some values beyond the bounds of the initializer, and "
+            "change every bias. A layer without any such change was not trained: it was frozen "
+            "then and is not now, no gradient reached it, or the weights of another run were not "
+            "loaded."
         ),
         source=(
             "keras/src/initializers/random_initializers.py: distribution, scale and bounds of "
             "each initializer"
         ),
-        fix="Train the layer, load the weights that are missing, or set trainable=False for good.",
+        fix=(
+            "Train the layer, load the weights that are missing, or set trainable=False "
+            "permanently."
+        ),
         false_positives=(
-            "A new head on a pretrained model before its training; random features meant so."
+            "A new head on a pretrained model before its training; random features that are "
+            "meant to stay."
         ),
         bad="""
 model = keras.Sequential([
@@ -71,5 +77,5 @@ model.fit(inputs, (inputs[:, 0] > 0).astype("int32"), epochs=5, verbose=0)
                 yield self.item(
                     weight,
                     f"its {weight.size:,} values still match their initializer, "
-                    "while other kernels have moved",
+                    "while other kernels have changed",
                 )

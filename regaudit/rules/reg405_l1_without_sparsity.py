@@ -23,9 +23,9 @@ class L1WithoutSparsity(Rule):
             "values are near zero."
         ),
         rationale=(
-            "L1 is chosen for sparse weights, but Keras adds it to the loss like any other term: "
-            "gradient steps carry a weight across zero and back and do not stop there. Exact "
-            "zeros take a threshold; a kernel without small values has not even come near."
+            "L1 is used for sparse weights, but Keras adds it to the loss like any other term: "
+            "gradient steps move a weight across zero and back, and do not stop at zero. Exact "
+            "zeros need a threshold. A kernel without small values has not even come close."
         ),
         source=(
             "Langford, Li and Zhang (2009), Sparse Online Learning via Truncated Gradient, JMLR "
@@ -35,7 +35,7 @@ class L1WithoutSparsity(Rule):
             "Set small values to zero after training (magnitude pruning) and check the loss; "
             "raise the strength if there are none; use L2 if sparsity was not the aim."
         ),
-        false_positives="L1 that is wanted as a robust shrinkage, not for zeros.",
+        false_positives="L1 used as a robust shrinkage, not for zeros.",
         bad="""
 model = keras.Sequential([
     keras.layers.Input((20,)),
@@ -85,7 +85,7 @@ model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
                 continue
             yield self.item(
                 weight,
-                f"L1 of {regularizer.l1:.3g}, and {share:.2%} of its {weight.size:,} values are "
+                f"L1 of {regularizer.l1:.3g}, but {share:.2%} of its {weight.size:,} values are "
                 f"near zero (below {measured.threshold:.2g})",
                 l1=regularizer.l1,
                 near_zero_share=share,

@@ -5,8 +5,8 @@ from math import isclose
 from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
-from regaudit.evidence.graph import POOLING, RESHAPING
 from regaudit.evidence.initializers import is_untouched
+from regaudit.evidence.layer_classes import POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Occurrence
@@ -18,14 +18,14 @@ _HOMOGENEOUS = {None, "linear", "relu", "leaky_relu"}
 
 _ADDITIVE = {"GaussianNoise", "AlphaDropout"}
 _PASSING = (POOLING | RESHAPING | RANDOM_REGULARIZERS | {"LeakyReLU"}) - _ADDITIVE
-"""Layers of which the same holds, whatever their options."""
+"""Layers for which the same is true, with any options."""
 
 
 class UnbalancedPenalty(Rule):
     about: ClassVar[About] = About(
         code="REG406",
         name="unbalanced-penalty",
-        title="Chain of layers whose penalties are far from balance",
+        title="Chain of layers with unequal penalties",
         severity=Severity.NOTE,
         confidence="medium",
         what=(
@@ -34,10 +34,10 @@ class UnbalancedPenalty(Rule):
             "adds to the loss: the largest is over five times the smallest."
         ),
         rationale=(
-            "In such a chain one kernel can be scaled up and the next one down and the model "
-            "stays the same; so where loss and penalty are at their minimum, the penalties are "
-            "equal. Far from that the penalty has not had its effect: it is too weak, or the "
-            "training too short."
+            "In such a chain, one kernel can be scaled up and the next one down without changing "
+            "the model. So where loss and penalty are at their minimum, the penalties are equal. "
+            "If they are far from equal, the penalty has not had its effect: it is too weak, or "
+            "the training was too short."
         ),
         source=(
             "Scaling two kernels against each other leaves the loss and must not lower the "
@@ -96,11 +96,11 @@ model.layers[1].bias.assign(0.1 + model.layers[1].bias)
             low, high = sorted((mine, theirs))
             if low <= 0 or high <= self.max_ratio * low:
                 continue
-            at, beside = (weight, following.path) if mine > theirs else (other, path)
+            at, other_path = (weight, following.path) if mine > theirs else (other, path)
             yield self.item(
                 at,
-                f"adds {high:.3g} to the loss and its neighbour {beside} {low:.3g}: a ratio of "
-                f"{high / low:.3g}, where a chain of ReLU layers that has settled has 1",
+                f"adds {high:.3g} to the loss, its neighbour {other_path} only {low:.3g}: a "
+                f"ratio of {high / low:.3g}; in a chain of ReLU layers that has converged it is 1",
                 rank=high / low,
                 penalty=high,
                 smallest=low,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.graph import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
+from regaudit.evidence.layer_classes import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
@@ -28,7 +28,7 @@ _BUILT_IN = frozenset(
         "Rescaling",
     }
 )
-"""Classes whose weights are all known; any other may hold what the configuration does not say."""
+"""Classes whose weights are all known; others may have weights that no configuration shows."""
 
 
 class UnattributedWeight(Rule):
@@ -39,19 +39,19 @@ class UnattributedWeight(Rule):
         severity=Severity.WARNING,
         confidence="medium",
         what=(
-            "Looks for arrays in the weights of a whole model that no layer of its configuration "
-            "has a place for. What custom layers and custom models hold is theirs."
+            "Looks for arrays in the weights of a whole model that belong to no layer of its "
+            "configuration. What custom layers and custom models store is not reported."
         ),
         rationale=(
             "Configuration and weights belong to different models, or something was added to the "
             "file. Keras does not load such values, or loads others in their place, and an audit "
-            "cannot tell what regularizes them."
+            "cannot say what regularizes them."
         ),
         source="keras/src/saving/saving_lib.py: every weight is loaded by the path of its layer",
-        fix="Save the model again from the program that made it.",
+        fix="Save the model again from the program that built it.",
         false_positives=(
-            "A layer that a newer Keras has and regaudit does not know yet; a layer that a "
-            "functional model holds as an attribute and does not call."
+            "A layer of a newer Keras that regaudit does not know yet; a layer that a functional "
+            "model keeps as an attribute and does not call."
         ),
         bad="""
 model = keras.Sequential([
@@ -75,7 +75,7 @@ model = keras.Sequential([
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model
         if model.class_name not in MODELS:
-            return  # weights alone, or a model whose own code says what it holds
+            return  # weights alone, or a model whose own code says what it contains
         unknown = _unknown_owners(model)
         for layer in model.layers:
             for weight in layer.weights:
@@ -89,7 +89,7 @@ model = keras.Sequential([
 
 
 def _unknown_owners(model: Model) -> set[str]:
-    """Paths of layers that may hold what only their own code knows; "" where that is anywhere."""
+    """Paths of layers whose weights only their own code knows; "" where that is the model."""
     custom = any(layer.class_name and layer.class_name not in _BUILT_IN for layer in model.layers)
     called = {node.path for node in model.nodes} - {layer.path for layer in model.layers}
     return called | ({""} if custom else set())

@@ -19,16 +19,17 @@ class UnusedIgnore(Rule):
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "An entry of [[tool.regaudit.ignore]] whose model was audited and whose rule was "
-            "asked, and that covered nothing. It is not asked when single files were named, as "
-            "pre-commit does: the entry may be about the others."
+            "Looks for entries of [[tool.regaudit.ignore]] that covered nothing, although their "
+            "model was audited and their rule was run. It does not run when single files were "
+            "named, as pre-commit does: the entry may be about the others."
         ),
         rationale=(
-            "What it accepted is mended or gone. Left in place, it will silently accept the next "
-            "fault of that kind, under a reason that was given for another."
+            "What it accepted was fixed or no longer exists. If the entry stays, it will "
+            "silently accept the next fault of that kind, for a reason that was given for "
+            "another one."
         ),
         source="regaudit's own design; as mypy's warn_unused_ignores and Ruff's RUF100.",
-        fix="Remove the entry, or mend its code, model or layer if it was mistyped.",
+        fix="Remove the entry, or correct its code, model or layer if it was mistyped.",
         false_positives=(
             "A fault that comes and goes with the checkpoint; then a baseline fits better."
         ),

@@ -20,11 +20,11 @@ class ExpiredIgnore(Rule):
         confidence="high",
         what="An entry of [[tool.regaudit.ignore]] whose `expires` lies before today (UTC).",
         rationale=(
-            "It was meant to be looked at again by that day. It accepts nothing any more, so its "
+            "The entry was meant to be reviewed by that day. It accepts nothing any more, so its "
             "findings are back; the entry says why they were once accepted."
         ),
         source="regaudit's own design; expiry dates as in Trivy's and Snyk's ignore files.",
-        fix="Mend the findings and remove the entry, or give it a later day and a fresh reason.",
+        fix="Fix the findings and remove the entry, or give it a later day and a new reason.",
         false_positives="None: the day is in the settings.",
         bad="""
 [[ignore]]

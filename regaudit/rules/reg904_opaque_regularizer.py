@@ -14,21 +14,21 @@ class OpaqueRegularizer(Rule):
     about: ClassVar[About] = About(
         code="REG904",
         name="opaque-regularizer",
-        title="Custom regularizer, whose strength the file does not tell",
+        title="Custom regularizer whose strength is not in the file",
         severity=Severity.NOTE,
         confidence="high",
-        what="Looks for regularizers, of weights and of outputs, that are not Keras's own.",
+        what="Looks for regularizers, of weights and of outputs, that are not built into Keras.",
         rationale=(
-            "What a custom regularizer adds to the loss is in its code, which is not in the file "
-            "and is never run by an audit. The penalty shown for the model is without it, and "
-            "rules that weigh penalties are silent where it matters."
+            "What a custom regularizer adds to the loss depends on its code, which is not in the "
+            "file and which an audit never runs. The penalty shown for the model does not "
+            "include it, and rules that compare penalties are silent where it matters."
         ),
         source="keras/src/regularizers/regularizers.py: get() takes any callable",
         fix=(
-            "Look at sum(model.losses) in Keras with the class at hand, or use L1, L2 or L1L2 "
-            "where these do the same."
+            "Compute sum(model.losses) in Keras with the class available, or use L1, L2 or L1L2 "
+            "where they do the same."
         ),
-        false_positives="A custom regularizer that is meant and known: ignore it with a reason.",
+        false_positives="A custom regularizer that is known and wanted: ignore it with a reason.",
         bad="""
 @keras.saving.register_keras_serializable("example")
 class Cubic(keras.regularizers.Regularizer):
@@ -67,4 +67,4 @@ def _is_opaque(regularizer: Regularizer | None) -> bool:
 
 def _message(regularizer: Regularizer | None) -> str:
     name = regularizer.class_name if regularizer else ""
-    return f"{name} is not Keras's own: the file does not tell what it adds to the loss"
+    return f"{name} is not built into Keras: the file does not say what it adds to the loss"

@@ -21,12 +21,12 @@ class OrderLoadedH5(Rule):
             "another order than Keras loads them by."
         ),
         rationale=(
-            "Both orders put trainable weights first: those that were trainable when the file was "
-            "saved, and those that are once it is loaded. A layer thawed inside a frozen nested "
-            "model is not counted as trainable the first time and is the second; that is so in "
-            "Keras 3, and in Keras 2 where the flag of a Sequential, which is in no file, decided "
-            "it. Weights of one shape then come back swapped without a word; those of different "
-            "shapes keep the file from loading."
+            "Both orders put trainable weights first: those that were trainable when the file "
+            "was saved, and those that are trainable once it is loaded. A layer unfrozen inside "
+            "a frozen nested model does not count as trainable when the file is saved, but does "
+            "when it is loaded. This is so in Keras 3, and in Keras 2 where the flag of a "
+            "Sequential, which is in no file, decided it. Weights of the same shape are then "
+            "swapped without a warning; weights of different shapes keep the file from loading."
         ),
         source=(
             "keras/src/legacy/saving/legacy_h5_format.py: load_weights_from_hdf5_group, "
@@ -34,8 +34,8 @@ class OrderLoadedH5(Rule):
             "2.15, tf-keras 2.21 and Keras 3.3.3 to 3.15.1"
         ),
         fix=(
-            "Save as .keras, which loads by path. To rescue a file, load it after setting the "
-            "flags in the code as they were when it was saved."
+            "Save as .keras, which loads by path. To rescue a file, set the flags in the code as "
+            "they were when it was saved, then load it."
         ),
         false_positives="Weights of one shape with equal values.",
         bad="""
@@ -62,7 +62,9 @@ model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)
             other = stored.get(weight.loads_from or "")
             if other is None:
                 continue
-            effect = f"a load gives it the values of {other.path}"
+            effect = f"loading gives it the values of {other.path}"
             if other.shape != weight.shape:
-                effect = f"a load fails: it comes to the values of {other.path}, of another shape"
-            yield self.item(weight, f"stored out of the order that Keras loads by: {effect}")
+                effect = (
+                    f"loading fails: it gets the values of {other.path}, which have another shape"
+                )
+            yield self.item(weight, f"stored in another order than Keras loads it: {effect}")

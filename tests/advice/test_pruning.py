@@ -137,7 +137,7 @@ def dead_of(*layers, **given):
         ((layer("x", "Add"), dense("out", 9, 3)), "they feed Add"),
         ((layer("x", "Softmax"), dense("out", 9, 3)), "they feed Softmax"),
         ((layer("x", "my>Layer"), dense("out", 9, 3)), "they feed my>Layer"),
-        ((dense("out", 8, 3),), "they feed Dense in a way that is not followed"),
+        ((dense("out", 8, 3),), "they feed Dense in a way that regaudit does not follow"),
         ((layer("x", "LayerNormalization"), dense("out", 9, 3)), "they feed LayerNormalization"),
         ((layer("x", "ReLU"), dense("out", 9, 3)), ""),
     ],
@@ -150,7 +150,7 @@ def test_units_that_something_else_needs_are_kept(after, kept):
 
 def test_a_custom_layer_may_do_anything_with_its_units():
     custom = replace(dense("a", 4, 9), known=False)
-    assert dead_of(custom, dense("out", 9, 3)).kept == "what reads them is not known"
+    assert dead_of(custom, dense("out", 9, 3)).kept == "the layers that read them are not known"
 
 
 def test_without_units_or_numbers_nothing_is_counted():

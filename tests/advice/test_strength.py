@@ -21,8 +21,8 @@ def test_what_float32_does_not_hold_is_no_strength(strength):
 
 
 def test_norms_beyond_all_models_give_no_strength():
-    assert gap_strength(0.5, 10, 1e308) is None
-    assert gap_strength(0.5, 10, float("inf")) is None
+    assert gap_strength(0.5, 0.1, 1e308) is None
+    assert gap_strength(0.5, 0.1, float("inf")) is None
 
 
 @pytest.mark.parametrize(("factor", "scaled"), [(0.1, True), (1e-300, False), (0.0, False)])

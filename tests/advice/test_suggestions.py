@@ -43,7 +43,7 @@ def test_half_the_gap_is_shared_by_the_kernels(kernels, norm, expected):
     found = suggested(*layers, facts=GAP, numbers=numbers)
     assert strength(found) == expected
     assert found.penalty == pytest.approx(expected * norm**2)
-    assert f"shared by {kernels} kernels" in found.reason
+    assert f"shared equally by {kernels} kernels" in found.reason
     assert "EarlyStopping" in found.reason
 
 

@@ -40,21 +40,25 @@ class EveryKernel(Rule):
                 yield self.item(weight, "here", severity=severity)
 
 
-class Mild(EveryKernel):
+class Mild(Rule):
     about = replace(EveryKernel.about, code="REG996", name="mild", severity=Severity.NOTE)
 
     def check(self, _):
         yield self.item(None, "of the model")
 
 
-class NeedsLoss(EveryKernel):
+class NeedsLoss(Rule):
     about = replace(EveryKernel.about, code="REG998", name="needs-loss")
     needs = ("train_loss",)
+    least: float = 0
+    check = EveryKernel.check
 
 
-class WantsLoss(EveryKernel):
+class WantsLoss(Rule):
     about = replace(EveryKernel.about, code="REG999", name="wants-loss")
     wants = ("val_loss",)
+    least: float = 0
+    check = EveryKernel.check
 
 
 def config(*rules, **changes):

@@ -83,10 +83,10 @@ class TestUnderstood:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            (value(l2=9e-13), "out of reason"),
-            (value(l2=100.1), "out of reason"),
-            (value("L1L2", l1=1e-3, l2=101), "out of reason"),
-            (value("OrthogonalRegularizer", factor=1e3), "out of reason"),
+            (value(l2=9e-13), "not plausible"),
+            (value(l2=100.1), "not plausible"),
+            (value("L1L2", l1=1e-3, l2=101), "not plausible"),
+            (value("OrthogonalRegularizer", factor=1e3), "not plausible"),
             (value(l2=0.0), "a strength of zero does nothing"),
             (value(l2=-0.1), "finite number above zero"),
             (value(l2=float("nan")), "finite number above zero"),
@@ -147,7 +147,7 @@ class TestEdited:
         assert written == ("a: kernel_regularizer", value(l2=0.5), None)
 
     def test_a_layer_that_is_not_there_is_refused(self):
-        with pytest.raises(RefusedEditError, match="gone has no place"):
+        with pytest.raises(RefusedEditError, match="gone has no entry"):
             edited(self.config, (Edit("gone", "kernel_regularizer", None),), KERAS_3)
 
     def test_one_entry_for_two_directions_takes_the_same_for_both(self):

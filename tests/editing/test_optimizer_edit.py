@@ -102,7 +102,7 @@ class TestWithDecay:
             (model(adam("SGD")), "its optimizer is SGD"),
             (model(adam("my>Adam")), "its optimizer is my>Adam"),
             (model({"class_name": "Adam", "config": {"lr": 1}}), "has no weight decay"),
-            (model(adam(weight_decay=0.004)), "has a weight decay already: 0.004"),
+            (model(adam(weight_decay=0.004)), "already has a weight decay: 0.004"),
         ],
     )
     def test_what_cannot_take_it_is_refused(self, documents, said):

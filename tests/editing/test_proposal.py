@@ -5,7 +5,7 @@ from math import log
 import pytest
 from rule_values import adam, evidence, kernel, l2, layer
 
-from regaudit.editing.proposal import suggest
+from regaudit.editing.advise import suggest
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Model
@@ -105,7 +105,7 @@ class TestWithoutLosses:
         proposal = suggest(bare())  # 0.05 x 2.3026 / 200 = 5.8e-4
         assert strengths(proposal) == [("a", 0.0, 5e-4), ("b", 0.0, 5e-4)]
         assert {change.confidence for change in proposal.changes} == {"low"}
-        assert proposal.verdict.startswith("A starting point, no more")
+        assert proposal.verdict.startswith("Only a starting point")
 
     def test_or_what_the_model_uses_itself(self):
         proposal = suggest(report(dense("a"), dense("b", l2(3e-4))))
@@ -117,7 +117,7 @@ class TestWithoutLosses:
     def test_without_a_chance_loss_nothing_can_be_named(self):
         proposal = suggest(report(dense("a"), loss="my_own"))
         assert proposal.changes == ()
-        assert proposal.verdict.startswith("Nothing can be named without")
+        assert proposal.verdict.startswith("No strength can be proposed without")
 
 
 class TestAdamW:
@@ -142,9 +142,9 @@ class TestAdamW:
         [
             (None, "not in the file"),
             (adam("SGD"), "SGD"),
-            (adam("AdamW", weight_decay=0.004), "it has a decay of 0.004"),
-            (adam(steps=0), "no rate or no steps"),
-            (adam(steps=None), "no rate or no steps"),
+            (adam("AdamW", weight_decay=0.004), "already has a weight decay of 0.004"),
+            (adam(steps=0), "the learning rate or the steps"),
+            (adam(steps=None), "the learning rate or the steps"),
         ],
     )
     def test_where_it_cannot_be_named_the_reason_is(self, optimizer, said):

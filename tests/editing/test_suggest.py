@@ -97,7 +97,7 @@ def test_what_apply_would_refuse_is_said_beforehand(report):
     half = replace(report, model=replace(report.model, layers=tuple(layers)))
     (_, said) = regaudit.suggest(half, OVERFIT).remarks
     assert said.startswith("apply refuses 3 of 3: conv/kernel is float16: ")
-    assert said.endswith("--force sets it")
+    assert said.endswith("--force sets it anyway")
 
 
 def test_for_what_cannot_be_written_no_command_is_shown():
@@ -167,7 +167,7 @@ def test_attention_gets_one_strength_for_all_its_kernels():
 def test_adamw_is_given_the_lower_end_of_its_range(report):
     proposal = regaudit.suggest(report, Facts(train_size=300, batch_size=32), aim="adamw")
     assert proposal.decay == pytest.approx(1 / (1e-3 * 600), rel=0.3)
-    assert any("1 / (rate x steps an epoch)" in text for text in proposal.remarks)
+    assert any("1 / (rate x steps per epoch)" in text for text in proposal.remarks)
     change = regaudit.apply(DIGITS, proposal.edits)
     assert change.after.model.optimizer.class_name == "AdamW"
 

@@ -62,7 +62,7 @@ class TestMatching:
     def test_what_lies_inside_a_layer_is_explained(self):
         query = replace(kernel("mha"), path="mha/query/kernel")
         inside = model(layer("mha", "MultiHeadAttention", (query,)))
-        with pytest.raises(UsageError, match="lies inside mha"):
+        with pytest.raises(UsageError, match="is inside mha"):
             matching(inside, "mha/query")
 
 
@@ -95,7 +95,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("key", "config", "said"),
         [
-            ("bias_regularizer", {"use_bias": False}, "has no bias: its options switch it off"),
+            ("bias_regularizer", {"use_bias": False}, "has no bias: its options switch that off"),
             ("bias_regularizer", {"use_bias": True}, "the layer was not built"),
             ("recurrent_regularizer", {}, "has no slot recurrent: it has kernel"),
         ],
@@ -112,9 +112,9 @@ class TestRefusal:
         ("shape", "mode", "said"),
         [
             ((4, 3), "rows", ""),
-            ((1, 3), "rows", "has one of its rows only"),
+            ((1, 3), "rows", "has only one of its rows"),
             ((1, 3), "columns", ""),
-            ((3, 1), "columns", "has one of its columns only"),
+            ((3, 1), "columns", "has only one of its columns"),
             ((3, 3, 4, 8), "rows", "is not a matrix"),
         ],
     )
@@ -132,7 +132,7 @@ class TestRefusal:
             ("SimpleRNN", "3.15.1", "never applies an activity regularizer"),
             ("EinsumDense", "3.15.1", ""),
             ("EinsumDense", "2.15.0", "never applies an activity regularizer"),
-            ("ActivityRegularization", "3.15.1", "is a regularizer by itself"),
+            ("ActivityRegularization", "3.15.1", "is itself a regularizer"),
         ],
     )
     def test_activity_regularizers_have_their_own_exceptions(self, class_name, keras, said):
@@ -149,8 +149,11 @@ class TestRefusal:
         ("edit", "said"),
         [
             (Edit("b", "kernel_regularizer", L2), "no layer is called 'b'"),
-            (Edit("a", "units", L2), "is no key of a regularizer"),
-            (Edit("a", "kernel_regularizer", {"class_name": "Mine"}), "a, kernel_regularizer: an"),
+            (Edit("a", "units", L2), "is not the key of a regularizer"),
+            (
+                Edit("a", "kernel_regularizer", {"class_name": "Mine"}),
+                "a, kernel_regularizer: the value of an edit",
+            ),
         ],
     )
     def test_what_means_nothing_is_a_usage_error(self, edit, said):

@@ -79,7 +79,7 @@ class TestPartlyRegularizedStack:
         )
         (item,) = check(layer("r", "LSTM", pair), dense("out", l2()))
         assert item.path == "r/recurrent"
-        assert "the kernel beside it" in item.message
+        assert "while the kernel of the same layer has one" in item.message
 
     def test_suggests_the_penalty_that_the_others_have(self):
         (item,) = check(

@@ -52,7 +52,7 @@ def test_the_numbers_of_each_kernel_and_of_all():
     given = model(penalties={"hidden/kernel": 0.4, "out/kernel": 1.2})
     first, second = check(given)
     assert first.message == (
-        "adds 0.4 of the kernels' penalty of 1.6, 69% of the chance loss "
+        "its penalty is 0.4; all kernels together add 1.6 to the loss, 69% of the chance loss "
         "(ln 10, a cross-entropy over 10 classes)"
     )
     assert first.observed == {

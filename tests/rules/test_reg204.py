@@ -55,7 +55,7 @@ def test_what_is_not_in_force_passes(status):
 
 def test_it_names_the_regularizer_and_its_penalty():
     (item,) = check(l2(0.01))
-    assert (item.path, item.message) == ("out/kernel", "L2 of 0.01, the default")
+    assert (item.path, item.message) == ("out/kernel", "L2 with the default strength of 0.01")
     assert item.observed == {"penalty": pytest.approx(1.0)}  # 0.01 x 10^2
 
 
@@ -86,7 +86,7 @@ def test_of_outputs_too():
         evidence(replace(layer("a"), activity_regularizer=l2(0.0, l1=0.01)))
     )
     assert (item.path, item.suggestion) == ("a", None)
-    assert item.message == "activity regularizer L1L2 of 0.01, the default"
+    assert item.message == "activity regularizer L1L2 with the default strength of 0.01"
     for other in (l2(0.02), l2(0.01, status=Status.INERT)):
         plain = replace(layer("a"), activity_regularizer=other)
         assert not list(DefaultStrength().check(evidence(plain)))

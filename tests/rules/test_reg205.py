@@ -42,7 +42,8 @@ def test_the_numbers():
     (item,) = check(model(0.5, 0.001))
     assert item.path == "out/kernel"
     assert item.message == (
-        "the validation loss is 0.5 above the training loss, all penalties together are 0.001"
+        "the validation loss is 0.5 above the training loss, but all penalties "
+        "together add only 0.001"
     )
     assert item.observed == {
         "gap": 0.5,

@@ -36,11 +36,11 @@ def test_of_a_schedule_the_largest_rate_counts():
 def test_short_trainings_have_no_useful_decay(steps):
     facts = {"train_size": 32_000, "batch_size": 32} if steps > 100 else None
     (item,) = found(steps, facts)
-    assert item.message.endswith("so few steps leave none to use")
+    assert item.message.endswith("no weight decay is useful in so few steps")
 
 
 def test_the_useful_range():
     (item,) = found(1_000)
-    assert item.message.endswith("in as many, 1 and more are useful")
+    assert item.message.endswith("for this many steps, a decay of 1 or more is useful")
     (item,) = found(1_000, facts={"train_size": 3_200, "batch_size": 32})
-    assert item.message.endswith("useful are 1 to 10")
+    assert item.message.endswith("a decay from 1 to 10 is useful")

@@ -37,8 +37,10 @@ def test_a_short_epoch_allows_more():
 
 def test_the_most_to_use():
     (item,) = RULE.check(given(2.0, {"train_size": 32_000, "batch_size": 32}))
-    assert "takes 0.20% of every weight a step: it forgets within 500 steps" in item.message
-    assert item.message.endswith("an epoch has 1,000; 1 is the most to use")
+    assert (
+        "removes 0.20% of every weight in a step: weights forget within 500 steps" in item.message
+    )
+    assert item.message.endswith("and an epoch has 1,000; use at most 1")
 
 
 def test_of_a_schedule_the_peak_is_named():

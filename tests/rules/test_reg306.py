@@ -14,7 +14,7 @@ def found(optimizer, **changes):
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "Nadam"])
 def test_adaptive_optimizers(name):
     (item,) = found(adam(name))
-    assert f"L2 of 0.001 under {name} is no weight decay of 0.002" in item.message
+    assert f"L2 of 0.001 with {name} does not act like a weight decay of 0.002" in item.message
 
 
 @pytest.mark.parametrize(

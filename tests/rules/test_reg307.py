@@ -17,10 +17,10 @@ def found(*roles, decay=4e-3, **changes):
 
 def test_counts_what_is_reached():
     (item,) = found("kernel", "bias", "gamma", "bias", "beta")
-    assert "of 0.004 reaches 2 biases, 1 gamma and 1 beta," in item.message
+    assert "of 0.004 also decays 2 biases, 1 gamma and 1 beta," in item.message
     assert item.path == ""
     (item,) = found("bias")
-    assert "reaches 1 bias," in item.message
+    assert "also decays 1 bias," in item.message
 
 
 @pytest.mark.parametrize("decay", [None, 0.0])

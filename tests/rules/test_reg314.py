@@ -42,7 +42,7 @@ class TestExtremeDropout:
     def test_inside_recurrent_layers(self):
         one = layer("l", "LSTM", (kernel("l", (4, 4)),), dropout=0.2, recurrent_dropout=0.8)
         (item,) = check(one, dense("out"))
-        assert item.message == "recurrent dropout of 0.8 keeps 0.2"
+        assert item.message == "recurrent dropout of 0.8 keeps a share of only 0.2"
 
     def test_on_the_logits_every_rate_is_too_much(self):
         (item,) = check(dense("a"), dense("out"), dropout("d", 0.1), layer("s", "Softmax"))

@@ -86,7 +86,7 @@ class TestDeadUnits:
             Node("out", "Dense", ()),
         )
         chain = (dense("l", 10, 100), layer("r", "ReLU"), layer("s", "ReLU"), dense("out", 9, 7))
-        assert "too much reads them" in self.saved(*chain, nodes=nodes).message
+        assert "too many layers read them" in self.saved(*chain, nodes=nodes).message
 
     def test_units_dead_by_gamma_alone_count_once(self):
         chain = (dense("l", 10, 100), norm("n", 100), dense("out", 100, 7))

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import tomllib
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from paths import FIXTURES, MODELS
 import regaudit
 import regaudit.rules
 from regaudit import discovery
+from regaudit.rules.interface import Rule
 from regaudit.rules.interface import rules as all_rules
 from regaudit.settings.config import Config, read_config
 from regaudit.settings.presets import PRESETS
@@ -124,6 +125,31 @@ def test_the_rules_page_is_current():
     page = Path(regaudit.rules.__path__[0], "README.md").read_text(encoding="utf-8")
     result = run("rules", "--format", "markdown")
     assert page == result.stdout, "regaudit rules --format markdown > regaudit/rules/README.md"
+
+
+def test_each_has_a_test_file_of_its_own():
+    tested = {file.stem for file in Path(__file__).parent.glob("test_reg*.py")}
+    names = discovery.names("regaudit.rules")
+    modules = {name.partition("_")[0] for name in names if name.startswith("reg")}
+    assert tested == {f"test_{code}" for code in modules}
+
+
+def test_a_rule_is_a_frozen_data_class_whose_fields_are_its_thresholds():
+    class TestRule(Rule):
+        about = RULES[0].about
+        check = RULES[0].check
+        min_parameters: float = 10_000
+
+    rule = TestRule(min_parameters=5)
+    assert [one.name for one in fields(rule)] == ["min_parameters"]
+    assert repr(rule).endswith("TestRule(min_parameters=5)")
+    assert rule == TestRule(5) != TestRule()
+    assert hash(rule) == hash(TestRule(5))
+    assert TestRule.thresholds() == {"min_parameters": 10_000}
+    with pytest.raises(FrozenInstanceError):
+        rule.min_parameters = 6
+    with pytest.raises(TypeError, match="max_parameters"):
+        TestRule(max_parameters=5)
 
 
 def test_presets_name_rules_and_thresholds_that_exist():

@@ -1,0 +1,58 @@
+"""The two losses that the user gives: the penalty taken out, and what looks like a mistake."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from regaudit.advice.strength import FEW, overfits
+from regaudit.errors import UsageError
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.training_facts import Facts
+from regaudit.report.report import Report
+
+
+def without_penalty(report: Report, facts: Facts, *, with_penalty: bool, floor: bool) -> Facts:
+    """Take the penalty out of the losses, and refuse numbers that no training gives."""
+    losses = {name: getattr(facts, name) for name in ("train_loss", "val_loss")}
+    for name, loss in losses.items():
+        if loss is None:
+            continue
+        key = name.replace("_", "-")
+        if with_penalty:
+            if loss < report.penalty:
+                raise UsageError(
+                    f"{key} {loss:g} is below the penalty of {report.penalty:.4g} it should contain"
+                )
+            losses[name] = loss - report.penalty
+        if floor and loss < 0:
+            raise UsageError(f"{key} {loss:g} is below zero, which no loss of this kind can be")
+    return replace(facts, **losses)
+
+
+def remarks_on(evidence: Evidence) -> Iterator[str]:
+    """Yield what to do first, and where the losses look like the usual mistakes."""
+    facts, gap, penalty = evidence.facts, evidence.facts.gap, evidence.total_penalty
+    chance = evidence.chance
+    if gap is None:
+        if facts.train_loss is not None or facts.val_loss is not None:
+            yield "one loss alone says nothing: give both --train-loss and --val-loss"
+        return
+    if chance is not None and overfits(gap, chance):
+        yield (
+            "first try keras.callbacks.EarlyStopping(restore_best_weights=True): in measurements "
+            "it helped as much as the strengths below, or more"
+        )
+    loss = facts.train_loss or 0.0
+    if 0 < penalty <= loss < 1.5 * penalty:
+        yield (
+            f"the training loss {loss:.4g} is barely above the penalty {penalty:.4g}: it probably "
+            "contains it (model.evaluate adds it); --with-penalty subtracts it from both"
+        )
+    if gap < 0:
+        yield (
+            "the training loss is above the validation loss: the number that fit prints is an "
+            "average over the epoch, with dropout on; use model.evaluate on both sets"
+        )
+    if chance is not None and max(loss, facts.val_loss or 0.0) > 3 * chance.value:
+        yield f"a loss above three times {chance.basis} is worse than guessing: check the numbers"
+    if facts.val_size is not None and facts.val_size < FEW:
+        yield f"{facts.val_size} validation samples are few: below {FEW} the gap is uncertain"
