@@ -435,7 +435,7 @@ def test_limits_hold_back_what_they_say():
 
 
 def test_the_page_of_limits_has_every_one_and_its_default():
-    page = (ROOT / "regaudit" / "limits.md").read_text("utf-8")
+    page = (ROOT / "docs" / "limits.md").read_text("utf-8")
     for name, field in Limits.__dataclass_fields__.items():
         assert f"| `{name}` | {field.default:,} |" in page
 

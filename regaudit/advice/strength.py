@@ -13,7 +13,7 @@ def budget_strength(chance: ChanceLoss, squared_norms: Iterable[float]) -> float
     """One L2 strength for all kernels that costs `BUDGET` of the chance loss today.
 
     Measured on 12 held-out tasks: the log test loss changed by +0.020 [-0.020, +0.058], better in
-    31 % of the runs and worse by over 10 % in 14 % (rules/strengths.md). Nothing in a file
+    31 % of the runs and worse by over 10 % in 14 % (docs/strengths.md). Nothing in a file
     without losses identifies the best strength: it is where a sweep should start.
     """
     total = sum(squared_norms)
@@ -26,7 +26,7 @@ def gap_strength(gap: float, kernels: int, squared_norm: float) -> float | None:
     lambda = 1/2 gap / (kernels * ||W||^2): MacKay's gamma / (2 N ||w||^2) with Moody's
     gamma = N gap, so that N cancels, and half of that to be careful. Measured on 12 held-out
     tasks: the log test loss changed by -0.115 [-0.195, -0.039], better in 75 % of the runs and
-    worse by over 10 % in 8 %; early stopping does more, -0.240 (rules/strengths.md).
+    worse by over 10 % in 8 %; early stopping does more, -0.240 (docs/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.
