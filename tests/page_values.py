@@ -10,7 +10,7 @@ import numpy as np
 from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
 from regaudit.renderers import html
-from regaudit.report.report import Finding, Occurrence, Report
+from regaudit.report.report import Edit, Finding, Occurrence, Report, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -43,6 +43,13 @@ def item(path, severity=Severity.ERROR, message="far too large", **changes):
 def finding(*paths, code="REG101", **changes):
     """Return what one rule found in these places."""
     return Finding(code, f"name-{code.lower()}", tuple(item(path, **changes) for path in paths))
+
+
+def to_l2(path, penalty=0.1, reason="a start"):
+    """Return the suggestion to regularize a kernel."""
+    edit = Edit(path.removesuffix("/kernel"), "kernel_regularizer", None)
+    code = "kernel_regularizer=keras.regularizers.L2(0.0002)"
+    return Suggestion(path, code, (edit,), penalty, reason)
 
 
 def dense(name, l2=0.01, values=None, status=Status.IN_FORCE, **changes):

@@ -18,7 +18,7 @@ def budget_strength(chance: ChanceLoss, norm: float) -> float | None:
     """Return one strength for all kernels that costs `BUDGET` of the chance loss today.
 
     Measured on 12 held-out tasks: the log test loss changed by +0.020 [-0.020, +0.058], better in
-    31 % of the runs and worse by over 10 % in 14 % (rules/strengths.md). Without losses, nothing
+    31 % of the runs and worse by over 10 % in 14 % (docs/strengths.md). Without losses, nothing
     in a file identifies the best strength: this is where a sweep should start.
 
     Args:
@@ -39,7 +39,7 @@ def gap_strength(gap: float, share: float, norm: float) -> float | None:
     lambda = 1/2 gap share / ||W||^2: MacKay's gamma / (2 N ||w||^2) with Moody's gamma = N gap, so
     that N cancels, and half of that to be careful. Measured on 12 held-out tasks: the log test
     loss changed by -0.115 [-0.195, -0.039], better in 75 % of the runs and worse by over 10 % in
-    8 %; early stopping does more, -0.240 (rules/strengths.md).
+    8 %; early stopping does more, -0.240 (docs/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.

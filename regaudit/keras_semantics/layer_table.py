@@ -263,7 +263,7 @@ LAYERS: Mapping[str, tuple[Slot, ...]] = {
     "MultiHeadAttention": MULTI_HEAD,
     "GroupQueryAttention": GROUPED_QUERY,
     "GroupedQueryAttention": GROUPED_QUERY,
-    "SpectralNormalization": (),  # its own two stored arrays: see keras_config
+    "SpectralNormalization": (),  # its own two stored arrays: see match_by_path
     "Discretization": (),
     "STFTSpectrogram": (
         Slot("real_kernel", when=lambda config: config.get("mode") != "imag"),

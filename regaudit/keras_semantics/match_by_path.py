@@ -92,6 +92,7 @@ class Join:
             self._add(serialized, path, place, weights, known=known)
         container = place.below(path, _container(place.stored), place.node)
         inner = members(serialized)
+        self._limit_layers(len(inner))  # each of them is a layer: refused before work is done
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
 
@@ -226,6 +227,10 @@ class Join:
             dialect=self.dialect,
         )
 
+    def _limit_layers(self, more: int) -> None:
+        """Enforce the limit on layers."""
+        enforce_limit("layers", len(self.layers) + more, "the model has more than {limit} layers")
+
     def _add(
         self,
         serialized: Serialized,
@@ -237,7 +242,7 @@ class Join:
         slots: tuple[Slot, ...] = (),
     ) -> None:
         """Add a layer, and note what the file does not say about it."""
-        enforce_limit("layers", len(self.layers) + 1, "the model has more than {limit} layers")
+        self._limit_layers(1)
         self.layers.append(
             make_layer(
                 serialized,

@@ -7,13 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from command_line import run
-from page_values import HOSTILE, Page, audited, dense, drawings, finding, marks, rule, table
+from page_values import HOSTILE, Page, audited, dense, drawings, finding, marks, rule, table, to_l2
 from paths import MODELS
 
 from regaudit.changes.compare import diff
 from regaudit.changes.html import TOGETHER, html
 from regaudit.model import Optimizer
-from regaudit.report.report import Edit, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 
@@ -32,20 +31,13 @@ def old():
 
 @pytest.fixture
 def new():
-    suggestion = Suggestion(
-        "come/kernel",
-        "kernel_regularizer=keras.regularizers.L2(0.0002)",
-        (Edit("come", "kernel_regularizer", None),),
-        0.1,
-        "a start",
-    )
     return audited(
         dense("same", 0.01),
         dense("eased", None, np.full((2, 3), 0.5)),
         dense("come", None, np.ones((4, 4))),
         dense("grown", 0.01, np.ones((2, 3))),
         file="new.keras",
-        findings=[finding("come/kernel", suggestion=suggestion)],
+        findings=[finding("come/kernel", suggestion=to_l2("come/kernel"))],
     )
 
 

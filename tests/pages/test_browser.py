@@ -8,14 +8,14 @@ from dataclasses import replace
 import chromium
 import numpy as np
 import pytest
-from page_values import HOSTILE, audited, deep, dense, finding, render, rule
+from page_values import HOSTILE, audited, deep, dense, finding, render, rule, to_l2
 from paths import MODELS
 
 from regaudit import audit
 from regaudit.changes.compare import diff
 from regaudit.changes.html import html
 from regaudit.renderers.html import Html
-from regaudit.report.report import Edit, Failure, Report, Suggestion
+from regaudit.report.report import Failure, Report
 from regaudit.report.view import View
 from regaudit.settings.config import Config
 
@@ -100,15 +100,8 @@ def digits():
 
 @pytest.fixture(scope="module")
 def twenty():
-    suggestion = Suggestion(
-        "block_0/dense_0/kernel",
-        "kernel_regularizer=keras.regularizers.L2(0.0002)",
-        (Edit("block_0/dense_0", "kernel_regularizer", None),),
-        0.1,
-        "a start",
-    )
     found = [
-        finding("block_0/dense_0/kernel", suggestion=suggestion),
+        finding("block_0/dense_0/kernel", suggestion=to_l2("block_0/dense_0/kernel")),
         finding(*(f"block_0/dense_{n}/kernel" for n in range(12)), code="REG201"),
     ]
     report = deep(20, names="block_{block}/dense_{i}", findings=found)

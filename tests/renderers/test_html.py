@@ -22,6 +22,7 @@ from page_values import (
     render,
     rule,
     table,
+    to_l2,
 )
 
 from regaudit.model import Regularizer, Skip, Status
@@ -34,13 +35,6 @@ from regaudit.report.view import View
 
 @pytest.fixture
 def report():
-    suggestion = Suggestion(
-        "bare/kernel",
-        "kernel_regularizer=keras.regularizers.L2(0.0002)",
-        (Edit("bare", "kernel_regularizer", None),),
-        0.00125,
-        "where a sweep starts",
-    )
     return audited(
         dense("first", 0.01),
         dense("second", 0.03),
@@ -51,7 +45,7 @@ def report():
                 "bare/kernel",
                 observed={"parameters": 1_000_000, "share": 0.123456, "by": "us"},
                 evidence=("dropout beside it",),
-                suggestion=suggestion,
+                suggestion=to_l2("bare/kernel", 0.00125, "where a sweep starts"),
             ),
             finding(
                 "second/kernel", code="REG402", severity=Severity.NOTE, message="somewhat <dead>"
