@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regaudit.cli.apply_text import nothing_written, what_changes
 from regaudit.cli.options import LocalModel, collecting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE
-from regaudit.cli.suggest import AdviceOptions, advising, proposed, wrapped
+from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -171,7 +172,11 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     )
     change = prepared.change
     written = None if options.dry_run else out or model
-    lines = _told(change, wanted, written) if change.edits else _nothing(change, wanted, out)
+    lines = (
+        what_changes(change, wanted, written)
+        if change.edits
+        else nothing_written(change, wanted, out)
+    )
     text = "\n".join(lines)
     prepared.write()
     try:
@@ -217,63 +222,6 @@ def _or(edits: "tuple[Edit, ...]", absent: str) -> "EditRequest":
     from regaudit.editing.request import EditRequest
 
     return EditRequest(edits, absent=() if edits else (absent,))
-
-
-def _nothing(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
-    """Say in one line why nothing was written, after what could not be set."""
-    from regaudit.report.spelling import plain
-
-    lines = [wrapped(f"skipped: {plain(note)}") for note in wanted.passed_over]
-    reasons = [note.rstrip(".") for note in wanted.absent]
-    if change.idle or not reasons:
-        reasons.append(f"{change.before.file} already has what was asked for")
-    made = ", no file was made" if out else ""
-    return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
-
-
-def _told(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
-    """Say what changes in the configuration and in the loss, and what to do next."""
-    import json
-
-    from regaudit.report.spelling import count, number, plain
-
-    lines = []
-    for place, old, new in change.lines():
-        lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
-    idle = (f"{count(len(change.idle), 'edit')} that the file already has",)
-    notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
-    lines += [wrapped(f"skipped: {plain(note)}") for note in notes]
-    before, after = change.before, change.after
-    lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
-    if not after.penalty_complete:
-        lines[-1] += ", plus what custom code adds, which is not in the file"
-    if change.jump:
-        way = "higher" if change.jump > 0 else "lower"
-        apart = "" if after.penalty_complete else ", not counting custom code"
-        lines.append(
-            wrapped(
-                f"The training loss will be {number(abs(change.jump), 6)} {way} from the first "
-                f"step{apart}: that is the penalty; the predictions are the same."
-            )
-        )
-    if out is None:
-        lines.append("Nothing was written.")
-        return lines
-    compiled = after.model is not None and after.model.loss is not None
-    then = "" if compiled else ", compile it: it was saved without an optimizer"
-    lines.append(
-        wrapped(
-            f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
-            f"{then}, and continue training: a model already in memory does not change."
-        )
-    )
-    return lines
-
-
-def _json(json: Any, value: Any) -> str:
-    from regaudit.report.spelling import plain
-
-    return plain(json.dumps(value, default=dict))
 
 
 def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:

@@ -1,0 +1,67 @@
+"""What `regaudit apply` says: what changes, or why nothing was written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regaudit.cli.suggest import wrapped
+
+if TYPE_CHECKING:
+    from regaudit.editing.apply import Change
+    from regaudit.editing.request import EditRequest
+
+
+def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
+    """Say in one line why nothing was written, after what could not be set."""
+    from regaudit.report.spelling import plain
+
+    lines = [wrapped(f"skipped: {plain(note)}") for note in wanted.passed_over]
+    reasons = [note.rstrip(".") for note in wanted.absent]
+    if change.idle or not reasons:
+        reasons.append(f"{change.before.file} already has what was asked for")
+    made = ", no file was made" if out else ""
+    return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
+
+
+def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
+    """Say what changes in the configuration and in the loss, and what to do next."""
+    import json
+
+    from regaudit.report.spelling import count, number, plain
+
+    lines = []
+    for place, old, new in change.lines():
+        lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
+    idle = (f"{count(len(change.idle), 'edit')} that the file already has",)
+    notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
+    lines += [wrapped(f"skipped: {plain(note)}") for note in notes]
+    before, after = change.before, change.after
+    lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
+    if not after.penalty_complete:
+        lines[-1] += ", plus what custom code adds, which is not in the file"
+    if change.jump:
+        way = "higher" if change.jump > 0 else "lower"
+        apart = "" if after.penalty_complete else ", not counting custom code"
+        lines.append(
+            wrapped(
+                f"The training loss will be {number(abs(change.jump), 6)} {way} from the first "
+                f"step{apart}: that is the penalty; the predictions are the same."
+            )
+        )
+    if out is None:
+        lines.append("Nothing was written.")
+        return lines
+    compiled = after.model is not None and after.model.loss is not None
+    then = "" if compiled else ", compile it: it was saved without an optimizer"
+    lines.append(
+        wrapped(
+            f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
+            f"{then}, and continue training: a model already in memory does not change."
+        )
+    )
+    return lines
+
+
+def _json(json: Any, value: Any) -> str:
+    from regaudit.report.spelling import plain
+
+    return plain(json.dumps(value, default=dict))
