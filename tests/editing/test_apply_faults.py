@@ -131,6 +131,8 @@ class Watch:
             sys.settrace(before)
 
 
+# A generator that fails while it is thrown away fails for nobody.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @cases
 def test_each_function_may_fail(trial):
     """All that write, of each format; of one the others, too, and a tenth of those that audit."""

@@ -327,7 +327,7 @@ def test_on_paper_everything_is_open_and_light(show, tmp_path):
     text = subprocess.run(
         ["pdftotext", "-layout", printed, "-"], check=True, capture_output=True, text=True
     ).stdout
-    assert "Why, when it is no fault" in text
+    assert "Why, when it is not a fault" in text
     assert "because it & that" in text
     assert "block_0/dense_11/kernel: far too large" in text
     assert "Histograms of 60 kernels" in text

@@ -646,4 +646,4 @@ def test_commands_that_need_the_file_itself_say_so():
     for command in (["suggest"], ["verify"], ["apply", "-o", "x.keras"]):
         result = run(*command, "s3://models/a.keras")
         assert result.exit_code == 2
-        assert "download what the URL leads to first" in result.output
+        assert "download the URL first" in result.output
