@@ -193,17 +193,7 @@ def test_a_file_that_is_no_npz(tmp_path):
 
 @real_keras
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "everything",
-        "digits-cnn",
-        "regularized-cnn",
-        "tutorial-l1",
-        "tutorial-l2",
-        "tutorial-activity-l1",
-    ],
-)
+@pytest.mark.parametrize("name", ["everything", "tutorial-activity-l1"])  # all: see below
 def test_the_audit_agrees_with_keras(name):
     result = run(MODELS / f"{name}.keras")
     assert result.exit_code == 0, result.output

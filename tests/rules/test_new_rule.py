@@ -98,7 +98,6 @@ def test_what_is_made_passes_what_a_rule_must_and_is_not_made_twice(tree):
         ("pytest", "-q", "-k", f"{CODE} or page_is_current or reg199", *tests),
         ("ruff", "check", module, test),
         ("ruff", "format", "--check", module, test),
-        ("mypy", module),
     ):
         result = python(tree, "-m", *command)
         assert result.returncode == 0, result.stdout + result.stderr

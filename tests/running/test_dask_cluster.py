@@ -229,8 +229,12 @@ def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch)
         return rendered(text)
 
     monkeypatch.setattr(dask_cluster, "report_from_json", counted)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 5)
     command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
-    result = run(*command)
+    with pytest.importorskip("dask").config.set(
+        {"distributed.comm.timeouts.connect": "3s"}
+    ):  # not the default's 30
+        result = run(*command)
     assert result.exit_code == 3
     *reports, last = map(json.loads, result.stdout.splitlines())
     assert [report["file"] for report in reports] == models[: len(reports)]
