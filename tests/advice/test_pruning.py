@@ -9,6 +9,7 @@ from rule_values import evidence, kernel, layer, moments
 import regaudit
 from regaudit.advice.pruning import dead_units
 from regaudit.evidence.evidence import Evidence
+from regaudit.model import Node
 
 UNITS, DEAD = 12, 5
 
@@ -168,3 +169,35 @@ def test_a_recurrent_unit_is_dead_if_its_own_state_does_not_feed_it_either():
     alive = {**given.moments, "layers/a/vars/1": moments(recurrent, dead=1)}
     found = dead_units(Evidence(given.model, alive), cell, cell.weights[0])
     assert found.dead == 1  # dead in both
+    # its column of each kernel, and the rest of its row of the recurrent one
+    assert found.own == 4 + 9 + 8
+
+
+def test_two_dead_units_of_a_recurrent_layer_share_their_crossings():
+    recurrent = kernel("a", (9, 9), role="recurrent_kernel")
+    recurrent = replace(recurrent, path="a/recurrent_kernel", stored_path="layers/a/vars/1")
+    cell = layer("a", "SimpleRNN", (kernel("a", (4, 9)), recurrent))
+    given = evidence(cell, dead=2)
+    both = {**given.moments, "layers/a/vars/1": moments(recurrent, dead=2)}
+    found = dead_units(Evidence(given.model, both), cell, cell.weights[0])
+    assert found.own == 2 * 4 + 9 * 9 - 7 * 7
+
+
+def test_a_layer_called_twice_is_kept():
+    shared = dense("a", 9, 9)
+    nodes = (Node("a", "Dense", ()), Node("a@2", "Dense", ("a",), "a"))
+    found = dead_of(shared, nodes=nodes)
+    assert found.kept == "the layer is called several times"
+
+
+@pytest.mark.parametrize(
+    ("config", "kept"),
+    [
+        ({}, ""),
+        ({"axis": -1}, ""),
+        ({"axis": 1}, "they feed Concatenate"),
+    ],
+)
+def test_units_joined_to_others_are_followed_along_the_last_axis_alone(config, kept):
+    join = layer("x", "Concatenate", **config)
+    assert dead_of(dense("a", 4, 9), join, dense("out", 12, 3)).kept == kept

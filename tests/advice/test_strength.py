@@ -3,8 +3,11 @@
 import pytest
 from rule_values import evidence, kernel, l2, layer
 
-from regaudit.advice.strength import gap_strength, rounded, usable
+from regaudit.advice.strength import budget_strength, gap_strength, overfits, rounded, usable
 from regaudit.advice.suggestions import scale
+from regaudit.evidence.outputs import ChanceLoss
+
+CHANCE = ChanceLoss(2.0, "a loss of two")
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,13 @@ def test_scaling_both_strengths_or_neither(factor, scaled):
     assert bool(scale(evidence(one), one, weight, factor, "so")) is scaled
     tiny = kernel("a", regularizer=l2(1e-3, l1=1e-29))
     assert scale(evidence(layer("a", weights=(tiny,))), one, tiny, 1e-4, "so") is None
+
+
+@pytest.mark.parametrize(("norm", "strength"), [(0.0, None), (0.5, 0.2), (1.0, 0.1), (100.0, 1e-3)])
+def test_the_budget_is_a_twentieth_of_the_chance_loss(norm, strength):
+    assert budget_strength(CHANCE, norm) == strength
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(-1.0, False), (0.1, False), (0.1001, True)])
+def test_a_gap_of_a_twentieth_of_the_chance_loss_asks_for_nothing(gap, expected):
+    assert overfits(gap, CHANCE) is expected

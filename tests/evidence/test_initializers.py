@@ -8,7 +8,7 @@ import pytest
 from rule_values import kernel, layer, moments
 
 import regaudit
-from regaudit.evidence.initializers import Initial, is_untouched
+from regaudit.evidence.initializers import MIN_SIZE, Initial, is_untouched
 
 NAMES = [
     "GlorotUniform",
@@ -154,6 +154,25 @@ class TestIsUntouched:
         alone = layer("d", weights=(KERNEL,), kernel_initializer=initializer)
         assert self.check(drawn, at=beside) is True
         assert self.check(drawn, at=alone) is None
+
+    def test_an_lstm_starts_with_ones_in_its_forget_gates_alone(self):
+        at = layer("d", "LSTM", (KERNEL, BIAS), kernel_initializer=GLOROT, unit_forget_bias=True)
+        wide = replace(BIAS, shape=(48,))
+        ones = replace(moments(wide), max_abs=1.0, l1_norm=12.0, zeros=36)
+        for bias, expected in (
+            (ones, True),
+            (replace(ones, max_abs=1.5), False),
+            (replace(ones, l1_norm=13.0), False),
+            (replace(ones, zeros=35), False),
+            (replace(ones, max_abs=0.0, l1_norm=0.0, zeros=48), False),
+        ):
+            measured = {KERNEL.stored_path: numbers(), "b": bias}
+            assert is_untouched(at, KERNEL, measured) is expected
+
+    @pytest.mark.parametrize(("size", "known"), [(MIN_SIZE - 1, False), (MIN_SIZE, True)])
+    def test_a_small_kernel_has_too_few_values_to_tell(self, size, known):
+        small = replace(numbers(), size=size, l1_norm=size * STD * sqrt(3) / 2)
+        assert (self.check(small) is not None) == known
 
 
 @pytest.mark.keras

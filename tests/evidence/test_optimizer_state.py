@@ -113,6 +113,36 @@ def test_weights_that_leave_nothing_of_the_loss_leave_no_chance_loss(weight):
     assert "loss weight" in weighted.lacks(CHANCE_LOSS)
 
 
+class TestPenaltyShrinkage:
+    @pytest.mark.parametrize(
+        ("momentum", "expected"),
+        [(0.0, 0.02), (0.9, 0.2)],  # 2 x 0.1 / (1 - momentum) x 0.001 x 100
+    )
+    def test_it_is_that_of_weight_decay_twice_as_strong(self, momentum, expected):
+        sgd = Training.of(Optimizer("SGD", {"learning_rate": 0.1, "momentum": momentum}, 100))
+        assert sgd.penalty_shrinkage(0.001) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(
+        "optimizer",
+        [
+            Optimizer("Adam", {"learning_rate": 0.1}, 100),
+            Optimizer("SGD", {"learning_rate": 0.1, "momentum": 1.0}, 100),
+            Optimizer("SGD", {}, 100),
+            Optimizer("SGD", {"learning_rate": 0.1}, None),
+        ],
+    )
+    def test_it_is_not_known_without_a_rule_or_numbers(self, optimizer):
+        assert Training.of(optimizer).penalty_shrinkage(0.001) is None
+
+
+def test_the_rate_of_a_custom_schedule_is_not_known():
+    config = {"initial_learning_rate": 0.5}
+    known = {"class_name": "CosineDecay", "config": config, "registered_name": None}
+    own = {**known, "registered_name": "my>CosineDecay"}
+    rates = [Training.of(adam(learning_rate=one)).learning_rate for one in (known, own)]
+    assert rates == [0.5, None]
+
+
 class TestWeigh:
     big = layer("big", weights=(kernel("big", constraint="MaxNorm"),))
 

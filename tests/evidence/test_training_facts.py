@@ -1,0 +1,40 @@
+"""What the user says of the training, and what is made of it."""
+
+import pytest
+
+from regaudit.errors import UsageError
+from regaudit.evidence.training_facts import Facts
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"train_size": 1000}, None),
+        ({"batch_size": 32}, None),
+        ({"train_size": 1000, "batch_size": 100}, 10.0),
+        ({"train_size": 20, "batch_size": 32}, 1.0),  # one step sees them all
+    ],
+)
+def test_an_epoch_has_as_many_steps_as_batches(given, expected):
+    assert Facts(**given).steps_per_epoch == expected
+
+
+def test_the_gap_needs_both_losses():
+    assert Facts(train_loss=0.25, val_loss=1.0).gap == 0.75
+    assert Facts(train_loss=0.25).gap is Facts(val_loss=1.0).gap is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("train_size", 0, "train-size is a whole number of samples, not 0"),
+        ("val_size", 1.5, "val-size is a whole number of samples, not 1.5"),
+        ("batch_size", True, "batch-size is a finite number, not True"),
+        ("val_loss", float("nan"), "val-loss is a finite number, not nan"),
+        ("target_variance", 0, "target-variance is above zero, not 0"),
+    ],
+)
+def test_a_wrong_fact_is_named_as_the_command_line_names_it(name, value, said):
+    with pytest.raises(UsageError, match=f"^{said}$"):
+        Facts.checked(**{name: value})
