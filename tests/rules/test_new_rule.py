@@ -43,6 +43,7 @@ def new_rule(tmp_path):
         (CODE, "kernel_of", "is not a name"),
         (CODE, "../kernel-of", "is not a name"),
         (CODE, "kernel-", "is not a name"),
+        (CODE, "test-fault", "is not a name"),  # its class would look like a test
         (CODE, "kernel-of-very-very-many-parameters", "is not a name"),
     ],
 )
