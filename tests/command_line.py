@@ -5,6 +5,11 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from regaudit.cli import main
+from regaudit.cli.targets import FORMATS
+from regaudit.renderers.interface import renderer
+
+USABLE = [name for name in FORMATS if not renderer(name).missing()]
+"""Formats of which all that they need is installed."""
 
 
 def run(*arguments: Any, **settings: Any) -> Result:

@@ -42,7 +42,7 @@ from regaudit.running.process_limits import confined, timed  # noqa: E402
 from regaudit.settings.config import Config  # noqa: E402
 from regaudit.tensors import tensorflow_checkpoint  # noqa: E402
 
-RENDERERS = FORMATS
+RENDERERS = [name for name in FORMATS if not renderer(name).missing()]
 SLOW = 10
 """Seconds that no audit may take."""
 LARGEST = 20_000

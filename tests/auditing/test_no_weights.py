@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
-from command_line import run
+from command_line import USABLE, run
 from paths import CORPUS, FIXTURES, MODELS
 
 from regaudit import Config, audit
-from regaudit.cli.targets import FORMATS
 from regaudit.evidence.evidence import VALUES
 from regaudit.renderers.interface import renderer
 from regaudit.rules.interface import rules
@@ -121,7 +120,7 @@ def test_no_value_of_a_weight_is_read(monkeypatch):
     assert set(read) <= {()}  # the optimizer's counter of steps
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", USABLE)
 @pytest.mark.parametrize("name", ["everything.keras", "regularized-cnn.keras", "custom.keras"])
 def test_every_renderer_copes(format_, name, tmp_path):
     into = ("-o", tmp_path / "results") if renderer(format_).binary else ()
