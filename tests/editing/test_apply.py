@@ -147,13 +147,20 @@ def test_weights_stay_and_the_announced_penalty_is_that_of_the_file(file, tmp_pa
     assert after.penalty == change.after.penalty
     layers = {layer.path: layer for layer in after.model.layers}
     assert all(layers[edit.layer].config[edit.key] for edit in edits)
-    again = regaudit.apply(out, edits)
-    assert again.edits == again.lines() == ()
     shutil.copytree(file, tmp_path / "m") if file.is_dir() else shutil.copy(file, tmp_path / "m")
     regaudit.apply(tmp_path / "m", edits, in_place=True)
     assert weights(tmp_path / "m") == weights(out)
     regaudit.undo(tmp_path / "m")
     assert content(tmp_path / "m") == content(file)
+
+
+@pytest.mark.parametrize("file", writable(MODELS, FIXTURES / "rules", CORPUS)[::9])
+def test_the_same_edits_once_more_write_nothing(file, tmp_path):
+    edits, out = everything(file), tmp_path / file.name
+    regaudit.apply(file, edits, out)
+    again = regaudit.apply(out, edits, tmp_path / "again")
+    assert again.edits == again.lines() == ()
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize("file", [DIGITS, CURRENT / "mlp.h5", KERAS_2 / "mlp.keras"])

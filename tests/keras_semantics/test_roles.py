@@ -266,6 +266,7 @@ def policy(mode: str) -> str:
 
 
 @pytest.mark.keras
+@pytest.mark.slow  # `.ci/run` does the same by the script
 @pytest.mark.filterwarnings("ignore")
 def test_the_installed_keras_stores_what_the_fixture_says(capsys):
     pytest.importorskip("keras")
