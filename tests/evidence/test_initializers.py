@@ -8,7 +8,7 @@ import pytest
 from rule_values import kernel, layer, moments
 
 import regaudit
-from regaudit.evidence.initializers import MIN_SIZE, Initial, is_untouched
+from regaudit.evidence.initializers import MIN_SIZE, TRUNCATED, Initial, is_untouched
 
 NAMES = [
     "GlorotUniform",
@@ -78,6 +78,77 @@ def test_identity_is_what_keras_makes():
     assert found == pytest.approx(np.sqrt(np.mean(drawn**2)))
 
 
+def of(class_name, **config):
+    """Return what an initializer makes of a kernel of 200 inputs and 300 units."""
+    stored = {"class_name": class_name, "config": config}
+    return Initial.of(layer("a", kernel_initializer=stored), kernel("a", (200, 300)))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "rms"),
+    [
+        ("GlorotUniform", {}, sqrt(1 / 250)),
+        ("HeNormal", {}, sqrt(2 / 200)),
+        ("VarianceScaling", {}, sqrt(1 / 200)),
+        ("VarianceScaling", {"scale": 3.0, "mode": "fan_out"}, sqrt(3 / 300)),
+        ("RandomNormal", {}, 0.05),
+        ("RandomNormal", {"mean": 0.1, "stddev": 0.02}, sqrt(0.1**2 + 0.02**2)),
+        ("TruncatedNormal", {}, 0.05 * TRUNCATED),
+        (
+            "TruncatedNormal",
+            {"mean": 0.1, "stddev": 0.02},
+            sqrt(0.1**2 + (0.02 * TRUNCATED) ** 2),
+        ),
+        ("RandomUniform", {}, 0.05 / sqrt(3)),
+        ("RandomUniform", {"minval": 0.0, "maxval": 0.3}, 0.3 / sqrt(3)),
+        ("Orthogonal", {"gain": 1.5}, 1.5 / sqrt(300)),
+        ("Identity", {"gain": 1.5}, 1.5 / sqrt(300)),
+    ],
+)
+def test_the_size_by_the_formulas_of_the_papers(name, config, rms):
+    assert of(name, **config).rms == pytest.approx(rms)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "bound"),
+    [
+        ("GlorotUniform", {}, sqrt(3)),
+        ("GlorotNormal", {}, 2 / TRUNCATED),
+        ("VarianceScaling", {}, 2 / TRUNCATED),
+        ("VarianceScaling", {"distribution": "untruncated_normal"}, None),
+        ("TruncatedNormal", {}, 2 / TRUNCATED),
+        ("RandomNormal", {}, None),
+    ],
+)
+def test_what_is_drawn_around_zero_has_a_distribution(name, config, bound):
+    assert of(name, **config).distribution.bound == (bound and pytest.approx(bound))
+
+
+@pytest.mark.parametrize("name", ["TruncatedNormal", "RandomNormal"])
+def test_what_is_drawn_around_another_mean_has_none(name):
+    assert of(name, mean=0.1).distribution is None
+
+
+@pytest.mark.parametrize(
+    ("class_name", "shape", "known", "plain"),
+    [
+        ("Dense", (20, 30), True, True),
+        ("Dense", (20, 30), False, False),
+        ("Conv2D", (3, 3, 20, 30), True, True),
+        ("Conv2D", (3, 3, 20, 30), False, False),
+        ("EinsumDense", (4, 20, 30), True, False),
+    ],
+)
+def test_it_is_sure_only_where_the_shape_counts_inputs_and_outputs(class_name, shape, known, plain):
+    at = replace(layer("a", class_name, kernel_initializer=GLOROT), known=known)
+    assert (Initial.of(at, kernel("a", shape)).distribution is not None) is plain
+
+
+def test_a_weight_that_takes_no_regularizer_names_no_initializer():
+    weight = kernel("a", (20, 30), regularizer_key=None)
+    assert Initial.of(layer("a", kernel_initializer=GLOROT), weight) is None
+
+
 @pytest.mark.parametrize(
     "stored",
     [
@@ -88,6 +159,7 @@ def test_identity_is_what_keras_makes():
         {"class_name": 5},
         {"class_name": "GlorotUniform", "config": 5},
         {"class_name": "GlorotUniform", "config": {"input_axes": [0]}},
+        {"class_name": "GlorotUniform", "config": {"output_axes": [1]}},
         {"class_name": "RandomNormal", "config": {"stddev": "wide"}},
         {"class_name": "VarianceScaling", "config": {"mode": 3}},
         {"class_name": "VarianceScaling", "config": {"mode": "fan_up"}},
@@ -126,7 +198,11 @@ class TestIsUntouched:
         ],
     )
     def test_each_statistic_can_tell(self, moved):
-        assert self.check(numbers(**moved)) is False
+        assert self.check(replace(numbers(), **moved)) is False
+
+    @pytest.mark.parametrize("within", [{"std": STD * 1.02}, {"l1_norm": 5000 * STD * 0.85}])
+    def test_chance_moves_each_statistic_a_little(self, within):
+        assert self.check(replace(numbers(), **within)) is True
 
     def test_a_bias_that_has_moved_tells(self):
         assert self.check(numbers(), bias=1e-6) is False

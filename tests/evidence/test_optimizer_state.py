@@ -30,6 +30,7 @@ class TestTraining:
         [
             ({"initial_learning_rate": 0.1, "decay_steps": 10}, 0.1),
             ({"initial_learning_rate": 0.0, "warmup_target": 0.2}, 0.2),
+            ({"initial_learning_rate": 0.1, "end_learning_rate": 0.4}, 0.4),
             ({"boundaries": [1, 2], "values": [0.3, 0.2, 0.1]}, 0.3),
             ({"initial_learning_rate": 0.1, "m_mul": 2.0}, None),
             ({}, None),
@@ -143,6 +144,12 @@ def test_the_rate_of_a_custom_schedule_is_not_known():
     assert rates == [0.5, None]
 
 
+def test_what_a_weight_adds_is_said_where_it_is_known():
+    weight = OUT.weights[0]
+    assert evidence(OUT, penalties={weight.path: 0.25}).adds(weight) == "adds 0.25 to the loss"
+    assert evidence(OUT, penalties={weight.path: None}).adds(weight) == "adds to the loss"
+
+
 class TestWeigh:
     big = layer("big", weights=(kernel("big", constraint="MaxNorm"),))
 
@@ -155,6 +162,7 @@ class TestWeigh:
             layer("flip", "RandomFlip"),
             layer("drop", "Dropout", rate=0.5),
             self.big,
+            layer("after", "GaussianNoise", stddev=0.1),
             layer("norm", "BatchNormalization"),
             layer("zero", "Dropout", rate=0),
             OUT,
@@ -163,12 +171,14 @@ class TestWeigh:
         assert self.kinds(found) == [
             "decay",
             "noise",
+            "noise",
             "constraint",
             "normalization",
             "augmentation",
         ]
         texts = [reason.text for reason in found.weigh(self.big, self.big.weights[0])]
         assert "Dropout (0.5) on its input" in texts
+        assert "GaussianNoise (0.1) on its output" in texts
 
     @pytest.mark.parametrize(("steps", "counts"), [(4_000, False), (6_000, True), (None, True)])
     def test_decay_counts_once_it_has_had_effect_or_may_have(self, steps, counts):

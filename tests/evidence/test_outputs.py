@@ -67,6 +67,18 @@ def test_the_cost_of_guessing_by_the_loss(loss, value):
     assert found == (None if value is None else pytest.approx(value))
 
 
+def test_what_is_missing_and_what_is_assumed_is_said():
+    (head,) = heads(dense("out", 10), loss={"other": "mse"})
+    assert head.why == "a loss for every output"
+    (head,) = heads(dense("out", 1, activation="sigmoid"), loss=None)
+    assert head.chance.basis == "ln 2, for a sigmoid output (the model is not compiled)"
+
+
+def test_small_loss_weights_leave_a_small_chance_loss():
+    total, _ = total_chance(two(loss=["categorical_crossentropy", "bce"], loss_weights=[0.1, 0.1]))
+    assert total.value == pytest.approx(0.1 * (log(10) + log(2)))
+
+
 def test_a_squared_error_names_the_fact_that_it_lacks():
     (head,) = heads(dense("out", 1), loss="mse")
     assert (head.chance, head.why) == (None, "--target-variance")
@@ -98,6 +110,7 @@ def test_a_model_that_was_not_compiled_is_judged_by_its_activation(activation, v
         (layer("x", "GlobalAveragePooling2D"), 10),
         (layer("x", "Reshape", target_shape=[2, 5]), 5),
         (layer("x", "Reshape", target_shape=[10, -1]), None),
+        (layer("x", "Reshape", target_shape=[10, 0]), None),
         (layer("x", "Reshape", target_shape=[]), None),
         (layer("x", "my>Layer"), None),
         (layer("x", "Dense", units=True), None),
@@ -106,6 +119,18 @@ def test_a_model_that_was_not_compiled_is_judged_by_its_activation(activation, v
 def test_classes_are_read_through_what_keeps_them(after, classes):
     (head,) = heads(dense("out", 10), after)
     assert head.classes == classes
+
+
+@pytest.mark.parametrize(("built_for", "classes"), [((4, 3), 12), ((4, 0), None)])
+def test_what_is_flattened_has_as_many_classes_as_values(built_for, classes):
+    nodes = (Node("out", "Dense", ()), Node("flat", "Flatten", ("out",), built_for=built_for))
+    outputs = (Output("flat", "flat"),)
+    (head,) = heads(dense("out", 3), layer("flat", "Flatten"), nodes=nodes, outputs=outputs)
+    assert head.classes == classes
+
+
+def test_two_classes_are_a_choice():
+    assert chance(dense("out", 2), loss="categorical_crossentropy") == pytest.approx(log(2))
 
 
 def test_one_class_is_no_choice():
@@ -135,7 +160,7 @@ def test_one_unknown_loss_leaves_the_whole_unknown():
     assert "my_own" in why
 
 
-@pytest.mark.parametrize("weights", [[0, 0], [-1, 0], [float("nan"), 1], [1e31, 1]])
+@pytest.mark.parametrize("weights", [[0, 0], [-1, 0], [float("nan"), 1], [1e30, 1]])
 def test_weights_that_leave_no_loss_leave_no_chance_loss(weights):
     total, why = total_chance(two(loss="bce", loss_weights=weights))
     assert total is None
