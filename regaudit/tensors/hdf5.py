@@ -1,7 +1,4 @@
-"""HDF5 files: what is one, and how it is opened.
-
-The modules `hdf5*` are the one door to h5py.
-"""
+"""HDF5 files: what is one, and how it is opened."""
 
 import io
 from collections.abc import Iterator
@@ -9,10 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
-
 from regaudit.errors import UnreadableModelError
 from regaudit.storage.location import Location, SizedStream
+from regaudit.tensors.hdf5_library import h5py
 
 _METADATA = 4 << 20
 """Bytes of metadata that HDF5 keeps, which take about ten times as much memory; its own 32 MB are

@@ -8,13 +8,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import damage, one_line, opened
+from regaudit.tensors.hdf5_library import h5py
 
 
 def root_attributes(file: Location) -> frozenset[str] | None:

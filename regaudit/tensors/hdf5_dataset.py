@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-import h5py
 import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import one_line
+from regaudit.tensors.hdf5_library import h5py
 from regaudit.tensors.tensor import BLOCK, Array
 
 

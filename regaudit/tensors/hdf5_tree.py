@@ -7,7 +7,6 @@ place, external and virtual storage and sizes far beyond what is stored are refu
 from math import prod
 from typing import Any
 
-import h5py
 import numpy as np
 
 from regaudit.dataclass import dataclass, field
@@ -17,6 +16,7 @@ from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import damage
 from regaudit.tensors.hdf5_attributes import decoded
 from regaudit.tensors.hdf5_dataset import DatasetTensor
+from regaudit.tensors.hdf5_library import h5py
 from regaudit.tensors.tensor import ArrayTensor, StoredTensor, Tensor, TensorGroup
 
 _MORE = "; --limit inflation=N allows more"
