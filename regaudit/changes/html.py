@@ -8,7 +8,7 @@ from regaudit.changes.charts import ChangesCharts, changes_charts
 from regaudit.changes.compare import Changes, Shift, WeightChange
 from regaudit.dataclass import dataclass
 from regaudit.pages.template import fill
-from regaudit.report import spelling
+from regaudit.report import escape, spelling
 from regaudit.report.report import Finding
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -82,7 +82,7 @@ class ChangesPage:
         return tuple(group for group in self.groups if group.kind in {"new", "worse"})
 
 
-def html(changes: Changes, rules: Sequence[About], view: View) -> str:
+def html(changes: Changes, rules: Sequence[About], view: View) -> escape.Escaped:
     """Return one self-contained page.
 
     Args:
@@ -154,7 +154,7 @@ def _row(number: int, change: WeightChange) -> WeightRow:
         arrow("dead_units", words.units),
         arrow("penalty", spelling.number),
     )
-    return WeightRow(f"w{number}", spelling.plain(words.name(change)), cells)
+    return WeightRow(f"w{number}", escape.plain(words.name(change)), cells)
 
 
 def _signed(shift: Shift) -> str:

@@ -1,16 +1,14 @@
 """How changes between two audits are shown: in a terminal and as Markdown."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from textwrap import wrap
 from typing import TypeVar
 
-from tabulate import tabulate
-
 from regaudit.changes import spelling as words
 from regaudit.changes.compare import Changes, FindingChange, RegularizerChange, WeightChange
-from regaudit.report import spelling
+from regaudit.report import escape, spelling
 from regaudit.report.report import Report
-from regaudit.report.tables import Column, fitted_table, informative
+from regaudit.report.tables import Column, fitted_table, informative, pipe_table
 from regaudit.report.view import View
 
 SHOWN = 20
@@ -36,62 +34,61 @@ MARKS = {
 """What stands before a line, and its colour."""
 
 
-def terminal(changes: Changes, view: View) -> str:
+def terminal(changes: Changes, view: View) -> escape.Escaped:
     """Return the changes for a terminal of `view.width` columns."""
-    blocks = ["\n".join(_head(changes, view))]
+    blocks: list[Iterable[str]] = [_head(changes, view)]
     if changes.same:
-        return f"{blocks[0]}\n\n{words.verdict(changes)}\n"
+        return _page([*blocks, [words.verdict(changes)]])
     if changes.regularizers:
         lines = _lines(changes.regularizers, _regularizer_line, view)
-        blocks.append("\n".join((_bold(words.regularizers(changes), view), *lines)))
-    blocks.append("\n".join(_weights(changes, view)))
+        blocks.append([_bold(words.regularizers(changes), view), *lines])
+    blocks.append(_weights(changes, view))
     if changes.findings:
         lines = _lines(changes.findings, _finding_line, view)
-        blocks.append("\n".join((_bold(words.findings(changes), view), *lines)))
-        blocks.append(_next(changes))
-    return "\n\n".join(blocks) + "\n"
+        blocks.append([_bold(words.findings(changes), view), *lines])
+        blocks.append([_next(changes)])
+    return _page(blocks)
 
 
-def markdown(changes: Changes, view: View) -> str:
+def _page(blocks: Iterable[Iterable[str]]) -> escape.Escaped:
+    """Join blocks of lines, with an empty line between two."""
+    lines = [line for block in blocks for line in (*block, "")]
+    return escape.page(lines[:-1])
+
+
+def markdown(changes: Changes, view: View) -> escape.Escaped:
     """Return the changes as Markdown, for a pull request."""
-    blocks = [
-        f"## {spelling.markdown(changes.old.file)} → {spelling.markdown(changes.new.file)}",
-        f"- penalty: {words.penalty(changes)}\n- parameters: {words.parameters(changes)}",
-    ]
+    facts = [f"- penalty: {words.penalty(changes)}", f"- parameters: {words.parameters(changes)}"]
     if changes.retuned:
-        blocks[-1] += f"\n- optimizer: {spelling.markdown(words.optimizers(changes))}"
+        facts.append(f"- optimizer: {escape.markdown(words.optimizers(changes))}")
+    files = map(escape.markdown, (changes.old.file, changes.new.file))
+    blocks: list[Iterable[str]] = [[f"## {' → '.join(files)}"], facts]
     if changes.same:
-        return "\n\n".join((*blocks, words.verdict(changes))) + "\n"
+        return _page([*blocks, [words.verdict(changes)]])
     if changes.regularizers:
         rows = [
-            (
-                spelling.markdown(one.path),
-                one.key,
-                one.kind,
-                *map(spelling.markdown, words.sides(one)),
-            )
+            tuple(map(escape.markdown, (one.path, one.key, one.kind, *words.sides(one))))
             for one in changes.regularizers
         ]
-        blocks += [
-            f"### {words.regularizers(changes)}",
-            _pipes(rows, ("at", "key", "", *words.SIDES)),
-        ]
+        headers = ("at", "key", "", *words.SIDES)
+        blocks += [[f"### {words.regularizers(changes)}"], pipe_table(rows, headers)]
     moved, left = _moved(changes, view)
-    blocks.append(f"### {words.weights(changes)}")
+    blocks.append([f"### {words.weights(changes)}"])
     if moved:
-        rows = [(spelling.markdown(words.name(one)), *_cells(one)) for one in moved]
-        blocks.append(_pipes(rows, HEADERS) + (f"\n\nand {left:,} more" if left else ""))
+        cells = [(escape.markdown(words.name(one)), *_cells(one)) for one in moved]
+        blocks.append(pipe_table(cells, HEADERS))
+        blocks += [[f"and {left:,} more"]] if left else []
     if changes.findings:
-        blocks += [
-            f"### {words.findings(changes)}",
-            "\n".join(
-                f"- **{one.kind}** {one.item.severity} {one.code} {one.name}: "
-                f"{spelling.markdown(one.item.path or '(model)')}: "
-                f"{spelling.markdown(one.item.message)}"
-                for one in changes.findings
-            ),
-        ]
-    return "\n\n".join(blocks) + "\n"
+        blocks.append([f"### {words.findings(changes)}"])
+        blocks.append([_bullet(one) for one in changes.findings])
+    return _page(blocks)
+
+
+def _bullet(change: FindingChange) -> str:
+    item = change.item
+    where, message = map(escape.markdown, (item.path or "(model)", item.message))
+    rule = escape.markdown(f"{change.code} {change.name}")
+    return f"- **{change.kind}** {item.severity} {rule}: {where}: {message}"
 
 
 def _head(changes: Changes, view: View) -> Iterator[str]:
@@ -105,14 +102,14 @@ def _head(changes: Changes, view: View) -> Iterator[str]:
         facts["optimizer"] = words.optimizers(changes)
     for title, text in facts.items():
         first, *rest = wrap(text, max(view.width, 40) - 11, break_on_hyphens=False) or [""]
-        yield f"{_bold(f'{title:<10}', view)} {first}"
+        yield _bold(f"{title:<10}", view) + f" {first}"
         yield from (f"{'':<10} {line}" for line in rest)
 
 
 def _file(report: Report) -> str:
     version = report.model.keras_version if report.model else None
-    keras = f", Keras {spelling.plain(version)}" if version else ""
-    return f"{spelling.plain(report.file)}, {spelling.file_size(report.size)}{keras}"
+    keras = f", Keras {escape.plain(version)}" if version else ""
+    return f"{escape.plain(report.file)}, {spelling.file_size(report.size)}{keras}"
 
 
 _Change = TypeVar("_Change")
@@ -130,24 +127,24 @@ def _lines(
 
 def _regularizer_line(change: RegularizerChange, view: View) -> Iterator[str]:
     old, new = words.sides(change)
-    what = f"{spelling.plain(change.path)}: {old} -> {new}"
+    what = f"{escape.plain(change.path)}: {old} -> {new}"
     if change.key == "activity_regularizer":
-        what = f"{spelling.plain(change.path)} (activity): {old} -> {new}"
+        what = f"{escape.plain(change.path)} (activity): {old} -> {new}"
     yield from _marked(change.kind, what, view)
 
 
 def _finding_line(change: FindingChange, view: View) -> Iterator[str]:
     item = change.item
-    where = spelling.plain(item.path) or "(model)"
+    where = escape.plain(item.path) or "(model)"
     letter = str(item.severity)[0].upper()
-    text = f"{change.kind} {letter} {change.code} {where}: {spelling.plain(item.message)}"
+    text = f"{change.kind} {letter} {change.code} {where}: {escape.plain(item.message)}"
     yield from _marked(change.kind, text, view)
 
 
 def _marked(kind: str, text: str, view: View) -> Iterator[str]:
     mark, color = MARKS[kind]
     first, *rest = wrap(text, max(view.width, 40) - 4, break_on_hyphens=False) or [""]
-    yield f"  {_paint(mark, color, view)} {first}"
+    yield "  " + _paint(mark, color, view) + f" {first}"
     yield from (f"      {line}" for line in wrap(" ".join(rest), max(view.width, 40) - 6))
 
 
@@ -158,14 +155,14 @@ def _weights(changes: Changes, view: View) -> Iterator[str]:
     moved, left = _moved(changes, view)
     if not moved:
         return
-    names = [spelling.plain(words.name(one)) for one in moved]
+    names = [escape.plain(words.name(one)) for one in moved]
     cells = zip(*map(_cells, moved), strict=True)
     columns = [
         Column(title, column, rank, right=rank > 0)
         for title, column, rank in zip(HEADERS[1:], cells, RANKS, strict=True)
     ]
     shown = [Column(HEADERS[0], names), *informative(columns)]
-    yield from fitted_table(shown, view.width, least=MIN_PATH // 2, comfort=MIN_PATH).splitlines()
+    yield from fitted_table(shown, view.width, least=MIN_PATH // 2, comfort=MIN_PATH)
     if left:
         yield f"and {left:,} more (--verbose)"
 
@@ -192,17 +189,13 @@ def _next(changes: Changes) -> str:
     """What to do next: look into what is new, else be glad."""
     fresh = [one.code for one in changes.findings if one.kind in {"new", "worse"}]
     if fresh:
-        return f"Why and what to do: regaudit explain {fresh[0]}"
+        return f"Why and what to do: regaudit explain {escape.shell(fresh[0])}"
     return words.verdict(changes)
 
 
-def _pipes(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
-
-
-def _bold(text: str, view: View) -> str:
+def _bold(text: str, view: View) -> escape.Escaped:
     return _paint(text, "1", view)
 
 
-def _paint(text: str, color: str, view: View) -> str:
-    return f"\x1b[{color}m{text}\x1b[0m" if view.color else text
+def _paint(text: str, color: str, view: View) -> escape.Escaped:
+    return escape.paint(text, color if view.color else "")

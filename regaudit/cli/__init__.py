@@ -4,7 +4,10 @@ One module a command. Imports that cost time are made inside the commands: `--he
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -29,7 +32,15 @@ COMMANDS = (
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are asked for."""
+    """Commands that are imported when they are asked for, and whose errors are escaped."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _escaped_errors():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _escaped_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -39,6 +50,20 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"regaudit.cli.{cmd_name}"), cmd_name)
         return command
+
+
+@contextmanager
+def _escaped_errors() -> Iterator[None]:
+    """Have Click show its errors, and ours, in one line: what was typed may be in them."""
+    try:
+        yield
+    except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
+        raise
+    except click.ClickException as error:
+        from regaudit.report.escape import plain
+
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        raise click.UsageError(plain(error.format_message()), context) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,7 +11,7 @@ import click
 
 from regaudit.cli.apply_text import nothing_written, what_changes
 from regaudit.cli.options import LocalModel, collecting
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
 
@@ -99,7 +99,6 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     """
     from regaudit.auditing.audit_file import bug
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.report.spelling import plain
 
     try:
         if options.undo:
@@ -108,15 +107,15 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
         _check(advice, options)
         code = _apply(model, advice, options)
     except UsageError as error:
-        raise click.UsageError(plain(str(error))) from error
+        raise click.UsageError(str(error)) from error
     except RegauditError as error:
-        click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
+        say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
     except click.ClickException:
         raise
     except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
         message = f"{bug(error).message}; nothing was changed"
-        click.echo(f"{plain(str(model))}: {plain(message)}", err=True)
+        say(f"{model}: {message}", err=True)
         sys.exit(UNREADABLE)
     sys.exit(code)
 
@@ -126,7 +125,7 @@ def _undo(model: Path, force: bool) -> None:
 
     restored = undo(model, force=force)
     with suppress(OSError):  # that nobody can read it does not undo it
-        click.echo(f"{restored} is restored")
+        say(f"{restored} is restored")
 
 
 def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
@@ -177,13 +176,12 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
         if change.edits
         else nothing_written(change, wanted, out)
     )
-    text = "\n".join(lines)
     prepared.write()
     try:
-        click.echo(text)
+        say_page(lines)
     except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
         with suppress(Exception):
-            click.echo(f"done, but standard output cannot be written: {error}", err=True)
+            say(f"done, but standard output cannot be written: {error}", err=True)
     return _verified(change, model, options) if options.verify and change.edits else OK
 
 
@@ -242,7 +240,7 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
     """Compare the new file with the old one and with what was expected, in real Keras."""
     from regaudit.editing.backup import backup_of
     from regaudit.live.verify import verify
-    from regaudit.report.spelling import number, plain
+    from regaudit.report.spelling import number
 
     with tempfile.TemporaryDirectory(prefix="regaudit-") as folder:
         against = model
@@ -252,9 +250,7 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
         result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)
-    click.echo(
-        f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}"
-    )
+    say(f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}")
     for path, what, ours, keras in result.differences:
-        click.echo(f"  {plain(path)}: {what}: expected {ours}, Keras {keras}")
+        say(f"  {path}: {what}: expected {ours}, Keras {keras}")
     return OK if same and not result.differences else FINDINGS

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
     """Say in one line why nothing was written, after what could not be set."""
-    from regaudit.report.spelling import plain
+    from regaudit.report.escape import plain
 
     lines = [wrapped(f"skipped: {plain(note)}") for note in wanted.passed_over]
     reasons = [note.rstrip(".") for note in wanted.absent]
@@ -26,7 +26,8 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
     """Say what changes in the configuration and in the loss, and what to do next."""
     import json
 
-    from regaudit.report.spelling import count, number, plain
+    from regaudit.report.escape import plain
+    from regaudit.report.spelling import count, number
 
     lines = []
     for place, old, new in change.lines():
@@ -62,6 +63,6 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
 
 
 def _json(json: Any, value: Any) -> str:
-    from regaudit.report.spelling import plain
+    from regaudit.report.escape import plain
 
     return plain(json.dumps(value, default=dict))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regaudit.cli.output import emit
 from regaudit.cli.running import INTERRUPTED, audited
 from regaudit.cli.targets import Target, is_detailed, is_in, require
 from regaudit.dataclass import dataclass
@@ -113,7 +114,7 @@ def settings_of(
     if options.show_settings:
         from regaudit.settings.to_toml import settings_page
 
-        click.echo(settings_page(config), nl=False)
+        emit(settings_page(config), None)
         sys.exit(0)
     return config
 

@@ -9,7 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import auditing
-from regaudit.cli.output import emit, unreadable
+from regaudit.cli.output import emit, say, unreadable
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -77,15 +77,17 @@ def _read(file: Path) -> "Baseline":
 
 def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     """Write the baseline; say on standard error what is in it and how to use it."""
+    from regaudit.report.escape import shell
     from regaudit.report.sentences import verdict
-    from regaudit.report.spelling import count, plain
+    from regaudit.report.spelling import count
 
     file = Path(made.file)
     emit(made.text(), file)
     for report in reports:
         if report.failure:
-            click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
+            say(f"{report.file}: {verdict(report)}", err=True)
     name = file.name if file.parent == Path.cwd() else str(file)
     held = count(len(made.entries), "finding")
-    click.echo(f"{name}: {held} accepted; use it with: regaudit check --baseline {name}", err=True)
+    use = f"regaudit check --baseline {shell(name)}"
+    say(f"{name}: {held} accepted; use it with: {use}", err=True)
     sys.exit(unreadable(reports))

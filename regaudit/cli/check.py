@@ -9,7 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import auditing, printing, weights
-from regaudit.cli.output import FINDINGS, OK, say_failed, unreadable
+from regaudit.cli.output import FINDINGS, OK, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, write
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
     stale = len(list(config.baseline.stale(reports)))
     if stale:
         entries = "entry is" if stale == 1 else "entries are"
-        click.echo(
+        say(
             f"{stale:,} {entries} no longer found: `regaudit baseline prune` removes them from "
             f"{config.baseline_file}",
             err=True,

@@ -2,6 +2,8 @@
 
 import click
 
+from regaudit.cli.output import say_page
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -18,4 +20,4 @@ def completions(context: click.Context, shell: str) -> None:
 
     kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
     command = context.find_root().command
-    click.echo(kind(command, {}, "regaudit", "_REGAUDIT_COMPLETE").source())
+    say_page(kind(command, {}, "regaudit", "_REGAUDIT_COMPLETE").source().splitlines())

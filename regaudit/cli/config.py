@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from regaudit.cli.output import emit
+from regaudit.cli.output import emit, say
 
 TEMPLATE = """\
 # Settings of regaudit; `regaudit check --show-settings` prints all that are in force.
@@ -49,8 +49,10 @@ def config() -> None:
 @config.command()
 def init() -> None:
     """Write regaudit.toml, with every kind of setting explained, into this folder."""
+    from regaudit.report.escape import page
+
     file = Path("regaudit.toml")
     if file.exists():
         raise click.UsageError(f"{file} already exists and is not changed")
-    emit(TEMPLATE, file)
-    click.echo(f"written: {file}", err=True)
+    emit(page(TEMPLATE.splitlines()), file)
+    say(f"written: {file}", err=True)

@@ -1,6 +1,5 @@
 """`regaudit diff`: what changed between two files."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,12 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit, say
 from regaudit.cli.targets import Target, ViewOptions, view_of
 
 if TYPE_CHECKING:
     from regaudit.changes.compare import Changes
+    from regaudit.report.escape import Escaped
     from regaudit.report.view import View
     from regaudit.settings.config import Config
 
@@ -60,7 +60,6 @@ def diff(
     """
     from regaudit.changes.compare import diff as compare
     from regaudit.report.sentences import verdict
-    from regaudit.report.spelling import plain
 
     if more:
         message = (
@@ -74,7 +73,7 @@ def diff(
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:
         if report.failure:
-            click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
+            say(f"{report.file}: {verdict(report)}", err=True)
     if any(report.failure for report in reports):
         sys.exit(UNREADABLE)
     found = compare(*reports)
@@ -83,11 +82,12 @@ def diff(
     sys.exit(FINDINGS if exit_code and not found.same else OK)
 
 
-def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> str:
+def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> "Escaped":
     if format_ == "json":
         from regaudit.changes.document import changes_document
+        from regaudit.report.escape import json_text, page
 
-        return json.dumps(changes_document(changes), indent=2, allow_nan=False) + "\n"
+        return page([json_text(changes_document(changes), indent=2, allow_nan=False)])
     if format_ == "html":
         from regaudit.changes.html import html
         from regaudit.settings.to_toml import settings_page
@@ -96,5 +96,4 @@ def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -
         return html(changes, rules, replace(view, settings=settings_page(config)))
     from regaudit.changes import text
 
-    pages = {"terminal": text.terminal, "markdown": text.markdown}
-    return pages[format_](changes, view)
+    return text.terminal(changes, view) if format_ == "terminal" else text.markdown(changes, view)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.options import rule_codes
+from regaudit.cli.output import say_page
 
 if TYPE_CHECKING:
     from regaudit.rules.interface import Rule
@@ -25,30 +26,32 @@ def explain(rule: str | None, every: bool) -> None:
     from regaudit.rules.interface import rules
 
     if every:
-        click.echo("\n".join(explanation(one) for one in rules()), nl=False)
+        say_page("\n".join(explanation(one) for one in rules()).splitlines())
     elif rule is not None:
         page = explanation(_find(rule))
-        click.echo(_fitted(page) if sys.stdout.isatty() else page, nl=False)
+        say_page(_fitted(page) if sys.stdout.isatty() else page.splitlines())
     else:
         message = "give a rule or --all; `regaudit rules` lists the rules"
         raise click.UsageError(message)
 
 
-def _fitted(page: str) -> str:
+def _fitted(page: str) -> list[str]:
     """Break the paragraphs of a page at the width of the terminal; programs stay as they are."""
     from regaudit.cli.targets import wants_color
+    from regaudit.report.escape import paint
 
     width = min(shutil.get_terminal_size().columns, WIDEST)
-    lines, program = [], False
+    lines: list[str] = []
+    program = False
     for line in page.splitlines():
         program ^= line.startswith("```")
         if program or line.startswith("```"):
             lines.append(line)
         elif line.startswith("#"):
-            lines.append(click.style(line, bold=True) if wants_color("auto") else line)
+            lines.append(paint(line, "1" if wants_color("auto") else ""))
         else:
             lines += textwrap.wrap(line, width, break_on_hyphens=False) or [""]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _find(rule: str) -> type["Rule"]:

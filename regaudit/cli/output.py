@@ -1,7 +1,7 @@
-"""Printing and writing, and the exit code."""
+"""The door through which all text leaves, printed or written, and the exit code."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,32 +9,56 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
 
 OK, FINDINGS, USAGE, UNREADABLE = range(4)
 """Exit codes: nothing to say; findings; wrong usage; something could not be audited."""
 
 
-def emit(content: str | bytes, output: Path | None) -> None:
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line; what is not `Escaped` yet is escaped as a whole.
+
+    Args:
+        line: of people's text; a newline in it is shown, not obeyed.
+        err: to standard error instead of standard output.
+    """
+    say_page([line], err=err)
+
+
+def say_page(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines, each as `say` does."""
+    from regaudit.report.escape import page
+
+    _print(page(lines), err=err)
+
+
+def say_progress(line: str) -> None:
+    """Show a line on standard error in the place of the one before."""
+    from regaudit.report.escape import line_that_replaces
+
+    _print(line_that_replaces(line), err=True)
+
+
+def emit(content: "Escaped | bytes", output: Path | None) -> None:
     """Print the content, or put it in the place of a file, as a whole.
 
     Raises:
         click.UsageError: the file cannot be written; what was there is untouched.
     """
-    if isinstance(content, str):
-        if output is None:
-            _print(content)
-            return
-        content = content.encode("utf-8", "backslashreplace")
+    if output is None and isinstance(content, str):
+        _print(content)
+        return
     if output is None:
         raise click.UsageError("this is a binary format: write it to a file, -o FILE")
     from regaudit.storage.atomic_write import replacing
 
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
         # A pipe or a device has nothing to replace.
         with output.open("wb") if special else replacing(output) as file:
-            file.write(content)
+            file.write(data)
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
 
@@ -43,7 +67,7 @@ SUMMARY = 1024 * 1024
 """Bytes that GitHub keeps of the summary of a step."""
 
 
-def summarize(markdown: str) -> None:
+def summarize(markdown: "Escaped") -> None:
     """Append to the summary of the step of GitHub Actions that this runs in, if it does.
 
     What does not fit is cut at a line, and the cut is announced.
@@ -75,22 +99,26 @@ def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
         fail_on: lowest severity that fails a model; by default none does.
     """
     from regaudit.report.sentences import verdict
-    from regaudit.report.spelling import count, plain
+    from regaudit.report.spelling import count
 
     failed = [report for report in reports if report.failure or report.worst >= fail_on]
     for report in failed[:TOLD]:
-        click.echo(f"{plain(report.file)}: {verdict(report)}", err=True)
+        say(f"{report.file}: {verdict(report)}", err=True)
     if len(failed) > TOLD:
-        click.echo(f"and {count(len(failed) - TOLD, 'more model')} that failed", err=True)
+        say(f"and {count(len(failed) - TOLD, 'more model')} that failed", err=True)
 
 
-def _print(text: str) -> None:
+def _print(text: "Escaped", *, err: bool = False) -> None:
     """Print, or say that standard output takes no more; a reader that left is Click's to handle."""
     try:
-        click.echo(text, nl=False, color=True)  # whether there is colour was decided before
+        click.echo(
+            text, nl=False, err=err, color=True
+        )  # whether there is colour was decided before
     except BrokenPipeError:
         raise
     except OSError as error:
+        if err:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor is there a second attempt at the end
         message = f"standard output cannot be written: {error.strerror}"
         raise click.UsageError(message) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from regaudit.cli.output import say_progress
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -113,4 +113,4 @@ def _show(text: str) -> None:
     from shutil import get_terminal_size
 
     fitting = text[: get_terminal_size().columns - 1]
-    click.echo(f"\r\x1b[2K{fitting}", nl=False, err=True, color=True)
+    say_progress(fitting)

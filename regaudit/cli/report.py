@@ -9,7 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import also, auditing, output_file, spectral, weights
-from regaudit.cli.output import unreadable
+from regaudit.cli.output import say, unreadable
 from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
 
@@ -88,13 +88,12 @@ def report(
 def _say(reports: Sequence["Report"], targets: Sequence[Target]) -> None:
     """Say on standard error how each model came out and where it is written."""
     from regaudit.report.sentences import verdict
-    from regaudit.report.spelling import plain
 
     for audited in reports:
-        click.echo(f"{plain(audited.file)}: {verdict(audited)}", err=True)
+        say(f"{audited.file}: {verdict(audited)}", err=True)
     _say_written(targets)
 
 
 def _say_written(targets: Sequence[Target]) -> None:
     if written := [str(file) for _, file in targets if file]:
-        click.echo(f"written: {', '.join(written)}", err=True)
+        say(f"written: {', '.join(written)}", err=True)

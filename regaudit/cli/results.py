@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.output import OK, UNREADABLE, emit
+from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.targets import Target, ViewOptions, require, view_of
 from regaudit.dataclass import dataclass
 
@@ -57,14 +57,13 @@ class _Reading:
         """Yield the reports of all files; say of each malformed line what is wrong with it."""
         from regaudit.errors import UsageError
         from regaudit.report.read_results import Malformed, read_results
-        from regaudit.report.spelling import plain
 
         for file in results:
             try:
                 for found in read_results(file):
                     if isinstance(found, Malformed):
                         where = f"{found.file}:{found.line}"
-                        click.echo(f"{plain(where)}: {plain(found.reason)}; skipped", err=True)
+                        say(f"{where}: {found.reason}; skipped", err=True)
                         self.failed = True
                     else:
                         self.count += 1
@@ -76,5 +75,5 @@ class _Reading:
     def code(self, results: Sequence[Path]) -> int:
         """Return the exit code."""
         if not self.count:
-            click.echo(f"no reports in {', '.join(map(str, results))}", err=True)
+            say(f"no reports in {', '.join(map(str, results))}", err=True)
         return UNREADABLE if self.failed or not self.count else OK

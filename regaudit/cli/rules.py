@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import click
 
+from regaudit.cli.output import emit, say_page
+
 
 @click.command()
 @click.option(
@@ -19,16 +21,16 @@ import click
 )
 def rules(format_: str) -> None:
     """List the rules; --format markdown prints the explanations of all rules."""
-    import json
     from dataclasses import asdict
 
     from tabulate import tabulate
 
+    from regaudit.report.escape import json_text, page
     from regaudit.rules.documentation import rules_page
     from regaudit.rules.interface import rules as all_rules
 
     if format_ == "markdown":
-        click.echo(rules_page(all_rules()), nl=False)
+        say_page(rules_page(all_rules()).splitlines())
         return
     found = all_rules()
     abouts = [rule.about for rule in found]
@@ -43,14 +45,14 @@ def rules(format_: str) -> None:
             }
             for rule in found
         ]
-        click.echo(json.dumps(records, indent=2))
+        emit(page([json_text(records, indent=2)]), None)
         return
     rows = [(about.code, about.name, str(about.severity), about.title) for about in abouts]
     table = tabulate(rows, ("code", "name", "severity", "title"))
     width = shutil.get_terminal_size().columns
     if sys.stdout.isatty() and max(map(len, table.splitlines())) > width:
         table = "\n".join(line for row in rows for line in _in_two_lines(*row, width))
-    click.echo(table)
+    say_page(table.splitlines())
 
 
 def _in_two_lines(code: str, name: str, severity: str, title: str, width: int) -> Iterator[str]:

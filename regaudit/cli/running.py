@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regaudit.cli.output import say
 from regaudit.cli.progress import progress, progress_of_one
 from regaudit.running.guard import Killed, guarding
 
@@ -104,7 +105,7 @@ def audited(
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
         reports = _until_the_end(made, files)
     if kept is not None and kept.trouble:
-        click.echo(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
+        say(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports
 
 
@@ -137,7 +138,7 @@ def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]
         return reports
     left = files[len(reports) :]
     what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
-    click.echo(f"{what}; writing the reports so far (Ctrl-C again stops at once)", err=True)
+    say(f"{what}; writing the reports so far (Ctrl-C again stops at once)", err=True)
     failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
     return reports + [Report(file, failure=failure) for file in left[:1]]
 

@@ -2,6 +2,8 @@
 
 import click
 
+from regaudit.cli.output import say_page
+
 
 @click.command()
 def schema() -> None:
@@ -9,4 +11,4 @@ def schema() -> None:
     from importlib.resources import files
 
     text = files("regaudit.report").joinpath("regaudit-1.schema.json").read_text("utf-8")
-    click.echo(text, nl=False)
+    say_page(text.splitlines())

@@ -1,6 +1,5 @@
 """`regaudit suggest`: which strengths a model should have, and why."""
 
-import json
 import shutil
 import sys
 import textwrap
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options
-from regaudit.cli.output import OK, UNREADABLE, emit
+from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.targets import is_in
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.editing.proposal import Proposal
+    from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
 
 
@@ -95,16 +95,15 @@ def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOption
     """
     from regaudit.auditing.audit_file import audit_file
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.report.spelling import plain
 
     if output is not None and is_in(output, model):
         raise click.UsageError(f"{output} is the model: write to another file")
     try:
         proposal = proposed(audit_file(model), advice)
     except UsageError as error:
-        raise click.UsageError(plain(str(error))) from error
+        raise click.UsageError(str(error)) from error
     except RegauditError as error:
-        click.echo(f"{plain(str(model))}: {plain(str(error))}", err=True)
+        say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
     pages = {"terminal": _table, "code": _code, "json": _json}
     emit(pages[format_](proposal), output)
@@ -144,11 +143,12 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
     return float(loss)
 
 
-def _table(proposal: "Proposal") -> str:
-    from regaudit.report.spelling import MISSING, number, plain, regularizer
+def _table(proposal: "Proposal") -> "Escaped":
+    from regaudit.report.escape import page, plain, shell
+    from regaudit.report.spelling import MISSING, number, regularizer
 
     report = proposal.report
-    lines = [plain(report.file), wrapped(proposal.verdict)]
+    lines: list[str] = [plain(report.file), wrapped(proposal.verdict)]
     lines += [wrapped(f"- {text}") for text in proposal.remarks]
     after = report.penalty + proposal.jump
     rows = [
@@ -178,8 +178,8 @@ def _table(proposal: "Proposal") -> str:
         lines += ["", wrapped(f"It cannot be written into a copy: {proposal.why_not}")]
     elif proposal.edits:
         lines += ["", "Write it into a copy, with the same options:"]
-        lines.append(f"  regaudit apply {plain(report.file)} -o OUT --suggested")
-    return "\n".join(lines) + "\n"
+        lines.append(f"  regaudit apply {shell(report.file)} -o OUT --suggested")
+    return page(line for text in lines for line in text.split("\n"))
 
 
 HEADERS = ("weight", "now", "suggested", "penalty", "then", "share", "confidence")
@@ -196,7 +196,7 @@ def _fitted(rows: list[list[str]]) -> list[str]:
         Column(title, cells, rank, right=title in {"penalty", "then", "share"})
         for title, cells, rank in zip(HEADERS, zip(*rows, strict=True), RANKS, strict=True)
     ]
-    return [line.rstrip() for line in fitted_table(columns, _width(), least=16).splitlines()]
+    return [line.rstrip() for line in fitted_table(columns, _width(), least=16)]
 
 
 def _width() -> int:
@@ -205,9 +205,15 @@ def _width() -> int:
 
 
 def wrapped(text: str) -> str:
-    """Break a line at the width of the terminal."""
+    """Escape a line, and break it at the width of the terminal."""
+    from regaudit.report.escape import plain
+
     return textwrap.fill(
-        text, _width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        plain(text),
+        _width(),
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -216,22 +222,24 @@ def _spelled(l1: float, l2: float) -> str:
     return f"l1_l2({l1:g}, {l2:g})" if len(parts) == 2 else next(iter(parts), "none")
 
 
-def _code(proposal: "Proposal") -> str:
-    from regaudit.report.spelling import plain
+def _code(proposal: "Proposal") -> "Escaped":
+    from regaudit.report.escape import page, plain, python_class
 
     layers = {layer.path: layer for layer in _layers(proposal)}
-    lines = [f"# {proposal.verdict}", *(f"# {text}" for text in proposal.remarks)]
+    lines = [f"# {plain(text)}" for text in (proposal.verdict, *proposal.remarks)]
     for change in proposal.changes:
-        name = layers[change.layer].class_name
-        lines.append(f"{plain(name)}(..., {change.code})  # {plain(change.layer)}")
-    return "\n".join(lines) + "\n"
+        name = python_class(layers[change.layer].class_name)
+        lines.append(f"{name}(..., {change.code})  # {plain(change.layer)}")
+    return page(lines)
 
 
 def _layers(proposal: "Proposal") -> Any:
     return proposal.report.model.layers if proposal.report.model else ()
 
 
-def _json(proposal: "Proposal") -> str:
+def _json(proposal: "Proposal") -> "Escaped":
+    from regaudit.report.escape import json_text, page
+
     changes = [
         {
             "layer": change.layer,
@@ -256,4 +264,4 @@ def _json(proposal: "Proposal") -> str:
         "changes": changes,
         "edits": edits,
     }
-    return json.dumps(content, indent=2, default=dict) + "\n"
+    return page([json_text(content, indent=2, default=dict)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.options import LocalModel
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 
 if TYPE_CHECKING:
     from regaudit.live.verify import Verification
@@ -43,22 +43,22 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
     from regaudit.cli.running import audited
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.live.verify import verify as hold
-    from regaudit.report.spelling import plain
     from regaudit.settings.config import Config
 
     try:
         result = hold(audited([model], Config.default())[0], data, batch_size)
     except UsageError as error:
-        raise click.UsageError(plain(str(error))) from error
+        raise click.UsageError(str(error)) from error
     except UnreadableModelError as error:
-        click.echo(f"{plain(model)}: could not be verified: {plain(str(error))}", err=True)
+        say(f"{model}: could not be verified: {error}", err=True)
         sys.exit(UNREADABLE)
-    click.echo("\n".join([*_verdict(model, result), *_activity(result)]))
+    say_page([*_verdict(model, result), *_activity(result)])
     sys.exit(FINDINGS if result.differences else OK)
 
 
 def _verdict(model: str, result: "Verification") -> list[str]:
-    from regaudit.report.spelling import count, number, plain
+    from regaudit.report.escape import plain
+    from regaudit.report.spelling import count, number
 
     held = f"{count(result.weights, 'weight')}, sum(model.losses) {number(result.losses, 10)}"
     differences = result.differences
@@ -77,7 +77,8 @@ def _activity(result: "Verification") -> list[str]:
     """Describe what the layers put out on data."""
     from tabulate import tabulate
 
-    from regaudit.report.spelling import MISSING, count, number, percent, plain
+    from regaudit.report.escape import plain
+    from regaudit.report.spelling import MISSING, count, number, percent
 
     data = result.data
     if data is None:

@@ -11,8 +11,8 @@ from regaudit.auditing.audit_file import Attempt, report_on
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.variables import matched, variables_of
 from regaudit.model import Model, Skip, Status
+from regaudit.report.escape import plain
 from regaudit.report.report import Report
-from regaudit.report.spelling import plain
 from regaudit.report.spelling import regularizer as spelled
 from regaudit.settings.config import Config
 

@@ -17,8 +17,8 @@ from regaudit.keras_semantics.layer_table import MODELS
 from regaudit.live.differences import Difference, Loaded, differences
 from regaudit.live.variables import Variable, regularizer_of_record
 from regaudit.model import Model, Status
+from regaudit.report.escape import plain
 from regaudit.report.report import Report
-from regaudit.report.spelling import plain
 
 MISSING = "Keras with TensorFlow is not installed: pip install 'regaudit[tensorflow]'"
 

@@ -19,7 +19,7 @@ from regaudit.pages.chart_geometry import (
     log_scale,
     plot,
 )
-from regaudit.report import spelling
+from regaudit.report import escape, spelling
 from regaudit.report.report import Report
 
 BLUE, ORANGE, GREEN, RED, GREY = "#3f83cf", "#c2701c", "#2f8f5b", "#d6455d", "#7d8590"
@@ -144,7 +144,7 @@ def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], st
 
 def short(path: str, room: int) -> str:
     """Return a path cut in its middle: its ends say most."""
-    path = spelling.plain(path)
+    path = escape.plain(path)
     head = room // 3 - 1
     return (
         path

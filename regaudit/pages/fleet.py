@@ -10,6 +10,7 @@ from regaudit.pages.chart_geometry import Plot
 from regaudit.pages.template import fill
 from regaudit.pages.trends import TrendPoint, checkpoint, lines, measured_kernels, norm_of
 from regaudit.report import sentences, spelling
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 
@@ -196,6 +197,6 @@ def _faults(rows: Iterable[Row]) -> tuple[Fault, ...]:
     return tuple(sorted(found.values(), key=lambda one: (-one.severity, -one.models, one.code)))
 
 
-def fleet_page(reports: Iterable[Report]) -> str:
+def fleet_page(reports: Iterable[Report]) -> Escaped:
     """Return one self-contained HTML page on all models."""
     return fill("fleet.html.j2", fleet=fleet(reports), most=CHARTS)

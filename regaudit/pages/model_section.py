@@ -1,6 +1,5 @@
 """One report arranged for a page: what is wrong first, then all its weights, block by block."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -10,7 +9,7 @@ from regaudit.dataclass import dataclass
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.pages.charts import Charts, charts, growth, times
-from regaudit.report import spectrum_table, spelling
+from regaudit.report import escape, spectrum_table, spelling
 from regaudit.report.report import Finding, Report, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import spectrum_rows
@@ -48,8 +47,8 @@ class Row:
         """Class, role, shape, parameters and regularizer, as cells."""
         weight = self.weight
         return (
-            spelling.plain(self.layer.class_name),
-            spelling.plain(weight.role),
+            escape.plain(self.layer.class_name),
+            escape.plain(weight.role),
             spelling.shape(weight.shape),
             f"{weight.size:,}",
             spelling.regularizer(weight.regularizer),
@@ -269,9 +268,10 @@ def _program(report: Report, changes: Sequence[SuggestedChange]) -> Iterator[str
             wanted.setdefault(suggestion.edits[0].layer, []).append(suggestion.code)
     for path, arguments in wanted.items():
         layer = classes.get(path)
-        name = json.dumps(spelling.plain(layer.name if layer else path), ensure_ascii=False)
-        given = ", ".join(spelling.plain(argument) for argument in dict.fromkeys(arguments))
-        yield f"{spelling.plain(layer.class_name) if layer else 'Layer'}(..., name={name}, {given})"
+        name = escape.python(layer.name if layer else path)
+        given = ", ".join(escape.plain(argument) for argument in dict.fromkeys(arguments))
+        class_name = escape.python_class(layer.class_name if layer else None)
+        yield f"{class_name}(..., name={name}, {given})"
 
 
 def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from regaudit.pages.chart_geometry import LEFT
 from regaudit.pages.charts import TALL, short, times
-from regaudit.report import sentences, spectrum_table, spelling
+from regaudit.report import escape, sentences, spectrum_table, spelling
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ WORST = 5
 """Findings that the verdict names."""
 
 
-def fill(template: str, **content: Any) -> str:
+def fill(template: str, **content: Any) -> escape.Escaped:
     """Return a whole page.
 
     Args:
@@ -31,13 +31,14 @@ def fill(template: str, **content: Any) -> str:
     environment = _environment()
     script = environment.get_template("page.js.j2").render()
     style = environment.get_template("style.css.j2").render()
-    return environment.get_template(template).render(
+    text = environment.get_template(template).render(
         script=script,
         style=style,
         script_hash=_digest(script),
         style_hash=_digest(style),
         **content,
     )
+    return escape.by_format(text)
 
 
 def _digest(text: str) -> str:
@@ -46,10 +47,10 @@ def _digest(text: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Pass all text through `spelling.plain`, even if a template forgets to."""
-    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
+    """Pass all text through `escape.plain`, even if a template forgets to."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    return spelling.plain(value)
+    return escape.plain(value)
 
 
 def _observed(value: float | str) -> str:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from regaudit.model import Layer, Weight
 from regaudit.renderers.interface import Renderer
-from regaudit.report import spelling
+from regaudit.report import escape, spelling
 from regaudit.report.document import SPECTRUM, spectrum_record, weight_record
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -55,7 +56,7 @@ FIGURES = tuple(name for name in SPECTRUM if name != "shape")
 class Csv(Renderer):
     name: ClassVar[str] = "csv"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
         text = io.StringIO()
         spectral = any(report.spectra is not None for report in reports)
         columns = (*COLUMNS, *FIGURES) if spectral else COLUMNS
@@ -64,7 +65,7 @@ class Csv(Renderer):
         for report in reports:
             for row in _rows(report, view):
                 writer.writerow({key: _cell(value) for key, value in row.items()})
-        return text.getvalue()
+        return escape.by_format(text.getvalue())
 
 
 def _rows(report: Report, view: View) -> Iterator[dict[str, Any]]:
@@ -101,5 +102,5 @@ def _cell(value: Any) -> Any:
     """Keep text from being read as a formula by a spreadsheet."""
     if not isinstance(value, str):
         return value
-    text = spelling.plain(value)
+    text: str = escape.visible(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

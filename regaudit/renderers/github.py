@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spelling
+from regaudit.report import escape, sentences, spelling
+from regaudit.report.escape import Escaped, by_format
 from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -32,29 +33,28 @@ class Annotation(NamedTuple):
     title: str
     message: str
 
-    def __str__(self) -> str:
+    def command(self) -> Escaped:
+        """Return the line that GitHub acts on."""
         file, title = _property(self.file), _property(self.title)
         message = _data(self.message[:LENGTH])
-        return f"::{COMMANDS[self.severity]} file={file},title={title}::{message}"
+        return by_format(f"::{COMMANDS[self.severity]} file={file},title={title}::{message}")
 
 
 class Github(Renderer):
     name: ClassVar[str] = "github"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
         found = [one for report in reports for one in _annotations(report, view)]
-        lines = [line for level in reversed(Severity) for line in _shown(found, level)]
+        lines: list[str] = [line for level in reversed(Severity) for line in _shown(found, level)]
         for report in reports:
             lines += _log(report)
-        return "".join(f"{line}\n" for line in lines)
+        return escape.page(lines)
 
 
 def _annotations(report: Report, view: View) -> Iterator[Annotation]:
     file = relative(report.file, view.root)
     if report.failure:
-        yield Annotation(
-            Severity.ERROR, file, "not audited", spelling.plain(report.failure.message)
-        )
+        yield Annotation(Severity.ERROR, file, "not audited", escape.plain(report.failure.message))
     for finding in report.findings:
         title = f"{finding.code} {finding.name}"
         yield Annotation(finding.severity, file, title, _message(finding))
@@ -68,29 +68,29 @@ def _message(finding: Finding) -> str:
 
 
 def _sentence(item: Occurrence) -> str:
-    text = f"{spelling.plain(item.path) or '(model)'}: {spelling.plain(item.message)}"
+    text = f"{escape.plain(item.path) or '(model)'}: {escape.plain(item.message)}"
     return f"{text}; write {item.suggestion.code}" if item.suggestion else text
 
 
-def _shown(found: Sequence[Annotation], level: Severity) -> Iterator[str]:
+def _shown(found: Sequence[Annotation], level: Severity) -> Iterator[Escaped]:
     """Yield as many annotations of a level as GitHub shows; the last says what was left out."""
     ours = [one for one in found if one.severity is level]
     kept = ours if len(ours) <= ANNOTATIONS else ours[: ANNOTATIONS - 1]
-    yield from map(str, kept)
+    yield from (one.command() for one in kept)
     if len(kept) < len(ours):
         more = spelling.count(len(ours) - len(kept), "more finding")
         message = f"{more} of this level: see the step's summary or its log"
-        yield f"::{COMMANDS[level]} title=regaudit::{_data(message)}"
+        yield by_format(f"::{COMMANDS[level]} title=regaudit::{_data(message)}")
 
 
 def _log(report: Report) -> Iterator[str]:
     """Every place of every finding, folded, as lines that are no commands."""
-    yield f"::group::{_data(spelling.plain(report.file))}: {_data(sentences.verdict(report))}"
+    title = f"{escape.plain(report.file)}: {sentences.verdict(report)}"
+    yield by_format(f"::group::{_data(title)}")
     for finding in report.findings:
         for item in finding.items:
-            text = f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"
-            yield text.replace("##[", "## [")
-    yield "::endgroup::"
+            yield f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"
+    yield by_format("::endgroup::")
 
 
 def _data(text: str) -> str:
@@ -100,4 +100,4 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     """Escape a property of a command."""
-    return _data(spelling.plain(text)).replace(":", "%3A").replace(",", "%2C")
+    return _data(escape.plain(text)).replace(":", "%3A").replace(",", "%2C")

@@ -7,6 +7,7 @@ from regaudit.pages.model_section import section
 from regaudit.pages.template import fill
 from regaudit.pages.trends import trends
 from regaudit.renderers.interface import Renderer
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -16,7 +17,7 @@ class Html(Renderer):
     name: ClassVar[str] = "html"
     detailed: ClassVar[bool] = True
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
         return fill(
             "page.html.j2",
             sections=[section(n, report, rules, view) for n, report in enumerate(reports, 1)],

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import ClassVar
 
 from regaudit.discovery import defined
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -27,7 +28,9 @@ class Renderer(ABC):
         return ""
 
     @abstractmethod
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str | bytes:
+    def render(
+        self, reports: Sequence[Report], rules: Sequence[About], view: View
+    ) -> Escaped | bytes:
         """Return the reports as text that ends in a newline, or as bytes."""
 
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spelling
+from regaudit.report import escape, sentences, spelling
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -22,13 +23,14 @@ READ = "readable"
 class Junit(Renderer):
     name: ClassVar[str] = "junit"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
         root = Element("testsuites", name="regaudit")
         suites = [_suite(root, report, rules, view) for report in reports]
         for count in ("tests", "failures", "errors"):
             root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
         indent(root)
-        return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, "unicode")}\n'
+        text = f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, "unicode")}\n'
+        return escape.by_format(text)
 
 
 def _suite(root: Element, report: Report, rules: Sequence[About], view: View) -> Element:
@@ -95,7 +97,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _text(text: str) -> str:
     """Escape what XML does not allow, and what moves a cursor."""
-    plain = spelling.plain(text)
+    plain = escape.plain(text)
     return "".join(
         char if ord(char) & 0xFFFE != 0xFFFE else f"\\U{ord(char):08x}" for char in plain
     )

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from tabulate import tabulate
-
 from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spectrum_table, spelling
+from regaudit.report import escape, sentences, spectrum_table, spelling
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Report
 from regaudit.report.spectrum_table import spectrum_rows
+from regaudit.report.tables import pipe_table
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
-_text = spelling.markdown
+_text = escape.markdown
 
 HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
 
@@ -21,32 +21,34 @@ HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "s
 class Markdown(Renderer):
     name: ClassVar[str] = "markdown"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        return "\n\n".join("\n\n".join(_report(report, view)) for report in reports) + "\n"
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
+        blocks = [block for report in reports for block in _report(report, view)]
+        lines = [line for block in blocks for line in (*block, "")]
+        return escape.page(lines[:-1])
 
 
-def _report(report: Report, view: View) -> Iterator[str]:
-    yield f"## {_text(report.file)}"
-    yield f"**{_text(sentences.verdict(report))}**"
+def _report(report: Report, view: View) -> Iterator[Sequence[str]]:
+    """Yield the lines of each paragraph, list and table."""
+    yield [f"## {_text(report.file)}"]
+    yield [f"**{_text(sentences.verdict(report))}**"]
     if report.model is not None:
         yield _facts(report, report.model)
     for finding in report.findings:
-        yield f"### {str(finding.severity).capitalize()}: {finding.code} {finding.name}"
-        yield "\n".join(_items(finding, view))
+        name = f"{finding.code} {finding.name}"
+        yield [f"### {str(finding.severity).capitalize()}: {_text(name)}"]
+        yield list(_items(finding, view))
     if view.tables and report.model is not None:
         yield _table(report, view)
         yield from _spectra(report, view)
     yield from _others(report)
 
 
-def _facts(report: Report, model: Model) -> str:
-    return "\n".join(
-        (
-            f"- model: {_text(spelling.kind(model))}, {spelling.parameters(model)}",
-            f"- optimizer: {_text(spelling.optimizer(model.optimizer))}",
-            f"- penalty: {sentences.total_penalty(report)}",
-            f"- coverage: {sentences.coverage(report)}",
-        )
+def _facts(report: Report, model: Model) -> Sequence[str]:
+    return (
+        f"- model: {_text(spelling.kind(model))}, {spelling.parameters(model)}",
+        f"- optimizer: {_text(spelling.optimizer(model.optimizer))}",
+        f"- penalty: {sentences.total_penalty(report)}",
+        f"- coverage: {sentences.coverage(report)}",
     )
 
 
@@ -56,12 +58,13 @@ def _items(finding: Finding, view: View) -> Iterator[str]:
         milder = "" if item.severity is finding.severity else f" ({item.severity})"
         yield f"- {_text(item.path or '(model)')}{milder}: {_text(item.message)}"
         if item.suggestion:
-            yield f"  - `{item.suggestion.code}`: {_text(item.suggestion.reason)}"
+            code = escape.markdown_code(item.suggestion.code)
+            yield f"  - {code}: {_text(item.suggestion.reason)}"
     if len(finding.items) > len(shown):
         yield f"- and {len(finding.items) - len(shown):,} more"
 
 
-def _table(report: Report, view: View) -> str:
+def _table(report: Report, view: View) -> list[str]:
     rows = []
     for _, weight in view.weights(report):
         moments = report.moments.get(weight.stored_path)
@@ -81,22 +84,20 @@ def _table(report: Report, view: View) -> str:
             )
         )
     align = ["left"] * 4 + ["right"] * 5
-    # tabulate 0.9 cannot align columns without rows
-    aligned = align if rows else None
-    return tabulate(rows, HEADERS, tablefmt="pipe", disable_numparse=True, colalign=aligned)
+    return pipe_table(rows, HEADERS, align)
 
 
-def _spectra(report: Report, view: View) -> Iterator[str]:
+def _spectra(report: Report, view: View) -> Iterator[Sequence[str]]:
     """A table of the spectra, if there are any."""
     rows = [(_text(row.weight.path), *row.cells) for row in spectrum_rows(report, view)]
     if rows:
-        yield spectrum_table.CAPTION
+        yield [spectrum_table.CAPTION]
         titles = ("weight", *spectrum_table.HEADERS)
         align = ["left"] * 2 + ["right"] * (len(titles) - 2)
-        yield tabulate(rows, titles, tablefmt="pipe", disable_numparse=True, colalign=align)
+        yield pipe_table(rows, titles, align)
 
 
-def _others(report: Report) -> Iterator[str]:
+def _others(report: Report) -> Iterator[Sequence[str]]:
     """Regularizers that are on no weight, and what was not examined, and rules that did not run."""
     lines = []
     for layer in report.model.layers if report.model else ():
@@ -110,5 +111,5 @@ def _others(report: Report) -> Iterator[str]:
     lines += [f"- {_text(sentences.suppressed(one))}" for one in report.suppressed]
     lines += [f"- {_text(sentences.not_run(rule))}" for rule in report.not_run]
     if lines:
-        yield "### Remarks"
-        yield "\n".join(lines)
+        yield ["### Remarks"]
+        yield lines

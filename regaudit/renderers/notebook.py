@@ -3,12 +3,13 @@
 Colours are the page's; only marks of severity have their own, legible on light and on dark.
 """
 
+import html
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import ClassVar
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spelling
+from regaudit.report import escape, sentences, spelling
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -26,8 +27,8 @@ _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
 class Notebook(Renderer):
     name: ClassVar[str] = "notebook"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        return "".join(f"{report_html(report)}\n" for report in reports)
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
+        return escape.by_format("".join(f"{report_html(report)}\n" for report in reports))
 
 
 def report_html(report: Report) -> str:
@@ -103,4 +104,4 @@ def _row(cells: Sequence[str], tag: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(spelling.plain(text))
+    return html.escape(escape.plain(text))

@@ -3,7 +3,6 @@
 A model is a binary file: its findings are at line 1, and the weight is their logical location.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -11,7 +10,8 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spelling
+from regaudit.report import escape, sentences
+from regaudit.report.escape import Escaped, json_text, page
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -37,9 +37,9 @@ PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE:
 class Sarif(Renderer):
     name: ClassVar[str] = "sarif"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
         content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(reports, rules, view)]}
-        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+        return page([json_text(content, indent=2, allow_nan=False)])
 
 
 def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[str, Any]:
@@ -112,9 +112,9 @@ def _result(code: str, item: Occurrence, report: Report, view: View, number: int
     uri = _uri(report.file, view)
     fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()
     path = item.path or "(model)"
-    text = f"{spelling.plain(path)}: {spelling.plain(item.message)}."
+    text = f"{escape.plain(path)}: {escape.plain(item.message)}."
     if item.suggestion:
-        text += f" Write {item.suggestion.code}: {spelling.plain(item.suggestion.reason)}."
+        text += f" Write {item.suggestion.code}: {escape.plain(item.suggestion.reason)}."
     return {
         "ruleId": code,
         "level": LEVELS[item.severity],
@@ -143,12 +143,10 @@ def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
         yield {
             "level": "error",
             "descriptor": {"id": report.failure.kind},
-            "message": {"text": spelling.plain(report.failure.message)},
+            "message": {"text": escape.plain(report.failure.message)},
             "locations": where,
         }
-    said = [
-        f"{spelling.plain(skip.path)}: {spelling.plain(skip.reason)}" for skip in report.skipped
-    ]
+    said = [f"{escape.plain(skip.path)}: {escape.plain(skip.reason)}" for skip in report.skipped]
     said += [sentences.not_run(rule) for rule in report.not_run]
     for text in said:
         yield {"level": "note", "message": {"text": text}, "locations": where}

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
-from regaudit.report import sentences, spelling
+from regaudit.report import escape, sentences, spelling
+from regaudit.report.escape import Escaped
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION
@@ -29,13 +30,13 @@ BOLD = "1"
 class Terminal(Renderer):
     name: ClassVar[str] = "terminal"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> str:
-        paragraphs = [
-            "\n".join(_inspection(report, view) if view.tables else _check(report, view))
-            for report in reports
-        ]
-        closing = _closing(reports, view)
-        return "\n\n".join([*paragraphs, *closing]) + "\n"
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
+        one = _inspection if view.tables else _check
+        paragraphs = [list(one(report, view)) for report in reports]
+        closing = list(_closing(reports, view))
+        paragraphs += [closing] if closing else []
+        first, *rest = paragraphs or [[]]
+        return escape.page([*first, *(line for lines in rest for line in ("", *lines))])
 
 
 def _inspection(report: Report, view: View) -> Iterator[str]:
@@ -45,7 +46,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
         return
     yield from _header(report, report.model, view)
     yield ""
-    yield weights_table(report, view)
+    yield from weights_table(report, view)
     yield from _spectra(report, view)
     yield from _activity(report.model, view)
     yield from _unplaced(report.model, view)
@@ -75,21 +76,21 @@ def _headline(report: Report, view: View) -> str:
     if report.failure:
         color = COLORS[Severity.ERROR]
     verdict = _paint(sentences.verdict(report), color, view)
-    return f"{_paint(spelling.plain(report.file), BOLD, view)}: {verdict}"
+    return _paint(escape.plain(report.file), BOLD, view) + ": " + verdict
 
 
 def _header(report: Report, model: Model, view: View) -> Iterator[str]:
-    keras = f", Keras {spelling.plain(model.keras_version)}" if model.keras_version else ""
+    keras = f", Keras {escape.plain(model.keras_version)}" if model.keras_version else ""
     layers = spelling.count(len(model.layers), "layer")
     facts = [
-        ("file", f"{spelling.plain(report.file)}, {spelling.file_size(report.size)}{keras}"),
+        ("file", f"{escape.plain(report.file)}, {spelling.file_size(report.size)}{keras}"),
         ("model", f"{spelling.kind(model)}, {layers}, {spelling.parameters(model)}"),
         ("optimizer", spelling.optimizer(model.optimizer)),
         ("penalty", sentences.total_penalty(report)),
     ]
     for title, text in facts:
         lines = wrap(text, max(view.width - 11, 20)) or [""]
-        yield f"{_paint(f'{title:<9}', BOLD, view)}  {lines[0]}"
+        yield _paint(f"{title:<9}", BOLD, view) + f"  {lines[0]}"
         yield from (f"{'':<11}{line}" for line in lines[1:])
 
 
@@ -100,7 +101,7 @@ def _spectra(report: Report, view: View) -> Iterator[str]:
         yield ""
         yield from _wrapped(CAPTION, view)
         yield ""
-        yield table
+        yield from table
 
 
 def _activity(model: Model, view: View) -> Iterator[str]:
@@ -111,8 +112,8 @@ def _activity(model: Model, view: View) -> Iterator[str]:
             continue
         why = f" ({regularizer.why})" if regularizer.why else ""
         yield from _wrapped(
-            f"activity regularizer of {spelling.plain(layer.path)}: "
-            f"{spelling.regularizer(regularizer)}, {regularizer.status}{spelling.plain(why)}",
+            f"activity regularizer of {escape.plain(layer.path)}: "
+            f"{spelling.regularizer(regularizer)}, {regularizer.status}{escape.plain(why)}",
             view,
         )
 
@@ -123,9 +124,9 @@ def _unplaced(model: Model, view: View) -> Iterator[str]:
         for key, regularizer in layer.unplaced.items():
             if view.shows(layer.path):
                 yield from _wrapped(
-                    f"{spelling.plain(key)} of {spelling.plain(layer.path)}: "
+                    f"{escape.plain(key)} of {escape.plain(layer.path)}: "
                     f"{spelling.regularizer(regularizer)}, {regularizer.status} "
-                    f"({spelling.plain(regularizer.why)})",
+                    f"({escape.plain(regularizer.why)})",
                     view,
                 )
 
@@ -133,7 +134,7 @@ def _unplaced(model: Model, view: View) -> Iterator[str]:
 def _skipped(report: Report, view: View) -> Iterator[str]:
     skipped = report.skipped if view.verbose else report.skipped[: 2 * SHOWN]
     for skip in skipped:
-        yield from _wrapped(f"- {spelling.plain(skip.path)}: {spelling.plain(skip.reason)}", view)
+        yield from _wrapped(f"- {escape.plain(skip.path)}: {escape.plain(skip.reason)}", view)
     if len(report.skipped) > len(skipped):
         yield f"- and {len(report.skipped) - len(skipped):,} more (--verbose)"
 
@@ -160,15 +161,15 @@ def _letter(severity: Severity) -> str:
 
 def _item(item: Occurrence, mark: str, said: str | None, view: View) -> Iterator[str]:
     """One place; the reason of its suggestion only if it was not said just before."""
-    path = spelling.plain(item.path) or "(model)"
-    yield from _wrapped(f"{mark}{path}: {spelling.plain(item.message)}", view, "    ")
+    path = escape.plain(item.path) or "(model)"
+    yield from _wrapped(f"{mark}{path}: {escape.plain(item.message)}", view, "    ")
     suggestion = item.suggestion
     if suggestion:
-        yield f"      {_paint(suggestion.code, GREEN, view)}"
+        yield "      " + _paint(escape.plain(suggestion.code), GREEN, view)
         text = f"adds {spelling.number(suggestion.penalty)} to the loss"
         if suggestion.reason != said:
             text += f"; {suggestion.reason}"
-        yield from _wrapped(spelling.plain(text), view, "      ")
+        yield from _wrapped(escape.plain(text), view, "      ")
 
 
 def _suppressed(report: Report, view: View) -> Iterator[str]:
@@ -188,26 +189,22 @@ def _not_run(report: Report, view: View) -> Iterator[str]:
             yield from _wrapped(sentences.not_run(rule), view, "  ")
 
 
-def _closing(reports: Sequence[Report], view: View) -> list[str]:
+def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
     """How all of it came out, and what to do next."""
     audited = sum(report.model is not None for report in reports)
     failed = sum(report.failure is not None for report in reports)
-    lines = []
     if audited + failed > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
-        lines.append(
-            f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
-        )
+        yield f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
     if not view.tables:
-        lines += _gate(reports, failed, view)
+        yield from _gate(reports, failed, view)
     codes = {finding.code: None for report in reports for finding in report.findings}
     lacking = {rule.code: None for report in reports for rule in report.not_run}
     if codes:
-        lines.append(f"Why and what to do: regaudit explain {next(iter(codes))}")
+        yield f"Why and what to do: regaudit explain {escape.shell(next(iter(codes)))}"
     elif lacking and not view.verbose:
         rules = spelling.count(len(lacking), "rule")
-        lines.append(f"{rules} did not run: --verbose shows what they need.")
-    return ["\n".join(lines)] if lines else []
+        yield f"{rules} did not run: --verbose shows what they need."
 
 
 def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
@@ -233,5 +230,5 @@ def _wrapped(text: str, view: View, indent: str = "") -> Iterator[str]:
     yield from wrap(text, width, initial_indent=indent, subsequent_indent=hanging) or [""]
 
 
-def _paint(text: str, color: str, view: View) -> str:
-    return f"\x1b[{color}m{text}\x1b[0m" if view.color else text
+def _paint(text: str, color: str, view: View) -> Escaped:
+    return escape.paint(text, color if view.color else "")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from regaudit.report.escape import plain
 from regaudit.report.report import NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
-from regaudit.report.spelling import count, number, percent, plain
+from regaudit.report.spelling import count, number, percent
 
 
 def not_run(rule: NotRun) -> str:

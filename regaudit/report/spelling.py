@@ -1,46 +1,13 @@
-"""How numbers, regularizers, findings and hostile text are written, the same in every renderer."""
+"""How numbers, regularizers and the parts of a model are written, the same in every renderer."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from math import isclose
 
 from regaudit.model import Model, Optimizer, Regularizer
+from regaudit.report.escape import plain
 
-_COMMAND = re.compile("[:#](?=[:#])")
 MISSING = "-"
 """Shown in place of a missing number."""
-
-
-def plain(text: str) -> str:
-    r"""Escape whatever could move a cursor, hide text or break a line: `\x1b`, `\u202e`.
-
-    Names in a model file are anybody's text. `::` and `##` start commands to the machines that run
-    a CI job and read its log.
-    """
-    if "::" in text or "##" in text:
-        text = _COMMAND.sub(lambda mark: f"\\x{ord(mark[0]):02x}", text)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char
-        if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-        else char.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for char in text
-    )
-
-
-def markdown(text: str) -> str:
-    """Escape what Markdown or the HTML inside it would act on, in addition to what `plain` does."""
-    return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))
-
-
-def shortened(text: str, width: int) -> str:
-    """Cut the middle out of a long path: its ends say most."""
-    if len(text) <= width:
-        return text
-    head = (width - 3) // 3
-    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
 def strength(value: float) -> str:

@@ -5,7 +5,8 @@ from typing import NamedTuple, Optional
 
 from tabulate import tabulate
 
-from regaudit.report.spelling import MISSING, shortened
+from regaudit.report.escape import shortened, visible
+from regaudit.report.spelling import MISSING
 
 
 class Column(NamedTuple):
@@ -33,8 +34,8 @@ def informative(columns: Sequence[Column]) -> list[Column]:
 
 def fitted_table(
     columns: Sequence[Column], width: int | None, *, least: int, comfort: int | None = None
-) -> str:
-    """Return a table that is no wider than a terminal, if that can be.
+) -> list[str]:
+    """Return the lines of a table that is no wider than a terminal, if that can be.
 
     Args:
         columns: paths first; at least one row.
@@ -51,13 +52,28 @@ def fitted_table(
         room = max(width - _width(others), least)
         paths = paths._replace(cells=[shortened(path, room) for path in paths.cells])
     shown = [paths, *others]
-    return tabulate(
-        list(zip(*(column.cells for column in shown), strict=True)),
+    table = tabulate(
+        list(zip(*(map(visible, column.cells) for column in shown), strict=True)),
         headers=[column.title for column in shown],
         tablefmt="simple",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in shown],
     )
+    return table.split("\n")
+
+
+def pipe_table(
+    rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str] | None = None
+) -> list[str]:
+    """Return the lines of a table of Markdown, of cells that are Markdown already."""
+    table = tabulate(
+        [[visible(cell) for cell in row] for row in rows],
+        headers,
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=align if rows else None,  # tabulate 0.9 cannot align columns without rows
+    )
+    return table.split("\n")
 
 
 def _fitting(columns: list[Column], width: int, down_to: int) -> list[Column]:

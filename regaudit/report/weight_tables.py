@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from regaudit.model import Layer, Status, Weight
-from regaudit.report import spelling
+from regaudit.report import escape, spelling
 from regaudit.report.report import Report
 from regaudit.report.spectrum_table import HEADERS, spectrum_rows
 from regaudit.report.tables import Column, fitted_table, informative
@@ -17,11 +17,11 @@ BAR = 6
 """Columns of a bar for a share of one."""
 
 
-def weights_table(report: Report, view: View) -> str:
+def weights_table(report: Report, view: View) -> list[str]:
     """Return the table of weights, with the columns that say something and fit."""
     weights = list(view.weights(report))
     if not weights:
-        return "no weights to show"
+        return ["no weights to show"]
     columns = list(_columns(report, weights, view))
     if view.wide:
         return fitted_table(columns, None, least=MIN_PATH)
@@ -29,12 +29,12 @@ def weights_table(report: Report, view: View) -> str:
     return fitted_table(informative(columns), view.width, least=MIN_PATH, comfort=comfort)
 
 
-def spectra_table(report: Report, view: View) -> str:
+def spectra_table(report: Report, view: View) -> list[str]:
     """Return the table of spectra; nothing where there are none."""
     rows = list(spectrum_rows(report, view))
     if not rows:
-        return ""
-    paths = Column("weight", [spelling.plain(row.weight.path) for row in rows])
+        return []
+    paths = Column("weight", [escape.plain(row.weight.path) for row in rows])
     matrix, *numbers = zip(*(row.cells for row in rows), strict=True)
     columns = [
         paths,
@@ -118,13 +118,13 @@ def _status(_report: Report, _layer: Layer, weight: Weight) -> str:
 
 def _place(_report: Report, layer: Layer, weight: Weight) -> str:
     below = weight.path.removeprefix(layer.path).removesuffix(weight.role).strip("/")
-    return spelling.plain("/".join(filter(None, (layer.path, below))) or "(model)")
+    return escape.plain("/".join(filter(None, (layer.path, below))) or "(model)")
 
 
 _QUANTITIES = (
     _Quantity("layer", _place, 0),
-    _Quantity("class", lambda _r, layer, _w: spelling.plain(layer.class_name or "?"), 6),
-    _Quantity("role", lambda _r, _l, weight: spelling.plain(weight.role), 0),
+    _Quantity("class", lambda _r, layer, _w: escape.plain(layer.class_name or "?"), 6),
+    _Quantity("role", lambda _r, _l, weight: escape.plain(weight.role), 0),
     _Quantity("shape", lambda _r, _l, weight: spelling.shape(weight.shape), 5),
     _Quantity("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
     _Quantity("regularizer", lambda _r, _l, weight: spelling.regularizer(weight.regularizer), 0),

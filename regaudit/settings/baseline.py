@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
+from regaudit.report.escape import Escaped, json_text, page
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 
@@ -78,7 +79,7 @@ class Baseline:
             if key.model in models and key not in found and key[:2] not in skipped:
                 yield key
 
-    def text(self) -> str:
+    def text(self) -> Escaped:
         """Return the content of the file, in an order that makes differences readable."""
         content = {
             "schema": SCHEMA,
@@ -87,7 +88,7 @@ class Baseline:
                 for key, one in sorted(self.entries.items())
             ],
         }
-        return json.dumps(content, indent=2) + "\n"
+        return page([json_text(content, indent=2)])
 
     def _worst(self, reports: Iterable[Report]) -> dict[Key, Accepted]:
         """Return what is found; the worst where a rule says several things of one place."""

@@ -1,21 +1,21 @@
 """The settings in force as TOML, which gives the same settings when read back."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import FAIL_ON, Config
 
 
-def settings_page(config: Config) -> str:
+def settings_page(config: Config) -> Escaped:
     """Return regaudit.toml with every setting and every threshold in force."""
-    return "\n".join(_lines(config)) + "\n"
+    return page(line for text in _lines(config) for line in text.split("\n"))
 
 
 def _lines(config: Config) -> Iterator[str]:
-    yield f"# from {config.file}" if config.file else "# no settings file"
+    yield visible(f"# from {config.file}") if config.file else "# no settings file"
     yield f"models = {_toml(list(config.models))}"
     yield f"select = {_toml([rule.about.code for rule in config.rules])}"
     names = {value: name for name, value in FAIL_ON.items()}
@@ -54,8 +54,8 @@ def _rule(rule: Rule, config: Config) -> Iterator[str]:
 def _toml(value: Any) -> str:
     """Format a value; JSON and TOML agree on strings, numbers and lists, but not on tables."""
     if isinstance(value, dict):
-        pairs = ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{json_text(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{{pairs}}}"
     if isinstance(value, str | bool | list):
-        return json.dumps(value)
+        return json_text(value)
     return str(value)
