@@ -81,6 +81,21 @@ def imported(file):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def test_text_leaves_through_one_door():
+    """What is printed elsewhere would not be escaped; and only escapes make what is not again."""
+    for file in sorted((ROOT / "regaudit").rglob("*.py")):
+        name = file.relative_to(ROOT / "regaudit").as_posix()
+        calls = {
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+        }
+        printing = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
+        allowed = {"cli/output.py": {"click.echo"}, "live/callback.py": {"print"}}
+        assert calls & printing <= allowed.get(name, set()), name
+        assert name == "report/escape.py" or not calls & {"Escaped", "escape.Escaped"}, name
+
+
 @pytest.mark.parametrize("package", ["formats", "renderers", "rules"])
 def test_plug_ins_do_not_import_each_other(package):
     """One file adds one thing: what several of them need has a module of its own elsewhere."""

@@ -108,11 +108,12 @@ def audit_callback(
 
 
 def _say(report: Report, epoch: int) -> None:
+    from regaudit.report.escape import visible  # noqa: PLC0415 - only if it is wanted
     from regaudit.report.sentences import verdict  # noqa: PLC0415 - only if it is wanted
     from regaudit.report.spelling import number  # noqa: PLC0415 - only if it is wanted
 
     text = f"regaudit, epoch {epoch + 1}: {verdict(report)}; penalty {number(report.penalty)}"
-    print(f"\n{text}", flush=True)  # noqa: T201 - as Keras's own callbacks do
+    print(f"\n{visible(text)}", flush=True)  # noqa: T201 - as Keras's own callbacks do
 
 
 def _scalars(report: Report) -> dict[str, float]:

@@ -15,6 +15,7 @@ from regaudit.errors import UsageError
 from regaudit.report.document import SCHEMA
 from regaudit.report.report import UNREAD, Report
 from regaudit.report.typed_json import made
+from regaudit.storage.location import redacted_name
 
 _MEASURED = (
     "nonfinite",
@@ -101,7 +102,9 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
     spectral = any("spectrum" in weight for weight in weights)
     spectra = {_stored_path(w): w["spectrum"] for w in weights if w.get("spectrum")}
     return {
-        **{key: record[key] for key in ("file", "format", "size", "not_run", "failure")},
+        # What wrote it may have shown more of a URL.
+        "file": redacted_name(str(record["file"])),
+        **{key: record[key] for key in ("format", "size", "not_run", "failure")},
         "model": _model(record, [_layer(layer, certain) for layer in layers]),
         "moments": {_stored_path(w): _moments(w) for w in weights if w["zeros"] is not None},
         "penalties": penalties,

@@ -28,6 +28,7 @@ from regaudit.running.report_cache import Cache
 from regaudit.running.shares import Share, Split
 from regaudit.running.workers import Plan, Workers
 from regaudit.settings.config import Config
+from regaudit.storage.location import redacted_name
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -176,9 +177,11 @@ def _client(address: str, jobs: int | None) -> Iterator["Client"]:
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
+        shown = redacted_name(address)
+        why = str(error).replace(address, shown)
+        raise UsageError(f"--dask {shown}: no scheduler answers there ({why})") from error
     with client:
-        _check(client, address)
+        _check(client, redacted_name(address))
         yield client
 
 

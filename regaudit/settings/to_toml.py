@@ -7,6 +7,7 @@ from typing import Any
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import FAIL_ON, Config
+from regaudit.storage.location import redacted_name
 
 
 def settings_page(config: Config) -> Escaped:
@@ -16,7 +17,7 @@ def settings_page(config: Config) -> Escaped:
 
 def _lines(config: Config) -> Iterator[str]:
     yield visible(f"# from {config.file}") if config.file else "# no settings file"
-    yield f"models = {_toml(list(config.models))}"
+    yield f"models = {_toml([redacted_name(name) for name in config.models])}"
     yield f"select = {_toml([rule.about.code for rule in config.rules])}"
     names = {value: name for name, value in FAIL_ON.items()}
     yield f"fail-on = {_toml(names[config.fail_on])}"

@@ -4,11 +4,21 @@ import io
 import re
 from abc import abstractmethod
 from typing import Any, BinaryIO, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
 from regaudit.limits import enforce_limit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_CREDENTIALS_BEFORE_AT = re.compile(r"^[^/]*@")
+_LIKE_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/|//[^/]*@|.*(?:://|::[A-Za-z][A-Za-z0-9+.-]+:)",
+    re.DOTALL,
+)
+"""What looks like a URL, even if it is not one: it may hold a secret."""
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+_KEYS_WITH_AT = frozenset({"s3", "gs", "gcs", "az", "abfs", "hf"})
+"""Stores whose keys may hold an @; behind it stands the revision of `hf`."""
+NOT_SHOWN = "(URL that cannot be shown)"
+"""Stands for what may hold a secret that cannot be told from the rest."""
 
 
 class FileStatus(Protocol):
@@ -100,13 +110,35 @@ def is_url(name: str) -> bool:
 
 
 def redacted_name(name: str) -> str:
-    """Return how reports call a model: a URL without user, password and token."""
-    if not is_url(name):
+    """Return how reports call a model: a URL without user, password, query and fragment.
+
+    A URL of which it is not certain where they begin and end is not shown at all.
+    """
+    found = _LIKE_URL.match(name)
+    if found is None:
         return name
-    scheme, _, rest = name.partition("://")
-    rest = rest.partition("?")[0]
-    if scheme.startswith("http"):
-        rest = rest.partition("#")[0]
-    if scheme != "hf":  # there a revision stands behind the @
-        rest = _CREDENTIALS_BEFORE_AT.sub("", rest)
-    return f"{scheme}://{rest}"
+    scheme = found["scheme"]
+    hidden = f"{scheme.lower()}//{NOT_SHOWN}" if scheme else NOT_SHOWN
+    return _shown(name) or hidden
+
+
+def _shown(name: str) -> str | None:
+    """Return a URL without its secrets; None where it can be read in more ways than one."""
+    if not is_url(name) or not name.isprintable() or any(char in name for char in " \\"):
+        return None
+    try:
+        parts = urlsplit(name)
+    except ValueError:
+        return None
+    user, _, host = parts.netloc.rpartition("@")
+    path = parts.path.partition(";")[0]
+    decoded = unquote(path)
+    odd = (not _HOST.fullmatch(host) and parts.netloc, "://" in decoded, "::" in decoded)
+    if any(odd) or (user and parts.scheme == "hf"):
+        return None
+    # A password with a slash ends the host before its time: the @ then stands in the path.
+    if "@" in decoded and (":" in parts.netloc or user or parts.scheme not in _KEYS_WITH_AT):
+        return None
+    if decoded != path and any(char in decoded for char in "?#;@\\"):
+        return None
+    return f"{parts.scheme}://{host}{path}"

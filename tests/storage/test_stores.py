@@ -28,7 +28,7 @@ import regaudit
 from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
 from regaudit.running.run import find_models
-from regaudit.storage.location import is_url, redacted_name
+from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 
 FILES = {
@@ -58,13 +58,31 @@ def test_a_url_is_told_from_a_path():
         ("https://me:pw@host:1/a/b.keras?X-Amz-Signature=f00#part", "https://host:1/a/b.keras"),
         ("https://token@host/b.keras", "https://host/b.keras"),
         ("s3://key:secret@bucket/m.keras?versionId=3", "s3://bucket/m.keras"),
-        ("s3://bucket/a@b#c.keras", "s3://bucket/a@b#c.keras"),
+        ("s3://bucket/a@b#c.keras", "s3://bucket/a@b"),
+        ("HTTPS://u:p@h/m.keras;jsessionid=1", "https://h/m.keras"),
+        ("https://u:p@w@h/m.keras", "https://h/m.keras"),
+        ("https://me:pw@[::1]:80/m.keras?t=1", "https://[::1]:80/m.keras"),
+        ("https://u:12/3@h/m.keras", f"https://{NOT_SHOWN}"),
+        ("https://u:p/w@h/m.keras", f"https://{NOT_SHOWN}"),
+        ("https://to/ken@h/m.keras", f"https://{NOT_SHOWN}"),
+        ("https://h\\u:p@x/m.keras", f"https://{NOT_SHOWN}"),
+        ("https:// u:p@h/m.keras", f"https://{NOT_SHOWN}"),
+        ("https://u%3Ap%40h/m.keras", f"https://{NOT_SHOWN}"),
+        ("https://h/m.keras%3Ftoken=a", f"https://{NOT_SHOWN}"),
+        ("https:/u:p@h/m.keras", f"https://{NOT_SHOWN}"),
+        ("//u:p@h/m.keras", NOT_SHOWN),
+        ("s3://key:se/cret@bucket/m.keras", f"s3://{NOT_SHOWN}"),
+        ("hf://me:token@org/model/m.keras", f"hf://{NOT_SHOWN}"),
+        ("simplecache::s3://key:secret@bucket/m.keras", NOT_SHOWN),
+        ("zip://m.keras::https://u:p@h/x.zip", f"zip://{NOT_SHOWN}"),
+        ("C:/models/a@b.keras", "C:/models/a@b.keras"),
         ("hf://me/model@main/m.keras", "hf://me/model@main/m.keras"),
         ("models/a?b@c.keras", "models/a?b@c.keras"),
     ],
 )
 def test_reports_show_no_credentials(url, expected):
     assert redacted_name(url) == expected
+    assert redacted_name(expected) == expected
 
 
 CONTENT = np.random.default_rng(0).bytes(3 * WINDOW // 2)
