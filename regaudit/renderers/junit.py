@@ -47,7 +47,9 @@ def _suite(root: Element, report: Report, rules: Sequence[About], view: View) ->
         names = {about.code: about.name for about in rules}
         names |= {finding.code: finding.name for finding in report.findings}
         for code in sorted(names):
-            case = SubElement(suite, "testcase", classname=file, name=f"{code} {names[code]}")
+            case = SubElement(
+                suite, "testcase", classname=file, name=_text(f"{code} {names[code]}")
+            )
             _judge(case, code, report, view)
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))

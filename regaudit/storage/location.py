@@ -10,7 +10,7 @@ from regaudit.limits import enforce_limit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIKE_URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/|//[^/]*@|.*(?:://|::[A-Za-z][A-Za-z0-9+.-]+:)",
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/|//[^/]*@|.*(?:://|::[A-Za-z][A-Za-z0-9+.-]+:/)",
     re.DOTALL,
 )
 """What looks like a URL, even if it is not one: it may hold a secret."""
