@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regaudit.cli.apply_text import nothing_written, what_changes
+from regaudit.cli.apply_text import kept, nothing_written, what_changes
 from regaudit.cli.options import LocalModel, collecting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
+from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
 
@@ -121,11 +122,14 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
 
 
 def _undo(model: Path, force: bool) -> None:
-    from regaudit.editing.backup import undo
+    from regaudit.editing.backup import restore
 
-    restored = undo(model, force=force)
+    restored = restore(model, force=force)
+    said = "is restored"
+    if not restored.was_edited:
+        said = "was not edited: it equals its backup, which is removed"
     with suppress(OSError):  # that nobody can read it does not undo it
-        say(f"{restored} is restored")
+        say(f"{restored.file} {said}")
 
 
 def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
@@ -159,6 +163,9 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     from regaudit.editing import apply
     from regaudit.errors import UnreadableModelError
 
+    if options.out is not None:
+        reads = (*options.files, advice.data, advice.val_data)
+        refuse_outputs([options.out], reads=reads, whole=False)
     report = audit_file(model)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
@@ -176,6 +183,8 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
         if change.edits
         else nothing_written(change, wanted, out)
     )
+    if options.in_place and change.edits:
+        lines.append(kept(model, prepared.format))
     prepared.write()
     try:
         say_page(lines)
@@ -246,7 +255,7 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
         against = model
         if options.in_place and model.is_file():  # Keras goes by the suffix
             against = Path(folder, model.name)
-            against.symlink_to(backup_of(model).absolute())
+            against.symlink_to(backup_of(model))
         result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)

@@ -8,6 +8,7 @@ from regaudit.cli.suggest import wrapped
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change
     from regaudit.editing.request import EditRequest
+    from regaudit.formats.interface import Format
 
 
 def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
@@ -60,6 +61,17 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
         )
     )
     return lines
+
+
+def kept(model: Path, plugin: "Format") -> str:
+    """Say where the file lies as it was before an edit in place."""
+    from regaudit.editing.backup import backup_of, edited_part
+    from regaudit.report.escape import plain
+
+    part = edited_part(plugin, model)
+    backup = backup_of(part)
+    name = backup if model.is_symlink() else plugin.part(model).with_name(backup.name)
+    return f"As it was before: {plain(str(name))}; `regaudit apply --undo` puts it back."
 
 
 def _json(json: Any, value: Any) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.output import emit
-from regaudit.cli.running import INTERRUPTED, audited
-from regaudit.cli.targets import Target, is_detailed, is_in, require
+from regaudit.cli.protected import refuse_outputs
+from regaudit.cli.running import INTERRUPTED, audited, cache_folder
+from regaudit.cli.targets import Target, files_of, is_detailed, require
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -63,9 +64,12 @@ def run_audit(
     config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
     found = _models(options, config)
     files = [file for target, models in found for file in models or [target]]
-    for output in filter(None, (target.file for target in outputs)):
-        if any(is_in(output, Path(file)) for file in files):
-            raise click.UsageError(f"{output} is one of the models to audit: write to another file")
+    refuse_outputs(
+        files_of(outputs),
+        models=files,
+        reads=(*options.config_files, config.file, config.baseline_file),
+        cache=cache_folder(options.cache),
+    )
     reports = audited(
         files,
         config,

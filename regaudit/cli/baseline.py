@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, run_audit, settings_of
 from regaudit.cli.options import auditing
 from regaudit.cli.output import emit, say, unreadable
+from regaudit.cli.protected import refuse_outputs
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -35,9 +36,13 @@ def write(force: bool, options: AuditOptions) -> None:
     """Create a baseline of all findings."""
     from regaudit.settings.baseline import Baseline
 
-    reports, file = _audited(options)
+    file = settings_of(options, baseline=False).baseline_file or Path(DEFAULT)
     if file.exists() and not force:
         raise click.UsageError(f"{file} already exists: `update` adds to it, --force overwrites it")
+    refuse_outputs([file], models=options.models)
+    if file.is_file():
+        _read(file)  # nothing but a baseline is replaced by one
+    reports, file = _audited(options)
     _save(Baseline(file.absolute()).written(reports), reports)
 
 

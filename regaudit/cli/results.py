@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.output import OK, UNREADABLE, emit, say
-from regaudit.cli.targets import Target, ViewOptions, require, view_of
+from regaudit.cli.protected import refuse_outputs
+from regaudit.cli.targets import Target, ViewOptions, files_of, require, view_of
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
     from regaudit.renderers.interface import renderer
     from regaudit.rules.interface import rules
 
-    for file in filter(None, (target.file for target in targets)):
-        if file.exists() and any(one.exists() and one.samefile(file) for one in results):
-            raise click.UsageError(f"{file} is one of the results: write to another file")
+    refuse_outputs(files_of(targets), reads=results)
     require(targets)
     reading = _Reading()
     if [target.format for target in targets] == ["html"]:

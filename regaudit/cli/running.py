@@ -109,12 +109,19 @@ def audited(
     return reports
 
 
+def cache_folder(given: str | None) -> Path | None:
+    """Return the folder that --cache names, by default the user's; None without the option."""
+    from regaudit.running.report_cache import default_folder
+
+    return None if given is None else Path(given) if given else default_folder()
+
+
 def _opened(folder: str, config: "Config") -> "Cache":
     from regaudit.errors import UsageError
-    from regaudit.running.report_cache import Cache, default_folder
+    from regaudit.running.report_cache import Cache
 
     try:
-        return Cache(Path(folder) if folder else default_folder(), config)
+        return Cache(cache_folder(folder) or Path(folder), config)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
 

@@ -11,7 +11,7 @@ import click
 
 from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options
 from regaudit.cli.output import OK, UNREADABLE, emit, say
-from regaudit.cli.targets import is_in
+from regaudit.cli.protected import refuse_outputs
 from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOption
     from regaudit.auditing.audit_file import audit_file
     from regaudit.errors import RegauditError, UsageError
 
-    if output is not None and is_in(output, model):
-        raise click.UsageError(f"{output} is the model: write to another file")
+    if output is not None:
+        refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
         proposal = proposed(audit_file(model), advice)
     except UsageError as error:

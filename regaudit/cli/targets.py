@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -131,14 +131,14 @@ def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
     )
 
 
-def is_in(output: Path, model: Path) -> bool:
-    """Whether the output is the model, or part of a model that is a directory."""
-    if output.exists() and model.exists() and output.samefile(model):
-        return True
-    from regaudit.formats.interface import is_model
-
-    inside = model.is_dir() and output.resolve().is_relative_to(model.resolve())
-    return inside and is_model(model)
+def files_of(targets: Iterable[Target]) -> Iterator[Path]:
+    """Yield the files that targets are written to, the summary of a GitHub step included."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    for target in targets:
+        if target.file:
+            yield target.file
+        if target.format == "github" and summary:
+            yield Path(summary)
 
 
 def wants_color(choice: str) -> bool:

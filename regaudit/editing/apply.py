@@ -10,7 +10,7 @@ from typing import Any
 
 from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.dataclass import dataclass
-from regaudit.editing.backup import backed_up
+from regaudit.editing.backup import Stamp, backed_up, edited_part
 from regaudit.editing.config_edit import Written, edited
 from regaudit.editing.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.editing.validity import is_so, refusal, shared
@@ -21,7 +21,7 @@ from regaudit.errors import (
     UnreadableModelError,
     UsageError,
 )
-from regaudit.formats.interface import Format, recognize
+from regaudit.formats.interface import Format, formats, recognize
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.penalty import penalties
@@ -66,6 +66,8 @@ class Prepared:
     file: Path
     target: Path | None
     """None for nothing but to know what changes."""
+    before: Stamp | None = None
+    """Of the file that an edit in place replaces, before it was read."""
 
     def write(self) -> None:
         """Make the new file, or put it in the place of the old one; nothing where nothing changes.
@@ -77,12 +79,15 @@ class Prepared:
         documents = {name: value for name, value in new.items() if value != old[name]}
         if self.target is None or not documents:
             return
-        in_place = self.target == self.file
-        with (
-            _unless_unforeseen(f"{self.target} cannot be written"),
-            backed_up(self.format.part(self.file) if in_place else None),
-        ):
-            self.format.write(self.file, documents, self.target)
+        with _unless_unforeseen(f"{self.target} cannot be written"):
+            if self.target != self.file:
+                self.format.write(self.file, documents, self.target)
+                return
+            if self.before is None:
+                raise UnreadableModelError("no such file")
+            with backed_up(edited_part(self.format, self.file), self.before) as seal:
+                model = Path(os.path.realpath(self.file))
+                self.format.write(model, documents, model, seal)
 
 
 def apply(
@@ -133,16 +138,21 @@ def prepare(
     target = file if in_place else Path(out) if out is not None else None
     with _unless_unforeseen(f"{file} cannot be read"):
         _check_target(file, target, in_place=in_place, force=force)
+        before = (
+            Stamp.of(edited_part(recognize(file), file)) if in_place and file.exists() else None
+        )
         report = audit_file(file)
         if report.failure or report.model is None:
             message = report.failure.message if report.failure else "nothing was read"
             raise UnreadableModelError(message)
         plugin, model = recognize(file), report.model
         report = replace(report, file=str(path))
+        if not in_place:
+            _check_suffix(plugin, target)
         change = _changed(report, model, plugin, file, tuple(edits), force=force)
         if change.edits and target is not None:
             change = replace(change, after=replace(change.after, file=str(target)))
-        return Prepared(change, plugin, file, target)
+        return Prepared(change, plugin, file, target, before)
 
 
 @contextmanager
@@ -172,6 +182,18 @@ def _check_target(file: Path, target: Path | None, *, in_place: bool, force: boo
         raise UsageError(f"{target} already exists; --force replaces it")
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is not a directory to write into")
+
+
+def _check_suffix(plugin: Format, target: Path | None) -> None:
+    """Refuse a name by which Keras takes the new file for another format."""
+    name = target.name if target is not None else ""
+    ends = {end for one in formats() for end in one.suffixes if name.endswith(end)}
+    if target is None or not ends or ends & {*plugin.suffixes}:
+        return
+    like = plugin.suffixes[0] if plugin.suffixes else "no suffix, it is a directory"
+    raise UsageError(
+        f"{target} would be of the format {plugin.name}, not of its suffix: use {like}"
+    )
 
 
 def _changed(

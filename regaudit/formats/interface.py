@@ -1,7 +1,8 @@
 """What a file format is: something that recognizes files and reads models out of them."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +52,8 @@ class Format(ABC):
     """Files that count as models when a directory is searched, by the end of their names."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that make a directory of a store a model in itself."""
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Patterns of the files that belong to a model that is a directory."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
@@ -82,13 +85,15 @@ class Format(ABC):
         file: Path,
         documents: Mapping[str, Serialized],
         out: Path,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         """Write a copy of a model that differs in its JSON alone.
 
         Args:
             file: the file, or the directory that is the model.
             documents: those to replace, by name.
-            out: the file to make, or the directory, which does not exist.
+            out: the file to make, or the directory, which does not exist; or `file` itself.
+            seal: called with the complete new file before it takes the place of the old one.
 
         Raises:
             RefusedEditError: this format does not keep the configuration, or not so that an edit
@@ -125,6 +130,35 @@ def recognize(file: Location) -> Format:
 def is_model(folder: Location) -> bool:
     """Whether a directory is a saved model in itself."""
     return any(plugin.sniff(folder) for plugin in formats())
+
+
+def model_of_part(file: Path) -> Path | None:
+    """Return the model of several files that an existing or a new file is a part of, by content.
+
+    That a file is a link, or has another name on a file system that ignores case, hides nothing.
+    """
+    real = Path(os.path.realpath(file))
+    lists = [listed for plugin in formats() if (listed := plugin.listed_in(real.name))]
+    found = next((real.with_name(one) for one in lists if real.with_name(one).is_file()), None)
+    if found or not real.exists():
+        return found
+    for folder in list(real.parents)[:_DEEPEST]:
+        for plugin in formats():
+            marks = plugin.folder_marks
+            is_marked = marks and all((folder / mark).is_file() for mark in marks)
+            if is_marked and holds(plugin, folder, real):
+                return folder
+    return None
+
+
+_DEEPEST = 8
+"""Folders above a part of a model that may be the model."""
+
+
+def holds(plugin: Format, folder: Path, file: Path) -> bool:
+    """Whether an existing file, by whatever name, is one of those that make up a model."""
+    found = (one for pattern in plugin.parts for one in folder.glob(pattern))
+    return any(one.is_file() and one.samefile(file) for one in found)
 
 
 def _what_it_is(file: Location) -> str:

@@ -8,7 +8,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,9 +77,15 @@ class KerasArchive(Format):
             inflated = any(members[name].compress_type != zipfile.ZIP_STORED for name in names)
             yield replace(Artifact.of(found, {"config.json": config}), inflated=inflated)
 
-    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+    def write(
+        self,
+        file: Path,
+        documents: Mapping[str, Serialized],
+        out: Path,
+        seal: Callable[[Path], None] | None = None,
+    ) -> None:
         content = json.dumps(documents["config.json"]).encode()
-        with replacing(out, like=file) as copy:
+        with replacing(out, like=file, seal=seal) as copy:
             replace_member(file, "config.json", content, copy)
 
 

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from regaudit.errors import RefusedEditError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe
@@ -26,6 +25,7 @@ class KerasDirectory(Format):
 
     name: ClassVar[str] = "keras-directory"
     folder_marks: ClassVar[tuple[str, ...]] = ("config.json", WEIGHTS)
+    parts: ClassVar[tuple[str, ...]] = ("config.json*", "metadata.json", WEIGHTS, "assets/**/*")
 
     def sniff(self, file: Location) -> bool:
         return file.is_dir() and (file / "config.json").is_file()
@@ -41,15 +41,16 @@ class KerasDirectory(Format):
             description = describe(config, metadata, read_tree(hdf5, weights))
             yield Artifact.of(description, {"config.json": config})
 
-    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
+    def write(
+        self,
+        file: Path,
+        documents: Mapping[str, Serialized],
+        out: Path,
+        seal: Callable[[Path], None] | None = None,
+    ) -> None:
         text = json.dumps(documents["config.json"]).encode()
         if out == file:
-            part = self.part(file)
-            if part.is_symlink():
-                raise RefusedEditError(
-                    "config.json is a link into a cache: write to a new directory"
-                )
-            with replacing(part, like=part) as config:
+            with replacing(self.part(file), seal=seal) as config:
                 config.write(text)
             return
         with replacing_folder(out) as copy:

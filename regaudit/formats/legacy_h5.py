@@ -7,7 +7,7 @@ have none and are measured by the names in them.
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,8 +69,14 @@ class LegacyH5(Format):
                 artifact = _whole(_Reader(hdf5, tree, "model_weights"), kept["model_config"])
                 yield replace(artifact, documents=kept)
 
-    def write(self, file: Path, documents: Mapping[str, Serialized], out: Path) -> None:
-        with replacing(out, like=file) as copy, file.open("rb") as source:
+    def write(
+        self,
+        file: Path,
+        documents: Mapping[str, Serialized],
+        out: Path,
+        seal: Callable[[Path], None] | None = None,
+    ) -> None:
+        with replacing(out, like=file, seal=seal) as copy, file.open("rb") as source:
             shutil.copyfileobj(source, copy, 1 << 20)
             copy.flush()
             for name, document in documents.items():

@@ -5,6 +5,7 @@ version of regaudit. What is kept is JSON with a checksum, never a pickle; what 
 back as a report is ignored. The folder may be deleted at any time.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,11 +22,15 @@ from regaudit.report.report import Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
+from regaudit.storage.regular_file import read_regular
 from regaudit.version import VERSION
 
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Reports that regaudit keeps.\n"
 """By which backups know a cache, and we a folder of ours: https://bford.info/cachedir/."""
+
+_ENTRY = 256 << 20
+"""Bytes of the largest entry that is read."""
 
 _State = tuple[tuple[str, int, int, int], ...]
 """Path, size, time of change and number of each file of a model."""
@@ -61,7 +66,9 @@ class Cache:
             UsageError: it is a file, or a folder with other things in it.
         """
         try:
-            foreign = not (self.folder / _TAG).is_file() and any(self.folder.iterdir())
+            # A tag that was not finished begins with its name.
+            others = any(not one.name.startswith(f".{_TAG}.") for one in self.folder.iterdir())
+            foreign = not _is_file(self.folder / _TAG) and others
         except FileNotFoundError:
             foreign = False
         except OSError as error:
@@ -132,11 +139,12 @@ class Cache:
             body = report_to_json(report)
             if _state(entry.file) != entry.before:
                 return  # it changed meanwhile: the report may be on either content
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not (tag := self.folder / _TAG).exists():
-                with replacing(tag) as stream:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not _is_file(tag := self.folder / _TAG):  # first: a folder without is not ours
+                with replacing(tag, follow=False) as stream:
                     stream.write(_SIGNATURE.encode())
-            with replacing(place) as stream:
+            _make_real(place.parent)
+            with replacing(place, follow=False) as stream:
                 stream.write(sha256(body).hexdigest().encode() + b"\n" + body)
         except (OSError, TypeError) as error:
             self.trouble = getattr(error, "strerror", None) or str(error)
@@ -163,10 +171,23 @@ def _digest(config: Config) -> bytes:
 def _kept(place: Path) -> Report | None:
     """Return the report that is kept in a place; None for nothing, or for what is not one."""
     try:
-        checksum, _, body = place.read_bytes().partition(b"\n")
+        if place.parent.is_symlink():
+            return None
+        checksum, _, body = read_regular(place, _ENTRY).partition(b"\n")
         return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
     except (OSError, ValueError):
         return None
+
+
+def _make_real(folder: Path) -> None:
+    """Make a folder, unless there is one; a link would lead elsewhere."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, f"{folder} is a link")
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _state(file: Path) -> _State:

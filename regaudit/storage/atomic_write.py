@@ -4,43 +4,117 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from regaudit.storage.file_attributes import keep_attributes, mode_of_new_files, set_mode_of_new
+
+_NO_REPLACE = 1
+"""RENAME_NOREPLACE of renameat2(2)."""
+_HERE = -100
+"""AT_FDCWD: paths are relative to the working directory."""
+
 
 @contextlib.contextmanager
-def replacing(output: Path, like: Path | None = None) -> Iterator[IO[bytes]]:
+def replacing(
+    output: Path,
+    like: Path | None = None,
+    *,
+    seal: Callable[[Path], None] | None = None,
+    follow: bool = True,
+) -> Iterator[IO[bytes]]:
     """Yield a temporary file next to `output` that takes its place once it is complete.
+
+    Owner, group, mode and access list of what is replaced stay.
 
     Args:
         output: the file to make, or to replace.
-        like: a file whose permissions the new one gets; without it, those of any new file.
+        like: the file that a new one is a copy of: it is no more accessible.
+        seal: called with the complete file before it takes the place; what it raises prevents that.
+        follow: whether what a link leads to is replaced, not the link.
 
     Raises:
         OSError: it cannot be written, or is not a regular file; what was there is untouched.
     """
-    output = output.resolve()  # what a link leads to is replaced, not the link
-    if output.is_dir():
+    if follow:
+        output = Path(os.path.realpath(output))
+    there = output.exists() and not output.is_symlink()
+    if there and output.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if output.exists() and not output.is_file():  # root could replace /dev/null
+    if there and not output.is_file():  # root could replace /dev/null
         raise OSError(errno.EINVAL, "it is a pipe or a device, which is not replaced")
+    with temporary_beside(output) as file:
+        yield file
+        file.flush()
+        if there:
+            keep_attributes(file.fileno(), output)
+        else:
+            set_mode_of_new(file.fileno(), like)
+        os.fsync(file.fileno())
+        file.close()
+        if seal is not None:
+            seal(Path(file.name))
+        Path(file.name).replace(output)
+    with contextlib.suppress(Exception):  # it is done, whatever comes
+        sync_folder(output.parent)
+
+
+@contextlib.contextmanager
+def temporary_beside(output: Path) -> Iterator[IO[bytes]]:
+    """Yield a new file in the folder of another, only ours to read; it is removed on failure."""
     import tempfile  # noqa: PLC0415 - to read a model takes none
 
-    file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed before it takes the place
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - who is given it may close it
         dir=output.parent, prefix=f".{output.name}.", delete=False
     )
-    temporary = Path(file.name)
     try:
         with file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(like.stat().st_mode & 0o777 if like else _of_new_files())
-        temporary.replace(output)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def place_new(file: Path, name: Path) -> None:
+    """Give a complete file its final name, unless that is taken.
+
+    Raises:
+        FileExistsError: it is taken.
+        OSError: it cannot be done, or not safely: the file system has neither links nor renames
+            that do not replace.
+    """
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        raise
+    except OSError:
+        _rename_new(file, name)
+        return
+    try:
+        file.unlink()
+    except OSError:
+        name.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder outlive a loss of power, where the system can promise it.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, or a folder that may only be written
+        return
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+            raise
+    finally:
+        os.close(opened)
 
 
 @contextlib.contextmanager
@@ -51,15 +125,29 @@ def replacing_folder(output: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:
         yield temporary
-        temporary.chmod(_of_new_files() | 0o111)
+        temporary.chmod(mode_of_new_files() | 0o111)
         temporary.rename(output)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    with contextlib.suppress(Exception):
+        sync_folder(output.parent)
 
 
-def _of_new_files() -> int:
-    """Return the permissions that the system gives to new files."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+def _rename_new(file: Path, name: Path) -> None:
+    """Rename a file unless the new name is taken, on file systems without hard links."""
+    if os.name == "nt":
+        file.rename(name)  # which does not replace there
+        return
+    import ctypes  # noqa: PLC0415 - few file systems need it
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        code = errno.ENOSYS
+    elif rename(_HERE, os.fsencode(file), _HERE, os.fsencode(name), _NO_REPLACE) == 0:
+        return
+    else:
+        code = ctypes.get_errno()
+    if code in {errno.ENOSYS, errno.EINVAL}:
+        raise OSError(code, "this file system has no links, nor renames that never replace")
+    raise OSError(code, os.strerror(code))
