@@ -1,5 +1,6 @@
 """Owner, group, mode and extended attributes: what a file keeps that gets new content."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -59,7 +60,10 @@ def _keep_extended(file: int, old: Path) -> None:
 
 
 def _extended(file: int | Path) -> set[str]:
-    with suppress(OSError):  # a file system without them
+    try:
         names = os.listxattr(file)
-        return {n for n in names if n.startswith("user.") or n == "system.posix_acl_access"}
-    return set()
+    except OSError as error:
+        if error.errno in {errno.ENOTSUP, errno.ENOSYS}:  # a file system without them
+            return set()
+        raise
+    return {n for n in names if n.startswith("user.") or n == "system.posix_acl_access"}

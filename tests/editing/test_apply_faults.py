@@ -202,7 +202,7 @@ def test_each_access_to_a_file_may_fail(trial, hook):
     for victim in range(1, hook.count + 1):
         trial.reset()
         done += trial.check(hook.of(trial, victim), victim)
-    assert done < 4  # a link that cannot be made becomes a copy
+    assert done < 6  # a rename stands in for a link, and some folders cannot be synchronized
 
 
 CALLS = [

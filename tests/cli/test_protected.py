@@ -1,0 +1,91 @@
+"""No output replaces a model, a part of one, or a file that the run reads."""
+
+import os
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from paths import FIXTURES
+
+from regaudit.cli import main
+
+SHARDS = FIXTURES / "corpus" / "keras-3.15.1"
+SET = ("--set", "*:kernel=l2(1e-4)")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mlp.weights.json", "mlp_00000.weights.h5", "mlp_00001.weights.h5"):
+        shutil.copy(SHARDS / name, tmp_path)
+    shutil.copytree(FIXTURES / "corpus" / "tf-2.15" / "mlp.savedmodel", "sm")
+    shutil.copytree(FIXTURES / "apply" / "regularized.directory", "kd")
+    shutil.copy(FIXTURES / "models" / "tutorial-l2.keras", "m.keras")
+    shutil.copy("m.keras", "other.keras")
+    os.symlink("other.keras", "link.html")
+    os.link("sm/variables/variables.index", "hard.html")
+    (tmp_path / "settings.toml").write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("inspect mlp.weights.json -o mlp_00000.weights.h5", "a part of the model"),
+        ("inspect m.keras -o mlp_00001.weights.h5", "a part of the model"),
+        ("inspect sm/saved_model.pb -o sm/variables/variables.index", "a part of the model"),
+        ("inspect m.keras -o sm/variables/variables.index", "a part of the model"),
+        ("inspect sm -o sm/new.html", "a part of the model"),
+        ("inspect sm -o hard.html", "a part of the model"),
+        ("check m.keras -o kd/metadata.json", "a part of the model"),
+        ("check m.keras -o kd/../kd/model.weights.h5", "a part of the model"),
+        ("check m.keras -o ./m.keras", "one of the models"),
+        ("check m.keras -o link.html", "a model"),
+        ("report m.keras --html other.keras", "a model"),
+        ("report m.keras --html a.html --json ./a.html", "written twice"),
+        ("check m.keras --config settings.toml -o settings.toml", "files that are read"),
+        ("check m.keras --cache=kept -o kept/a.html", "in the cache"),
+        ("suggest m.keras -o other.keras", "a model"),
+        ("diff m.keras other.keras -o other.keras", "one of the models"),
+        ("baseline write m.keras --baseline m.keras --force", "one of the models"),
+        ("baseline write m.keras --baseline other.keras --force", "a model"),
+        ("baseline write m.keras --baseline settings.toml --force", "not a baseline"),
+        ("apply m.keras -o sm/variables/variables.index --force", "a part of the model"),
+        ("apply m.keras -o mlp_00000.weights.h5 --force", "a part of the model"),
+        ("apply m.keras -o x.h5", "suffix"),
+        ("apply kd -o x.keras", "suffix"),
+    ],
+)
+def test_it_is_refused_before_anything_is_read(command, said, folder):
+    def content():
+        return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    before = content()
+    done = CliRunner().invoke(main, [*command.split(), *(SET if "apply" in command else ())])
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+    assert content() == before
+
+
+def test_results_and_the_summary_of_a_step(folder, monkeypatch):
+    def run(command):
+        return CliRunner().invoke(main, command.split())
+
+    assert run("check m.keras --format jsonl -o r.jsonl").exit_code in {0, 1}
+    for file in ("m.keras", "r.jsonl", "mlp_00000.weights.h5"):
+        assert run(f"report --from r.jsonl --html {file}").exit_code == 2
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "other.keras")
+    assert run("check m.keras --format github").exit_code == 2
+    assert (folder / "m.keras").read_bytes() == (folder / "other.keras").read_bytes()
+
+
+def test_what_may_be_written(folder):
+    def run(command):
+        return CliRunner().invoke(main, command.split())
+
+    for _ in range(2):
+        assert run("inspect m.keras sm kd -o a.html --output json:sm.json").exit_code == 0
+    assert run("baseline write m.keras --baseline b.json").exit_code == 0
+    assert run("baseline write m.keras --baseline b.json --force").exit_code == 0
+    assert run("check m.keras --output json:/dev/null --output csv:/dev/null").exit_code in {0, 1}
+    assert folder.joinpath("a.html").exists()
