@@ -12,6 +12,7 @@ def refuse_outputs(
     *,
     models: Sequence[str] = (),
     reads: Iterable[Path | str | None] = (),
+    called: str = "files that are read",
     cache: Path | None = None,
     whole: bool = True,
 ) -> None:
@@ -21,6 +22,7 @@ def refuse_outputs(
         outputs: files to write.
         models: those that are audited.
         reads: other files that are read: settings, baselines, results, data.
+        called: what those are.
         cache: the folder of kept reports.
         whole: whether a file that is a whole model is refused, too.
 
@@ -31,7 +33,7 @@ def refuse_outputs(
     seen: list[Path] = []
     for output in outputs:
         if any(_is_same(output, one) for one in inputs):
-            raise _refused(output, "one of the files that are read")
+            raise _refused(output, f"one of the {called}")
         if why := _part_of_models(output, models):
             raise _refused(output, why)
         if why := _part_of_any(output, whole=whole):
@@ -70,7 +72,7 @@ def _part_of_models(output: Path, models: Sequence[str]) -> str:
 
     for model in map(Path, models):
         if _is_same(output, model):
-            return "one of the models"
+            return "one of the models to audit"
         if not model.is_dir():
             continue
         inside = _is_below(output, model)

@@ -27,7 +27,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
     from regaudit.renderers.interface import renderer
     from regaudit.rules.interface import rules
 
-    refuse_outputs(files_of(targets), reads=results)
+    refuse_outputs(files_of(targets), reads=results, called="results")
     require(targets)
     reading = _Reading()
     if [target.format for target in targets] == ["html"]:

@@ -23,7 +23,7 @@ def keep_attributes(file: int, old: Path) -> None:
             os.fchown(file, before.st_uid, before.st_gid)
         except OSError as error:
             owner = f"its owner {before.st_uid} and group {before.st_gid} cannot be kept"
-            raise OSError(error.errno, f"{owner}: remove it, or write to another file") from error
+            raise OSError(error.errno, f"{owner}: write to another file") from error
     _keep_extended(file, old)
     if S_IMODE(os.fstat(file).st_mode) != S_IMODE(before.st_mode):
         os.fchmod(file, S_IMODE(before.st_mode))

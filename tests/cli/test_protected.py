@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
     shutil.copytree(FIXTURES / "apply" / "regularized.directory", "kd")
     shutil.copy(FIXTURES / "models" / "tutorial-l2.keras", "m.keras")
     shutil.copy("m.keras", "other.keras")
-    os.symlink("other.keras", "link.html")
+    (tmp_path / "link.html").symlink_to("other.keras")
     os.link("sm/variables/variables.index", "hard.html")
     (tmp_path / "settings.toml").write_text("")
     return tmp_path
