@@ -2,9 +2,12 @@
 
 import gc
 import os
+import signal
 import sys
 
-from regaudit.running.guard import fork, leave
+from regaudit.running.guard import fork, give_up_memory, leave
+from regaudit.running.termination import Terminated, die_of
+from regaudit.running.unforeseen import UNREADABLE, say
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What tells NumPy's library to use one thread, when it is loaded: more take longer to start than
@@ -12,6 +15,25 @@ they save, and where spectra share out whole matrices among threads, they wait f
 
 
 def main() -> None:
+    """Run the command line; whatever nobody foresaw is one line and an exit code, too."""
+    try:
+        _guarded()
+    except Terminated as ended:
+        die_of(ended.number)
+    except KeyboardInterrupt:
+        die_of(signal.SIGINT)
+    except MemoryError as error:
+        give_up_memory()
+        say(error)
+        leave(UNREADABLE)
+        sys.exit(UNREADABLE)
+    except Exception as error:  # noqa: BLE001 - exit code 1 means findings
+        say(error)
+        leave(UNREADABLE)
+        sys.exit(UNREADABLE)
+
+
+def _guarded() -> None:
     """Run the command line in a guarded process, which is forked while it is small."""
     for name in BLAS_THREADS:
         os.environ.setdefault(name, "1")

@@ -8,6 +8,9 @@ from dataclasses import replace
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnsafeFileError
 
+OUT_OF_MEMORY = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
+"""What is said of a file that takes it all."""
+
 SPECTRAL_BYTES = 768 << 20
 """What spectra may allocate on top: two threads with two arrays of 4096 x 4096 each, and bands."""
 

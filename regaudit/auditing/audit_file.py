@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -14,7 +14,7 @@ from regaudit.errors import (
 )
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
-from regaudit.limits import allowing
+from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
@@ -101,9 +101,22 @@ class Attempt:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, Exception):  # all is well, or Ctrl-C
             return False
+        if isinstance(error, MemoryError):
+            _let_go(error)  # the report takes some, too
         # A bug here must not lose the other files.
         self.failed = Report(self._name, size=self._size, failure=failure_of(error))
         return True
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the functions hold that an error went through."""
+    place = error.__traceback__
+    while place is not None:
+        with suppress(RuntimeError):  # it still runs
+            place.tb_frame.clear()
+        place = place.tb_next
+    if error.__context__ is not None:
+        _let_go(error.__context__)
 
 
 def failure_of(error: Exception) -> Failure:
@@ -113,8 +126,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, OSError):
         return Failure("UnreadableModelError", f"cannot be read: {error.strerror or error}")
     if isinstance(error, MemoryError):
-        message = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
-        return Failure("UnsafeFileError", message)
+        return Failure("UnsafeFileError", OUT_OF_MEMORY)
     return bug(error)
 
 

@@ -38,10 +38,6 @@ class _Commands(click.Group):
         with _escaped_errors():
             return super().make_context(*args, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        with _escaped_errors():
-            return super().invoke(ctx)
-
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
@@ -50,6 +46,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"regaudit.cli.{cmd_name}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Click takes an error at the end of a file for Ctrl-D."""
+        try:
+            with _escaped_errors():
+                return super().invoke(ctx)
+        except EOFError as error:
+            raise RuntimeError("something ended too early") from error
 
 
 @contextmanager
@@ -68,6 +72,12 @@ def _escaped_errors() -> Iterator[None]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="regaudit")
+@click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    help="Show where regaudit itself failed, to report it.",
+)
 def main() -> None:
     """Audit the regularizers in saved Keras models, without running anything in them.
 

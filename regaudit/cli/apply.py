@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
-from regaudit.cli.options import LocalModel, collecting
+from regaudit.cli.options import LocalModel, collecting, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
+from regaudit.running.guard import hold_on, release
+from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change
@@ -40,6 +42,7 @@ class ApplyOptions:
     undo: bool
     force: bool
     verify: bool
+    limits: tuple[str, ...]
 
 
 def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,6 +93,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Also edit frozen weights and dtypes other than float32, and overwrite OUT.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
+@limiting
 @_editing
 def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
@@ -112,7 +116,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     except RegauditError as error:
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
-    except click.ClickException:
+    except (click.ClickException, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
         message = f"{bug(error).message}; nothing was changed"
@@ -159,23 +163,28 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
 
 
 def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
-    from regaudit.auditing.audit_file import audit_file
+    from regaudit.cli.running import audited
     from regaudit.editing import apply
     from regaudit.errors import UnreadableModelError
+    from regaudit.limits import allowing
+    from regaudit.settings.config import Config
 
     if options.out is not None:
         reads = (*options.files, advice.data, advice.val_data)
         refuse_outputs([options.out], reads=reads, whole=False)
-    report = audit_file(model)
+    config = Config.default().allowing(options.limits)
+    (report,) = audited([str(model)], config)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)
     if options.suggested:
         wanted = _with_suggested(proposed(report, advice), wanted)
     out = options.out
-    prepared = apply.prepare(
-        model, wanted.edits, out, in_place=options.in_place, force=options.force
-    )
+    hold_on()  # it is read once more
+    with allowing(config.limits):
+        prepared = apply.prepare(
+            model, wanted.edits, out, in_place=options.in_place, force=options.force, config=config
+        )
     change = prepared.change
     written = None if options.dry_run else out or model
     lines = (
@@ -185,7 +194,9 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     )
     if options.in_place and change.edits:
         lines.append(kept(model, prepared.format))
-    prepared.write()
+    release()  # what is written is no longer the file's doing
+    with ending_tidily():
+        prepared.write()
     try:
         say_page(lines)
     except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
@@ -237,7 +248,8 @@ def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:
     from regaudit.errors import InternalError, RegauditError
 
     try:
-        return _compared(change, model, options)
+        with ending_tidily():
+            return _compared(change, model, options)
     except RegauditError:
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ import click
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, say, say_failed, unreadable
-from regaudit.cli.targets import Target, ViewOptions, write
+from regaudit.cli.targets import Target, ViewOptions, emit_all, rendered
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -45,9 +45,13 @@ def check(
     """
     targets = (Target.of(format_, output), *also)
     reports, config = run_audit(options, targets, fail_on)
-    for target in targets:
-        tables = target.format not in {"terminal", "markdown"}
-        write((target,), reports, config, view_options, tables=tables)
+    bare = {"terminal", "markdown"}
+    emit_all(
+        [
+            rendered(one, reports, config, view_options, tables=one.format not in bare)
+            for one in targets
+        ]
+    )
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
     _say_stale(reports, config)

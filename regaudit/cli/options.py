@@ -132,16 +132,20 @@ def auditing(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+limiting = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=N",
+    help="Raise a limit on what one file may cost; the error message names the limit.",
+)
+"""What commands take that open a model."""
+
+
 def judging(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that run rules, `options: AuditOptions`."""
     for option in (
-        click.option(
-            "--limit",
-            "limits",
-            multiple=True,
-            metavar="NAME=N",
-            help="Raise a limit on what one file may cost; the error message names the limit.",
-        ),
+        limiting,
         click.option("--isolated", is_flag=True, help="Ignore all settings files."),
         click.option(
             "--config",

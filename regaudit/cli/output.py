@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regaudit.running.guard import release
+from regaudit.running.termination import ending_tidily
+
 if TYPE_CHECKING:
     from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
@@ -46,6 +49,7 @@ def emit(content: "Escaped | bytes", output: Path | None) -> None:
     Raises:
         click.UsageError: the file cannot be written; what was there is untouched.
     """
+    release()  # all that is the file's doing is done
     if output is None and isinstance(content, str):
         _print(content)
         return
@@ -57,7 +61,7 @@ def emit(content: "Escaped | bytes", output: Path | None) -> None:
     special = output.exists() and not output.is_file() and not output.is_dir()
     try:
         # A pipe or a device has nothing to replace.
-        with output.open("wb") if special else replacing(output) as file:
+        with ending_tidily(), output.open("wb") if special else replacing(output) as file:
             file.write(data)
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
@@ -111,9 +115,8 @@ def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
 def _print(text: "Escaped", *, err: bool = False) -> None:
     """Print, or say that standard output takes no more; a reader that left is Click's to handle."""
     try:
-        click.echo(
-            text, nl=False, err=err, color=True
-        )  # whether there is colour was decided before
+        # Whether there is colour was decided before.
+        click.echo(text, nl=False, err=err, color=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,8 @@ import click
 
 from regaudit.cli.output import say
 from regaudit.cli.progress import progress, progress_of_one
-from regaudit.running.guard import Killed, guarding
+from regaudit.running.guard import Killed, hold
+from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -97,13 +99,15 @@ def audited(
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
-        with guarding(files[0], config.limits), progress_of_one() as told:
+        hold(files[0], config.limits)  # until `emit` releases it: rendering, too
+        with progress_of_one() as told:
             made = audit_files(files, config, isolate=False, cache=kept, progress=told)
             reports = list(made)
     else:
         gc.enable()
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
-        reports = _until_the_end(made, files)
+        with ending_tidily(), closing(made):
+            reports = _until_the_end(made, files)
     if kept is not None and kept.trouble:
         say(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options
+from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options, limiting
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.dataclass import dataclass
+from regaudit.running.guard import released
+from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.editing.proposal import Proposal
@@ -68,6 +70,7 @@ def advising(command: Any) -> Any:
 @click.command()
 @click.argument("model", type=LocalModel(path_type=Path))
 @advising
+@limiting
 @click.option(
     "--format",
     "format_",
@@ -84,7 +87,9 @@ def advising(command: Any) -> Any:
     metavar="FILE",
     help="Write to FILE instead of standard output.",
 )
-def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOptions) -> None:
+def suggest(
+    model: Path, format_: str, output: Path | None, advice: AdviceOptions, limits: tuple[str, ...]
+) -> None:
     """Suggest strengths for the regularizers of MODEL.
 
     Give --train-loss and --val-loss: the gap between them decides how strong. Neither includes the
@@ -93,13 +98,15 @@ def suggest(model: Path, format_: str, output: Path | None, advice: AdviceOption
 
     Exits with 0, even if there is nothing to change.
     """
-    from regaudit.auditing.audit_file import audit_file
+    from regaudit.cli.running import audited
     from regaudit.errors import RegauditError, UsageError
+    from regaudit.settings.config import Config
 
     if output is not None:
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
-        proposal = proposed(audit_file(model), advice)
+        (report,) = audited([str(model)], Config.default().allowing(limits))
+        proposal = proposed(report, advice)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     except RegauditError as error:
@@ -136,7 +143,8 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
 
     if given is not None:
         raise UsageError(f"give either the loss as a number or {data}, not both")
-    found = verify(report, data).data
+    with released(), ending_tidily():
+        found = verify(report, data).data
     loss = found["loss"] if found else None
     if loss is None:
         raise UsageError(f"{data} gives no loss: it has no y, or the model has no plain loss")

@@ -12,8 +12,10 @@ import click
 
 from regaudit.dataclass import dataclass
 from regaudit.discovery import names
+from regaudit.running.guard import hold_on
 
 if TYPE_CHECKING:
+    from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
     from regaudit.report.view import View
     from regaudit.settings.config import Config
@@ -61,7 +63,7 @@ def write(
     options: ViewOptions,
     **settings: Any,
 ) -> None:
-    """Render the reports once for each target and print or write them.
+    """Render the reports once for each target, then print or write them all.
 
     Args:
         targets: formats and files.
@@ -70,21 +72,51 @@ def write(
         options: what is shown.
         settings: fields of `View`, over those.
     """
+    emit_all([rendered(target, reports, config, options, **settings) for target in targets])
+
+
+class Page(NamedTuple):
+    """What goes to one place."""
+
+    content: "Escaped | bytes"
+    file: Path | None
+    summary: "Escaped | None" = None
+    """Of the step of GitHub Actions."""
+
+
+def emit_all(pages: Iterable[Page]) -> None:
+    """Print or write what is rendered."""
     from regaudit.cli.output import emit, summarize
+
+    for page in pages:
+        emit(page.content, page.file)
+        if page.summary is not None:
+            summarize(page.summary)
+
+
+def rendered(
+    target: Target,
+    reports: Sequence["Report"],
+    config: "Config",
+    options: ViewOptions,
+    **settings: Any,
+) -> Page:
+    """Render the reports for one target; arguments are those of `write`."""
     from regaudit.renderers.interface import renderer
 
+    hold_on()
     abouts = [rule.about for rule in config.rules]
-    for target in targets:
-        view = view_of(options, target, fail_on=config.fail_on, **settings)
-        if renderer(target.format).detailed:
-            from regaudit.settings.to_toml import settings_page
+    view = view_of(options, target, fail_on=config.fail_on, **settings)
+    if renderer(target.format).detailed:
+        from regaudit.settings.to_toml import settings_page
 
-            view = replace(view, settings=settings_page(config))
-        emit(renderer(target.format).render(reports, abouts, view), target.file)
-        if target.format == "github":
-            from regaudit.renderers.markdown import Markdown
+        view = replace(view, settings=settings_page(config))
+    summary = None
+    if target.format == "github":
+        from regaudit.renderers.markdown import Markdown
 
-            summarize(Markdown().render(reports, abouts, replace(view, tables=False)))
+        summary = Markdown().render(reports, abouts, replace(view, tables=False))
+    return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
 
 
 def require(targets: Iterable[Target]) -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import LocalModel
+from regaudit.cli.options import LocalModel, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
+from regaudit.running.guard import release
+from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.live.verify import Verification
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Samples per batch.",
 )
-def verify(model: str, data: Path | None, batch_size: int) -> None:
+@limiting
+def verify(model: str, data: Path | None, batch_size: int, limits: tuple[str, ...]) -> None:
     """Load MODEL with real Keras and compare the audit with it.
 
     Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs the
@@ -46,7 +49,10 @@ def verify(model: str, data: Path | None, batch_size: int) -> None:
     from regaudit.settings.config import Config
 
     try:
-        result = hold(audited([model], Config.default())[0], data, batch_size)
+        report = audited([model], Config.default().allowing(limits))[0]
+        release()  # Keras is not held to limits
+        with ending_tidily():
+            result = hold(report, data, batch_size)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     except UnreadableModelError as error:

@@ -27,6 +27,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.report.report import Edit, Report
+from regaudit.settings.config import Config
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,12 @@ def prepare(
     *,
     in_place: bool = False,
     force: bool = False,
+    config: Config | None = None,
 ) -> Prepared:
-    """Do all of `apply` but the writing; arguments and errors are the same."""
+    """Do all of `apply` but the writing; arguments and errors are the same.
+
+    `config` is that of the audit, for its limits.
+    """
     file = Path(path)
     target = file if in_place else Path(out) if out is not None else None
     with _unless_unforeseen(f"{file} cannot be read"):
@@ -141,7 +146,7 @@ def prepare(
         before = (
             Stamp.of(edited_part(recognize(file), file)) if in_place and file.exists() else None
         )
-        report = audit_file(file)
+        report = audit_file(file, config)
         if report.failure or report.model is None:
             message = report.failure.message if report.failure else "nothing was read"
             raise UnreadableModelError(message)

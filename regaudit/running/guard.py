@@ -1,24 +1,28 @@
 """One file is audited in the process that prints, for speed; this guards that process.
 
-The command forks before it imports anything: the child does all the work, under the kernel's
-limits on time and memory, and the parent only waits. If the child is killed, the parent knows which
-file did it and says so, in the requested format.
+The command forks before it imports anything: the child does all the work, and the parent only
+waits. From the opening of a file to the end of rendering the child is held to the limits on time
+and memory, by the kernel. If it is killed meanwhile, or has no memory left, the parent knows which
+file did it and says so, in the requested format. Nothing is printed or written while it is held.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from regaudit.dataclass import dataclass
+from regaudit.running.termination import ASKED, die_of
 
 if TYPE_CHECKING:
     from regaudit.limits import Limits
 
-_RELAYED = ("SIGTERM", "SIGHUP")
-"""What ends the parent must end the child."""
+_LONGEST = 4096
+"""Bytes of a name that are noted: a pipe that nobody reads yet takes no more than 64 kB."""
+_OUT_OF_MEMORY = b"/memory/"
+"""A note that is not a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,17 @@ class Killed:
     """The end of a guarded process."""
 
     file: str
-    """The file that it audited."""
-    signal: int
+    """The file that it was held for; empty if it was none."""
+    signal: int | None
+    """None if its memory ran out."""
 
 
 class _Guarded:
-    """Whether this process is one, and where it notes what it audits."""
+    """Whether this process is one, where it notes what it audits, and what it is held to."""
 
     note: int | None = None
+    held: ExitStack | None = None
+    last: "tuple[str, Limits] | None" = None
 
 
 def fork() -> Killed | None:
@@ -45,20 +52,57 @@ def fork() -> Killed | None:
     if not hasattr(os, "fork"):
         return None
     readable, writable = os.pipe()
+    # Whatever comes from here on waits until the parent can pass it on.
+    passed = {number for number in ASKED if signal.getsignal(number) != signal.SIG_IGN}
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored, it would not wake the parent
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGINT, signal.SIGCHLD})
     child = os.fork()
     if not child:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(readable)
         _Guarded.note = writable
         return None
     os.close(writable)
-    code = _wait(child)
-    file = os.read(readable, 1 << 16)
+    code = _wait(child, passed)
+    noted = os.read(readable, 1 << 16).split(b"\0")[:-1]
     os.close(readable)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)  # dies here of what came just now
+    return _fate(code, noted)
+
+
+def _wait(child: int, passed: set[int]) -> int:
+    """Wait for the child, and return its exit code, or minus the signal that killed it."""
+    interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the child too
+    asked, status = 0, None
+    while status is None:
+        number = signal.sigwait({*passed, signal.SIGCHLD})
+        if number == signal.SIGCHLD:
+            done, status = os.waitpid(child, os.WNOHANG)
+            status = status if done else None
+        else:
+            asked = number
+            os.kill(child, number)  # it is there until it is waited for
+    signal.signal(signal.SIGINT, interrupts)
+    if asked:
+        die_of(asked)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _fate(code: int, notes: list[bytes]) -> Killed | None:
+    """Exit as the child did, unless a file has to answer for it."""
+    out_of_memory = notes[-1:] == [_OUT_OF_MEMORY]
+    if out_of_memory:
+        notes.pop()
+    file = os.fsdecode(notes[-1]) if notes else ""
+    if out_of_memory:
+        return Killed(file, None)
     if code >= 0:
         os._exit(code)  # nothing was imported or printed here that would need more
-    if not file:
-        _die_alike(-code)
-    return Killed(os.fsdecode(file), -code)
+    if -code in {*ASKED, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE}:
+        die_of(-code)
+    return Killed(file, -code)
 
 
 def leave(code: str | int | None) -> None:
@@ -71,34 +115,63 @@ def leave(code: str | int | None) -> None:
         os._exit(code or 0)
 
 
-@contextmanager
-def guarding(file: str, limits: "Limits") -> Iterator[None]:
-    """Hold the audit of one file in this process to the limits, if a parent waits for it."""
+def hold(file: str, limits: "Limits") -> None:
+    """Hold this process to the limits of a file from here on, if a parent waits for it.
+
+    If it is held already, it gets the time and the memory once more: for the next step.
+
+    Args:
+        file: what has to answer for what happens: the name of a model, or of other input.
+        limits: of the file.
+    """
     if _Guarded.note is None:
-        yield
         return
-    from regaudit.running.process_limits import confined, timed  # noqa: PLC0415 - the same
+    from regaudit.running.process_limits import held  # noqa: PLC0415 - after the fork
     from regaudit.storage.location import redacted_name  # noqa: PLC0415 - the same
-    from regaudit.storage.size import size_of  # noqa: PLC0415 - after the fork
 
-    os.write(_Guarded.note, os.fsencode(redacted_name(file)))
-    size = size_of(file)  # connects to a store, which is not the file's to answer for
-    with confined(limits), timed(limits, size):
-        yield
-
-
-def _wait(child: int) -> int:
-    """Wait for the child, and return its exit code, or minus the signal that killed it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the child as well
-    for name in _RELAYED:
-        signal.signal(getattr(signal, name), lambda number, _frame: os.kill(child, number))
-    _, status = os.waitpid(child, 0)
-    for name in ("SIGINT", *_RELAYED):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    return os.waitstatus_to_exitcode(status)
+    _let_go()
+    _Guarded.last = file, limits
+    _write(os.fsencode(redacted_name(file))[:_LONGEST])
+    _Guarded.held = ExitStack()
+    _Guarded.held.enter_context(held(file, limits))
 
 
-def _die_alike(number: int) -> None:
-    """Die as the child did, if it was not a file's doing."""
-    os.kill(os.getpid(), number)
-    sys.exit(128 + number)
+def hold_on() -> None:
+    """Start the next step with the same file: rendering, say. Its time and memory start anew."""
+    if _Guarded.held is not None and _Guarded.last is not None:
+        hold(*_Guarded.last)
+
+
+def release() -> None:
+    """Stop holding this process: what was to be made of the file is made, and can be written."""
+    if _Guarded.held is not None:
+        _let_go()
+        _write(b"")
+
+
+@contextmanager
+def released() -> Iterator[None]:
+    """Do something in between that is not the file's to answer for."""
+    was_held = _Guarded.held is not None
+    release()
+    yield
+    if was_held and _Guarded.last is not None:
+        hold(*_Guarded.last)
+
+
+def give_up_memory() -> None:
+    """Let the parent say that memory ran out while this process was held; else do nothing."""
+    if _Guarded.held is not None:
+        _write(_OUT_OF_MEMORY)
+        os._exit(0)
+
+
+def _let_go() -> None:
+    if _Guarded.held is not None:
+        _Guarded.held.close()
+        _Guarded.held = None
+
+
+def _write(note: bytes) -> None:
+    if _Guarded.note is not None:
+        os.write(_Guarded.note, note + b"\0")

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regaudit.limits import Limits
+from regaudit.limits import OUT_OF_MEMORY, Limits
+from regaudit.running.termination import ASKED
+from regaudit.storage.arrivals import arriving
+from regaudit.storage.size import size_of
 
 PER_CPU = 16 << 20
 """Bytes of memory that every processor adds: stacks and buffers of the threads that measure."""
@@ -23,6 +26,8 @@ TIMED = hasattr(signal, "setitimer")
 def timed(limits: Limits, size: int) -> Iterator[None]:
     """Let the kernel kill this process if what is inside the `with` takes too long.
 
+    What arrives from a store buys time as the bytes of a file do.
+
     Args:
         limits: of the file that is audited.
         size: of the file, in bytes.
@@ -34,10 +39,28 @@ def timed(limits: Limits, size: int) -> Iterator[None]:
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds + more)
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + more)
     try:
-        yield
+        with arriving(lambda count: _prolong(count / limits.bytes_per_second)):
+            yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _prolong(seconds: float) -> None:
+    """Let both timers run for longer."""
+    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+        left, _ = signal.getitimer(timer)
+        if left:
+            signal.setitimer(timer, left + seconds)
+
+
+@contextmanager
+def held(file: str, limits: Limits) -> Iterator[None]:
+    """Hold this process to all limits of one file, memory included."""
+    with timed(limits, 0):  # a store's answers take their time, the first one included
+        size = size_of(file)  # connects to a store, which is not the file's to answer for
+    with confined(limits), timed(limits, size):
+        yield
 
 
 def allocated() -> int:
@@ -70,12 +93,18 @@ def confined(limits: Limits) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def death(number: int, limits: Limits) -> tuple[str, str]:
+def death(number: int | None, limits: Limits) -> tuple[str, str]:
     """Say what it means that a process died of a signal while it audited a file.
+
+    Args:
+        number: of the signal; None if memory ran out.
+        limits: of the file.
 
     Returns:
         The kind of failure, and the message.
     """
+    if number is None:
+        return "UnsafeFileError", OUT_OF_MEMORY
     if TIMED and number == signal.SIGPROF:
         what = f"reading it takes more than {limits.cpu_seconds} s of processor time"
         return "UnsafeFileError", f"{what}; --limit cpu_seconds=N allows more"
@@ -85,4 +114,6 @@ def death(number: int, limits: Limits) -> tuple[str, str]:
     if TIMED and number == signal.SIGKILL:
         what = "the process that read it was killed, perhaps because memory ran out"
         return "UnreadableModelError", f"{what} (signal {number})"
+    if number in {*ASKED, signal.SIGINT}:
+        return "UnreadableModelError", f"the process that read it was ended (signal {number})"
     return "UnsafeFileError", f"the HDF5 library crashed while reading it (signal {number})"

@@ -1,7 +1,7 @@
 """Many models: find them, audit them in order."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from glob import has_magic
 from itertools import islice
@@ -28,7 +28,7 @@ def audit_files(
     cache: "Cache | None" = None,
     dask: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Audit files, directories and globs, in the order given.
 
     Args:

@@ -74,7 +74,7 @@ def main() -> None:
     try:
         config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         list(formats())  # what an audit imports is not what a file leaves behind
-        requests = _requests(pipe)
+        requests = _requests(pipe, config)
         first = next(requests)
         start = allocated()
         with confined(config.limits):
@@ -105,8 +105,12 @@ def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> 
     return audit_shares(file, config, [from_json(Share, share) for share in shares])
 
 
-def _requests(pipe: IO[bytes]) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
+def _requests(
+    pipe: IO[bytes], config: Config
+) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
     """Yield files, what to do with each, and its size; a store is connected to on the way."""
     while True:
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
-        yield file, job, size_of(file)
+        with timed(config.limits, 0):  # a store may not answer
+            size = size_of(file)
+        yield file, job, size

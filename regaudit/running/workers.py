@@ -190,11 +190,13 @@ class _Worker:
     ) -> Report | _Found:
         """Have something done with a file; whatever goes wrong is that file's failure."""
         limits = self.config.limits
-        size = size_of(file if is_url(file) else str(Path(self.folder, file)))
+        # What a store sends buys time, which only the worker counts.
+        size = 0 if is_url(file) else size_of(str(Path(self.folder, file)))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
-        timer.start()
+        if not is_url(file):
+            timer.start()
         try:
             self._send((file, job))
             # It cannot answer more than it can allocate.

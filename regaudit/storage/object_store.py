@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import enforce_limit
+from regaudit.storage.arrivals import arrived
 from regaudit.storage.object_store_errors import CHANGED, cause, is_final, message, reason
 from regaudit.storage.range_reader import WHOLE, Pages, Windows
 
@@ -167,6 +168,7 @@ class Store:
         raw: bytes = handle.read(stop - start)
         if len(raw) != stop - start:
             raise EOFError
+        arrived(len(raw))
         with self._lock:
             idle.append(handle)
         return raw

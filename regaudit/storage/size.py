@@ -9,30 +9,43 @@ from regaudit.errors import (
     UnsafeFileError,
 )
 from regaudit.limits import enforce_limit
-from regaudit.storage.location import Location, is_url
+from regaudit.storage.location import FileStatus, Location, is_url
 from regaudit.storage.siblings import hub_blob
+
+_BLOCK = 512
+"""Bytes of what `st_blocks` counts."""
 
 
 def size_of(name: str) -> int:
-    """Return the bytes of a file, or of all files below a directory; 0 where there is none."""
+    """Return the bytes that buy time: of a file, or of all files below a directory.
+
+    0 where there is none. Holes of sparse files are not stored, and do not count. Nor do those of a
+    store, whatever it claims: they count as they arrive; but it is connected to.
+    """
     try:
         if is_url(name):
             from regaudit.storage.remote_file import size_of as remote_size  # noqa: PLC0415 - as above
 
-            return remote_size(name)
-        return size_on_disk(Path(name)) or 0
+            remote_size(name)
+            return 0
+        return size_on_disk(Path(name), stored=True) or 0
     except (RegauditError, OSError, ValueError):
         return 0
 
 
-def size_on_disk(file: Location) -> int | None:
-    """Return the bytes of a file or a directory; None for a folder of a store: it may be huge."""
+def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
+    """Return the bytes of a file or a directory; None for a folder of a store: it may be huge.
+
+    Args:
+        file: or directory.
+        stored: whether to count only what is not a hole.
+    """
     try:
         mode = file.stat().st_mode
     except FileNotFoundError as error:
         raise UnreadableModelError("no such file") from error
     if S_ISREG(mode):
-        return file.stat().st_size
+        return _bytes(file.stat(), stored)
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
     if not isinstance(file, Path):
@@ -41,5 +54,11 @@ def size_on_disk(file: Location) -> int | None:
     for count, part in enumerate(file.rglob("*")):
         enforce_limit("objects", count, "the directory has more than {limit} files")
         status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
-        size += status.st_size if S_ISREG(status.st_mode) else 0
+        size += _bytes(status, stored) if S_ISREG(status.st_mode) else 0
     return size
+
+
+def _bytes(status: FileStatus, stored: bool) -> int:
+    """Return the size of a file, or what is stored of it if the file system says so."""
+    blocks: int = getattr(status, "st_blocks", 0)
+    return min(status.st_size, blocks * _BLOCK) if stored and blocks else status.st_size

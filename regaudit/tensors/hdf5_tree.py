@@ -144,6 +144,8 @@ def _links(gid: h5py.h5g.GroupID) -> list[tuple[bytes, int, int]]:
     links: list[tuple[bytes, int, int]] = []
 
     most = allowed().objects
+    # HDF5 lists them all before it names the first.
+    enforce_limit("objects", gid.get_num_objs(), "a group has more than {limit} HDF5 objects")
 
     def note(name: bytes, link: h5py.h5l.LinkInfo) -> None:
         links.append((name, link.type, link.u))

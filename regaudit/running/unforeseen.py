@@ -1,0 +1,38 @@
+"""What nobody foresaw, said in one line: exit code 1 means findings, and nothing else."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+UNREADABLE = 3
+"""The exit code: something could not be audited."""
+
+
+def say(error: Exception) -> None:
+    """Say on standard error what went wrong; with `--traceback` also where."""
+    with suppress(OSError, AttributeError):  # nobody listens
+        if "--traceback" in sys.argv:
+            import traceback  # noqa: PLC0415 - a rare case
+
+            lines = "".join(traceback.format_exception(error)).split("\n")
+            sys.stderr.write("\n".join(map(_plain, lines)))
+        sys.stderr.write(f"regaudit: {_line(error)}\n")
+        sys.stderr.flush()
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    place, last = error.__traceback__, None
+    while place is not None:
+        place, last = place.tb_next, place
+    where = f" in {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else ""
+    text = _plain(" ".join(str(error).split())[:200])
+    how = "" if "--traceback" in sys.argv else "; `regaudit --traceback COMMAND ...` shows more"
+    what = f"{type(error).__name__}{where}: {text}"
+    return f"stopped by a bug ({what}); please report it{how}"
+
+
+def _plain(text: str) -> str:
+    """Return a text without what acts on a terminal."""
+    return text.encode("unicode_escape").decode() if not text.isprintable() else text
