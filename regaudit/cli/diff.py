@@ -9,8 +9,9 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE, emit, say
-from regaudit.cli.targets import Target, ViewOptions, view_of
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
+from regaudit.cli.targets import Page, Target, ViewOptions, emit_all, view_of
+from regaudit.running.guard import hold
 
 if TYPE_CHECKING:
     from regaudit.changes.compare import Changes
@@ -69,16 +70,21 @@ def diff(
         raise click.UsageError(message)
     targets = (Target(format_, output), *also)
     reports, config = run_audit(replace(options, models=(old, new)), targets)
-    if len(reports) != 2:
+    if len(reports) != 2 and not click.get_current_context().obj:
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:
         if report.failure:
             say(f"{report.file}: {verdict(report)}", err=True)
     if any(report.failure for report in reports):
         sys.exit(UNREADABLE)
+    hold(f"diff of {reports[0].file} and {reports[1].file}", config.limits)
     found = compare(*reports)
-    for target in targets:
-        emit(_spelled(found, target.format, config, view_of(view_options, target)), target.file)
+    emit_all(
+        [
+            Page(_spelled(found, one.format, config, view_of(view_options, one)), one.file)
+            for one in targets
+        ]
+    )
     sys.exit(FINDINGS if exit_code and not found.same else OK)
 
 

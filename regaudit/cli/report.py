@@ -64,6 +64,8 @@ def report(
 
     Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
+    from regaudit.settings.config import Config
+
     named = (("html", html), ("markdown", markdown), ("json", json))
     targets = [*(Target(format_, file) for format_, file in named if file), *also]
     targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
@@ -76,7 +78,7 @@ def report(
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        code = report_on(results, targets)
+        code = report_on(results, targets, Config.default().allowing(options.limits).limits)
         _say_written(targets)
         sys.exit(code)
     reports, config = run_audit(options, targets)

@@ -1,6 +1,7 @@
 """Reports on the results of former runs: `regaudit report --from results.jsonl`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,14 +9,20 @@ import click
 
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
-from regaudit.cli.targets import Target, ViewOptions, files_of, require, view_of
+from regaudit.cli.running import failure_of_killed
+from regaudit.cli.targets import Page, Target, ViewOptions, emit_all, files_of, require, view_of
 from regaudit.dataclass import dataclass
+from regaudit.running.guard import hold, hold_on
 
 if TYPE_CHECKING:
+    from regaudit.limits import Limits
     from regaudit.report.report import Report
 
+_TIMES = 32
+"""Bytes of memory for a byte of a report, several times what it takes."""
 
-def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
+
+def report_on(results: Sequence[Path], targets: Sequence[Target], limits: "Limits") -> int:
     """Write what the results say; return the exit code.
 
     For the page of a fleet alone, one report at a time is in memory.
@@ -25,22 +32,30 @@ def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
     """
     from regaudit.pages.fleet import fleet_page
     from regaudit.renderers.interface import renderer
+    from regaudit.report.sentences import verdict
     from regaudit.rules.interface import rules
 
     refuse_outputs(files_of(targets), reads=results, called="results")
     require(targets)
-    reading = _Reading()
+    if killed := failure_of_killed(limits):
+        say(f"{killed.file}: {verdict(killed)}", err=True)
+        return UNREADABLE
+    reading = _Reading(limits)
     if [target.format for target in targets] == ["html"]:
         emit(fleet_page(reading.reports(results)), targets[0].file)
         return reading.code(results)
     reports = list(reading.reports(results))
     abouts = [rule.about for rule in rules()]
+    pages: list[Page] = []
     for target in targets:
+        hold_on()
         if target.format == "html":
-            emit(fleet_page(reports), target.file)
+            pages.append(Page(fleet_page(reports), target.file))
         else:
             view = view_of(ViewOptions(), target)
-            emit(renderer(target.format).render(reports, abouts, view), target.file)
+            made = renderer(target.format).render(reports, abouts, view)
+            pages.append(Page(made, target.file))
+    emit_all(pages)
     return reading.code(results)
 
 
@@ -48,6 +63,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target]) -> int:
 class _Reading:
     """What came of the lines so far."""
 
+    limits: "Limits"
     count: int = 0
     failed: bool = False
     """Whether a line held no report, or one of a file that could not be audited."""
@@ -58,6 +74,10 @@ class _Reading:
         from regaudit.report.read_results import Malformed, read_results
 
         for file in results:
+            size = file.stat().st_size if file.is_file() else 0
+            # All reports of a page but the fleet's are in memory at once.
+            more = replace(self.limits, memory_bytes=self.limits.memory_bytes + _TIMES * size)
+            hold(str(file), more)
             try:
                 for found in read_results(file):
                     if isinstance(found, Malformed):

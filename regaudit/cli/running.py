@@ -15,6 +15,7 @@ from regaudit.running.guard import Killed, hold
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
+    from regaudit.limits import Limits
     from regaudit.report.report import Report
     from regaudit.running.report_cache import Cache
     from regaudit.settings.config import Config
@@ -88,13 +89,10 @@ def audited(
     Raises:
         click.UsageError: the cache or the cluster cannot be used.
     """
-    from regaudit.report.report import Failure, Report
-    from regaudit.running.process_limits import death
     from regaudit.running.run import audit_files
 
-    killed: Killed | None = click.get_current_context().obj
-    if killed:
-        return [Report(killed.file, failure=Failure(*death(killed.signal, config.limits)))]
+    if killed := failure_of_killed(config.limits):
+        return [killed]
     kept = None if cache is None else _opened(cache, config)
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
@@ -118,6 +116,17 @@ def cache_folder(given: str | None) -> Path | None:
     from regaudit.running.report_cache import default_folder
 
     return None if given is None else Path(given) if given else default_folder()
+
+
+def failure_of_killed(limits: "Limits") -> "Report | None":
+    """Return the report on what killed the guarded process, if something did."""
+    from regaudit.report.report import Failure, Report
+    from regaudit.running.process_limits import death
+
+    killed: Killed | None = click.get_current_context().obj
+    if killed is None:
+        return None
+    return Report(killed.file, failure=Failure(*death(killed.signal, limits)))
 
 
 def _opened(folder: str, config: "Config") -> "Cache":

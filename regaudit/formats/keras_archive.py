@@ -1,5 +1,6 @@
 """The `.keras` archive of Keras 3: a zip of `config.json`, `metadata.json`, `model.weights.h5`."""
 
+import io
 import json
 import lzma
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import Artifact, Format
@@ -35,6 +36,10 @@ _ENCRYPTED, _SIZES_FOLLOW, _UTF_8 = 0x1, 0x8, 0x800
 _ZIP64 = 0xFFFFFFFF
 """Stands for a size that did not fit and is written elsewhere."""
 _COPY = 1 << 20
+_TAIL = 22 + (1 << 16) + 76
+"""Bytes in which the end of an archive stands, with its longest comment."""
+_SHORTEST = 46 + 1
+"""Bytes that a member takes in the list of members."""
 _MORE = "; --limit inflation=N allows more"
 _DAMAGED = (
     *(zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError),
@@ -62,6 +67,7 @@ class KerasArchive(Format):
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(file.open("rb"))
+                _refuse_list(stream)
                 archive = stack.enter_context(zipfile.ZipFile(stream))
                 members = _members(archive)
                 config = self.edited.get("config.json") or _json(archive, members, "config.json")
@@ -87,6 +93,25 @@ class KerasArchive(Format):
         content = json.dumps(documents["config.json"]).encode()
         with replacing(out, like=file, seal=seal) as copy:
             replace_member(file, "config.json", content, copy)
+
+
+def _refuse_list(stream: BinaryIO) -> None:
+    """Refuse an archive of too many members before the standard library lists them.
+
+    Raises:
+        UnsafeFileError: its list of members is too long.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(size - _TAIL, 0))
+    tail = stream.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or end + 22 > len(tail):
+        return
+    listed: int = struct.unpack_from("<I", tail, end + 12)[0]
+    if listed == _ZIP64 and tail[max(end - 76, 0) :][:4] == b"PK\x06\x06":
+        listed = struct.unpack_from("<Q", tail, end - 36)[0]
+    message = "the archive has more than {limit} members"
+    enforce_limit("objects", min(listed, size) // _SHORTEST, message)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

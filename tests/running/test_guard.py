@@ -1,0 +1,157 @@
+"""Every command is held to the limits of its file, ends as asked, and never leaves by accident."""
+
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.paths import ROOT
+
+HOSTILE = ROOT / "fixtures" / "hostile"
+MODEL = ROOT / "fixtures" / "models" / "tutorial-l2.keras"
+HANGS, CRASHES = HOSTILE / "hdf5-heap-loop.h5", HOSTILE / "hdf5-crash.keras"
+SET = ("--set", "*:kernel=l2(1e-4)")
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing forks there")
+
+
+def regaudit(*arguments, before="", **settings):
+    """Run the command as a user does, after some statements."""
+    program = f"import sys; sys.argv[0] = 'regaudit'; {before}\n"
+    program += "from regaudit.__main__ import main; main()"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, **settings
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inspect",),
+        ("check",),
+        ("report", "--format", "markdown"),
+        ("suggest",),
+        ("apply", "--dry-run", *SET),
+        ("verify",),
+        ("diff", MODEL),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("file", [HANGS, CRASHES], ids=["hangs", "crashes"])
+def test_no_command_is_hung_or_crashed_by_a_file(command, file):
+    result = regaudit(*command, file)
+    assert result.returncode == 3
+    assert "Traceback" not in result.stderr
+    told = result.stdout + result.stderr
+    assert "processor time; --limit cpu_seconds=N" in told or "crashed" in told or "virtual" in told
+
+
+def test_nothing_is_written_of_a_file_that_hangs(tmp_path):
+    out = tmp_path / "out.h5"
+    assert regaudit("apply", HANGS, "-o", out, *SET).returncode == 3
+    baseline = tmp_path / "baseline.json"
+    regaudit("baseline", "write", "--isolated", "--baseline", baseline, CRASHES)
+    assert not out.exists()
+
+
+def test_a_limit_can_be_raised_where_a_refusal_says_so():
+    for command in (("suggest",), ("apply", "--dry-run", *SET)):
+        assert regaudit(*command, MODEL, "--limit", "json_bytes=10").returncode == 3
+        assert regaudit(*command, MODEL, "--limit", "json_bytes=100000").returncode == 0
+
+
+def test_rendering_is_held_as_well():
+    before = (
+        "import regaudit.renderers.terminal as t\n"
+        "def render(*_):\n    print('half a page')\n    while True: pass\n"
+        "t.Terminal.render = render"
+    )
+    result = regaudit("inspect", MODEL, before=before)
+    assert result.returncode == 3
+    assert result.stderr == "" or "processor time" in result.stderr
+
+
+@pytest.mark.parametrize("error", ["ValueError", "MemoryError", "RecursionError", "EOFError"])
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        (("inspect", MODEL), "cli.inspect.run_audit"),
+        (("check", MODEL), "cli.check.run_audit"),
+        (("report", "--format", "json", MODEL), "cli.report.run_audit"),
+        (("diff", MODEL, MODEL), "cli.diff.run_audit"),
+        (("baseline", "write", MODEL), "cli.baseline.run_audit"),
+        (("suggest", MODEL), "cli.suggest.proposed"),
+        (("verify", MODEL), "cli.running.audited"),
+        (("rules",), "rules.interface.rules"),
+        (("schema",), "cli.import_module"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_nobody_foresaw_is_one_line_and_never_exit_code_1(command, where, error):
+    module, _, name = f"regaudit.{where}".rpartition(".")
+    before = (
+        "from importlib import import_module as load\n"
+        f"def fail(*_, **__): raise {error}('\\x1b[31m why')\n"
+        f"setattr(load({module!r}), {name!r}, fail)"
+    )
+    result = regaudit(*command, before=before)
+    assert result.returncode == 3, result
+    assert "Traceback" not in result.stderr
+    assert "\x1b" not in result.stderr
+    assert len((result.stderr or result.stdout).splitlines()) >= 1
+    if error == "ValueError":
+        assert result.stderr.startswith("regaudit: stopped by a bug (ValueError in ")
+        shown = regaudit("--traceback", *command, before=before)
+        assert "Traceback" in shown.stderr
+        assert shown.returncode == 3
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
+@pytest.mark.parametrize("options", [[], ["--jobs", "2"]], ids=["one", "workers"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_dies_of_what_asks_it_to_end_with_all_its_processes(number, options, group):
+    for delay in (0.02, 0.1, 0.2, 0.4):
+        run = subprocess.Popen(
+            [sys.executable, "-m", "regaudit", "check", HANGS, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd=ROOT,
+        )
+        time.sleep(delay)
+        (os.killpg if group else os.kill)(run.pid, number)
+        _, stderr = run.communicate(timeout=60)
+        assert (run.returncode, stderr) == (-number, b"")
+        for _ in range(100):
+            try:
+                os.killpg(run.pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(0.02)
+        else:
+            pytest.fail("a process is left")
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("first", ["", "import h5py; "])
+def test_hdf5_looks_for_no_plug_ins(tmp_path, first):
+    decoy, broken, trace = tmp_path / "decoy", tmp_path / "w.weights.h5", tmp_path / "trace"
+    decoy.mkdir()
+    raw = bytearray(b"\x89HDF\r\n\x1a\n\x02\x08\x08\x00" + bytes(36))
+    broken.write_bytes(raw + struct.pack("<I", 1))
+    program = f"{first}import regaudit; print(regaudit.audit({str(broken)!r}).failure)"
+    environment = {**os.environ, "HDF5_PLUGIN_PATH": str(decoy), "HDF5_PLUGIN_PRELOAD": ""}
+    command = ["strace", "-f", "-o", trace, "-e", "trace=file", sys.executable, "-c", program]
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if result.returncode:
+        pytest.skip("strace may not trace here")
+    assert "damaged" in result.stdout
+    assert "decoy" not in trace.read_text("utf-8", "replace")
