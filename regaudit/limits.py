@@ -28,7 +28,7 @@ class Limits:
     wall_seconds: int = 60
     """Time in a guarded or a worker process, apart from that for the size."""
     bytes_per_second: int = 1 << 20
-    """A file of this size gets another second, of both kinds."""
+    """So many bytes, stored or arrived from a store, buy a second of both kinds."""
     memory_bytes: int = 192 << 20
     """What a guarded or a worker process may allocate (Linux)."""
     json_bytes: int = 32 << 20

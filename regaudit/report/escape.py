@@ -90,7 +90,10 @@ def python(text: str) -> str:
 
     The escapes of `visible` are Python's own, and a backslash of the text is doubled before them.
     """
-    return visible(repr(shortened(str(text), LONGEST)))
+    literal = repr(shortened(str(text), LONGEST))
+    if literal.startswith("'"):  # the quotes of Keras's documentation
+        literal = '"{}"'.format(literal[1:-1].replace("\\'", "'").replace('"', '\\"'))
+    return visible(literal)
 
 
 def python_class(name: str | None) -> str:

@@ -34,5 +34,6 @@ def _line(error: Exception) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text without what acts on a terminal."""
-    return text.encode("unicode_escape").decode() if not text.isprintable() else text
+    from regaudit.report.escape import visible  # noqa: PLC0415 - a rare case
+
+    return visible(text)
