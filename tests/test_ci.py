@@ -110,6 +110,49 @@ class TestAction:
         assert more.returncode == 0, more.stderr
 
 
+    def test_nothing_of_the_checkout_is_run(self, action, tmp_path):
+        """What lies there is a stranger's, and the job has secrets; pip itself is left out here."""
+        checkout, runner, owned = (tmp_path / n for n in ("checkout", "runner", "owned"))
+        checkout.mkdir()
+        runner.mkdir()
+        program = f"open({str(owned)!r}, 'a').write(__file__ + ' ')\n"
+        for name in ("venv", "pip", "ensurepip", "regaudit", "numpy", "h5py", "click"):
+            (checkout / f"{name}.py").write_text(program)
+        (checkout / "sitecustomize.py").write_text(program)
+        (checkout / "pip.conf").write_text("[install]\nroot = /nowhere\n")
+        (checkout / "setup.cfg").write_text("[install]\nroot = /nowhere\n")
+        shutil.copy(GOOD, checkout / "good.keras")
+        install = action["runs"]["steps"][0]["run"]
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", install]
+        environment = {
+            **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+            "RUNNER_TEMP": str(runner),
+            "ACTION_PATH": str(tmp_path / "none"),  # so that it ends in pip, after its import
+        }
+        result = subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (runner / "regaudit" / "bin" / "python").exists()
+        assert "none" in result.stderr, result.stderr  # pip's own words
+        script = runner / "regaudit" / "bin" / "regaudit"
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nfrom regaudit.__main__ import main\nsys.exit(main())\n"
+        )
+        script.chmod(0o755)
+        step = action["runs"]["steps"][1]["run"]
+        inputs = {"PATHS": "good.keras", "FAIL_ON": "error", "SARIF": "", "ARGUMENTS": ""}
+        audited = subprocess.run(
+            [*command[:-1], step],
+            cwd=checkout,
+            env=environment | inputs,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert audited.returncode == 0, audited.stderr
+        assert not owned.exists(), owned.read_text()
+
+
 class TestCompletions:
     def complete(self, shell, *words):
         last = len(words) - 1
