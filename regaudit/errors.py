@@ -39,9 +39,22 @@ class InternalError(RegauditError):
     """Something failed that nobody foresaw: a bug here, not a fault of the file."""
 
 
+def shown(value: object) -> str:
+    """Return a value that is not what was asked for for a message: its start, if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or nested as deep
+        return "that"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+LONGEST = 100
+"""Characters of a value in a message."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint at the closest known word; empty if none is close."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
-    close = get_close_matches(word, list(known), n=1)
+    close = len(word) <= LONGEST and get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

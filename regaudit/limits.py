@@ -46,7 +46,7 @@ class Limits:
     outputs: int = 1_000
     """Most outputs of one model, nested ones too: these multiply likewise."""
     group_depth: int = 64
-    """Deepest nesting of HDF5 groups."""
+    """Deepest nesting of HDF5 groups, and of folders in a model that is one."""
     objects: int = 200_000
     """Most HDF5 groups and datasets, archive members, fields of a protobuf message, or files."""
     inflation: int = 200
@@ -79,7 +79,7 @@ class Limits:
 
     def seconds_for(self, size: int) -> int:
         """Return what a file of this many bytes gets on top of its seconds."""
-        return size // self.bytes_per_second
+        return min(size // self.bytes_per_second, 1_000_000)  # systems refuse to wait longer
 
 
 _IN_FORCE: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039 - it is frozen

@@ -109,7 +109,6 @@ class TestAction:
         more = self.audit(action, tmp_path, arguments="--select\nREG4", paths="good.keras")
         assert more.returncode == 0, more.stderr
 
-
     def test_nothing_of_the_checkout_is_run(self, action, tmp_path):
         """What lies there is a stranger's, and the job has secrets; pip itself is left out here."""
         checkout, runner, owned = (tmp_path / n for n in ("checkout", "runner", "owned"))
@@ -136,7 +135,8 @@ class TestAction:
         assert "none" in result.stderr, result.stderr  # pip's own words
         script = runner / "regaudit" / "bin" / "regaudit"
         script.write_text(
-            f"#!{sys.executable}\nimport sys\nfrom regaudit.__main__ import main\nsys.exit(main())\n"
+            f"#!{sys.executable}\nimport sys\nfrom regaudit.__main__ import main\n"
+            "sys.exit(main())\n"
         )
         script.chmod(0o755)
         step = action["runs"]["steps"][1]["run"]

@@ -16,6 +16,7 @@ from regaudit.dataclass import dataclass
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
+    from regaudit.running.run import Found
     from regaudit.settings.config import Config
 
 
@@ -63,7 +64,9 @@ def run_audit(
     require(outputs)
     config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
     found = _models(options, config)
-    files = [file for target, models in found for file in models or [target]]
+    files = [
+        file for target, (models, refused) in found for file in models or [target] * (not refused)
+    ]
     refuse_outputs(
         files_of(outputs),
         models=files,
@@ -78,15 +81,17 @@ def run_audit(
         cache=options.cache,
         dask=options.dask,
     )
-    whole = any(models != [target] for target, models in found)
+    reports = [*reports, *(one for _, (_, refused) in found for one in refused)]
+    whole = any(models != [target] for target, (models, _) in found)
     whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
 
 
-def _models(options: AuditOptions, config: "Config") -> list[tuple[str, list[str]]]:
+def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]]:
     """Return what was named, each with the models found there."""
-    from regaudit.running.run import find_models
+    from regaudit.errors import UsageError
+    from regaudit.running.run import search
     from regaudit.storage.location import is_url, redacted_name
 
     if not options.models and (urls := [name for name in config.models if is_url(name)]):
@@ -94,7 +99,10 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, list[str
             f"{redacted_name(urls[0])}: URLs are read only if they are given on the command line"
         )
     targets = options.models or config.models or (".",)
-    return [(target, list(find_models(target))) for target in targets]
+    try:
+        return [(target, search(target)) for target in targets]
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def settings_of(

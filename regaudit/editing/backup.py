@@ -21,7 +21,7 @@ from regaudit.errors import RefusedEditError, UnreadableModelError, UsageError
 from regaudit.formats.interface import Format, formats
 from regaudit.storage.atomic_write import place_new, replacing, sync_folder, temporary_beside
 from regaudit.storage.file_attributes import keep_attributes
-from regaudit.storage.regular_file import open_regular, read_regular
+from regaudit.storage.plain_file import open_plain, read_plain
 from regaudit.storage.siblings import hub_blob
 
 BACKUP = ".before-apply"
@@ -145,7 +145,7 @@ def _done(part: Path, *, was_edited: bool) -> Restored:
 def _is_as_written(file: Path, part: Path, backup: Path) -> bool:
     """Whether a file is what the edit made of it; without the note of that, has its weights."""
     try:
-        noted = read_regular(_beside(part, NOTE), 4096)
+        noted = read_plain(_beside(part, NOTE), 4096, follow_links=False)
     except OSError:
         noted = b""
     if digest := re.match(rb"[0-9a-f]{64}", noted):
@@ -206,7 +206,7 @@ def _kept(part: Path, backup: Path) -> Iterator[int]:
             yield lock
         return
     with temporary_beside(part) as copy:
-        with open(open_regular(part), "rb") as source:  # noqa: PTH123 - it is open
+        with open_plain(part, follow_links=False) as source:
             shutil.copyfileobj(source, copy, 1 << 20)
             copy.flush()
             status = os.fstat(source.fileno())
@@ -238,14 +238,12 @@ def _locked(backup: Path) -> Iterator[int]:
             f"{backup} is a link, a folder, a pipe or a device, and no backup of regaudit: "
             "remove it first"
         )
-    opened = open_regular(backup)
-    try:
+    with open_plain(backup, follow_links=False) as stream:
+        opened = stream.fileno()
         _lock(opened, backup)
         if not _is_at(opened, backup):
             raise _busy(backup)
         yield opened
-    finally:
-        os.close(opened)
 
 
 def _lock(opened: int, backup: Path) -> None:
@@ -286,11 +284,8 @@ def _sha256(opened: int) -> str:
 
 
 def _sha256_of(file: Path) -> str:
-    opened = open_regular(file)
-    try:
-        return _sha256(opened)
-    finally:
-        os.close(opened)
+    with open_plain(file, follow_links=False) as stream:
+        return _sha256(stream.fileno())
 
 
 def _real(path: Path) -> Path:

@@ -12,6 +12,10 @@ from regaudit.errors import RefusedEditError, UsageError, did_you_mean
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
 from regaudit.report.report import Edit
+from regaudit.storage.plain_file import read_plain
+
+EDITS_BYTES = 256 << 20
+"""Largest file of edits; a whole report may be one."""
 
 SLOTS = (
     *("kernel", "bias", "recurrent", "embeddings", "depthwise", "pointwise"),
@@ -162,12 +166,15 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
         UsageError: the file cannot be read, or contains something else.
     """
     try:
-        value = json.loads(file.read_bytes())
+        value = json.loads(read_plain(file, EDITS_BYTES))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid JSON ({' '.join(str(error).split())})") from error
-    edits = tuple(_edits(value, str(file)))
+    try:
+        edits = tuple(_edits(value, str(file)))
+    except RecursionError as error:
+        raise UsageError(f"{file} is nested too deeply for a list of edits") from error
     if not edits and not isinstance(value, Mapping):
         raise UsageError(f"{file} contains no edits")
     found: dict[tuple[str, str], Edit] = {}

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.errors import UsageError
+from regaudit.errors import UsageError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,19 @@ def option(name: str) -> str:
 
 def _check(name: str, value: Any) -> None:
     key = name.replace("_", "-")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise UsageError(f"{key} is a finite number, not {value!r}")
-    if name.endswith("_size") and (not isinstance(value, int) or value < 1):
-        raise UsageError(f"{key} is a whole number of samples, not {value!r}")
+    if not is_number(value):
+        raise UsageError(f"{key} is a finite number, not {shown(value)}")
+    if name.endswith("_size") and (not isinstance(value, int) or not 0 < value < 1 << 63):
+        raise UsageError(f"{key} is a whole number of samples, not {shown(value)}")
     if name == "target_variance" and value <= 0:
         raise UsageError(f"{key} is above zero, not {value!r}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number with which can be reckoned: neither infinite nor a NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

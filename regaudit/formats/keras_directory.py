@@ -13,6 +13,7 @@ from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.storage.atomic_write import replacing, replacing_folder
 from regaudit.storage.location import Location, read_bounded
+from regaudit.storage.search import everything_below
 from regaudit.storage.siblings import beside, hub_blob, is_inside
 from regaudit.tensors.hdf5 import opened
 from regaudit.tensors.hdf5_tree import read_tree
@@ -28,7 +29,9 @@ class KerasDirectory(Format):
     parts: ClassVar[tuple[str, ...]] = ("config.json*", "metadata.json", WEIGHTS, "assets/**/*")
 
     def sniff(self, file: Location) -> bool:
-        return file.is_dir() and (file / "config.json").is_file()
+        if not file.is_dir() or not (file / "config.json").is_file():
+            return False
+        return is_inside(file, WEIGHTS)  # anything may be called config.json
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
@@ -54,7 +57,7 @@ class KerasDirectory(Format):
                 config.write(text)
             return
         with replacing_folder(out) as copy:
-            for part in sorted(file.rglob("*")):
+            for part in sorted(path for path, _ in everything_below(file)):
                 there = copy / part.relative_to(file)
                 if part.is_dir() and not part.is_symlink():
                     there.mkdir()

@@ -22,15 +22,16 @@ from regaudit.report.report import Report
 from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
-from regaudit.storage.regular_file import read_regular
+from regaudit.storage.plain_file import read_plain
+from regaudit.storage.search import everything_below
 from regaudit.version import VERSION
 
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Reports that regaudit keeps.\n"
 """By which backups know a cache, and we a folder of ours: https://bford.info/cachedir/."""
 
-_ENTRY = 256 << 20
-"""Bytes of the largest entry that is read."""
+ENTRY_BYTES = 256 << 20
+"""Largest report that is kept."""
 
 _State = tuple[tuple[str, int, int, int], ...]
 """Path, size, time of change and number of each file of a model."""
@@ -102,7 +103,7 @@ class Cache:
         try:
             before = _state(path)
             place = self._place(file, path) if before else None
-        except OSError:
+        except (OSError, ValueError):
             place = None  # the audit says why
         if place is None:
             return None
@@ -173,7 +174,8 @@ def _kept(place: Path) -> Report | None:
     try:
         if place.parent.is_symlink():
             return None
-        checksum, _, body = read_regular(place, _ENTRY).partition(b"\n")
+        content = read_plain(place, ENTRY_BYTES, follow_links=False)
+        checksum, _, body = content.partition(b"\n")
         return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
     except (OSError, ValueError):
         return None
@@ -208,7 +210,7 @@ def _files(file: Path) -> Iterator[tuple[str, Path]]:
     if not file.is_dir():
         yield "", file
         return
-    for path in sorted(file.rglob("*")):
+    for path in sorted(path for path, _ in everything_below(file)):
         if S_ISREG(path.stat().st_mode):
             yield path.relative_to(file).as_posix(), path
         elif not path.is_dir():

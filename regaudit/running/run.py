@@ -5,8 +5,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from glob import has_magic
 from itertools import islice
+from os.path import lexists, realpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError
@@ -14,6 +15,17 @@ from regaudit.formats.interface import formats, is_model
 from regaudit.report.report import Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
+from regaudit.storage.presence import exists, is_dir
+from regaudit.storage.search import (
+    ENTRIES,
+    TOO_MANY,
+    Refuse,
+    is_folder,
+    listed,
+    matches,
+    pattern_of,
+)
+from regaudit.storage.siblings import hub_blob
 
 if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
@@ -48,12 +60,12 @@ def audit_files(
         One report per model. A target that leads to no model yields a report with a `failure`.
 
     Raises:
-        UsageError: the Dask cluster cannot be used.
+        UsageError: the Dask cluster cannot be used, or a pattern makes no sense.
         RegauditError: it was lost.
     """
     config = config or Config.default()
-    found = [(target, list(find_models(target))) for target in targets]
-    files = [file for _, matches in found for file in matches]
+    found = [(target, search(target)) for target in targets]
+    files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
 
@@ -65,26 +77,75 @@ def audit_files(
     else:
         audits = ((file, partial(audit_file, file, config, progress)) for file in files)
         reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
-    for target, matches in found:
-        if not matches:
-            where = "below" if Path(target).is_dir() else "by"
+    for target, (models, refused) in found:
+        if not models and not refused:
+            where = "below" if is_dir(target) else "by"
             message = f"no saved model found {where} {redacted_name(target)}"
             yield Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
-        yield from islice(reports, len(matches))
+        yield from islice(reports, len(models))
+        yield from refused
 
 
-def find_models(target: str) -> Iterator[str]:
-    """Yield the models that a target means: itself, those below a directory, those of a glob."""
+class Found(NamedTuple):
+    """What a search came to."""
+
+    models: list[str]
+    refused: list[Report]
+    """Failures of what was not looked into: links, and folders that cannot be read."""
+
+
+def search(target: str) -> Found:
+    """Return the models that a target means: itself, those below a directory, those of a glob.
+
+    Raises:
+        UsageError: a pattern whose stars make no sense.
+    """
+    refused: dict[str, Report] = {}
+
+    def refuse(path: str, why: str) -> None:
+        refused[path] = Report(path, failure=Failure("UnsafeFileError", why))
+
+    return Found(list(find_models(target, refuse)), list(refused.values()))
+
+
+def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Iterator[str]:
+    """Yield the models that a target means.
+
+    Args:
+        target: a path, a URL or a pattern.
+        refuse: is told what was not looked into.
+
+    Raises:
+        UsageError: a pattern whose stars make no sense.
+    """
     path = Path(target)
     if is_url(target):
         yield from _in_store(target)
-    elif path.is_dir() and not is_model(path):
-        yield from _below(path)
-    elif has_magic(target) and not path.exists():
-        found = (_below(p) if p.is_dir() and not is_model(p) else [str(p)] for p in _matches(path))
+    elif is_dir(path):
+        yield from [target] if _is_model(path) else _below(path, refuse)
+    elif has_magic(target) and not lexists(path):
+        matched = matches(Path(pattern_of(target)), refuse)
+        found = (_of_match(path, target, refuse) for path in matched)
         yield from dict.fromkeys(file for files in found for file in files)
     else:
         yield target
+
+
+def _of_match(path: Path, pattern: str, refuse: Refuse) -> Iterator[str]:
+    """Yield what a match of a pattern means; its own last part may be a name that a user gives."""
+    if path.is_symlink() and has_magic(Path(pattern).name) and not hub_blob(path):
+        refuse(str(path), LINK)
+    elif is_dir(path) and not _is_model(path):
+        yield from _below(path, refuse)
+    else:
+        yield str(path)
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return is_model(folder)
+    except OSError:  # the search of it says why
+        return False
 
 
 def _in_store(url: str) -> Iterator[str]:
@@ -101,28 +162,58 @@ def _in_store(url: str) -> Iterator[str]:
         yield url  # whose audit says why
 
 
-def _matches(pattern: Path) -> list[Path]:
-    """Return what a pattern matches, by name; `**` does not go through links, nor `*` hide dots."""
-    parts = pattern.parts
-    fixed = next(index for index, part in enumerate(parts) if has_magic(part))
-    folder = Path(*parts[:fixed])
-    return sorted(
-        match
-        for match in folder.glob(str(Path(*parts[fixed:])))
-        if not any(part.startswith(".") and part not in parts for part in match.parts)
-    )
-
-
-def _below(folder: Path) -> Iterator[str]:
+def _below(folder: Path, refuse: Refuse) -> Iterator[str]:
     """Yield the models below a directory by name; hidden and installed folders are left out."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name != "site-packages"
-        )
-        models = [name for name in folders if is_model(Path(place, name))]
-        folders[:] = [name for name in folders if name not in models]
-        yield from (str(Path(place, name)) for name in models)
-        yield from (str(Path(place, name)) for name in files_among(files))
+    count = 0
+    stack = [(folder, _entries(folder, refuse))]
+    while stack:
+        place, entries = stack.pop()
+        count += len(entries)
+        if count > ENTRIES:
+            refuse(str(folder), TOO_MANY)
+            return
+        inner: list[tuple[Path, list[os.DirEntry[str]]]] = []
+        for path in (Path(one.path) for one in entries if is_folder(one)):
+            if path.name != "site-packages":
+                held = _entries(path, refuse)
+                if _marked(held) and _is_model(path):
+                    yield str(path)
+                else:
+                    inner.append((path, held))
+        links = [one.name for one in entries if one.is_symlink() and not hub_blob(Path(one.path))]
+        files = files_among(one.name for one in entries if not is_folder(one))
+        yield from (str(place / name) for name in files if name not in links)
+        for name in links:
+            if why := _why_not(place / name, folder):
+                refuse(str(place / name), why)
+        stack += reversed(inner)
+
+
+def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, hidden things apart; nothing where it cannot be read."""
+    try:
+        return [one for one in listed(folder) if not one.name.startswith(".")]
+    except OSError as error:
+        refuse(str(folder), f"cannot be read: {error.strerror}")
+        return []
+
+
+def _marked(entries: Iterable[os.DirEntry[str]]) -> bool:
+    """Whether a folder may be a model, by the names in it."""
+    marks = {kind.folder_marks[0] for kind in formats() if kind.folder_marks}
+    return any(one.name in marks for one in entries)
+
+
+LINK = "a link, and links are not followed where models are searched: name it to audit it"
+
+
+def _why_not(link: Path, searched: Path) -> str:
+    """Say that a link is not followed where it would be a model; empty for what is found anyway."""
+    named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
+    if not named and not (is_dir(link) and _is_model(link)):
+        return ""
+    there, top = realpath(link), realpath(searched)
+    return "" if exists(there) and f"{there}{os.sep}".startswith(f"{top}{os.sep}") else LINK
 
 
 def files_among(names: Iterable[str]) -> list[str]:

@@ -4,16 +4,24 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from errno import ENOENT
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
+from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, json_text, page
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
+from regaudit.report.typed_json import made
+from regaudit.storage.plain_file import read_plain
+from regaudit.storage.presence import exists
 
 SCHEMA = "regaudit-baseline/1"
+
+BASELINE_BYTES = 64 << 20
+"""Largest baseline."""
 
 WORSE = 1.1
 """A finding is worse than accepted when its rank has grown by more than this factor."""
@@ -110,7 +118,7 @@ class Baseline:
 
     def _model(self, file: str) -> str:
         """Name a model from the folder of the file; unchanged, if it is not a file."""
-        if not Path(file).exists():
+        if not exists(file):
             return file
         try:
             return Path(os.path.relpath(file, self.file.parent)).as_posix()
@@ -125,23 +133,44 @@ def read_baseline(file: Path) -> Baseline:
         UsageError: there is none, or it is none.
     """
     try:
-        entries = _entries(json.loads(file.read_text("utf-8")))
+        entries = _entries(json.loads(read_plain(file, BASELINE_BYTES)))
     except OSError as error:
-        hint = "; `regaudit baseline write` makes one" if not file.exists() else ""
+        hint = "; `regaudit baseline write` makes one" if error.errno == ENOENT else ""
         raise UsageError(f"{file}: cannot be read ({error.strerror}){hint}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{file}: not a baseline of regaudit ({error})") from error
+    except RecursionError as error:
+        raise UsageError(f"{file}: not a baseline of regaudit (nested too deeply)") from error
+    except ValueError as error:
+        raise UsageError(f"{file}: not a baseline of regaudit ({str(error)[:200]})") from error
     return Baseline(file.absolute(), entries)
 
 
-def _entries(content: Mapping[str, Any]) -> dict[Key, Accepted]:
-    if content["schema"] != SCHEMA:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One finding as the file has it."""
+
+    model: str
+    code: str
+    path: str
+    severity: Severity
+    rank: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the file has."""
+
+    schema: str
+    findings: tuple[_Entry, ...]
+
+
+def _entries(read: Any) -> dict[Key, Accepted]:
+    content = made(_Content, read)
+    if content.schema != SCHEMA:
         raise ValueError(f"its schema is not {SCHEMA}")
-    return dict(map(_entry, content["findings"]))
-
-
-def _entry(entry: Mapping[str, Any]) -> tuple[Key, Accepted]:
-    model, code, path = (str(entry[name]) for name in Key._fields)
-    return Key(model, code, path), Accepted(
-        Severity[str(entry["severity"]).upper()], float(entry["rank"])
-    )
+    for number, one in enumerate(content.findings):
+        if not is_number(one.rank):
+            raise ValueError(f"findings[{number}].rank is not a finite number")
+    return {
+        Key(one.model, one.code, one.path): Accepted(one.severity, float(one.rank))
+        for one in content.findings
+    }

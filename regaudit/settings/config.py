@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from regaudit.dataclass import dataclass, field
-from regaudit.errors import RegauditError, UsageError, did_you_mean
+from regaudit.errors import RegauditError, UsageError, did_you_mean, shown
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.safe_json import parse_architecture
-from regaudit.limits import Limits
+from regaudit.limits import Limits, allowed
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Rule
@@ -20,11 +20,18 @@ from regaudit.settings.presets import PRESETS
 from regaudit.settings.values import (
     checked_ignores,
     checked_limits,
+    checked_path,
     checked_severities,
     checked_strings,
     codes_of,
     rules_of,
 )
+from regaudit.storage.plain_file import read_plain
+from regaudit.storage.presence import is_file
+from regaudit.storage.search import pattern_of
+
+SETTINGS_BYTES = 1 << 20
+"""Largest settings file."""
 
 NEVER = Severity.ERROR + 1
 """A `fail_on` that nothing reaches."""
@@ -142,10 +149,10 @@ def find_config(start: Path) -> Path | None:
     """Return the nearest regaudit.toml, or pyproject.toml with `[tool.regaudit]`, upward."""
     for folder in (start, *start.parents):
         own = folder / "regaudit.toml"
-        if own.is_file():
+        if is_file(own):
             return own
         project = folder / "pyproject.toml"
-        if project.is_file() and "regaudit" in _table(_load(project), "tool"):
+        if is_file(project) and "regaudit" in _table(_load(project), "tool"):
             return project
     return None
 
@@ -176,6 +183,8 @@ def read_config(file: Path | None, **flags: Any) -> Config:
             _checked(laid_over(config.content, one.content))
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{file}: its tables are nested too deeply") from error
     if config.baseline_file and "baseline" not in given:
         return replace(config, baseline_file=file.parent / config.baseline_file)
     return config
@@ -188,7 +197,7 @@ def read_architecture(file: Path) -> Serialized:
         UsageError: it cannot be read, or is not such a configuration.
     """
     try:
-        return parse_architecture(file.read_bytes(), str(file))
+        return parse_architecture(read_plain(file, allowed().json_bytes), str(file))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
     except RegauditError as error:
@@ -205,11 +214,13 @@ def _load(file: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - most runs have no settings
 
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(read_plain(file, SETTINGS_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: not valid TOML (not UTF-8: {error.reason})") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not valid TOML ({error})") from error
+        raise UsageError(f"{file}: not valid TOML ({str(error)[:200]})") from error
 
 
 _FACTS = tuple(field.name for field in fields(Facts))
@@ -231,26 +242,29 @@ _KNOWN = (
 def _checked(content: Mapping[str, Any]) -> Config:
     for key in content:
         if key not in _KNOWN:
-            raise UsageError(f"unknown setting {key!r}{did_you_mean(key, _KNOWN)}")
+            raise UsageError(f"unknown setting {shown(key)}{did_you_mean(key, _KNOWN)}")
     fail_on = content.get("fail-on", str(Severity.ERROR))
     if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
-        raise UsageError(f"fail-on must be one of {', '.join(FAIL_ON)}, not {fail_on!r}")
+        raise UsageError(f"fail-on must be one of {', '.join(FAIL_ON)}, not {shown(fail_on)}")
     name = content.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {shown(name)}")
     settings = content.get("rules", {})
     if not isinstance(settings, Mapping):
         raise UsageError("rules must be a table of tables: [tool.regaudit.rules.REG101]")
     baseline = content.get("baseline")
-    if baseline is not None and not isinstance(baseline, str):
-        raise UsageError(f"baseline must be the path of a file, not {baseline!r}")
+    if baseline is not None:
+        checked_path(baseline, "baseline")
     preset, select = PRESETS[name], checked_strings(content.get("select", []), "select")
     made = rules_of(settings, preset)
     chosen = codes_of(select, made) if select else {r.about.code for r in made} - preset.off
     return Config(
         rules=tuple(rule for rule in made if rule.about.code in chosen),
         fail_on=FAIL_ON[fail_on],
-        models=tuple(checked_strings(content.get("models", []), "models")),
+        models=tuple(
+            pattern_of(checked_path(one, "models"))
+            for one in checked_strings(content.get("models", []), "models")
+        ),
         ignores=tuple(checked_ignores(content.get("ignore", []))),
         limits=checked_limits(content.get("limits", {}), Limits()),
         severities={**preset.severities, **dict(checked_severities(settings))},

@@ -5,7 +5,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from regaudit.dataclass import dataclass
-from regaudit.errors import UsageError
+from regaudit.errors import UsageError, shown
+from regaudit.settings.values import checked_glob
 
 KEYS = ("model", "layer", "rules")
 """Keys of `[[tool.regaudit.override]]`; one without a layer may have the facts as well."""
@@ -48,10 +49,9 @@ def _override(entry: Mapping[str, Any], facts: tuple[str, ...]) -> Override:
     for key, value in entry.items():
         name = key.replace("_", "-")
         if name not in known:
-            raise UsageError(f"override has no key {key!r}; it has {', '.join(known)}")
+            raise UsageError(f"override has no key {shown(key)}; it has {', '.join(known)}")
         if name in {"model", "layer"}:
-            if not isinstance(value, str):
-                raise UsageError(f"{name} of an override must be a glob, not {value!r}")
+            checked_glob(value, f"{name} of an override")
         else:
             content[name] = value
     if "model" not in entry and "layer" not in entry:

@@ -6,12 +6,19 @@ from dataclasses import fields, replace
 from datetime import date
 from typing import Any
 
-from regaudit.errors import UsageError, did_you_mean
+from regaudit.errors import UsageError, did_you_mean, shown
+from regaudit.evidence.training_facts import is_number
 from regaudit.limits import Limits
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Rule, rules
 from regaudit.settings.presets import Preset
+
+MOST, MOST_SECONDS = 1 << 50, 1_000_000
+"""What a limit may be: beyond, systems refuse to be told, and it is none."""
+
+GLOB, PATH, NAME = 1024, 4096, 255
+"""Characters of a glob, of a path, and of a name in a path."""
 
 
 def checked_severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Severity]]:
@@ -21,8 +28,8 @@ def checked_severities(settings: Mapping[str, Any]) -> Iterator[tuple[str, Sever
         if "severity" in thresholds:
             level = thresholds["severity"]
             if not isinstance(level, str) or level not in levels:
-                message = f"rules.{code}.severity must be one of {', '.join(levels)}, not {level!r}"
-                raise UsageError(message)
+                wanted = f"one of {', '.join(levels)}, not {shown(level)}"
+                raise UsageError(f"rules.{code}.severity must be {wanted}")
             yield code, levels[level]
 
 
@@ -31,7 +38,7 @@ def rules_of(settings: Mapping[str, Any], preset: Preset) -> tuple[Rule, ...]:
     known = {rule.about.code: rule for rule in rules()}
     for code in settings:
         if code not in known:
-            raise UsageError(f"unknown rule {code!r}{did_you_mean(code, known)}")
+            raise UsageError(f"unknown rule {shown(code)}{did_you_mean(code, known)}")
     made = []
     for code, rule in known.items():
         thresholds = settings.get(code, {})
@@ -50,9 +57,10 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
         if name == "severity":
             continue
         if name not in own:
-            raise UsageError(f"{code} has no threshold {key!r}{did_you_mean(name, own)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"rules.{code}.{key} must be a number, not {value!r}")
+            raise UsageError(f"{code} has no threshold {shown(key)}{did_you_mean(name, own)}")
+        if not is_number(value) or value < 0:
+            wanted = "a finite number, not below 0"
+            raise UsageError(f"rules.{code}.{key} must be {wanted}, not {shown(value)}")
         result[name] = value
     return result
 
@@ -66,12 +74,14 @@ def checked_limits(given: Any, limits: Limits) -> Limits:
     for key, value in given.items():
         name = key.replace("-", "_").lower()
         if name not in known:
-            raise UsageError(f"unknown limit {key!r}{did_you_mean(name, known)}")
+            raise UsageError(f"unknown limit {shown(key)}{did_you_mean(name, known)}")
         number = value if isinstance(value, int) and not isinstance(value, bool) else None
         if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,30}", value):
             number = int(value.replace("_", ""))
-        if number is None or not 0 < number < 1 << 62:
-            raise UsageError(f"limit {key} must be a whole number above 0, not {value!r}")
+        most = MOST_SECONDS if name.endswith("_seconds") else MOST
+        if number is None or not 0 < number <= most:
+            wanted = f"a whole number above 0, at most {most:,}"
+            raise UsageError(f"limit {key} must be {wanted}, not {shown(value)}")
         changes[name] = number
     return replace(limits, **changes)
 
@@ -88,14 +98,16 @@ def checked_ignores(entries: Any) -> Iterable[Ignore]:
     for entry in entries:
         for key in entry:
             if key not in known:
-                raise UsageError(f"unknown key {key!r} in ignore{did_you_mean(key, known)}")
+                raise UsageError(f"unknown key {shown(key)} in ignore{did_you_mean(key, known)}")
         for key in ("code", "reason"):
             if not isinstance(entry.get(key), str) or not entry[key].strip():
                 raise UsageError(f"an ignore needs a {key}")
         names = [name for rule in rules() for name in (rule.about.code, rule.about.name)]
         if entry["code"] not in names:
             hint = did_you_mean(entry["code"], names)
-            raise UsageError(f"unknown rule {entry['code']!r} in ignore{hint}")
+            raise UsageError(f"unknown rule {shown(entry['code'])} in ignore{hint}")
+        for key in ("model", "layer"):
+            checked_glob(entry.get(key, "*"), f"{key} of an ignore")
         if "expires" in entry and type(entry["expires"]) is not date:
             raise UsageError("expires must be a date: expires = 2027-01-31")
         yield Ignore(**entry)
@@ -109,9 +121,38 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
         if not hits and not any(name.startswith(choice) for name in every):
-            raise UsageError(f"no rule is called {choice!r}{did_you_mean(choice, every)}")
+            raise UsageError(f"no rule is called {shown(choice)}{did_you_mean(choice, every)}")
         found |= hits
     return found
+
+
+def checked_glob(value: Any, key: str) -> str:
+    """Return a glob.
+
+    Raises:
+        UsageError: it is something else, or longer than any path.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{key} must be a glob, not {shown(value)}")
+    if len(value) > GLOB:
+        raise UsageError(f"{key} must be a glob of at most {GLOB:,} characters: {shown(value)}")
+    return value
+
+
+def checked_path(value: Any, key: str) -> str:
+    """Return the path of a file, or a pattern for paths.
+
+    Raises:
+        UsageError: it is something else, or no file can have that name.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{key} must be the path of a file, not {shown(value)}")
+    if "\0" in value:
+        raise UsageError(f"{key}: no path has a zero byte: {shown(value)}")
+    parts = value.replace("\\", "/").split("/")
+    if len(value) > PATH or max(map(len, parts)) > NAME:
+        raise UsageError(f"{key}: too long for a path: {shown(value)}")
+    return value
 
 
 def checked_strings(value: Any, key: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from regaudit.storage.presence import exists
+
 
 def relative(file: str, root: Path | None) -> str:
     """Return the path of a file below the top of a repository, with slashes.
@@ -15,7 +17,7 @@ def relative(file: str, root: Path | None) -> str:
     """
     if root is not None and "://" not in file:
         path = Path(file).absolute()
-        if path.exists() and path.is_relative_to(root):
+        if exists(path) and path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return Path(file).as_posix() if "://" not in file else file
 
@@ -23,6 +25,6 @@ def relative(file: str, root: Path | None) -> str:
 def repository(start: Path) -> Path:
     """Return the top of the repository around a folder; the folder itself if there is none."""
     for folder in (start, *start.parents):
-        if (folder / ".git").exists():
+        if exists(folder / ".git"):
             return folder
     return start

@@ -10,6 +10,7 @@ from regaudit.errors import (
 )
 from regaudit.limits import enforce_limit
 from regaudit.storage.location import FileStatus, Location, is_url
+from regaudit.storage.search import everything_below
 from regaudit.storage.siblings import hub_blob
 
 _BLOCK = 512
@@ -42,7 +43,7 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     """
     try:
         mode = file.stat().st_mode
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # a zero byte in its name
         raise UnreadableModelError("no such file") from error
     if S_ISREG(mode):
         return _bytes(file.stat(), stored)
@@ -51,8 +52,9 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     if not isinstance(file, Path):
         return None
     size = 0
-    for count, part in enumerate(file.rglob("*")):
+    for count, (part, depth) in enumerate(everything_below(file)):
         enforce_limit("objects", count, "the directory has more than {limit} files")
+        enforce_limit("group_depth", depth, "its folders are nested deeper than {limit}")
         status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
         size += _bytes(status, stored) if S_ISREG(status.st_mode) else 0
     return size
