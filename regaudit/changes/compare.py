@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from math import inf, isclose
+from math import inf, isclose, isfinite
 from typing import NamedTuple
 
 from regaudit.dataclass import dataclass
@@ -24,7 +24,9 @@ class Shift(NamedTuple):
         """The change as a share of the old value; None where there is no such share."""
         if self.old is None or self.new is None or not self.old:
             return 0.0 if self.old is not None and self.old == self.new else None
-        return (self.new - self.old) / abs(self.old)
+        moved = self.new - self.old
+        share = moved / abs(self.old) if isfinite(moved) else self.new / abs(self.old) + 1
+        return share if isfinite(share) else None
 
 
 @dataclass(frozen=True, slots=True)

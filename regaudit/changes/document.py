@@ -4,6 +4,7 @@ from typing import Any
 
 from regaudit.changes.compare import Changes, Shift
 from regaudit.report.document import (
+    finite,
     item_record,
     optimizer_record,
     regularizer_record,
@@ -56,4 +57,4 @@ def changes_document(changes: Changes) -> dict[str, Any]:
 
 
 def _shift(shift: Shift) -> dict[str, float | None]:
-    return {"old": shift.old, "new": shift.new, "relative": shift.relative}
+    return {"old": finite(shift.old), "new": finite(shift.new), "relative": finite(shift.relative)}

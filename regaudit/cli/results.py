@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.output import OK, UNREADABLE, emit, say
+from regaudit.cli.output import OK, TOLD, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import failure_of_killed
 from regaudit.cli.targets import Page, Target, ViewOptions, emit_all, files_of, require, view_of
@@ -65,6 +65,7 @@ class _Reading:
 
     limits: "Limits"
     count: int = 0
+    skipped: int = 0
     failed: bool = False
     """Whether a line held no report, or one of a file that could not be audited."""
 
@@ -82,7 +83,9 @@ class _Reading:
                 for found in read_results(file):
                     if isinstance(found, Malformed):
                         where = f"{found.file}:{found.line}"
-                        say(f"{where}: {found.reason}; skipped", err=True)
+                        if self.skipped < TOLD:
+                            say(f"{where}: {found.reason}; skipped", err=True)
+                        self.skipped += 1
                         self.failed = True
                     else:
                         self.count += 1
@@ -93,6 +96,8 @@ class _Reading:
 
     def code(self, results: Sequence[Path]) -> int:
         """Return the exit code."""
+        if self.skipped > TOLD:
+            say(f"and {self.skipped - TOLD:,} more lines skipped", err=True)
         if not self.count:
             say(f"no reports in {', '.join(map(str, results))}", err=True)
         return UNREADABLE if self.failed or not self.count else OK

@@ -154,11 +154,14 @@ def log_scale(
 
 def linear_scale(values: Sequence[float], spell: Callable[[float], str]) -> Scale:
     """Return an axis from zero to a round number above all values."""
-    top = max(values, default=0.0) or 1.0
+    top = max(*values, 0.0) if values else 1.0
+    top = min(max(top, 1e-299), 1e299) if top else 1.0
     power = 10.0 ** floor(log10(top))
     top = next(step * power for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= top * 0.9999)
     ticks = (0.0, top / 2, top)
-    return Scale(lambda value: value / top, tuple((tick, spell(tick)) for tick in ticks))
+    return Scale(
+        lambda value: min(max(value / top, 0.0), 1.0), tuple((tick, spell(tick)) for tick in ticks)
+    )
 
 
 def plot(columns: Sequence[Column], scale: Scale | None, *, joined: bool = False) -> Plot:

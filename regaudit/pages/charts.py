@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from math import log10
+from math import inf, ldexp, log10
+from sys import float_info
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.initializers import Initial
@@ -133,7 +134,7 @@ def charts(report: Report, weights: Sequence[Kernel]) -> Charts:
 
 def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], str]) -> Bars:
     """Return bars for the positive values among these."""
-    positive = [(path, value) for path, value in values if value is not None and value > 0]
+    positive = [(path, value) for path, value in values if value is not None and drawable(value)]
     positive.sort(key=lambda pair: -pair[1])
     drawn = (
         Bar(path, spell(value), f"{100 * (value / positive[0][1]):.2f}")
@@ -202,7 +203,7 @@ def growth(layer: Layer, weight: Weight, measured: Moments | None) -> float | No
     initial = Initial.of(layer, weight)
     if initial is None or measured is None or not measured.l2_norm or not weight.size:
         return None
-    ratio = measured.l2_norm / initial.norm(weight.size)
+    ratio = measured.l2_norm / (initial.norm(weight.size) or inf)
     return ratio if drawable(ratio) else None
 
 
@@ -254,8 +255,8 @@ def _histograms(report: Report, kernels: Sequence[Kernel]) -> Histograms | None:
         ),
         bins=top - start,
         more=len(counted) - len(bins),
-        low=spelling.number(2.0**start, 2),
-        high=spelling.number(2.0**top, 2),
+        low=spelling.number(_power(start), 2),
+        high=spelling.number(_power(top), 2),
         most=f"{most:,}",
     )
 
@@ -267,6 +268,11 @@ def _binned(magnitudes: Iterable[tuple[int, int]], start: int, top: int) -> list
     return counts
 
 
+def _power(exponent: int) -> float:
+    """Return a power of two; the largest float64 for what lies beyond."""
+    return ldexp(1.0, exponent) if exponent < float_info.max_exp else float_info.max
+
+
 def _outline(counts: Sequence[int], most: int) -> str:
     """Return the tops of the bars as an SVG path, heights by the logarithm of the counts."""
     heights = [round(TALL * (1 - log10(1 + count) / log10(1 + most))) for count in counts]
@@ -276,9 +282,9 @@ def _outline(counts: Sequence[int], most: int) -> str:
 
 def _in_words(counts: Sequence[int], start: int, zeros: int) -> str:
     mode = max(range(len(counts)), key=counts.__getitem__)
-    low, high = (spelling.number(2.0 ** (start + mode + n), 2) for n in (0, 1))
+    low, high = (spelling.number(_power(start + mode + n), 2) for n in (0, 1))
     used = [n for n, count in enumerate(counts) if count]
-    least, greatest = 2.0 ** (start + used[0]), 2.0 ** (start + used[-1] + 1)
+    least, greatest = _power(start + used[0]), _power(start + used[-1] + 1)
     return (
         f"{spelling.number(least, 2)} to {spelling.number(greatest, 2)}, "
         f"most ({counts[mode]:,}) {low} to {high}; {spelling.count(zeros, 'zero')}"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from math import sqrt
+from math import hypot
 
 from regaudit.dataclass import dataclass
 from regaudit.measures.moments import Moments
@@ -131,10 +131,8 @@ class Block:
     @property
     def l2_norm(self) -> float | None:
         """Of all its finite weights together."""
-        squares = _total(
-            (row.moments.l2_norm or 0.0) ** 2 if row.moments else None for row in self.rows
-        )
-        return None if squares is None else sqrt(squares)
+        norms = [row.moments.l2_norm or 0.0 for row in self.rows if row.moments]
+        return hypot(*norms) if norms else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +217,13 @@ def _state(report: Report) -> str:
 
 
 def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
-    total = report.penalty
     faults: dict[str, list[tuple[Severity, str]]] = {}
     for finding in report.findings:
         for item in finding.items:
             faults.setdefault(item.path, []).append((item.severity, finding.code))
     for number, (layer, weight) in enumerate(view.weights(report), 1):
         penalty = report.penalties.get(weight.stored_path)
-        share = penalty / total if penalty is not None and total else None
+        share = report.share(weight)
         moments = report.moments.get(weight.stored_path)
         yield Row(
             anchor=f"{anchor}w{number}",

@@ -1,7 +1,7 @@
 """How one model changed over several checkpoints of it."""
 
 from collections.abc import Callable, Sequence
-from math import log, sqrt
+from math import hypot, isfinite, log
 from pathlib import Path
 
 from regaudit.dataclass import dataclass
@@ -126,15 +126,15 @@ def _size(kernels: dict[str, Moments]) -> int:
 
 def norm_of(kernels: dict[str, Moments]) -> float:
     """Return the L2 norm of all kernels together."""
-    return sqrt(sum((one.l2_norm or 0.0) ** 2 for one in kernels.values()))
+    return hypot(*(one.l2_norm or 0.0 for one in kernels.values()))
 
 
 def _most_changed(norms: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
     """Return the kernels whose norm changed most, by ratio."""
 
     def change(path: str) -> float:
-        known = [norm for norm in norms[path] if norm]
-        return log(max(known) / min(known)) if known else 0.0
+        known = [norm for norm in norms[path] if norm and norm > 0]
+        return log(max(known)) - log(min(known)) if known else 0.0
 
     chosen = set(sorted(norms, key=lambda path: -change(path))[:LINES])
     return {path: each for path, each in norms.items() if path in chosen}
@@ -162,7 +162,8 @@ def lines(
             tuple(
                 Value(kinds[name], value, f"{name} {spell(value)}")
                 for name, values in series.items()
-                if (value := values[number]) is not None and (drawable(value) or not log_axis)
+                if (value := values[number]) is not None
+                and (drawable(value) if log_axis else isfinite(value))
             ),
         )
         for number, place in enumerate(places)

@@ -13,6 +13,9 @@ from regaudit.version import VERSION
 SCHEMA = "regaudit/1"
 """Changes inside it only add keys."""
 
+LONGEST_INT = 1000
+"""Bits of a whole number; readers take longer ones for an infinity, or cannot read them."""
+
 SPECTRUM = tuple(field.name for field in fields(Spectrum))
 """What a report says about a spectrum: the shape of the matrix, then figures."""
 
@@ -47,7 +50,7 @@ def record(report: Report) -> dict[str, Any]:
             "measured": coverage.measured,
             "skipped": [{"path": skip.path, "reason": skip.reason} for skip in coverage.skipped],
         },
-        "penalty": {"total": report.known_penalty, "complete": report.penalty_complete},
+        "penalty": {"total": finite(report.known_penalty), "complete": report.penalty_complete},
         "layers": [_layer(layer, report) for layer in model.layers] if model else [],
         "findings": [_finding(finding) for finding in report.findings],
         "not_run": [
@@ -135,8 +138,8 @@ def regularizer_record(regularizer: Regularizer | None) -> dict[str, Any] | None
         return None
     return {
         "class_name": regularizer.class_name,
-        "l1": regularizer.l1,
-        "l2": regularizer.l2,
+        "l1": finite(regularizer.l1),
+        "l2": finite(regularizer.l2),
         "config": _json(regularizer.config),
         "status": str(regularizer.status),
         "why": regularizer.why,
@@ -182,7 +185,7 @@ def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
             {"layer": edit.layer, "key": edit.key, "value": _json(edit.value)}
             for edit in suggestion.edits
         ],
-        "penalty": suggestion.penalty,
+        "penalty": finite(suggestion.penalty),
         "reason": suggestion.reason,
     }
 
@@ -192,10 +195,17 @@ def _unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def finite(value: float | None) -> float | None:
+    """Return a number that JSON has; None for an infinity and a NaN."""
+    return value if value is not None and isfinite(value) else None
+
+
 def _json(value: Any) -> Any:
     """Return what JSON can hold: a NaN or an infinity becomes null, anything odd its text."""
     if isinstance(value, float):
         return value if isfinite(value) else None
+    if isinstance(value, int) and value.bit_length() > LONGEST_INT:
+        return None
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Mapping):

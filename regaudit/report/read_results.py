@@ -5,10 +5,11 @@ out (configurations of layers, the graph, histograms) is not in it.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
@@ -16,6 +17,25 @@ from regaudit.report.document import SCHEMA
 from regaudit.report.report import UNREAD, Report
 from regaudit.report.typed_json import made
 from regaudit.storage.location import redacted_name
+from regaudit.storage.plain_file import open_plain
+
+FILE_BYTES, LINE_BYTES = 4 << 30, 128 << 20
+"""Largest file of results, and the longest of its lines."""
+
+VALUES, DEPTH = 10_000_000, 100
+"""Most values in one line, and how deep they may be nested."""
+
+REPORTS = 1_000_000
+"""Most lines, and reports in one line."""
+
+MOST = 1 << 62
+"""Largest count, size, or product of a shape."""
+
+RANK = 64
+"""Most dimensions of a shape."""
+
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Perhaps lone: one half of a pair looks the same."""
 
 _MEASURED = (
     "nonfinite",
@@ -50,20 +70,74 @@ def read_results(file: Path) -> Iterator[Report | Malformed]:
         UsageError: it cannot be read.
     """
     try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
+        with open_plain(file, FILE_BYTES) as stream:
+            for number, line in enumerate(_lines(stream), 1):
+                if number > REPORTS:
+                    yield Malformed(str(file), number, f"there are more than {REPORTS:,} lines")
+                    return
+                if line is None:
+                    yield Malformed(str(file), number, f"longer than {LINE_BYTES:,} bytes")
+                elif line.strip():
                     yield from _reports(str(file), number, line)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
 
 
+def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Yield each line; None for one that is too long."""
+    while line := stream.readline(LINE_BYTES + 1):
+        yield line if len(line) <= LINE_BYTES else None
+        while len(line) > LINE_BYTES and not line.endswith(b"\n"):
+            line = stream.readline(LINE_BYTES + 1)
+
+
+def _parsed(line: bytes) -> Any:
+    """Return the content of a line; every number in it is finite, and every text can be written.
+
+    Raises:
+        ValueError: it is not such JSON; the message says why.
+    """
+    if sum(map(line.count, (b",", b"[", b"{"))) > VALUES:
+        raise ValueError(f"it has more than {VALUES:,} values")
+    content = json.loads(line, parse_float=_real, parse_int=_whole, parse_constant=_no_number)
+    if _LONE_SURROGATE.search(line):  # no file and no terminal can be given one
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(DEPTH):
+        level = [
+            below
+            for above in level
+            for below in (above.values() if isinstance(above, dict) else above)
+            if isinstance(below, dict | list)
+        ]
+        if not level:
+            return content
+    raise ValueError(f"it is nested deeper than {DEPTH} levels")
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) < 20 else _real(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 def _reports(file: str, number: int, line: bytes) -> Iterator[Report | Malformed]:
     try:
-        content = json.loads(line)
+        content = _parsed(line)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not valid JSON"
-        yield Malformed(file, number, f"not JSON ({reason}): it may be truncated")
+        cut = isinstance(error, json.JSONDecodeError)
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else reason[:200]
+        yield Malformed(file, number, f"not JSON ({reason})" + ": it may be truncated" * cut)
         return
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         yield Malformed(file, number, f'not a report of the schema "{SCHEMA}"')
@@ -83,10 +157,12 @@ def report_of(record: Any) -> Report:
         ValueError: something is missing or of a wrong type; the message says what.
     """
     try:
-        return made(Report, _report(record))
+        found = made(Report, _report(record))
+        _check(found)
+        return found
     except KeyError as error:
         raise ValueError(f"{error.args[0]!r} is missing") from error
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
         raise ValueError("its structure is another one") from error
 
 
@@ -169,8 +245,40 @@ def _moments(weight: Mapping[str, Any]) -> dict[str, Any]:
 def _size(weight: Mapping[str, Any]) -> int:
     """Return how many values were measured: those of the shape, unless they lie packed."""
     packed = weight["dequantized_from"] is not None and weight["sparsity"]
-    size: int = round(weight["zeros"] / packed) if packed else prod(weight["shape"])
+    shape = weight["shape"]
+    if len(shape) > RANK or not all(type(n) is int and 0 <= n <= MOST for n in shape):
+        raise ValueError("a weight has a shape that none can have")
+    size: int = round(weight["zeros"] / packed) if packed else prod(shape)
     return size
+
+
+def _check(report: Report) -> None:
+    """Refuse numbers that nothing can have.
+
+    Raises:
+        ValueError: there are some.
+    """
+    counts = [report.size or 0]
+    for _, weight in report.model.weights() if report.model else ():
+        if len(weight.shape) > RANK or any(not 0 <= n <= MOST for n in weight.shape):
+            raise ValueError(f"{weight.path} has a shape that none can have")
+        counts.append(weight.size)
+    for one in report.moments.values():
+        measured = (one.l1_norm, one.l2_norm, one.max_abs, one.std)
+        if any(number is not None and number < 0 for number in measured):
+            raise ValueError("a norm is below zero")
+        if max(one.nonfinite, one.zeros, one.near_zeros) > one.size:
+            raise ValueError("more values are counted than a weight has")
+        if (one.dead_units or 0) > (one.units or 0):
+            raise ValueError("more units are dead than there are")
+        counts += [one.size, one.nonfinite, one.zeros, one.near_zeros]
+        counts += [one.units or 0, one.dead_units or 0]
+    for spectrum in (report.spectra or {}).values():
+        counts += spectrum.shape
+        if spectrum.spectral_norm < 0 or spectrum.spectral_norm_error < 0:
+            raise ValueError("a norm is below zero")
+    if any(not 0 <= count <= MOST for count in counts):
+        raise ValueError("a count is below zero, or beyond all sizes")
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:

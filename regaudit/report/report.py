@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
+from math import isfinite
 
 from regaudit.dataclass import dataclass, field
 from regaudit.measures.moments import Moments
@@ -218,4 +219,7 @@ class Report:
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""
         penalty = self.penalties.get(weight.stored_path)
-        return penalty / self.penalty if penalty is not None and self.penalty else None
+        if penalty is None or not self.penalty or not isfinite(self.penalty):
+            return None
+        share = penalty / self.penalty
+        return share if isfinite(share) else None
