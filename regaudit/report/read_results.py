@@ -159,11 +159,11 @@ def report_of(record: Any) -> Report:
     try:
         found = made(Report, _report(record))
         _check(found)
-        return found
     except KeyError as error:
         raise ValueError(f"{error.args[0]!r} is missing") from error
     except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
         raise ValueError("its structure is another one") from error
+    return found
 
 
 def _report(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""Results of strangers: a line is read and every renderer shows it, or it is left out."""
+
+import copy
+import json
+import os
+
+import pytest
+from command_line import run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from paths import MODELS
+
+import regaudit
+from regaudit.pages.fleet import fleet_page
+from regaudit.renderers.interface import renderer
+from regaudit.report.document import SCHEMA, record
+from regaudit.report.read_results import LINE_BYTES, Malformed, read_results
+from regaudit.report.view import View
+from regaudit.rules.interface import rules
+
+FORMATS = ("csv", "github", "json", "jsonl", "junit", "markdown", "notebook", "sarif", "terminal")
+GOOD = {"schema": SCHEMA, **record(regaudit.audit(MODELS / "tutorial-l2.keras"))}
+ABOUTS = [rule.about for rule in rules()]
+
+
+def places(value, at=()):
+    """Yield the way to everything in a record."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*at, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*at, key))
+
+
+PLACES = [place for place in places(GOOD) if place != ("schema",)]
+NUMBERS = st.sampled_from(
+    [0, -1, 1, 10**400, -(10**30), 2**63, 5e-324, 1e308, -1.7e308, float("nan"), float("inf")]
+)
+SCALARS = NUMBERS | st.none() | st.booleans() | st.text(max_size=5) | st.just("\ud800\x1b[0m")
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+def read(tmp_path, content):
+    file = tmp_path / "r.jsonl"
+    file.write_text(content, "utf-8")
+    return list(read_results(file))
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=2))
+def test_any_field_may_be_anything(tmp_path, changes):
+    changed = copy.deepcopy(GOOD)
+    for (*way, last), value in changes:
+        inner = changed
+        try:
+            for key in way:
+                inner = inner[key]
+            inner[last] = value
+        except (TypeError, LookupError):  # the first change left no such place
+            continue
+    (found,) = read(tmp_path, json.dumps(changed) + "\n")
+    if isinstance(found, Malformed):
+        return
+    for name in FORMATS:
+        text = renderer(name).render([found, found], ABOUTS, View())
+        text.encode()
+        if name in {"json", "sarif"}:
+            json.loads(text, parse_constant=pytest.fail)
+    fleet_page([found, found])
+    renderer("html").render([found, found], ABOUTS, View())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", [10**4000] * 3000),
+        ("shape", [2**61, 2**61]),
+        ("shape", [-1, 640]),
+        ("shape", [1] * 1000),
+        ("penalty", 10**400),
+        ("l2_norm", float("nan")),
+        ("l1_norm", -1.0),
+        ("zeros", -5),
+        ("zeros", 10**18),
+        ("dead_units", 10**9),
+    ],
+)
+def test_numbers_that_nothing_can_have_are_left_out(tmp_path, key, value):
+    changed = copy.deepcopy(GOOD)
+    changed["layers"][0]["weights"][0][key] = value
+    bad, good = read(tmp_path, json.dumps(changed) + "\n" + json.dumps(GOOD) + "\n")
+    assert isinstance(bad, Malformed)
+    assert good.file == GOOD["file"]
+    result = run("report", "--from", str(tmp_path / "r.jsonl"), "--html", str(tmp_path / "o.html"))
+    assert result.exit_code == 3
+    assert "skipped" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe{\x00",
+        b"\x00",
+        b"[" * 100_000,
+        b'{"a":' * 5000,
+        b'{"schema":"regaudit/1","a":1e999}',
+        b'{"schema":"regaudit/1","reports":' + b"[" * 200 + b"]" * 200 + b"}",
+        b"x" * (LINE_BYTES + 5),
+    ],
+    ids=range(7),
+)
+def test_what_is_no_line_of_results_is_left_out(tmp_path, line):
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(line + b"\n" + json.dumps(GOOD).encode() + b"\n")
+    bad, good = read_results(file)
+    assert isinstance(bad, Malformed)
+    assert good.file == GOOD["file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_devices_and_folders_are_no_results(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", "/dev/zero", tmp_path, tmp_path / ("a" * 300)):
+        result = run("report", "--from", str(place), "--json", str(tmp_path / "o.json"))
+        assert result.exit_code == 2, result.output
+        assert "cannot be read" in result.stderr
