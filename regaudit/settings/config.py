@@ -262,7 +262,7 @@ def _checked(content: Mapping[str, Any]) -> Config:
         rules=tuple(rule for rule in made if rule.about.code in chosen),
         fail_on=FAIL_ON[fail_on],
         models=tuple(
-            pattern_of(checked_path(one, "models"))
+            pattern_of(checked_path(one, "models"), "models")
             for one in checked_strings(content.get("models", []), "models")
         ),
         ignores=tuple(checked_ignores(content.get("ignore", []))),

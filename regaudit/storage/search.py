@@ -16,17 +16,17 @@ Refuse = Callable[[str, str], None]
 """Is told the path of what was not searched, and why."""
 
 
-def pattern_of(text: str) -> str:
+def pattern_of(text: str, key: str = "") -> str:
     """Return a path or a pattern that can be searched.
 
     Raises:
         UsageError: its stars make no sense.
     """
-    parts = Path(text).parts
+    parts, where = Path(text).parts, f"{key}: {shown(text)}" if key else shown(text)
     if any("**" in part and part != "**" for part in parts):
-        raise UsageError(f"{shown(text)}: ** stands for folders and is alone between slashes")
+        raise UsageError(f"{where}: ** stands for folders and is alone between slashes")
     if parts.count("**") > 1:
-        raise UsageError(f"{shown(text)}: one ** is enough, as it stands for any number of folders")
+        raise UsageError(f"{where}: one ** is enough, as it stands for any number of folders")
     return text
 
 

@@ -1,0 +1,84 @@
+"""Folders of strangers: what cannot be searched is a failure by name, and the rest goes on."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from command_line import run
+from paths import MODELS
+
+from regaudit.errors import UsageError
+from regaudit.running.run import audit_files, search
+
+GOOD = MODELS / "tutorial-l2.keras"
+
+
+def deep(folder, count, name):
+    """Make folders in each other; their paths may be longer than a system call takes."""
+    folder.mkdir()
+    program = (
+        f"import os\nfor _ in range({count}):\n    os.mkdir({name!r})\n    os.chdir({name!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+
+
+def failures(*targets):
+    reports = list(audit_files(map(str, targets), isolate=False))
+    return {report.file: report.failure.message for report in reports if report.failure}
+
+
+def test_deep_folders_and_long_paths(tmp_path):
+    deep(tmp_path / "deep", 1500, "a")
+    deep(tmp_path / "long", 20, "n" * 250)
+    shutil.copy(GOOD, tmp_path / "long" / "x.keras")
+    found = search(str(tmp_path))
+    assert found.models == [str(tmp_path / "long" / "x.keras")]
+    (refused,) = found.refused
+    assert "File name too long" in refused.failure.message
+    assert failures(tmp_path / ("a" * 300)) == {
+        str(tmp_path / ("a" * 300)): "cannot be read: File name too long"
+    }
+    subprocess.run(["rm", "-rf", str(tmp_path / "deep"), str(tmp_path / "long")], check=False)
+
+
+def test_links_are_followed_only_where_they_are_named(tmp_path):
+    shutil.copy(GOOD, tmp_path / "private.bin")
+    repo = tmp_path / "repo"
+    (repo / "sub").mkdir(parents=True)
+    shutil.copy(GOOD, repo / "sub" / "own.keras")
+    (repo / "latest.keras").symlink_to("sub/own.keras")
+    (repo / "loop").symlink_to(".")
+    (repo / "broken.keras").symlink_to("nowhere")
+    (repo / "x.keras").symlink_to("../private.bin")
+    found = search(str(repo))
+    assert found.models == [str(repo / "sub" / "own.keras")]
+    assert [one.file for one in found.refused] == [
+        str(repo / "broken.keras"),
+        str(repo / "x.keras"),
+    ]
+    assert str(repo / "x.keras") not in search(str(repo / "*.keras")).models
+    assert search(str(repo / "x.keras")).models == [str(repo / "x.keras")]
+    assert run("check", str(repo), "--fail-on", "never").exit_code == 3
+
+
+def test_a_config_json_alone_makes_no_model(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    shutil.copy(GOOD, tmp_path / "sub" / "x.keras")
+    assert search(str(tmp_path)).models == [str(tmp_path / "sub" / "x.keras")]
+
+
+def test_a_folder_that_may_not_be_read(tmp_path):
+    (tmp_path / "lost+found").mkdir(mode=0)
+    if os.access(tmp_path / "lost+found", os.R_OK):
+        pytest.skip("root may read everything")
+    assert failures(tmp_path) == {str(tmp_path / "lost+found"): "cannot be read: Permission denied"}
+
+
+@pytest.mark.parametrize("pattern", ["***", "a**/x", "/**/**/*.keras"])
+def test_stars_that_make_no_sense(pattern):
+    with pytest.raises(UsageError, match=r"\*\*"):
+        search(pattern)
+    assert run("check", pattern).exit_code == 2

@@ -1,0 +1,69 @@
+"""Settings and baselines of strangers: exit code 2 and one line that names the file and the key."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import run
+from paths import MODELS
+
+BAD = {
+    "models": ['models=["%s"]' % ("a" * 300), 'models=["***"]', 'models=["a\\u0000b"]'],
+    "train-loss": ["train-loss=" + "9" * 400, "train-loss=nan", "train-loss=inf"],
+    "val-size": ["val-size=" + "9" * 400, "val-size=0x" + "f" * 9000, "val-size=-1"],
+    "cpu_seconds": ["limits.cpu_seconds=4611686018427387903"],
+    "model of an ignore": ['ignore=[{code="REG204", reason="x", model=5}]'],
+    "layer of an override": ['override=[{layer="%s"}]' % ("*a" * 1000)],
+    "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1"],
+    "rules.REG101.min_parameters": [
+        *("rules.REG101.min_parameters=nan", "rules.REG101.min_parameters=-inf"),
+        *("rules.REG101.min_parameters=-1", "rules.REG101.min_parameters=1" + "0" * 400),
+    ],
+    "expires": ['ignore=[{code="REG204", reason="x", expires=2027-01-01T00:00:00}]'],
+    "not valid TOML": ["a=" + "[" * 5000, "\0"],
+}
+
+
+@pytest.mark.parametrize(("key", "text"), [(k, t) for k, each in BAD.items() for t in each])
+def test_a_setting_that_cannot_be(key, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("regaudit.toml").write_text(text + "\n")
+    result = run("check", str(MODELS / "tutorial-l2.keras"))
+    assert result.exit_code == 2, result.output
+    last = result.stderr.strip().splitlines()[-1]
+    assert key in last
+    assert "regaudit.toml" in last
+    assert len(last) < 500
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfea\x00=\x00", b"a=\xe9", b"#" * (2 << 20)])
+def test_a_file_that_is_no_settings(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("regaudit.toml").write_bytes(content)
+    assert run("check").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"rank": 10**400}, {"rank": "1"}, {"severity": 3}, {"model": 1}]
+)
+def test_a_baseline_that_cannot_be(change, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = {"model": "m", "code": "REG204", "path": "x", "severity": "note", "rank": 1} | change
+    Path("b.json").write_text(json.dumps({"schema": "regaudit-baseline/1", "findings": [entry]}))
+    shutil.copy(MODELS / "tutorial-l2.keras", "m.keras")
+    result = run("check", "--baseline", "b.json", "m.keras")
+    assert result.exit_code == 2
+    assert "b.json: not a baseline of regaudit (" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_devices_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    for name in ("pipe", "/dev/zero"):
+        for option in ("--baseline", "--config"):
+            result = run("check", option, name, "m.keras")
+            assert result.exit_code == 2, result.output
+            assert "not a file" in result.stderr
