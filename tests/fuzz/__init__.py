@@ -1,0 +1,1 @@
+"""Inputs changed at random, and what no input may make a command do."""
