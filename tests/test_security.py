@@ -10,7 +10,7 @@ PAGE = (ROOT / "SECURITY.md").read_text("utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", PAGE)
 
 
-def tests_of(file):
+def names_of_tests(file):
     """Yield the names of tests, those of classes behind that of the class."""
     for node in ast.parse((ROOT / file).read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
@@ -22,7 +22,7 @@ def tests_of(file):
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_a_test_that_is_named_is_there(file, name):
     assert name.rpartition("::")[2].startswith("test_")
-    assert name in set(tests_of(file))
+    assert name in set(names_of_tests(file))
 
 
 def test_every_promise_names_one():

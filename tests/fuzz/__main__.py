@@ -90,6 +90,7 @@ def run(numbers: list[int], options: argparse.Namespace, folder: Path) -> list[L
     """Execute, child after child, and return what came of each number."""
     lines: list[Line] = []
     while len(lines) < len(numbers):
+        sys.stderr.flush()
         readable, writable = os.pipe()
         child = os.fork()
         if not child:
@@ -104,6 +105,9 @@ def run(numbers: list[int], options: argparse.Namespace, folder: Path) -> list[L
             name = signal.Signals(-code).name if code < 0 else f"exit {code}"
             fault = "" if name in ENDED else f"killed: {name}"
             lines.append(Line(numbers[len(lines)], kind, command[0], name, fault, 0))
+        if len(numbers) > 2000:
+            seen = sorted({line.fault for line in lines if line.fault})
+            print(f"{len(lines):,} of {len(numbers):,}", *seen, sep="\n  ", file=sys.stderr)
     return lines
 
 
@@ -153,12 +157,12 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="repeat this one in ./fuzzed")
     options = parser.parse_args()
     without_keras()
+    texts.warm()
     if options.only is not None:
         line = one(options.only, options.seed, options.kind, Path("fuzzed").absolute())
         print(Path("..", "fuzzed.now").read_text(), line, sep="\n")
         sys.exit(bool(line.fault))
     start = time.monotonic()
-    texts.warm()
     for seed in models.seeds():
         for part in models.parts(seed):
             models.content(part)

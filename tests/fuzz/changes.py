@@ -64,19 +64,30 @@ def nodes(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def is_like(value: Any, other: Any) -> bool:
+    """Whether a value might stand where another does, for who looks at the type alone."""
+    numbers = isinstance(value, int | float) and isinstance(other, int | float)
+    return type(value) is type(other) or (
+        numbers and isinstance(value, bool) is isinstance(other, bool)
+    )
+
+
 def change_json(raw: bytes, dice: random.Random) -> bytes:
     """Change some values, keys and lists of a JSON text."""
     try:
-        value = json.loads(raw)
+        content = json.loads(raw)
     except ValueError:
         return change_bytes(raw, dice)
     for _ in range(dice.choice((1, 1, 2, 3, 8))):
-        places = nodes(value) if isinstance(value, dict | list) else []
+        places = nodes(content) if isinstance(content, dict | list) else []
         if not places:
             break
         above, key = dice.choice(places)
-        kind = dice.randrange(6)
-        if kind <= 1:
+        kind = dice.randrange(9)
+        alike = [value for value in SCALARS if is_like(value, above[key])]
+        if kind >= 6 and alike:
+            above[key] = dice.choice(alike)
+        elif kind <= 1:
             above[key] = deepcopy(dice.choice(SCALARS))  # or changes would join
         elif kind == 2:
             other, other_key = dice.choice(places)
@@ -89,4 +100,4 @@ def change_json(raw: bytes, dice: random.Random) -> bytes:
             above[str(dice.choice(SCALARS))] = above.pop(key)
         else:
             above.extend(above[:3])
-    return json.dumps(value).encode()
+    return json.dumps(content).encode()

@@ -52,13 +52,13 @@ def model(dice: random.Random, folder: Path) -> str:
     config = json.loads(members["config.json"])
     layers = config["config"]["layers"]
     for one in dice.sample(layers, dice.choice((1, min(2, len(layers))))):
-        old, one["config"]["name"] = one["config"].get("name"), name(dice)
+        one["config"]["name"] = name(dice)
         if dice.random() < 0.4:
             one["class_name"] = name(dice)
         if dice.random() < 0.3:
             one["config"]["kernel_regularizer"] = {"class_name": name(dice), "config": {}}
-        if dice.random() < 0.3:
-            members = dict(_renamed(members, str(old), path(dice)))
+    if dice.random() < 0.5:
+        members = _odd(members, dice)
     if dice.random() < 0.3:
         config["config"]["name"] = name(dice)
     members["config.json"] = json.dumps(config).encode()
@@ -71,12 +71,15 @@ def model(dice: random.Random, folder: Path) -> str:
     return str(file)
 
 
-def _renamed(members: dict[str, bytes], old: str, new: str) -> dict[str, bytes]:
-    """Give a group of weights another name, and its values sometimes NaN."""
+def _odd(members: dict[str, bytes], dice: random.Random) -> dict[str, bytes]:
+    """Make all values of some weights what findings and advice speak of."""
     buffer = io.BytesIO(members["model.weights.h5"])
     with h5py.File(buffer, "r+") as file:
-        if f"layers/{old}" in file and f"layers/{new}" not in file:
-            file.move(f"layers/{old}", f"layers/{new}")
-            for one in file[f"layers/{new}/vars"].values():
-                one[...] = float("nan")
+        found: list[h5py.Dataset] = []
+        file["layers"].visititems(
+            lambda _, one: found.append(one) if isinstance(one, h5py.Dataset) else None
+        )
+        for one in dice.sample(found, min(len(found), 2)):
+            if one.dtype.kind == "f":
+                one[...] = dice.choice((float("nan"), float("inf"), 0.0, 1e30))
     return members | {"model.weights.h5": buffer.getvalue()}
