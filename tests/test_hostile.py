@@ -157,7 +157,11 @@ def test_what_is_no_file_is_not_opened(special, tmp_path):
     else:
         place.mkdir()
         (place / "config.json").write_text('{"class_name": "Sequential", "config": {}}')
-        os.mkfifo(place / ("model.weights.h5" if "/" in special else "metadata.json"))
+        (place / "metadata.json").write_text("{}")
+        (place / "model.weights.h5").touch()
+        pipe = place / ("model.weights.h5" if "/" in special else "metadata.json")
+        pipe.unlink()
+        os.mkfifo(pipe)
     report = regaudit.audit(place)
     assert report.failure.kind == "UnsafeFileError"
     assert "device" in report.failure.message
@@ -386,7 +390,7 @@ def test_an_interrupt_ends_the_run_and_its_workers():
     time.sleep(2.5)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=40)  # less than the hang would take
-    assert process.returncode in {1, 3}  # while it started, or with a partial report
+    assert process.returncode in {-signal.SIGINT, 3}  # while it started, or with a partial report
     time.sleep(0.5)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
@@ -621,7 +625,7 @@ def test_no_output_goes_into_a_model_that_is_a_directory(tmp_path):
     for part in ("saved_model.pb", "variables/new.json"):
         result = tool("inspect", "--isolated", model, "--format", "json", "-o", model / part)
         assert result.returncode == 2
-        assert b"is one of the models to audit" in result.stderr
+        assert b"a part of the model" in result.stderr
     assert (model / "saved_model.pb").read_bytes() == before
 
 
@@ -635,7 +639,7 @@ def test_patterns_do_not_go_round_in_circles(tmp_path):
     (report,) = regaudit.audit_files([str(tmp_path / "**" / "m*.keras")])
     assert report.ok
     reports = regaudit.audit_files([str(tmp_path)], isolate=False)  # no loop there either
-    assert [report.ok for report in reports] == [False, True]
+    assert sorted(report.ok for report in reports) == [False, True]
     assert time.monotonic() - start < 10
 
 

@@ -24,7 +24,7 @@ NAMES = {
     "terminal": "\x1b[31mEVIL\x1b]0;t\x07\u202e\u2028\x9b1m",
     "lines": "x\r\nEVIL = __import__('os').system('touch PWNED') #\n::error::x\n##[error]y",
     "quotes": "'\"; $(touch PWNED) `touch PWNED` \\ */ </script><b onclick=x>]]>|=1+1",
-    "surrogate": "EVIL\ud800\udcff##vso[task.complete]",
+    "surrogate": "x\ud800EVIL\u2029EVIL\udcff##vso[task.complete]",
 }
 """What a terminal, a log, a shell, Python, XML or HTML would act on."""
 

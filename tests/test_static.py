@@ -91,7 +91,11 @@ def test_text_leaves_through_one_door():
             if isinstance(node, ast.Call)
         }
         printing = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
-        allowed = {"cli/output.py": {"click.echo"}, "live/callback.py": {"print"}}
+        allowed = {
+            "cli/output.py": {"click.echo"},
+            "live/callback.py": {"print"},
+            "running/unforeseen.py": {"sys.stderr.write"},  # when nothing else may work
+        }
         assert calls & printing <= allowed.get(name, set()), name
         assert name == "report/escape.py" or not calls & {"Escaped", "escape.Escaped"}, name
 

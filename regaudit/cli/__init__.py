@@ -65,9 +65,10 @@ def _escaped_errors() -> Iterator[None]:
         raise
     except click.ClickException as error:
         from regaudit.report.escape import plain
+        from regaudit.storage.location import without_secrets
 
         context = error.ctx if isinstance(error, click.UsageError) else None
-        raise click.UsageError(plain(error.format_message()), context) from error
+        raise click.UsageError(plain(without_secrets(error.format_message())), context) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -198,7 +198,7 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     with ending_tidily():
         prepared.write()
     try:
-        say_page(lines)
+        say_page(line for text in lines for line in text.split("\n"))
     except Exception as error:  # noqa: BLE001 - the exit code is that of what was done
         with suppress(Exception):
             say(f"done, but standard output cannot be written: {error}", err=True)

@@ -26,7 +26,10 @@ def say(line: str, *, err: bool = False) -> None:
         line: of people's text; a newline in it is shown, not obeyed.
         err: to standard error instead of standard output.
     """
-    say_page([line], err=err)
+    from regaudit.report.escape import Escaped
+    from regaudit.storage.location import without_secrets
+
+    say_page([line if isinstance(line, Escaped) else without_secrets(line)], err=err)
 
 
 def say_page(lines: Iterable[str], *, err: bool = False) -> None:

@@ -73,9 +73,10 @@ class _Reading:
         """Yield the reports of all files; say of each malformed line what is wrong with it."""
         from regaudit.errors import UsageError
         from regaudit.report.read_results import Malformed, read_results
+        from regaudit.storage.presence import is_file
 
         for file in results:
-            size = file.stat().st_size if file.is_file() else 0
+            size = file.stat().st_size if is_file(file) else 0
             # All reports of a page but the fleet's are in memory at once.
             more = replace(self.limits, memory_bytes=self.limits.memory_bytes + _TIMES * size)
             hold(str(file), more)

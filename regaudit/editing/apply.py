@@ -153,7 +153,7 @@ def prepare(
         plugin, model = recognize(file), report.model
         report = replace(report, file=str(path))
         if not in_place:
-            _check_suffix(plugin, target)
+            _check_suffix(plugin, file, target)
         change = _changed(report, model, plugin, file, tuple(edits), force=force)
         if change.edits and target is not None:
             change = replace(change, after=replace(change.after, file=str(target)))
@@ -189,11 +189,12 @@ def _check_target(file: Path, target: Path | None, *, in_place: bool, force: boo
         raise UsageError(f"{target.parent} is not a directory to write into")
 
 
-def _check_suffix(plugin: Format, target: Path | None) -> None:
+def _check_suffix(plugin: Format, file: Path, target: Path | None) -> None:
     """Refuse a name by which Keras takes the new file for another format."""
     name = target.name if target is not None else ""
     ends = {end for one in formats() for end in one.suffixes if name.endswith(end)}
-    if target is None or not ends or ends & {*plugin.suffixes}:
+    same = target is not None and target.suffix == file.suffix
+    if target is None or same or not ends or ends & {*plugin.suffixes}:
         return
     like = plugin.suffixes[0] if plugin.suffixes else "no suffix, it is a directory"
     raise UsageError(

@@ -179,7 +179,7 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
     spectra = {_stored_path(w): w["spectrum"] for w in weights if w.get("spectrum")}
     return {
         # What wrote it may have shown more of a URL.
-        "file": redacted_name(str(record["file"])),
+        "file": redacted_name(_text(record["file"])),
         **{key: record[key] for key in ("format", "size", "not_run", "failure")},
         "model": _model(record, [_layer(layer, certain) for layer in layers]),
         "moments": {_stored_path(w): _moments(w) for w in weights if w["zeros"] is not None},
@@ -190,6 +190,12 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
         "suppressed": [_suppressed(one) for one in record["suppressed"]],
         "skipped": skipped,
     }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _model(record: Mapping[str, Any], layers: Sequence[Any]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import FAIL_ON, Config
-from regaudit.storage.location import redacted_name
+from regaudit.storage.location import redacted_name, without_secrets
 
 
 def settings_page(config: Config) -> Escaped:
@@ -57,6 +57,10 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         pairs = ", ".join(f"{json_text(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{{pairs}}}"
-    if isinstance(value, str | bool | list):
+    if isinstance(value, str):
+        return json_text(without_secrets(value))
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
         return json_text(value)
     return str(value)

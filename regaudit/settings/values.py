@@ -59,7 +59,7 @@ def _thresholds(code: str, rule: type[Rule], given: Mapping[str, Any]) -> dict[s
         if name not in own:
             raise UsageError(f"{code} has no threshold {shown(key)}{did_you_mean(name, own)}")
         if not is_number(value) or value < 0:
-            wanted = "a finite number, not below 0"
+            wanted = "a number" if not is_number(value) else "at least 0"
             raise UsageError(f"rules.{code}.{key} must be {wanted}, not {shown(value)}")
         result[name] = value
     return result

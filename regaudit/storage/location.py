@@ -14,6 +14,8 @@ _LIKE_URL = re.compile(
     re.DOTALL,
 )
 """What looks like a URL, even if it is not one: it may hold a secret."""
+_BEFORE_AT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)(?:[^\s/@]*@|[^\n]*:[^\n]*@)")
+"""A password may hold anything, also spaces and slashes; what is behind its @ may be shown."""
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _KEYS_WITH_AT = frozenset({"s3", "gs", "gcs", "az", "abfs", "hf"})
 """Stores whose keys may hold an @; behind it stands the revision of `hf`."""
@@ -120,6 +122,11 @@ def redacted_name(name: str) -> str:
     scheme = found["scheme"]
     hidden = f"{scheme.lower()}//{NOT_SHOWN}" if scheme else NOT_SHOWN
     return _shown(name) or hidden
+
+
+def without_secrets(message: str) -> str:
+    """Return a message without what stands before the @ of a URL in it."""
+    return _BEFORE_AT.sub(r"\1...@", message)
 
 
 def _shown(name: str) -> str | None:

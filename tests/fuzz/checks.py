@@ -21,7 +21,7 @@ SLOW = 10
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 WRITTEN = {"out.parquet", "out.html", "out.keras", "new.json", "regaudit.toml", "b.json"}
 """What commands were told to write, or that is their default; `_may_change` knows when."""
-BACKUP = ".before-apply"
+BACKUP, NOTE = ".before-apply", ".after-apply.sha256"
 
 
 class Outcome(NamedTuple):
@@ -172,7 +172,7 @@ def _in_place(
         yield "changed a file although it failed"
     elif kept := [name for name in new if name.endswith(BACKUP)]:
         edited = kept[0].removesuffix(BACKUP)
-        if after[kept[0]] != before.get(edited) or new != {edited, kept[0]}:
+        if after[kept[0]] != before.get(edited) or new != {edited, kept[0], edited + NOTE}:
             yield "the backup is not what was there before"
         result = CliRunner().invoke(main, ["apply", "--undo", "--force", "--", command[-1]])
         if result.exit_code or Path(edited).read_bytes() != before[edited]:

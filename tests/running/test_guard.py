@@ -67,12 +67,15 @@ def test_a_limit_can_be_raised_where_a_refusal_says_so():
 def test_rendering_is_held_as_well():
     before = (
         "import regaudit.renderers.terminal as t\n"
-        "def render(*_):\n    print('half a page')\n    while True: pass\n"
+        "shown = t.Terminal.render\n"
+        "def render(self, reports, *more):\n"
+        "    while not reports[0].failure: pass\n"
+        "    return shown(self, reports, *more)\n"
         "t.Terminal.render = render"
     )
     result = regaudit("inspect", MODEL, before=before)
     assert result.returncode == 3
-    assert result.stderr == "" or "processor time" in result.stderr
+    assert "processor time" in result.stdout
 
 
 @pytest.mark.parametrize("error", ["ValueError", "MemoryError", "RecursionError", "EOFError"])
