@@ -129,3 +129,24 @@ def serving(folder, *, ranges=True, token=None):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def answering(answer):
+    """Yield the URL of a server that does one thing, whatever it is asked."""
+
+    class Handler(_Quiet):
+        def do_GET(self):
+            answer(self)
+
+        do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()

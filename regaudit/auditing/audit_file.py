@@ -189,10 +189,16 @@ def report_on(
         not_run=judgement.not_run,
         suppressed=judgement.suppressed,
         spectra=found,
-        skipped=(*artifact.skipped, *unread),
+        skipped=(*_redirects(file), *artifact.skipped, *unread),
         sha256=_sha256(file) if config.detailed else None,
         measured=config.weights,
     )
+
+
+def _redirects(file: Location) -> tuple[Skip, ...]:
+    """Say that a web server sent us to hosts that the user did not name."""
+    led: str = getattr(file, "redirected", "")
+    return (Skip("(file)", led),) if led else ()
 
 
 def values_of(artifact: Artifact) -> list[tuple[Tensor, UnitView | None]]:

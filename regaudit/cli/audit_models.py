@@ -10,11 +10,13 @@ import click
 
 from regaudit.cli.output import emit
 from regaudit.cli.protected import refuse_outputs
-from regaudit.cli.running import INTERRUPTED, audited, cache_folder
+from regaudit.cli.running import INTERRUPTED, audited, cache_folder, failure_of_killed
 from regaudit.cli.targets import Target, files_of, is_detailed, require
 from regaudit.dataclass import dataclass
+from regaudit.running.guard import hold, release
 
 if TYPE_CHECKING:
+    from regaudit.limits import Limits
     from regaudit.report.report import Report
     from regaudit.running.run import Found
     from regaudit.settings.config import Config
@@ -91,7 +93,6 @@ def run_audit(
 def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]]:
     """Return what was named, each with the models found there."""
     from regaudit.errors import UsageError
-    from regaudit.running.run import search
     from regaudit.storage.location import is_url, redacted_name
 
     if not options.models and (urls := [name for name in config.models if is_url(name)]):
@@ -100,9 +101,26 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]
         )
     targets = options.models or config.models or (".",)
     try:
-        return [(target, search(target)) for target in targets]
+        return [(target, _search(target, config.limits)) for target in targets]
     except UsageError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _search(target: str, limits: "Limits") -> "Found":
+    """Search; what a store lists is held to the limits, as a file is."""
+    from regaudit.limits import allowing
+    from regaudit.running.run import Found, is_searched, search
+    from regaudit.storage.location import is_url
+
+    with allowing(limits):
+        if not is_url(target) or not is_searched(target):
+            return search(target)
+        if failure_of_killed(limits):  # perhaps by this very search
+            return Found([target], [])
+        hold(target, limits)
+        found = search(target)
+        release()
+        return found
 
 
 def settings_of(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regaudit.limits import OUT_OF_MEMORY, Limits
+from regaudit.limits import OUT_OF_MEMORY, Limits, allowing
 from regaudit.running.termination import ASKED
 from regaudit.storage.arrivals import arriving
 from regaudit.storage.size import size_of
@@ -57,7 +57,10 @@ def _prolong(seconds: float) -> None:
 @contextmanager
 def held(file: str, limits: Limits) -> Iterator[None]:
     """Hold this process to all limits of one file, memory included."""
-    with timed(limits, 0):  # a store's answers take their time, the first one included
+    with (
+        allowing(limits),
+        timed(limits, 0),
+    ):  # a store's answers take their time, the first one included
         size = size_of(file)  # connects to a store, which is not the file's to answer for
     with confined(limits), timed(limits, size):
         yield

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from regaudit.auditing.audit_file import audit_file
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import formats, is_model
+from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
@@ -64,7 +65,8 @@ def audit_files(
         RegauditError: it was lost.
     """
     config = config or Config.default()
-    found = [(target, search(target)) for target in targets]
+    with allowing(config.limits):
+        found = [(target, search(target)) for target in targets]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
@@ -120,7 +122,7 @@ def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Itera
     """
     path = Path(target)
     if is_url(target):
-        yield from _in_store(target)
+        yield from _in_store(target, refuse)
     elif is_dir(path):
         yield from [target] if _is_model(path) else _below(path, refuse)
     elif has_magic(target) and not lexists(path):
@@ -148,16 +150,22 @@ def _is_model(folder: Path) -> bool:
         return False
 
 
-def _in_store(url: str) -> Iterator[str]:
-    """Yield the models below a URL that ends with a slash, or of one with a star; else itself."""
-    searched = not url.startswith("http") and (url.endswith("/") or "*" in url)
-    if not searched:
+def is_searched(url: str) -> bool:
+    """Whether a URL means all models below it: it ends with a slash, or has a star."""
+    return not url.startswith("http") and (url.endswith("/") or "*" in url)
+
+
+def _in_store(url: str, refuse: Refuse) -> Iterator[str]:
+    """Yield the models that a URL means."""
+    if not is_searched(url):
         yield url
         return
     from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
         yield from models_below(url, models_among)
+    except UnsafeFileError as error:  # not asked again: it took all its time, or lists too much
+        refuse(redacted_name(url), str(error))
     except (UnreadableModelError, FileNotFoundError):
         yield url  # whose audit says why
 

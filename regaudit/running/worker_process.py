@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from regaudit.auditing.audit_file import failure_of
 from regaudit.formats.interface import formats
+from regaudit.limits import allowing
 from regaudit.report.report import Report
 from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.process_limits import allocated, confined, timed
@@ -111,6 +112,6 @@ def _requests(
     """Yield files, what to do with each, and its size; a store is connected to on the way."""
     while True:
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
-        with timed(config.limits, 0):  # a store may not answer
+        with allowing(config.limits), timed(config.limits, 0):  # a store may not answer
             size = size_of(file)
         yield file, job, size

@@ -12,11 +12,13 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import enforce_limit
 from regaudit.storage.arrivals import arrived
+from regaudit.storage.deadline import Deadline
 from regaudit.storage.object_store_errors import CHANGED, cause, is_final, message, reason
 from regaudit.storage.range_reader import WHOLE, Pages, Windows
+from regaudit.storage.redirects import Redirects
 
 _INSTALL = {
     "s3": "regaudit[stores]",
@@ -45,10 +47,14 @@ def connected(url: str) -> tuple["Store", str]:
     if scheme not in _INSTALL or "::" in url:
         known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
         raise UnreadableModelError(f"this kind of URL is not supported ({known} are)")
+    deadline, redirects = Deadline(), Redirects()
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415 - only URLs need it
 
-        system, path = url_to_fs(url, use_listings_cache=False, **_options(scheme))
+        options = {"use_listings_cache": False, **_options(scheme, redirects)}
+        system, path = deadline.within(lambda: url_to_fs(url, **options))
+    except UnsafeFileError:
+        raise
     except ImportError as error:
         package = _INSTALL[scheme]
         text = f"reading {scheme}:// takes a package: pip install '{package}'"
@@ -59,10 +65,10 @@ def connected(url: str) -> tuple["Store", str]:
         raise UnreadableModelError("the URL names no file")
     if scheme == "s3":
         system.retries = 1  # `with_retries` is patient already, and knows for how long
-    return Store(system, scheme), path
+    return Store(system, scheme, deadline, redirects), path
 
 
-def _options(scheme: str) -> dict[str, Any]:
+def _options(scheme: str, redirects: Redirects) -> dict[str, Any]:
     """Return the timeouts of a kind of store, next to what the user has set for it."""
     from fsspec.config import conf  # noqa: PLC0415 - only URLs need it
 
@@ -72,20 +78,26 @@ def _options(scheme: str) -> dict[str, Any]:
         times = {"connect_timeout": _CONNECT, "read_timeout": _ANSWER}
         return {"config_kwargs": {**once, **times, **own}}
     if scheme.startswith("http"):
-        from aiohttp import ClientTimeout  # noqa: PLC0415 - an extra
+        from aiohttp import ClientTimeout, TraceConfig  # noqa: PLC0415 - an extra
 
         own = conf.get(scheme, {}).get("client_kwargs", {})
         timeout = ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER)
-        return {"client_kwargs": {"timeout": timeout, **own}}
+        trace = TraceConfig()
+        trace.on_request_redirect.append(redirects.note)
+        traces = [*own.get("trace_configs", ()), trace]
+        client = {"timeout": timeout, **own, "trace_configs": traces}
+        return {"client_kwargs": client, "skip_instance_cache": True}
     return {}
 
 
 class Store:
     """A connection, for the time of one audit."""
 
-    def __init__(self, system: Any, scheme: str) -> None:
+    def __init__(self, system: Any, scheme: str, deadline: Deadline, redirects: Redirects) -> None:
         self.system = system
         self.scheme = scheme
+        self.redirects = redirects
+        self._deadline = deadline
         self.values = True
         """Whether values of weights are read."""
         self.retry_timeout: float = RETRY_TIMEOUT
@@ -105,14 +117,18 @@ class Store:
 
         Raises:
             FileNotFoundError: there is no such file.
-            UnreadableModelError: there is no answer.
+            UnsafeFileError: there is no answer within the limits.
+            UnreadableModelError: there is none.
         """
         if self._fault:
             raise UnreadableModelError(self._fault)
-        waits, end = chain(_WAITS, repeat(_WAITS[-1])), monotonic() + self.retry_timeout
+        waits = chain(_WAITS, repeat(_WAITS[-1]))
+        end = monotonic() + min(self.retry_timeout, self._deadline.left)
         for attempt in count(1):
             try:
-                return request()
+                return self._deadline.within(request)
+            except UnsafeFileError:
+                raise
             except Exception as raised:  # noqa: BLE001 - each store has errors of its own
                 error = cause(raised)
                 if isinstance(error, FileNotFoundError):
@@ -169,6 +185,7 @@ class Store:
         if len(raw) != stop - start:
             raise EOFError
         arrived(len(raw))
+        self._deadline.prolong(len(raw))
         with self._lock:
             idle.append(handle)
         return raw

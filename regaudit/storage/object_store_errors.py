@@ -18,6 +18,8 @@ _FINAL = frozenset(
     }
 )
 """Errors that another attempt does not mend."""
+_MAY_BE_SECRET = re.compile(r"[?&=@%;]|:/|//")
+"""A part of a URL: what a library says in between cannot be told from a token."""
 
 
 def message(error: Exception, attempts: int) -> str:
@@ -83,5 +85,7 @@ def reason(error: Exception) -> str:
         return "the server does not send parts of files: download the file and audit the copy"
     if any("Connect" in name or "Disconnect" in name for name in names):
         return "the server cannot be reached"
-    text = re.sub(r"\S*(://|[?&=@])\S*", "(...)", " ".join(str(error).split()))[:200]
-    return f"{type(error).__name__}: {text}"
+    text = " ".join(str(error).split())
+    if _MAY_BE_SECRET.search(text):
+        return type(error).__name__
+    return f"{type(error).__name__}: {text[:200]}"

@@ -41,11 +41,22 @@ def reached(
     try:
         yield RemoteFile(store, path)
         store.verify()
-    except Exception as error:
-        store.verify()  # damage is what a file looks like that failed or changed meanwhile
-        raise error from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, the store may be behind it
+        raise _explained(error, store) from None
     finally:
         store.close()
+
+
+def _explained(error: Exception, store: Store) -> Exception:
+    """Return what failed first, with the hosts that the user did not name."""
+    try:
+        store.verify()  # damage is what a file looks like that failed or changed meanwhile
+    except UnreadableModelError as failed:
+        error = failed
+    led = str(store.redirects)
+    if led and isinstance(error, UnreadableModelError):
+        return type(error)(f"{error} ({led})")
+    return error
 
 
 def size_of(url: str) -> int:
@@ -128,6 +139,11 @@ class RemoteFile:
 
     def is_symlink(self) -> bool:
         return False
+
+    @property
+    def redirected(self) -> str:
+        """Which hosts its server sent us to; empty if to none."""
+        return str(self._store.redirects)
 
     def stat(self) -> _Status:
         if self._known is None:

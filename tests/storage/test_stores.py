@@ -11,6 +11,7 @@ import sys
 import time
 import tomllib
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from command_line import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import Proxy, serving
+from loopback import Proxy, answering, serving
 from paths import CORPUS, MODELS, ROOT
 
 import regaudit
@@ -29,6 +30,7 @@ from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
 from regaudit.running.run import find_models
 from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
+from regaudit.storage.object_store_errors import reason
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 
 FILES = {
@@ -665,3 +667,103 @@ def test_commands_that_need_the_file_itself_say_so():
         result = run(*command, "s3://models/a.keras")
         assert result.exit_code == 2
         assert "download the URL first" in result.output
+
+
+# Servers that take their time, or send us elsewhere
+
+
+def drips(handler):
+    """Claim a size, and send next to nothing of it."""
+    asked = handler.headers.get("Range")
+    handler.send_response(206 if asked else 200)
+    handler.send_header("Content-Length", "4096" if asked else str(10**12))
+    handler.send_header("Content-Range", f"bytes 0-4095/{10**12}")
+    handler.end_headers()
+    _drop_by_drop(handler, b"P" if handler.command == "GET" else b"")
+
+
+def drips_headers(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    _drop_by_drop(handler, b"X: 1\r\n")
+
+
+def _drop_by_drop(handler, drop):
+    with suppress(OSError):  # nobody waits any more
+        while drop:
+            handler.wfile.write(drop)
+            time.sleep(0.2)
+
+
+def leads_to(url):
+    def answer(handler):
+        handler.send_response(302)
+        handler.send_header("Location", url)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("answer", [drips, drips_headers])
+@pytest.mark.parametrize("how", [(), ("--isolate",), ("--no-isolate",)], ids=str)
+def test_a_server_that_drips_is_held_to_wall_seconds(answer, how):
+    pytest.importorskip("aiohttp")
+    with answering(answer) as url:
+        limit = ("--limit", "wall_seconds=1")
+        result = cli("check", "--isolated", *how, *limit, f"{url}/m.keras?token=secret")
+    assert result.returncode == 3
+    assert "takes more than 1 s" in result.stdout
+    assert "--limit wall_seconds=N allows more" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert "secret" not in result.stdout + result.stderr
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("how", [(), ("--no-isolate",)], ids=str)
+def test_a_list_that_drips_is_held_to_wall_seconds(how, monkeypatch):
+    pytest.importorskip("s3fs")
+    with answering(drips) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        limit = ("--limit", "wall_seconds=1")
+        result = cli("check", "--isolated", *how, *limit, "s3://models/a/")
+    assert result.returncode == 3
+    assert "s3://models/a/: could not be audited" in result.stdout
+    assert "--limit wall_seconds=N allows more" in result.stdout
+
+
+@pytest.mark.stores
+def test_a_library_has_a_deadline_as_well():
+    pytest.importorskip("aiohttp")
+    config = Config.default().allowing(("wall_seconds=1",))
+    with answering(drips) as url:
+        failure = audit(f"{url}/m.keras", config).failure
+    assert failure.kind == "UnsafeFileError"
+    assert failure.message.startswith("its store takes more than 1 s")
+
+
+@pytest.mark.stores
+def test_a_redirect_to_another_host_is_named():
+    pytest.importorskip("aiohttp")
+    with serving(MODELS) as there:
+        host = there.removeprefix("http://")
+        for name in ("digits-cnn.keras", "none.keras"):
+            with answering(leads_to(f"{there}/{name}?token=secret")) as url:
+                report = audit(f"{url}/m.keras")
+            said = (
+                [report.failure.message] if report.failure else [s.reason for s in report.skipped]
+            )
+            assert f"redirected to {host}" in said[0]
+            assert "secret" not in "".join(said)
+        assert not audit(f"{there}/digits-cnn.keras").skipped
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://u:p w@h/x", "at //u:secret@h", "m?token=secret", "a%3Ftoken%3Dsecret", "s3:/u:p@h"],
+)
+def test_what_may_be_a_url_is_not_quoted(text):
+    assert reason(RuntimeError(text)) == "RuntimeError"
+    assert reason(RuntimeError("out of order")) == "RuntimeError: out of order"

@@ -1,0 +1,33 @@
+"""Which other hosts a web server sends us to: the user named only the first."""
+
+from typing import Any
+
+_MOST = 5
+"""Hosts that are named: a server may send each request to another."""
+
+
+class Redirects:
+    """The hosts of one audit."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, None] = {}
+
+    async def note(self, _session: Any, _context: Any, redirect: Any) -> None:
+        """Take what `aiohttp` says of a redirect, also of one that leads to a failure."""
+        target = redirect.response.headers.get("Location") or redirect.response.headers.get("URI")
+        try:
+            host = _host(redirect.url.join(type(redirect.url)(target or "")))
+        except ValueError:  # not a URL: it is not followed either
+            return
+        if host != _host(redirect.url) and len(self._hosts) < _MOST:
+            self._hosts[host] = None
+
+    def __str__(self) -> str:
+        """Return where they led, without user and query; empty if nowhere."""
+        return f"redirected to {', '.join(self._hosts)}" if self._hosts else ""
+
+
+def _host(url: Any) -> str:
+    """Return the host of a `yarl.URL`, with a port that is not the usual one."""
+    port = "" if url.explicit_port is None else f":{url.explicit_port}"
+    return f"{url.host}{port}"
