@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UsageError
+from regaudit.measures.moments import Moments
 from regaudit.report.document import SCHEMA
 from regaudit.report.report import UNREAD, Report
 from regaudit.report.typed_json import made
@@ -270,15 +271,7 @@ def _check(report: Report) -> None:
             raise ValueError(f"{weight.path} has a shape that none can have")
         counts.append(weight.size)
     for one in report.moments.values():
-        measured = (one.l1_norm, one.l2_norm, one.max_abs, one.std)
-        if any(number is not None and number < 0 for number in measured):
-            raise ValueError("a norm is below zero")
-        if max(one.nonfinite, one.zeros, one.near_zeros) > one.size:
-            raise ValueError("more values are counted than a weight has")
-        if (one.dead_units or 0) > (one.units or 0):
-            raise ValueError("more units are dead than there are")
-        if (one.dead_units is None) != (one.units is None):
-            raise ValueError("units and dead units are not known both")
+        _check_numbers(one)
         counts += [one.size, one.nonfinite, one.zeros, one.near_zeros]
         counts += [one.units or 0, one.dead_units or 0]
     for spectrum in (report.spectra or {}).values():
@@ -287,6 +280,18 @@ def _check(report: Report) -> None:
             raise ValueError("a norm is below zero")
     if any(not 0 <= count <= MOST for count in counts):
         raise ValueError("a count is below zero, or beyond all sizes")
+
+
+def _check_numbers(one: Moments) -> None:
+    measured = (one.l1_norm, one.l2_norm, one.max_abs, one.std)
+    if any(number is not None and number < 0 for number in measured):
+        raise ValueError("a norm is below zero")
+    if max(one.nonfinite, one.zeros, one.near_zeros) > one.size:
+        raise ValueError("more values are counted than a weight has")
+    if (one.dead_units or 0) > (one.units or 0):
+        raise ValueError("more units are dead than there are")
+    if (one.dead_units is None) != (one.units is None):
+        raise ValueError("units and dead units are not known both")
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
