@@ -245,3 +245,33 @@ def test_the_synchronized_normalization_of_keras_2_is_one():
     last = layer("b", weights=(kernel("b"),))
     found = evidence(first, layer("n", "SyncBatchNormalization"), last, keras="2.15.0")
     assert found.next_normalization(first) == "SyncBatchNormalization"
+
+
+@pytest.mark.parametrize(
+    ("shape", "built_for"),
+    [
+        ([None, 4, None], (4, 0)),
+        ([None, 2**31 - 1], (2**31 - 1,)),
+        ([None, 2**31], ()),
+        ([None, 0], ()),
+        ([None, True], ()),
+        ({"a": [None, 4]}, ()),
+    ],
+)
+def test_the_shape_of_an_input_is_read_where_it_can_be_one(shape, built_for):
+    assert config_graph._built_for({"build_config": {"input_shape": shape}}) == built_for
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (["a", 0, 0], True),
+        (["a", 1, 2, {}], True),
+        (["a", 0], False),
+        (["a", -1, 0], False),
+        (["a", 0.5, 0], False),
+        ([0, 0, 0], False),
+    ],
+)
+def test_a_reference_to_a_layer_is_told_from_other_lists(value, found):
+    assert config_graph._is_reference(value) is found
