@@ -28,8 +28,14 @@ NAMES = {
 }
 """What a terminal, a log, a shell, Python, XML or HTML would act on."""
 
+SAMPLE = {"lines", "quotes"}
+"""Those that are always tried: each is half a minute for all commands."""
 
-@pytest.fixture(scope="module", params=list(NAMES))
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name in SAMPLE else pytest.mark.slow) for name in NAMES],
+)
 def text(request):
     return NAMES[request.param]
 
