@@ -163,7 +163,7 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
 
 
 def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
-    from regaudit.cli.running import audited
+    from regaudit.cli.running import audited_one
     from regaudit.editing import apply
     from regaudit.errors import UnreadableModelError
     from regaudit.limits import allowing
@@ -173,7 +173,7 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
         reads = (*options.files, advice.data, advice.val_data)
         refuse_outputs([options.out], reads=reads, whole=False)
     config = Config.default().allowing(options.limits)
-    (report,) = audited([str(model)], config)
+    report = audited_one(str(model), config)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     wanted = _wanted(report.model, options)

@@ -61,8 +61,8 @@ def emit(content: "Escaped | bytes", output: Path | None) -> None:
     from regaudit.storage.atomic_write import replacing
 
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    special = output.exists() and not output.is_file() and not output.is_dir()
     try:
+        special = output.exists() and not output.is_file() and not output.is_dir()
         # A pipe or a device has nothing to replace.
         with ending_tidily(), output.open("wb") if special else replacing(output) as file:
             file.write(data)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from regaudit.storage.presence import exists, is_dir, is_file
+
 
 def refuse_outputs(
     outputs: Iterable[Path],
@@ -58,7 +60,7 @@ def _part_of_any(output: Path, *, whole: bool) -> str:
     try:
         if model := model_of_part(output):
             return f"a part of the model {model}"
-        if whole and output.is_file():
+        if whole and is_file(output):
             recognize(output)
             return "a model"
     except (RegauditError, OSError):
@@ -73,10 +75,10 @@ def _part_of_models(output: Path, models: Sequence[str]) -> str:
     for model in map(Path, models):
         if _is_same(output, model):
             return "one of the models to audit"
-        if not model.is_dir():
+        if not is_dir(model):
             continue
         inside = _is_below(output, model)
-        linked = output.is_file() and any(holds(one, model, output) for one in formats())
+        linked = is_file(output) and any(holds(one, model, output) for one in formats())
         if (inside or linked) and is_model(model):
             return f"a part of the model {model}"
     return ""
@@ -97,7 +99,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _is_special(file: Path) -> bool:
     """Whether it is a pipe or a device, which takes more than one output."""
-    return file.exists() and not file.is_file() and not file.is_dir()
+    return exists(file) and not is_file(file) and not is_dir(file)
 
 
 def _refused(output: Path, what: str) -> click.UsageError:

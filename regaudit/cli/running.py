@@ -111,6 +111,18 @@ def audited(
     return reports
 
 
+def audited_one(file: str, config: "Config") -> "Report":
+    """Audit the one model of a command that takes one.
+
+    Raises:
+        click.UsageError: it is a folder or a pattern with several.
+    """
+    reports = audited([file], config)
+    if len(reports) != 1:
+        raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
+    return reports[0]
+
+
 def cache_folder(given: str | None) -> Path | None:
     """Return the folder that --cache names, by default the user's; None without the option."""
     from regaudit.running.report_cache import default_folder

@@ -98,14 +98,14 @@ def suggest(
 
     Exits with 0, even if there is nothing to change.
     """
-    from regaudit.cli.running import audited
+    from regaudit.cli.running import audited_one
     from regaudit.errors import RegauditError, UsageError
     from regaudit.settings.config import Config
 
     if output is not None:
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
-        (report,) = audited([str(model)], Config.default().allowing(limits))
+        report = audited_one(str(model), Config.default().allowing(limits))
         proposal = proposed(report, advice)
     except UsageError as error:
         raise click.UsageError(str(error)) from error

@@ -43,13 +43,13 @@ def verify(model: str, data: Path | None, batch_size: int, limits: tuple[str, ..
 
     Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
     """
-    from regaudit.cli.running import audited
+    from regaudit.cli.running import audited_one
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.live.verify import verify as hold
     from regaudit.settings.config import Config
 
     try:
-        report = audited([model], Config.default().allowing(limits))[0]
+        report = audited_one(model, Config.default().allowing(limits))
         release()  # Keras is not held to limits
         with ending_tidily():
             result = hold(report, data, batch_size)

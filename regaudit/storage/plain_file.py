@@ -10,6 +10,10 @@ _FLAGS = ("O_NONBLOCK", "O_BINARY", "O_CLOEXEC", "O_NOCTTY")
 """A pipe without a writer is opened at once, and then refused; not every system knows each."""
 
 
+_BLOCK = 1 << 20
+"""Bytes that are read at once."""
+
+
 def open_plain(file: Path, most: int | None = None, *, follow_links: bool = True) -> BinaryIO:
     """Open a file for reading.
 
@@ -53,10 +57,14 @@ def read_plain(file: Path, most: int, *, follow_links: bool = True) -> bytes:
         OSError: as `open_plain` does.
     """
     with open_plain(file, most, follow_links=follow_links) as stream:
-        content = stream.read(most + 1)  # files of /proc and growing ones say too little
+        content = bytearray()
+        # Block by block: files of /proc and growing ones say too little, and room for all that is
+        # allowed may be more memory than there is.
+        while len(content) <= most and (block := stream.read(min(_BLOCK, most + 1))):
+            content += block
     if len(content) > most:
         raise _too_large(file, most)
-    return content
+    return bytes(content)
 
 
 def _not_plain(file: Path) -> OSError:

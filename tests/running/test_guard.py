@@ -1,6 +1,7 @@
 """Every command is held to the limits of its file, ends as asked, and never leaves by accident."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,21 @@ def test_rendering_is_held_as_well():
     assert "processor time" in result.stdout
 
 
+def test_a_report_that_is_kept_is_read_within_the_limits(tmp_path):
+    cache = f"--cache={tmp_path / 'cache'}"
+    results = [regaudit("check", MODEL, cache) for _ in range(2)]
+    assert [result.returncode for result in results] == [0, 0], results[1].stdout
+
+
+@pytest.mark.parametrize("command", [("suggest",), ("apply", "--dry-run", *SET), ("verify",)])
+def test_a_folder_with_several_models_is_wrong_usage(command, tmp_path):
+    for name in ("a.keras", "b.keras"):
+        shutil.copy(MODEL, tmp_path / name)
+    result = regaudit(*command, tmp_path)
+    assert result.returncode == 2
+    assert "has 2 models: name one of them" in result.stderr
+
+
 @pytest.mark.parametrize("error", ["ValueError", "MemoryError", "RecursionError", "EOFError"])
 @pytest.mark.parametrize(
     ("command", "where"),
@@ -88,7 +104,7 @@ def test_rendering_is_held_as_well():
         (("diff", MODEL, MODEL), "cli.diff.run_audit"),
         (("baseline", "write", MODEL), "cli.baseline.run_audit"),
         (("suggest", MODEL), "cli.suggest.proposed"),
-        (("verify", MODEL), "cli.running.audited"),
+        (("verify", MODEL), "cli.running.audited_one"),
         (("rules",), "rules.interface.rules"),
         (("schema",), "cli.import_module"),
     ],
