@@ -234,7 +234,10 @@ def _data_class(kind: Any) -> Codec:
         except WrongError as error:
             error.where = f".{name}{error.where}"
             raise
-        return kind(**found)
+        try:
+            return kind(**found)
+        except ValueError as error:
+            raise WrongError(str(error)) from None
 
     return Codec(write, read)
 

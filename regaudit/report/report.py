@@ -69,6 +69,11 @@ class Finding:
     items: tuple[Occurrence, ...]
     """Worst first; at least one."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for no items."""
+        if not self.items:
+            raise ValueError("has no items")
+
     @classmethod
     def of(cls, code: str, name: str, items: Iterable[Occurrence]) -> "Finding | None":
         """Group what a rule found; None for nothing."""

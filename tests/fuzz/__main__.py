@@ -89,6 +89,7 @@ def work(numbers: list[int], options: argparse.Namespace, folder: Path, answers:
 def run(numbers: list[int], options: argparse.Namespace, folder: Path) -> list[Line]:
     """Execute, child after child, and return what came of each number."""
     lines: list[Line] = []
+    start = time.monotonic()
     while len(lines) < len(numbers):
         sys.stderr.flush()
         readable, writable = os.pipe()
@@ -108,6 +109,8 @@ def run(numbers: list[int], options: argparse.Namespace, folder: Path) -> list[L
         if len(numbers) > 2000:
             seen = sorted({line.fault for line in lines if line.fault})
             print(f"{len(lines):,} of {len(numbers):,}", *seen, sep="\n  ", file=sys.stderr)
+        if options.seconds and time.monotonic() - start > options.seconds:
+            break
     return lines
 
 
@@ -153,6 +156,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument("--seconds", type=int, help="start no more after these")
     parser.add_argument("--kind", choices=KINDS, help="fuzz this input alone")
     parser.add_argument("--only", type=int, help="repeat this one in ./fuzzed")
     options = parser.parse_args()

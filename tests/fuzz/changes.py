@@ -86,9 +86,9 @@ def change_json(raw: bytes, dice: random.Random) -> bytes:
         kind = dice.randrange(9)
         alike = [value for value in SCALARS if is_like(value, above[key])]
         if kind >= 6 and alike:
-            above[key] = dice.choice(alike)
+            above[key] = deepcopy(dice.choice(alike))  # or changes would join
         elif kind <= 1:
-            above[key] = deepcopy(dice.choice(SCALARS))  # or changes would join
+            above[key] = deepcopy(dice.choice(SCALARS))
         elif kind == 2:
             other, other_key = dice.choice(places)
             above[key] = json.loads(json.dumps(other[other_key]))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regaudit.measures.spectrum import Spectrum
-from regaudit.report.report import Report
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.typed_json import from_json, made, to_json
 from regaudit.running.shares import Share
@@ -58,7 +58,10 @@ def values(kind):
         return TEXTS.map(Path)
     if issubclass(kind, Enum):
         return st.sampled_from(kind)
-    return st.builds(kind, **{key: values(hint) for key, hint in get_type_hints(kind).items()})
+    fields = {key: values(hint) for key, hint in get_type_hints(kind).items()}
+    if kind is Finding:
+        fields["items"] = st.tuples(values(Occurrence))  # never empty
+    return st.builds(kind, **fields)
 
 
 @pytest.mark.parametrize("kind", SENT, ids=str)
@@ -155,6 +158,7 @@ def test_what_is_nested_too_deeply_is_not_written():
         (Share | Report, {"Plan": {}}, "it is of none of its types"),
         (Mapping[int, int], {"a": 1}, "mapping has a key of another type"),
         (bytes, "\xff", "bytes is not of type bytes"),
+        (Finding, {"code": "", "name": "", "items": []}, "finding has no items"),
     ],
 )
 def test_where_it_is_wrong_is_told(kind, value, said):
