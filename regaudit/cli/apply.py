@@ -259,7 +259,7 @@ def _verified(change: "Change", model: Path, options: ApplyOptions) -> int:
 
 def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
     """Compare the new file with the old one and with what was expected, in real Keras."""
-    from regaudit.editing.backup import backup_of
+    from regaudit.editing.backup_files import backup_of
     from regaudit.live.verify import verify
     from regaudit.report.spelling import number
 

@@ -65,7 +65,7 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
 
 def kept(model: Path, plugin: "Format") -> str:
     """Say where the file lies as it was before an edit in place."""
-    from regaudit.editing.backup import backup_of, edited_part
+    from regaudit.editing.backup_files import backup_of, edited_part
     from regaudit.report.escape import plain
 
     part = edited_part(plugin, model)

@@ -10,7 +10,8 @@ from typing import Any
 
 from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.dataclass import dataclass
-from regaudit.editing.backup import Stamp, backed_up, edited_part
+from regaudit.editing.backup import Stamp, backed_up
+from regaudit.editing.backup_files import edited_part
 from regaudit.editing.config_edit import Written, edited
 from regaudit.editing.optimizer_edit import OPTIMIZER, decays_so, with_decay
 from regaudit.editing.validity import is_so, refusal, shared
