@@ -26,17 +26,16 @@ def say(line: str, *, err: bool = False) -> None:
         line: of people's text; a newline in it is shown, not obeyed.
         err: to standard error instead of standard output.
     """
-    from regaudit.report.escape import Escaped
-    from regaudit.storage.location import without_secrets
-
-    say_page([line if isinstance(line, Escaped) else without_secrets(line)], err=err)
+    say_page([line], err=err)
 
 
 def say_page(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines, each as `say` does."""
-    from regaudit.report.escape import page
+    """Print lines, each as `say` does; URLs in what is not `Escaped` are shown without secrets."""
+    from regaudit.report.escape import Escaped, page
+    from regaudit.storage.location import without_secrets
 
-    _print(page(lines), err=err)
+    shown = (line if isinstance(line, Escaped) else without_secrets(line) for line in lines)
+    _print(page(shown), err=err)
 
 
 def say_progress(line: str) -> None:
