@@ -171,7 +171,7 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
 
     if options.out is not None:
         reads = (*options.files, advice.data, advice.val_data)
-        refuse_outputs([options.out], reads=reads, whole=False)
+        refuse_outputs([options.out], reads=reads, is_model=True)
     config = Config.default().allowing(options.limits)
     report = audited_one(str(model), config)
     if report.failure or report.model is None:

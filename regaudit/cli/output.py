@@ -57,8 +57,10 @@ def emit(content: "Escaped | bytes", output: Path | None) -> None:
         return
     if output is None:
         raise click.UsageError("this is a binary format: write it to a file, -o FILE")
+    from regaudit.cli.protected import refuse_report
     from regaudit.storage.atomic_write import replacing
 
+    refuse_report(output)  # what became of it meanwhile; and for commands that audit nothing
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     try:
         special = output.exists() and not output.is_file() and not output.is_dir()

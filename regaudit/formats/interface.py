@@ -18,6 +18,7 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Location
+from regaudit.storage.presence import is_file
 from regaudit.tensors.tensor import Tensor
 
 
@@ -52,8 +53,6 @@ class Format(ABC):
     """Files that count as models when a directory is searched, by the end of their names."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that make a directory of a store a model in itself."""
-    parts: ClassVar[tuple[str, ...]] = ()
-    """Patterns of the files that belong to a model that is a directory."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
@@ -133,32 +132,20 @@ def is_model(folder: Location) -> bool:
 
 
 def model_of_part(file: Path) -> Path | None:
-    """Return the model of several files that an existing or a new file is a part of, by content.
+    """Return the model of several files that an existing or a new file is, or would be, a part of.
 
     That a file is a link, or has another name on a file system that ignores case, hides nothing.
     """
     real = Path(os.path.realpath(file))
     lists = [listed for plugin in formats() if (listed := plugin.listed_in(real.name))]
-    found = next((real.with_name(one) for one in lists if real.with_name(one).is_file()), None)
-    if found or not real.exists():
-        return found
-    for folder in list(real.parents)[:_DEEPEST]:
-        for plugin in formats():
-            marks = plugin.folder_marks
-            is_marked = marks and all((folder / mark).is_file() for mark in marks)
-            if is_marked and holds(plugin, folder, real):
-                return folder
+    for listed in lists:
+        if is_file(real.with_name(listed)):
+            return real.with_name(listed)
+    marks = [plugin.folder_marks for plugin in formats() if plugin.folder_marks]
+    for folder in real.parents:
+        if any(all(os.path.lexists(folder / mark) for mark in marked) for marked in marks):
+            return folder
     return None
-
-
-_DEEPEST = 8
-"""Folders above a part of a model that may be the model."""
-
-
-def holds(plugin: Format, folder: Path, file: Path) -> bool:
-    """Whether an existing file, by whatever name, is one of those that make up a model."""
-    found = (one for pattern in plugin.parts for one in folder.glob(pattern))
-    return any(one.is_file() and one.samefile(file) for one in found)
 
 
 def _what_it_is(file: Location) -> str:

@@ -26,7 +26,6 @@ class KerasDirectory(Format):
 
     name: ClassVar[str] = "keras-directory"
     folder_marks: ClassVar[tuple[str, ...]] = ("config.json", WEIGHTS)
-    parts: ClassVar[tuple[str, ...]] = ("config.json*", "metadata.json", WEIGHTS, "assets/**/*")
 
     def sniff(self, file: Location) -> bool:
         if not file.is_dir() or not (file / "config.json").is_file():

@@ -37,7 +37,6 @@ class SavedModel(Format):
 
     name: ClassVar[str] = "saved_model"
     folder_marks: ClassVar[tuple[str, ...]] = (GRAPH,)
-    parts: ClassVar[tuple[str, ...]] = ("*.pb", "variables/*", "assets*/**/*")
     why_not: ClassVar[str] = (
         "a SavedModel runs the graph in it, not the configuration: an edit would do "
         "nothing; save the model as .keras"
