@@ -10,6 +10,7 @@ import pytest
 from paths import FIXTURES
 
 STRACE = shutil.which("strace")
+TRACED = (STRACE, "-f", "--seccomp-bpf", "-qq", "-e", "trace=file")
 MODEL = FIXTURES / "models" / "tutorial-l2.keras"
 FIRST = "import h5py; "
 """As a program does that reads HDF5 files itself, before it audits one."""
@@ -55,7 +56,16 @@ def audit(*files):
 def test_no_plug_in_is_looked_for(damaged, folder, before):
     filtered = str(FIXTURES / "hostile" / "hdf5-filter-plug-in.keras")
     program = before + audit(str(damaged), filtered)
-    done = run(program, STRACE, "-f", "-qq", "-e", "trace=file", HDF5_PLUGIN_PATH=str(folder))
+    done = run(
+        program,
+        STRACE,
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-e",
+        "trace=file",
+        HDF5_PLUGIN_PATH=str(folder),
+    )
     assert "damaged or cut short" in done.stdout
     assert f'"{folder}' not in done.stderr
     assert "hdf5/lib/plugin" not in done.stderr
@@ -64,13 +74,22 @@ def test_no_plug_in_is_looked_for(damaged, folder, before):
 @pytest.mark.skipif(not STRACE, reason="strace is not installed")
 def test_h5py_itself_looks_for_them(damaged, folder):
     program = f"import h5py; h5py.File({str(damaged)!r})"
-    done = run(program, STRACE, "-f", "-qq", "-e", "trace=file", HDF5_PLUGIN_PATH=str(folder))
+    done = run(
+        program,
+        STRACE,
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-e",
+        "trace=file",
+        HDF5_PLUGIN_PATH=str(folder),
+    )
     assert f'"{folder}' in done.stderr
 
 
-@pytest.mark.parametrize("name", ["HDF5_DRIVER", "HDF5_VOL_CONNECTOR"])
-def test_the_environment_names_no_driver(name):
-    assert run(audit(str(MODEL)), **{name: "evil"}).stdout == "None\n"
+def test_the_environment_names_no_driver():
+    both = {"HDF5_DRIVER": "evil", "HDF5_VOL_CONNECTOR": "evil"}
+    assert run(audit(str(MODEL)), **both).stdout == "None\n"
 
 
 def test_the_environment_stays_as_it_is():
