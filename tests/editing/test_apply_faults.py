@@ -18,32 +18,24 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from paths import FIXTURES
+from editable import APPLY, EDITABLE, KERAS, OLD_H5, SETTING, copied
 
 import regaudit
 from regaudit import Edit, InternalError, UnreadableModelError
 from regaudit.cli import main
 
-APPLY = FIXTURES / "apply"
 PACKAGE = str(Path(regaudit.__file__).parent)
-FILES = [
-    APPLY / "custom_l2.keras",
-    APPLY / "custom_l2.h5",
-    APPLY / "regularized.directory",
-    FIXTURES / "corpus" / "tf-keras-2.21" / "mlp.h5",
-]
-SETTING = ("--set", "*:kernel=l1_l2(1e-5, 3e-4)")
 WAYS = ["-o", "--force -o", "--in-place"]
 
 
 def case(file, way, *more, slow=False):
     """One case of a matrix; the old HDF5, many times as long, is slow but for one way."""
-    slow |= file == FILES[-1] and way != "--in-place"
+    slow |= file == OLD_H5 and way != "--in-place"
     name = "-".join((f"{file.parent.name}/{file.name}", way, *(type(one).__name__ for one in more)))
     return pytest.param(file, way, *more, id=name, marks=[pytest.mark.slow] if slow else [])
 
 
-cases = pytest.mark.parametrize(("file", "way"), [case(*pair) for pair in product(FILES, WAYS)])
+cases = pytest.mark.parametrize(("file", "way"), [case(*pair) for pair in product(EDITABLE, WAYS)])
 
 
 def content(path):
@@ -70,10 +62,7 @@ class Trial:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        if self.source.is_dir():
-            shutil.copytree(self.source, self.model)
-        else:
-            shutil.copy(self.source, self.model)
+        copied(self.source, self.folder)
         if "--force" in self.way and not self.source.is_dir():
             self.out.write_text("there before")
 
@@ -147,7 +136,7 @@ def test_each_function_may_fail(trial):
     writing = order.index("apply.py: Prepared.write")
     steps = calls[writing:]
     assert len(steps) > 5
-    if trial.source == FILES[0] and trial.way == "--in-place":
+    if trial.source == KERAS and trial.way == "--in-place":
         audits = [call for call in calls[command:] if call[0] in auditing]
         steps += audits[::10] + [call for call in calls[command:writing] if call not in audits]
         assert len(steps) > 100
@@ -231,11 +220,11 @@ class Calls:
 @pytest.mark.parametrize(
     ("file", "way", "error"),
     [
-        *(case(*pair, OSError(errno.ENOSPC, "No space left")) for pair in product(FILES, WAYS)),
+        *(case(*pair, OSError(errno.ENOSPC, "No space left")) for pair in product(EDITABLE, WAYS)),
         # What fails otherwise is answered alike, wherever it happens.
         *(
             case(file, way, RuntimeError("injected"), slow=file.suffix == ".h5" and way == WAYS[1])
-            for file, way in product(FILES, WAYS)
+            for file, way in product(EDITABLE, WAYS)
         ),
     ],
 )

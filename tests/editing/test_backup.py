@@ -2,43 +2,30 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from editable import DIRECTORY, EDITABLE, H5, KERAS, SETTING, copied, edits_of, part
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from paths import FIXTURES
+from traced import DONE, FAILED, REFUSED, finished, needs_strace, started, steps, traced
 
 import regaudit
-from regaudit import Edit, UsageError
+from regaudit import UsageError
 from regaudit.cli import main
-from regaudit.editing.backup import BACKUP, NOTE, restore
+from regaudit.editing.backup import restore
+from regaudit.editing.backup_files import BACKUP, NOTE
 
-APPLY = FIXTURES / "apply"
-FILES = [
-    APPLY / "custom_l2.keras",
-    APPLY / "custom_l2.h5",
-    APPLY / "regularized.directory",
-    FIXTURES / "corpus" / "tf-keras-2.21" / "mlp.h5",
-]
-SETTING = ("--set", "*:kernel=l1_l2(1e-5, 3e-4)")
-strace = pytest.mark.skipif(not shutil.which("strace"), reason="there is no strace")
-forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-
-def copied(source, folder):
-    there = folder / source.name
-    shutil.copytree(source, there) if source.is_dir() else shutil.copy(source, there)
-    return there
-
-
-def part(model):
-    return model / "config.json" if model.is_dir() else model
+NOW = [KERAS, H5, DIRECTORY]
+"""The formats of today; old HDF5 goes the way of HDF5."""
+WITHOUT_LINKS = ("-e", "inject=?link,linkat:error=EPERM")
 
 
 def beside(model, ending):
@@ -73,7 +60,7 @@ def killed(folder, step, call):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", EDITABLE, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_what_a_link_leads_to_is_edited_and_restored(file, tmp_path):
     model = copied(file, tmp_path)
     before = part(model).read_bytes()
@@ -91,14 +78,14 @@ def test_what_a_link_leads_to_is_edited_and_restored(file, tmp_path):
 
 
 def test_the_other_name_of_a_file_does_not_change(tmp_path):
-    model, other = copied(FILES[0], tmp_path), tmp_path / "other.keras"
+    model, other = copied(KERAS, tmp_path), tmp_path / "other.keras"
     os.link(model, other)
     assert run(model, "--in-place", *SETTING).exit_code == 0
-    assert other.read_bytes() == FILES[0].read_bytes()
+    assert other.read_bytes() == KERAS.read_bytes()
     assert run(model, "--undo").exit_code == 0
 
 
-@pytest.mark.parametrize("file", FILES[:3], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
 @pytest.mark.parametrize("plant", ["link", "dangling", "folder", "pipe"])
 def test_nothing_planted_is_followed(file, plant, tmp_path):
     model, victim = copied(file, tmp_path), tmp_path / "victim"
@@ -125,7 +112,7 @@ def test_nothing_planted_is_followed(file, plant, tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("file", FILES[:3], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
 def test_a_backup_of_a_killed_run_is_removed_or_used(file, tmp_path):
     model = copied(file, tmp_path)
     os.link(part(model), beside(model, BACKUP))
@@ -137,7 +124,7 @@ def test_a_backup_of_a_killed_run_is_removed_or_used(file, tmp_path):
     assert part(model).read_bytes() == part(file).read_bytes()
 
 
-@pytest.mark.parametrize("file", FILES[:3], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
 def test_what_was_saved_since_or_lost_since(file, tmp_path):
     model = copied(file, tmp_path)
     assert run(model, "--in-place", *SETTING).exit_code == 0
@@ -152,7 +139,7 @@ def test_what_was_saved_since_or_lost_since(file, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-@pytest.mark.parametrize("file", FILES[:3], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
 def test_mode_owner_and_attributes_stay(file, tmp_path):
     model = copied(file, tmp_path)
     part(model).chmod(0o640)
@@ -170,61 +157,145 @@ def test_mode_owner_and_attributes_stay(file, tmp_path):
     assert now() == before
     page = tmp_path / "o.json"
     page.touch(0o600)
-    arguments = ["inspect", str(FILES[0]), "--format", "json", "-o", str(page)]
+    arguments = ["inspect", str(KERAS), "--format", "json", "-o", str(page)]
     assert CliRunner().invoke(main, arguments).exit_code == 0
     assert page.stat().st_mode & 0o777 == 0o600
 
 
-@strace
-@pytest.mark.parametrize("without_links", [False, True])
-def test_of_two_at_once_one_is_refused(without_links, tmp_path):
-    model = copied(FILES[0], tmp_path)
-    inject = ["link:delay_enter=2000000", *(["link:error=EPERM"] if without_links else [])]
-    options = [part for one in inject[-1:] for part in ("-e", f"inject={one}")]
-    regaudit_ = [sys.executable, "-m", "regaudit", "apply", str(model), "--in-place"]
-    slow = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=link", *options, *regaudit_]
-    runs = [
-        subprocess.Popen([*slow, "--set", f"*:kernel=l2({n}e-4)"], stderr=subprocess.DEVNULL)
-        for n in (2, 3)
-    ]
-    assert sorted(one.wait() for one in runs) in ([0, 2], [0, 3])
-    assert beside(model, BACKUP).read_bytes() == FILES[0].read_bytes()
+class Case:
+    """A model in a folder, to which something is done that is killed, or fails, at one step."""
+
+    def __init__(self, source, folder, *, undo):
+        self.folder, self.model, self.undo = folder, copied(source, folder), undo
+        self.edits = edits_of(self.model, 0.01)
+        self.original = part(self.model).read_bytes()
+        if undo:
+            self.edit()
+        self.before = {one: one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+    def edit(self):
+        regaudit.apply(self.model, self.edits, in_place=True)
+
+    def call(self):
+        regaudit.undo(self.model) if self.undo else self.edit()
+
+    def reset(self):
+        for one in self.folder.rglob("*"):
+            if one.is_file() and one not in self.before:
+                one.unlink()
+        for one, content in self.before.items():
+            one.write_bytes(content)
+
+    def steps(self, *options):
+        found = steps(self.call, *options)
+        assert len(found) >= (2 if self.undo else 11)
+        return found
+
+    def check(self, how, *, edit_first=False):
+        """Hold that nothing is lost, and that what comes next knows what to do."""
+        kept, now = beside(self.model, BACKUP), part(self.model)
+        there = [one.read_bytes() for one in (kept, now) if one.exists()]
+        assert self.original in there, how
+        if edit_first and kept.exists():
+            with suppress(UsageError):  # it was edited: the backup is to be restored
+                self.edit()
+        if kept.exists():
+            regaudit.undo(self.model)
+        assert now.read_bytes() == self.original, how
+        assert not kept.exists(), how
 
 
-def kills(*, every):
-    counts = {"link": 1, "rename": 2, "fsync": 5, "unlink": 1, "fchmod": 2, "utimensat": 1}
-    counts |= {"renameat2": 1, "flock": 1, "write": 8}
-    for call, count in counts.items():
-        for number in range(1, count + 1):
-            sample = every or (number == 1 and call in KEY)
-            yield pytest.param(call, number, marks=[] if sample else pytest.mark.slow)
+FILES_AND_FOLDERS = pytest.mark.parametrize("source", [KERAS, DIRECTORY], ids=["file", "directory"])
+LINKS = pytest.mark.parametrize("links", [(), WITHOUT_LINKS], ids=["links", "no-links"])
+UNDO = pytest.mark.parametrize("undo", [False, True], ids=["in-place", "undo"])
 
 
-KEY = {"rename", "unlink", "renameat2"}
+@needs_strace
+@pytest.mark.parametrize(
+    ("source", "links"),
+    [(KERAS, ()), (KERAS, WITHOUT_LINKS), (DIRECTORY, ())],
+    ids=["file", "file-no-links", "directory"],
+)
+@UNDO
+def test_killed_at_a_system_call(source, links, undo, tmp_path):
+    """Before each that changes the disk; on a file system with links, and on one without."""
+    case = Case(source, tmp_path, undo=undo)
+    for number, (name, when) in enumerate(case.steps(*links)):
+        case.reset()
+        at = ("-e", f"inject={name}:signal=KILL:when={when}")
+        ended, _ = traced(case.call, "-e", f"trace={name},?link,linkat", *links, *at)
+        assert ended == -signal.SIGKILL, (name, when)
+        case.check((name, when), edit_first=bool(number % 2))
 
 
-@strace
-@pytest.mark.parametrize(("call", "number"), [*kills(every=False)])
-@pytest.mark.parametrize("file", FILES[:1], ids=lambda file: file.name)
-def test_killed_at_a_system_call(file, call, number, tmp_path):
-    model = copied(file, tmp_path)
-    links = ["-e", "inject=link:error=EPERM"] if call == "renameat2" else []
-    kill = ["-e", f"inject={call}:signal=KILL:when={number}"]
-    command = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace=link,{call}", *links, *kill]
-    edit = [sys.executable, "-m", "regaudit", "apply", str(model), "--in-place", *SETTING]
-    subprocess.run([*command, *edit], check=False, capture_output=True)
-    backup = beside(model, BACKUP)
-    original = part(file).read_bytes()
-    assert original in {part(model).read_bytes(), backup.read_bytes() if backup.exists() else b""}
-    if backup.exists():
-        assert run(model, "--undo").exit_code == 0
-    assert part(model).read_bytes() == original
+@needs_strace
+@FILES_AND_FOLDERS
+@UNDO
+def test_a_system_call_that_fails(source, undo, tmp_path):
+    """As on a full disk. What is refused has changed nothing, what is done is done."""
+    case = Case(source, tmp_path, undo=undo)
+    for name, when in case.steps():
+        case.reset()
+        at = ("-e", f"trace={name}", "-e", f"inject={name}:error=ENOSPC:when={when}")
+        ended, _ = traced(case.call, *at)
+        assert ended != FAILED, (name, when)
+        if ended == REFUSED:
+            left = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+            assert left == case.before, (name, when)
+        case.check((name, when))
+
+
+@needs_strace
+def test_a_file_system_without_any_safe_way_is_refused(tmp_path):
+    """It has neither links nor renames that never replace: `apply -o` is what is left."""
+    case = Case(KERAS, tmp_path, undo=False)
+    with_neither = ("-e", "inject=renameat2:error=EINVAL", "-e", "trace=?link,linkat,renameat2")
+    assert traced(case.call, *with_neither, *WITHOUT_LINKS)[0] == REFUSED
+    assert [*tmp_path.iterdir()] == [case.model]
+
+
+@needs_strace
+@LINKS
+def test_of_two_at_once_one_is_refused(links, tmp_path):
+    """The second runs while the first is about to give its copy the name of the backup."""
+    case = Case(KERAS, tmp_path, undo=False)
+    waits = "renameat2" if links else "?link,linkat"
+    slow = ("-e", f"inject={waits}:delay_enter=500000")
+    both = ("-e", "trace=?link,linkat,renameat2", *links)
+    first, second = started(case.call, *both, *slow), started(case.call, *both)
+    assert sorted([finished(first)[0], finished(second)[0]]) == [DONE, REFUSED]
+    assert beside(case.model, BACKUP).read_bytes() == case.original
+    case.check("undo")
+
+
+@pytest.fixture
+def vfat(tmp_path):
+    """A file system that really has no links, modes and owners; root may mount one."""
+    image, folder = tmp_path / "image", tmp_path / "mounted"
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    for command in (["mkfs.vfat", image], ["mount", "-t", "vfat", "-o", "loop", image, folder]):
+        program = shutil.which(command[0])
+        if not program or subprocess.run([program, *command[1:]], check=False).returncode:
+            pytest.skip(f"{command[0]} is not there, or may not do it here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("source", NOW, ids=lambda file: file.name)
+def test_on_a_file_system_without_links(source, vfat):
+    case = Case(source, vfat, undo=False)
+    case.edit()
+    assert beside(case.model, BACKUP).read_bytes() == case.original
+    assert part(case.model).read_bytes() != case.original
+    case.check("undo")
 
 
 class Edits(RuleBasedStateMachine):
     """Edits, undoing, training and kills in any order."""
 
-    @initialize(file=st.sampled_from(FILES[:3]))
+    @initialize(file=st.sampled_from(NOW))
     def start(self, file):
         self.folder = Path(tempfile.mkdtemp(prefix="regaudit-"))
         self.model = copied(file, self.folder)
@@ -239,10 +310,7 @@ class Edits(RuleBasedStateMachine):
     def edit(self, strength, step):
         if not self.backup.exists():
             self.original, self.trained = self.now(), False
-        report = regaudit.audit(self.model)
-        layers = [x.path for x in report.model.layers if x.class_name == "Dense"]
-        value = {"class_name": "L2", "config": {"l2": strength}}
-        edits = [Edit(layer, "kernel_regularizer", value) for layer in layers]
+        edits = edits_of(self.model, strength)
 
         def call():
             regaudit.apply(self.model, edits, in_place=True)
@@ -287,8 +355,8 @@ class Edits(RuleBasedStateMachine):
 
 
 Edits.TestCase.settings = settings(
-    max_examples=12,
-    stateful_step_count=12,
+    max_examples=8,
+    stateful_step_count=8,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
