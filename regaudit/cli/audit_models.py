@@ -18,7 +18,7 @@ from regaudit.running.guard import hold, release
 if TYPE_CHECKING:
     from regaudit.limits import Limits
     from regaudit.report.report import Report
-    from regaudit.running.run import Found
+    from regaudit.running.model_search import Found
     from regaudit.settings.config import Config
 
 
@@ -109,7 +109,7 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]
 def _search(target: str, limits: "Limits") -> "Found":
     """Search; what a store lists is held to the limits, as a file is."""
     from regaudit.limits import allowing
-    from regaudit.running.run import Found, is_searched, search
+    from regaudit.running.model_search import Found, is_searched, search
     from regaudit.storage.location import is_url
 
     with allowing(limits):

@@ -14,7 +14,7 @@ from paths import CORPUS
 
 import regaudit
 from regaudit.report.document import document
-from regaudit.running.run import files_among
+from regaudit.running.model_search import files_among
 from regaudit.settings.config import Config
 
 KINDS = (".keras", ".h5", ".directory", ".savedmodel", ".traced.savedmodel", ".plain.keras")

@@ -10,8 +10,8 @@ from paths import ROOT
 import regaudit
 import regaudit.formats
 from regaudit.formats.interface import formats
+from regaudit.running.model_search import find_models, models_among
 from regaudit.running.report_cache import Cache
-from regaudit.running.run import find_models, models_among
 from regaudit.settings.config import Config
 
 TOY = '''

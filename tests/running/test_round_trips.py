@@ -16,8 +16,8 @@ from regaudit.report.typed_json import to_json
 from regaudit.report.view import View
 from regaudit.rules.interface import rules
 from regaudit.running import dask_cluster
+from regaudit.running.model_search import find_models
 from regaudit.running.report_cache import Cache
-from regaudit.running.run import find_models
 from regaudit.running.shares import Split
 from regaudit.settings.baseline import Baseline
 from regaudit.settings.config import Config, read_config

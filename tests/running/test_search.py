@@ -10,7 +10,8 @@ from command_line import run
 from paths import MODELS
 
 from regaudit.errors import UsageError
-from regaudit.running.run import audit_files, search
+from regaudit.running.model_search import search
+from regaudit.running.run import audit_files
 
 GOOD = MODELS / "tutorial-l2.keras"
 

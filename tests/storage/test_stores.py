@@ -28,7 +28,7 @@ from paths import CORPUS, MODELS, ROOT
 import regaudit
 from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
-from regaudit.running.run import find_models
+from regaudit.running.model_search import find_models
 from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
 from regaudit.storage.object_store_errors import reason
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows

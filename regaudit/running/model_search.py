@@ -1,0 +1,191 @@
+"""Models found by what a user names: a file, a folder, a pattern, a URL."""
+
+import os
+from collections.abc import Iterable, Iterator
+from glob import has_magic
+from os.path import lexists, realpath
+from pathlib import Path
+from typing import NamedTuple
+
+from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.formats.interface import formats, is_model
+from regaudit.report.report import Failure, Report
+from regaudit.storage.location import is_url, redacted_name
+from regaudit.storage.presence import exists, is_dir
+from regaudit.storage.search import (
+    ENTRIES,
+    TOO_MANY,
+    Refuse,
+    is_folder,
+    listed,
+    matches,
+    pattern_of,
+)
+from regaudit.storage.siblings import hub_blob
+
+
+class Found(NamedTuple):
+    """What a search came to."""
+
+    models: list[str]
+    refused: list[Report]
+    """Failures of what was not looked into: links, and folders that cannot be read."""
+
+
+def search(target: str) -> Found:
+    """Return the models that a target means: itself, those below a directory, those of a glob.
+
+    Raises:
+        UsageError: a pattern whose stars make no sense.
+    """
+    refused: dict[str, Report] = {}
+
+    def refuse(path: str, why: str) -> None:
+        refused[path] = Report(path, failure=Failure("UnsafeFileError", why))
+
+    return Found(list(find_models(target, refuse)), list(refused.values()))
+
+
+def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Iterator[str]:
+    """Yield the models that a target means.
+
+    Args:
+        target: a path, a URL or a pattern.
+        refuse: is told what was not looked into.
+
+    Raises:
+        UsageError: a pattern whose stars make no sense.
+    """
+    path = Path(target)
+    if is_url(target):
+        yield from _in_store(target, refuse)
+    elif is_dir(path):
+        yield from [target] if _is_model(path) else _below(path, refuse)
+    elif has_magic(target) and not lexists(path):
+        matched = matches(Path(pattern_of(target)), refuse)
+        found = (_of_match(path, target, refuse) for path in matched)
+        yield from dict.fromkeys(file for files in found for file in files)
+    else:
+        yield target
+
+
+def _of_match(path: Path, pattern: str, refuse: Refuse) -> Iterator[str]:
+    """Yield what a match of a pattern means; its own last part may be a name that a user gives."""
+    if path.is_symlink() and has_magic(Path(pattern).name) and not hub_blob(path):
+        refuse(str(path), LINK)
+    elif is_dir(path) and not _is_model(path):
+        yield from _below(path, refuse)
+    else:
+        yield str(path)
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return is_model(folder)
+    except OSError:  # the search of it says why
+        return False
+
+
+def is_searched(url: str) -> bool:
+    """Whether a URL means all models below it: it ends with a slash, or has a star."""
+    return not url.startswith("http") and (url.endswith("/") or "*" in url)
+
+
+def _in_store(url: str, refuse: Refuse) -> Iterator[str]:
+    """Yield the models that a URL means."""
+    if not is_searched(url):
+        yield url
+        return
+    from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
+
+    try:
+        yield from models_below(url, models_among)
+    except UnsafeFileError as error:  # not asked again: it took all its time, or lists too much
+        refuse(redacted_name(url), str(error))
+    except (UnreadableModelError, FileNotFoundError):
+        yield url  # whose audit says why
+
+
+def _below(folder: Path, refuse: Refuse) -> Iterator[str]:
+    """Yield the models below a directory by name; hidden and installed folders are left out."""
+    count = 0
+    stack = [(folder, _entries(folder, refuse))]
+    while stack:
+        place, entries = stack.pop()
+        count += len(entries)
+        if count > ENTRIES:
+            refuse(str(folder), TOO_MANY)
+            return
+        inner: list[tuple[Path, list[os.DirEntry[str]]]] = []
+        for path in (Path(one.path) for one in entries if is_folder(one)):
+            if path.name != "site-packages":
+                held = _entries(path, refuse)
+                if _marked(held) and _is_model(path):
+                    yield str(path)
+                else:
+                    inner.append((path, held))
+        links = [one.name for one in entries if one.is_symlink() and not hub_blob(Path(one.path))]
+        files = files_among(one.name for one in entries if not is_folder(one))
+        yield from (str(place / name) for name in files if name not in links)
+        for name in links:
+            if why := _why_not(place / name, folder):
+                refuse(str(place / name), why)
+        stack += reversed(inner)
+
+
+def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, hidden things apart; nothing where it cannot be read."""
+    try:
+        return [one for one in listed(folder) if not one.name.startswith(".")]
+    except OSError as error:
+        refuse(str(folder), f"cannot be read: {error.strerror}")
+        return []
+
+
+def _marked(entries: Iterable[os.DirEntry[str]]) -> bool:
+    """Whether a folder may be a model, by the names in it."""
+    marks = {kind.folder_marks[0] for kind in formats() if kind.folder_marks}
+    return any(one.name in marks for one in entries)
+
+
+LINK = "a link, and links are not followed where models are searched: name it to audit it"
+
+
+def _why_not(link: Path, searched: Path) -> str:
+    """Say that a link is not followed where it would be a model; empty for what is found anyway."""
+    named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
+    if not named and not (is_dir(link) and _is_model(link)):
+        return ""
+    there, top = realpath(link), realpath(searched)
+    return "" if exists(there) and f"{there}{os.sep}".startswith(f"{top}{os.sep}") else LINK
+
+
+def files_among(names: Iterable[str]) -> list[str]:
+    """Return the files among these that count as models, by name; hidden ones do not."""
+    known = list(formats())
+    suffixes = tuple(suffix for kind in known for suffix in kind.suffixes)
+    found = {name for name in names if name.endswith(suffixes)}
+    return sorted(
+        name
+        for name in found
+        if not name.rpartition("/")[2].startswith(".")
+        and not any(kind.listed_in(name) in found for kind in known)
+    )
+
+
+def models_among(names: list[str]) -> set[str]:
+    """Return the models among all files of a store's folder: files, and folders with their marks.
+
+    Args:
+        names: paths of the files.
+    """
+    known, folders = set(names), set()
+    marks = [kind.folder_marks for kind in formats() if kind.folder_marks]
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        for first, *others in marks:
+            if last == first and known.issuperset(f"{folder}/{other}" for other in others):
+                folders.add(folder)
+    inside = tuple(f"{folder}/" for folder in folders)
+    files = {name for name in files_among(names) if not name.startswith(inside)}
+    return files | {folder for folder in folders if not folder.startswith(inside)}
