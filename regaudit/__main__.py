@@ -6,7 +6,7 @@ import signal
 import sys
 
 from regaudit.running.guard import fork, give_up_memory, leave
-from regaudit.running.termination import Terminated, die_of
+from regaudit.running.termination import Terminated, die_of, end_by_interrupts
 from regaudit.running.unforeseen import UNREADABLE, say
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -41,6 +41,7 @@ def _guarded() -> None:
     # time, and a fifth for 10,000 layers. `audited` enables it for many.
     gc.disable()
     killed = None if "--no-isolate" in sys.argv else fork()
+    end_by_interrupts()  # Click would make exit code 1 of Ctrl-C
     from regaudit.cli import main as command  # noqa: PLC0415 - after the fork
 
     try:

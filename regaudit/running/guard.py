@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from regaudit.dataclass import dataclass
-from regaudit.running.termination import ASKED, die_of
+from regaudit.running.termination import ASKED, PASSED_ON, die_of
 
 if TYPE_CHECKING:
     from regaudit.limits import Limits
@@ -53,13 +53,16 @@ def fork() -> Killed | None:
         return None
     readable, writable = os.pipe()
     # Whatever comes from here on waits until the parent can pass it on.
-    passed = {number for number in ASKED if signal.getsignal(number) != signal.SIG_IGN}
+    asking = (*ASKED, signal.SIGINT)
+    passed = {number for number in asking if signal.getsignal(number) != signal.SIG_IGN}
     signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored, it would not wake the parent
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGINT, signal.SIGCHLD})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGCHLD})
     child = os.fork()
     if not child:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes it on
+        signal.signal(PASSED_ON, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before - {PASSED_ON})
         os.close(readable)
         _Guarded.note = writable
         return None
@@ -74,19 +77,17 @@ def fork() -> Killed | None:
 
 def _wait(child: int, passed: set[int]) -> int:
     """Wait for the child, and return its exit code, or minus the signal that killed it."""
-    interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the child too
     asked, status = 0, None
     while status is None:
         number = signal.sigwait({*passed, signal.SIGCHLD})
         if number == signal.SIGCHLD:
             done, status = os.waitpid(child, os.WNOHANG)
             status = status if done else None
+        elif number == signal.SIGINT:
+            os.kill(child, PASSED_ON)  # it is there until it is waited for
         else:
             asked = number
-            os.kill(child, number)  # it is there until it is waited for
-    while signal.SIGINT in signal.sigpending():
-        signal.sigwait({signal.SIGINT})  # the child had it too, and has done what is to be done
-    signal.signal(signal.SIGINT, interrupts)
+            os.kill(child, number)
     if asked:
         die_of(asked)
     return os.waitstatus_to_exitcode(status)
@@ -102,6 +103,8 @@ def _fate(code: int, notes: list[bytes]) -> Killed | None:
         return Killed(file, None)
     if code >= 0:
         os._exit(code)  # nothing was imported or printed here that would need more
+    if -code == PASSED_ON:
+        die_of(signal.SIGINT)
     if -code in {*ASKED, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE}:
         die_of(-code)
     return Killed(file, -code)

@@ -1,7 +1,8 @@
-"""Ends that are asked for: SIGTERM, SIGHUP.
+"""Ends that are asked for: SIGTERM, SIGHUP, Ctrl-C.
 
 Where nothing is to be tidied up, the system's default ends a process, also inside a C library.
-Where there are workers to end or a temporary file to remove, the signal is an exception first.
+Where there are workers to end or a temporary file to remove, the signal is an exception first:
+Ctrl-C is `KeyboardInterrupt`, for whoever wants to go on with less.
 """
 
 import os
@@ -13,6 +14,9 @@ from typing import NoReturn
 
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if os.name != "nt")
 """The signals that ask a process to end."""
+PASSED_ON = getattr(signal, "SIGUSR1", signal.SIGINT)
+"""Ctrl-C, as a process that waits passes it on to the one that works, which does not hear SIGINT.
+A terminal sends that to both of them, other processes to the first one alone."""
 
 
 class Terminated(BaseException):
@@ -23,17 +27,29 @@ class Terminated(BaseException):
         self.number = number
 
 
+def end_by_interrupts() -> None:
+    """Let Ctrl-C end this process as SIGTERM does, unless it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def ending_tidily() -> Iterator[None]:
     """Let what ends this process be an exception inside the `with`, in the main thread."""
-    for number in ASKED:
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
-            signal.signal(number, _end)
+    handlers = {
+        **dict.fromkeys(ASKED, _end),
+        **dict.fromkeys((signal.SIGINT, PASSED_ON), signal.default_int_handler),
+    }
+    ours = [one for one in handlers if signal.getsignal(one) == signal.SIG_DFL]  # nohup ignores one
+    for number in ours:
+        signal.signal(number, handlers[number])
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise Terminated(signal.SIGINT) from error
     finally:
-        for number in ASKED:
-            if signal.getsignal(number) is _end:
+        for number in ours:
+            if signal.getsignal(number) is handlers[number]:
                 signal.signal(number, signal.SIG_DFL)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -129,27 +130,51 @@ def test_what_nobody_foresaw_is_one_line_and_never_exit_code_1(command, where, e
         assert shown.returncode == 3
 
 
+def started(*arguments):
+    """Start a command whose processes are a group of their own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "regaudit", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        cwd=ROOT,
+        # Tests that run in the background inherit a deaf ear.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+
+
+def assert_it_dies(run, number, group):
+    """Send a signal; all processes end by it, and say nothing."""
+    (os.killpg if group else os.kill)(run.pid, number)
+    _, stderr = run.communicate(timeout=60)
+    assert (run.returncode, stderr) == (-number, b"")
+    for _ in range(100):
+        try:
+            os.killpg(run.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("a process is left")
+
+
 @pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
 @pytest.mark.parametrize("options", [[], ["--jobs", "2"]], ids=["one", "workers"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_it_dies_of_what_asks_it_to_end_with_all_its_processes(number, options, group):
     for delay in (0.02, 0.1, 0.2, 0.4):
-        run = subprocess.Popen(
-            [sys.executable, "-m", "regaudit", "check", HANGS, *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            cwd=ROOT,
-        )
+        run = started("check", HANGS, *options)
         time.sleep(delay)
-        (os.killpg if group else os.kill)(run.pid, number)
-        _, stderr = run.communicate(timeout=60)
-        assert (run.returncode, stderr) == (-number, b"")
-        for _ in range(100):
-            try:
-                os.killpg(run.pid, 0)
-            except ProcessLookupError:
-                break
-            time.sleep(0.02)
-        else:
-            pytest.fail("a process is left")
+        assert_it_dies(run, number, group)
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
+@pytest.mark.parametrize("command", ["check", "suggest"])
+def test_so_it_does_of_an_interrupt_with_one_model(command, group):
+    for delay in (0, 0.1, 0.5):
+        run = started(command, HANGS)
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        while not children.read_text():  # while Python starts, its own traceback would be shown
+            time.sleep(0.01)
+        time.sleep(delay)
+        assert_it_dies(run, signal.SIGINT, group)
