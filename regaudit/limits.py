@@ -77,6 +77,13 @@ class Limits:
             memory_bytes=self.memory_bytes + SPECTRAL_BYTES,
         )
 
+    def for_more(self, size: int) -> "Limits":
+        """Return limits with the time that so many bytes buy, next to those of the file itself."""
+        more = self.seconds_for(size)
+        return replace(
+            self, cpu_seconds=self.cpu_seconds + more, wall_seconds=self.wall_seconds + more
+        )
+
     def seconds_for(self, size: int) -> int:
         """Return what a file of this many bytes gets on top of its seconds."""
         return min(size // self.bytes_per_second, 1_000_000)  # systems refuse to wait longer

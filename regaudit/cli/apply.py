@@ -15,7 +15,7 @@ from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
-from regaudit.running.guard import hold_on, release
+from regaudit.running.guard import hold, hold_on, release
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
 
     try:
         if options.undo:
-            _undo(model, options.force)
+            _undo(model, options)
             return
         _check(advice, options)
         code = _apply(model, advice, options)
@@ -125,10 +125,21 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     sys.exit(code)
 
 
-def _undo(model: Path, force: bool) -> None:
-    from regaudit.editing.backup import restore
+def _undo(model: Path, options: ApplyOptions) -> None:
+    from regaudit.cli.running import failure_of_killed
+    from regaudit.editing.backup import backup_of, restore
+    from regaudit.errors import UnreadableModelError
+    from regaudit.settings.config import Config
+    from regaudit.storage.size import size_of
 
-    restored = restore(model, force=force)
+    limits = Config.default().allowing(options.limits).limits
+    killed = failure_of_killed(limits)
+    if killed and killed.failure:
+        raise UnreadableModelError(killed.failure.message)
+    # Both files may be read. An end between two steps does no harm.
+    hold(str(model), limits.for_more(size_of(str(backup_of(model)))))
+    restored = restore(model, force=options.force)
+    release()
     said = "is restored"
     if not restored.was_edited:
         said = "was not edited: it equals its backup, which is removed"

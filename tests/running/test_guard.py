@@ -60,6 +60,21 @@ def test_nothing_is_written_of_a_file_that_hangs(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("file", [HANGS, CRASHES], ids=["hangs", "crashes"])
+def test_undo_is_not_hung_or_crashed_and_undoes_by_force(file, tmp_path):
+    edited, backup = tmp_path / file.name, tmp_path / f"{file.name}.before-apply"
+    shutil.copy(file, edited)
+    shutil.copy(MODEL, backup)
+    result = regaudit("apply", "--undo", edited, "--limit", "cpu_seconds=1")
+    assert result.returncode == 3
+    assert len(result.stderr.splitlines()) == 1
+    assert "processor time" in result.stderr or "crashed" in result.stderr
+    assert edited.read_bytes() == file.read_bytes()
+    assert regaudit("apply", "--undo", "--force", edited).returncode == 0
+    assert edited.read_bytes() == MODEL.read_bytes()
+    assert not backup.exists()
+
+
 def test_a_limit_can_be_raised_where_a_refusal_says_so():
     for command in (("suggest",), ("apply", "--dry-run", *SET)):
         assert regaudit(*command, MODEL, "--limit", "json_bytes=10").returncode == 3
