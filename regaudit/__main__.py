@@ -7,7 +7,7 @@ import sys
 
 from regaudit.running.guard import fork, give_up_memory, leave
 from regaudit.running.termination import Terminated, die_of, end_by_interrupts
-from regaudit.running.unforeseen import UNREADABLE, say
+from regaudit.running.unforeseen import UNREADABLE, say_unforeseen
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What tells NumPy's library to use one thread, when it is loaded: more take longer to start than
@@ -24,11 +24,11 @@ def main() -> None:
         die_of(signal.SIGINT)
     except MemoryError as error:
         give_up_memory()
-        say(error)
+        say_unforeseen(error)
         leave(UNREADABLE)
         sys.exit(UNREADABLE)
     except Exception as error:  # noqa: BLE001 - exit code 1 means findings
-        say(error)
+        say_unforeseen(error)
         leave(UNREADABLE)
         sys.exit(UNREADABLE)
 

@@ -45,14 +45,14 @@ def verify(model: str, data: Path | None, batch_size: int, limits: tuple[str, ..
     """
     from regaudit.cli.running import audited_one
     from regaudit.errors import UnreadableModelError, UsageError
-    from regaudit.live.verify import verify as hold
+    from regaudit.live.verify import verify as compare_with_keras
     from regaudit.settings.config import Config
 
     try:
         report = audited_one(model, Config.default().allowing(limits))
         release()  # Keras is not held to limits
         with ending_tidily():
-            result = hold(report, data, batch_size)
+            result = compare_with_keras(report, data, batch_size)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     except UnreadableModelError as error:
@@ -66,11 +66,11 @@ def _verdict(model: str, result: "Verification") -> list[str]:
     from regaudit.report.escape import plain
     from regaudit.report.spelling import count, number
 
-    held = f"{count(result.weights, 'weight')}, sum(model.losses) {number(result.losses, 10)}"
+    compared = f"{count(result.weights, 'weight')}, sum(model.losses) {number(result.losses, 10)}"
     differences = result.differences
     said = count(len(differences), "difference") + " from" if differences else "agrees with"
     return [
-        f"{plain(model)}: {said} Keras {result.keras} ({held})",
+        f"{plain(model)}: {said} Keras {result.keras} ({compared})",
         *(
             f"  {plain(path)}: {what}: the audit says {audit}, Keras {keras}"
             for path, what, audit, keras in differences

@@ -57,11 +57,8 @@ def _prolong(seconds: float) -> None:
 @contextmanager
 def held(file: str, limits: Limits) -> Iterator[None]:
     """Hold this process to all limits of one file, memory included."""
-    with (
-        allowing(limits),
-        timed(limits, 0),
-    ):  # a store's answers take their time, the first one included
-        size = size_of(file)  # connects to a store, which is not the file's to answer for
+    with allowing(limits), timed(limits, 0):  # the first answer of a store may never come
+        size = size_of(file)
     with confined(limits), timed(limits, size):
         yield
 

@@ -8,7 +8,7 @@ UNREADABLE = 3
 """The exit code: something could not be audited."""
 
 
-def say(error: Exception) -> None:
+def say_unforeseen(error: Exception) -> None:
     """Say on standard error what went wrong; with `--traceback` also where."""
     with suppress(OSError, AttributeError):  # nobody listens
         if "--traceback" in sys.argv:
