@@ -137,8 +137,10 @@ def bug(error: Exception) -> Failure:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())[:200]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
-    message = f"regaudit failed on it, which is a bug ({type(error).__name__} in {where}: {text})"
-    return Failure("InternalError", message)
+    what = f"{type(error).__name__} in {where}: {text}"
+    how = "`regaudit --traceback COMMAND ...` shows more"
+    message = f"regaudit failed on it, which is a bug ({what}; {how})"
+    return Failure("InternalError", message, "".join(traceback.format_exception(error)))
 
 
 def _sha256(file: Location) -> str | None:

@@ -11,7 +11,7 @@ import click
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
 from regaudit.cli.options import LocalModel, collecting, limiting
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.dataclass import dataclass
@@ -103,7 +103,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     already has what was asked for, nothing is written, and one line says so.
     """
     from regaudit.auditing.audit_file import bug
-    from regaudit.errors import RegauditError, UsageError
+    from regaudit.errors import InternalError, RegauditError, UsageError
 
     try:
         if options.undo:
@@ -114,13 +114,14 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     except RegauditError as error:
+        say_trace(bug(error) if isinstance(error, InternalError) else None)
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
     except (click.ClickException, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
-        message = f"{bug(error).message}; nothing was changed"
-        say(f"{model}: {message}", err=True)
+        say_trace(bug(error))
+        say(f"{model}: {bug(error).message}; nothing was changed", err=True)
         sys.exit(UNREADABLE)
     sys.exit(code)
 

@@ -10,10 +10,11 @@ import click
 
 from regaudit.running.guard import release
 from regaudit.running.termination import ending_tidily
+from regaudit.running.unforeseen import wants_trace
 
 if TYPE_CHECKING:
     from regaudit.report.escape import Escaped
-    from regaudit.report.report import Report
+    from regaudit.report.report import Failure, Report
 
 OK, FINDINGS, USAGE, UNREADABLE = range(4)
 """Exit codes: nothing to say; findings; wrong usage; something could not be audited."""
@@ -36,6 +37,12 @@ def say_page(lines: Iterable[str], *, err: bool = False) -> None:
 
     shown = (line if isinstance(line, Escaped) else without_secrets(line) for line in lines)
     _print(page(shown), err=err)
+
+
+def say_trace(failure: "Failure | None") -> None:
+    """Show on standard error where regaudit itself failed, if `--traceback` asks for it."""
+    if failure and failure.trace and wants_trace():
+        say_page(failure.trace.rstrip().split("\n"), err=True)
 
 
 def say_progress(line: str) -> None:

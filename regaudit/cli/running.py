@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from regaudit.cli.output import say
+from regaudit.cli.output import say, say_trace
 from regaudit.cli.progress import progress, progress_of_one
 from regaudit.running.guard import Killed, hold
 from regaudit.running.termination import ending_tidily
@@ -106,6 +106,8 @@ def audited(
         made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
         with ending_tidily(), closing(made):
             reports = _until_the_end(made, files)
+    for report in reports:
+        say_trace(report.failure)
     if kept is not None and kept.trouble:
         say(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports

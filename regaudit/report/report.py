@@ -127,6 +127,8 @@ class Failure:
     kind: str
     """Name of the error's class."""
     message: str
+    trace: str = ""
+    """Where it happened, as Python shows it, if it is a bug here; for people, in no output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,18 @@ UNREADABLE = 3
 def say_unforeseen(error: Exception) -> None:
     """Say on standard error what went wrong; with `--traceback` also where."""
     with suppress(OSError, AttributeError):  # nobody listens
-        if "--traceback" in sys.argv:
+        if wants_trace():
             import traceback  # noqa: PLC0415 - a rare case
 
             lines = "".join(traceback.format_exception(error)).split("\n")
             sys.stderr.write("\n".join(map(_plain, lines)))
         sys.stderr.write(f"regaudit: {_line(error)}\n")
         sys.stderr.flush()
+
+
+def wants_trace() -> bool:
+    """Whether to show where regaudit itself failed."""
+    return "--traceback" in sys.argv
 
 
 def _line(error: Exception) -> str:
@@ -28,7 +33,7 @@ def _line(error: Exception) -> str:
         place, last = place.tb_next, place
     where = f" in {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else ""
     text = _plain(" ".join(str(error).split())[:200])
-    how = "" if "--traceback" in sys.argv else "; `regaudit --traceback COMMAND ...` shows more"
+    how = "" if wants_trace() else "; `regaudit --traceback COMMAND ...` shows more"
     what = f"{type(error).__name__}{where}: {text}"
     return f"stopped by a bug ({what}); please report it{how}"
 

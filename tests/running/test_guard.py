@@ -9,25 +9,23 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import forked
+from paths import FIXTURES, MODELS, ROOT
 
-from tests.paths import ROOT
-
-HOSTILE = ROOT / "fixtures" / "hostile"
-MODEL = ROOT / "fixtures" / "models" / "tutorial-l2.keras"
+HOSTILE = FIXTURES / "hostile"
+MODEL = MODELS / "tutorial-l2.keras"
 HANGS, CRASHES = HOSTILE / "hdf5-heap-loop.h5", HOSTILE / "hdf5-crash.keras"
 SET = ("--set", "*:kernel=l2(1e-4)")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing forks there")
 
 
-def regaudit(*arguments, before="", **settings):
-    """Run the command as a user does, after some statements."""
-    program = f"import sys; sys.argv[0] = 'regaudit'; {before}\n"
-    program += "from regaudit.__main__ import main; main()"
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, **settings
-    )
+HURRIED = """
+import signal
+timer = signal.setitimer
+signal.setitimer = lambda which, seconds: timer(which, seconds / 10)
+"""
+"""Statements that shorten the limits on time, but for those of workers."""
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def regaudit(*arguments, before="", **settings):
 )
 @pytest.mark.parametrize("file", [HANGS, CRASHES], ids=["hangs", "crashes"])
 def test_no_command_is_hung_or_crashed_by_a_file(command, file):
-    result = regaudit(*command, file)
+    result = forked(*command, file, "--limit", "cpu_seconds=1", before=HURRIED)
     assert result.returncode == 3
     assert "Traceback" not in result.stderr
     told = result.stdout + result.stderr
@@ -54,9 +52,9 @@ def test_no_command_is_hung_or_crashed_by_a_file(command, file):
 
 def test_nothing_is_written_of_a_file_that_hangs(tmp_path):
     out = tmp_path / "out.h5"
-    assert regaudit("apply", HANGS, "-o", out, *SET).returncode == 3
+    assert forked("apply", HANGS, "-o", out, *SET, before=HURRIED).returncode == 3
     baseline = tmp_path / "baseline.json"
-    regaudit("baseline", "write", "--isolated", "--baseline", baseline, CRASHES)
+    forked("baseline", "write", "--isolated", "--baseline", baseline, CRASHES)
     assert not out.exists()
 
 
@@ -65,24 +63,24 @@ def test_undo_is_not_hung_or_crashed_and_undoes_by_force(file, tmp_path):
     edited, backup = tmp_path / file.name, tmp_path / f"{file.name}.before-apply"
     shutil.copy(file, edited)
     shutil.copy(MODEL, backup)
-    result = regaudit("apply", "--undo", edited, "--limit", "cpu_seconds=1")
+    result = forked("apply", "--undo", edited, before=HURRIED)
     assert result.returncode == 3
     assert len(result.stderr.splitlines()) == 1
     assert "processor time" in result.stderr or "crashed" in result.stderr
     assert edited.read_bytes() == file.read_bytes()
-    assert regaudit("apply", "--undo", "--force", edited).returncode == 0
+    assert forked("apply", "--undo", "--force", edited).returncode == 0
     assert edited.read_bytes() == MODEL.read_bytes()
     assert not backup.exists()
 
 
 def test_a_limit_can_be_raised_where_a_refusal_says_so():
     for command in (("suggest",), ("apply", "--dry-run", *SET)):
-        assert regaudit(*command, MODEL, "--limit", "json_bytes=10").returncode == 3
-        assert regaudit(*command, MODEL, "--limit", "json_bytes=100000").returncode == 0
+        assert forked(*command, MODEL, "--limit", "json_bytes=10").returncode == 3
+        assert forked(*command, MODEL, "--limit", "json_bytes=100000").returncode == 0
 
 
 def test_rendering_is_held_as_well():
-    before = (
+    before = HURRIED + (
         "import regaudit.renderers.terminal as t\n"
         "shown = t.Terminal.render\n"
         "def render(self, reports, *more):\n"
@@ -90,14 +88,14 @@ def test_rendering_is_held_as_well():
         "    return shown(self, reports, *more)\n"
         "t.Terminal.render = render"
     )
-    result = regaudit("inspect", MODEL, before=before)
+    result = forked("inspect", MODEL, before=before)
     assert result.returncode == 3
     assert "processor time" in result.stdout
 
 
 def test_a_report_that_is_kept_is_read_within_the_limits(tmp_path):
     cache = f"--cache={tmp_path / 'cache'}"
-    results = [regaudit("check", MODEL, cache) for _ in range(2)]
+    results = [forked("check", MODEL, cache) for _ in range(2)]
     assert [result.returncode for result in results] == [0, 0], results[1].stdout
 
 
@@ -105,7 +103,7 @@ def test_a_report_that_is_kept_is_read_within_the_limits(tmp_path):
 def test_a_folder_with_several_models_is_wrong_usage(command, tmp_path):
     for name in ("a.keras", "b.keras"):
         shutil.copy(MODEL, tmp_path / name)
-    result = regaudit(*command, tmp_path)
+    result = forked(*command, tmp_path)
     assert result.returncode == 2
     assert "has 2 models: name one of them" in result.stderr
 
@@ -133,14 +131,14 @@ def test_what_nobody_foresaw_is_one_line_and_never_exit_code_1(command, where, e
         f"def fail(*_, **__): raise {error}('\\x1b[31m why')\n"
         f"setattr(load({module!r}), {name!r}, fail)"
     )
-    result = regaudit(*command, before=before)
+    result = forked(*command, before=before)
     assert result.returncode == 3, result
     assert "Traceback" not in result.stderr
     assert "\x1b" not in result.stderr
     assert len((result.stderr or result.stdout).splitlines()) >= 1
     if error == "ValueError":
         assert result.stderr.startswith("regaudit: stopped by a bug (ValueError in ")
-        shown = regaudit("--traceback", *command, before=before)
+        shown = forked("--traceback", *command, before=before)
         assert "Traceback" in shown.stderr
         assert shown.returncode == 3
 
@@ -171,6 +169,34 @@ def assert_it_dies(run, number, group):
         time.sleep(0.02)
     else:
         pytest.fail("a process is left")
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        (("check", MODEL), "auditing.audit_file.judge"),
+        (("suggest", MODEL), "auditing.audit_file.judge"),
+        (("apply", "--dry-run", *SET, MODEL), "auditing.audit_file.judge"),
+        (("apply", "--dry-run", *SET, MODEL), "cli.apply._wanted"),
+        (("apply", "--dry-run", *SET, MODEL), "editing.apply.edited"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+def test_so_is_a_bug_in_an_audit_or_an_edit(command, where):
+    module, _, name = f"regaudit.{where}".rpartition(".")
+    before = (
+        "from importlib import import_module as load\n"
+        "def fail(*_, **__): raise KeyError('\\x1b[31m why')\n"
+        f"setattr(load({module!r}), {name!r}, fail)"
+    )
+    for option in ([], ["--traceback"]):
+        result = forked(*option, *command, before=before)
+        assert result.returncode == 3
+        told = " ".join((result.stdout + result.stderr).split())
+        assert "which is a bug (KeyError in " in told
+        assert "`regaudit --traceback COMMAND ...` shows more" in told
+        assert "\x1b" not in told
+        assert ("Traceback" in result.stderr) == bool(option)
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -88,18 +89,32 @@ def checked(files):
     return [(report["failure"] or {}).get("message") for report in reports], result.exit_code
 
 
+def misbehave(program, bad, monkeypatch):
+    """Let workers do something else with `bad.keras`."""
+    code = (bad + program).encode().hex()
+    monkeypatch.setattr(workers, "_PROGRAM", f"{START}exec(bytes.fromhex('{code}'))")
+
+
 @pytest.mark.parametrize("how", BAD)
 def test_what_goes_wrong_is_its_files_failure(files, how, monkeypatch):
     program, body, said = BAD[how]
     arguments = "file" if program is AUDITS else "pipe, message"
-    code = f"def bad({arguments}):\n    {body}\n{program}"
-    monkeypatch.setattr(workers, "_PROGRAM", f"{START}exec(bytes.fromhex('{code.encode().hex()}'))")
+    misbehave(program, f"def bad({arguments}):\n    {body}\n", monkeypatch)
     (before, told, behind), exit_code = checked(files)
     assert before is behind is None
     assert said in told
     assert "\n" not in told
     assert exit_code == 3
     assert not Path("owned").exists()
+
+
+def test_where_it_happened_is_shown_to_who_asks_for_it(files, monkeypatch):
+    misbehave(AUDITS, "def bad(file):\n    1 / 0\n", monkeypatch)
+    for option in ([], ["--traceback"]):
+        monkeypatch.setattr(sys, "argv", ["regaudit", *option])
+        result = CliRunner().invoke(main, [*option, "check", *files])
+        assert ("in _answer" in result.stderr) == bool(option)
+        assert result.exit_code == 3
 
 
 def test_a_process_that_cannot_be_started(files, monkeypatch):
