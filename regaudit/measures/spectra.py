@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from math import isfinite
 from time import monotonic
 from typing import NamedTuple
 
@@ -112,11 +113,14 @@ def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
 def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | str:
     try:
         watch()
-        return spectrum(job.matrix, job.shape, watch)
+        found = spectrum(job.matrix, job.shape, watch)
     except _OutOfTimeError:
         return f"no spectrum: it takes over {seconds} s; --limit spectral_seconds=N allows more"
     except (UnreadableModelError, np.linalg.LinAlgError) as error:
         return f"no spectrum: {error}"
+    if not isfinite(found.spectral_norm):  # of values near the largest that there are
+        return "no spectrum: its norm is larger than any number"
+    return found
 
 
 def _fault(moments: Moments) -> str:
