@@ -60,7 +60,8 @@ class Limits:
     index_bytes: int = 64 << 20
     """Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
     key_bytes: int = 4096
-    """Longest path of a layer, HDF5 name, or key in the index of a TensorFlow checkpoint."""
+    """Longest name: of a model, a layer with its path, a class, a weight, a key of JSON, an HDF5
+    object, or in the index of a TensorFlow checkpoint."""
     checked_bytes: int = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 

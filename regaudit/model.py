@@ -200,6 +200,20 @@ class Model:
         )
 
 
+def names(model: Model) -> Iterator[str]:
+    """Yield all names in a model that reports and messages show."""
+    yield from filter(None, (model.name, model.class_name, model.keras_version, model.saved_at))
+    optimizer, loss = model.optimizer, model.loss
+    yield from (text for text in (optimizer and optimizer.class_name, loss) if type(text) is str)
+    for layer in model.layers:
+        yield from (layer.path, layer.name, layer.class_name, *layer.unplaced)
+        held = [layer.activity_regularizer, *layer.unplaced.values()]
+        for weight in layer.weights:
+            yield from (weight.path, weight.stored_path, weight.constraint or "")
+            held.append(weight.regularizer)
+        yield from (regularizer.class_name for regularizer in held if regularizer)
+
+
 def _number(value: Any) -> float | None:
     try:
         return (

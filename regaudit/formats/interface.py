@@ -16,7 +16,8 @@ from regaudit.errors import (
 )
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
-from regaudit.model import Model, Skip
+from regaudit.limits import enforce_limit
+from regaudit.model import Model, Skip, names
 from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
 from regaudit.tensors.tensor import Tensor
@@ -35,6 +36,15 @@ class Artifact:
     """The JSON that the file keeps and `write` can replace, parsed, the model's first."""
     inflated: bool = False
     """Whether all of the weights were unpacked to be read: too much to be done many times."""
+
+    def __post_init__(self) -> None:
+        """Refuse names that are too long for what comes next: rules, advice, tables.
+
+        Raises:
+            UnsafeFileError: the model has one.
+        """
+        longest = max(map(len, names(self.model)), default=0)
+        enforce_limit("key_bytes", longest, "the model has a name longer than {limit} characters")
 
     @classmethod
     def of(
