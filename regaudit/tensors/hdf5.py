@@ -14,6 +14,8 @@ _METADATA = 4 << 20
 """Bytes of metadata that HDF5 keeps, which take about ten times as much memory; its own 32 MB are
 200 MB in a model of 10,000 layers. The names of all members of a group should fit."""
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
+"""What HDF5 and h5py raise on damaged files."""
 _USER_BLOCK = 512
 """Smallest block of foreign bytes that may precede the HDF5 content; larger ones are doubled."""
 
@@ -40,7 +42,7 @@ def opened(file: Location, offset: int = 0, size: int | None = None) -> Iterator
             _bound_cache(hdf5)
             yield hdf5
         finally:
-            with suppress(OSError, RuntimeError):
+            with suppress(*FAULTS):
                 hdf5.close()
     finally:
         if stream is not file:
@@ -63,9 +65,23 @@ def damage() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        message = f"its HDF5 content is damaged or cut short ({one_line(error)})"
-        raise UnreadableModelError(message) from error
+    except FAULTS as error:
+        raise fault("its HDF5 content is damaged or cut short", error) from error
+
+
+def fault(what: str, error: BaseException) -> Exception:
+    """Return what to raise for what HDF5 raised: that memory ran out, or that it is damaged.
+
+    Args:
+        what: could not be done.
+        error: one of `FAULTS`. h5py hides others in a SystemError.
+    """
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, MemoryError) or "emory allocation failed" in str(below):
+            return MemoryError(one_line(error))
+        below = below.__cause__ or below.__context__
+    return UnreadableModelError(f"{what} ({one_line(error)})")
 
 
 def is_hdf5(file: Location) -> bool:

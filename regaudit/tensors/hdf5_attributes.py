@@ -13,7 +13,7 @@ import numpy as np
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import damage, one_line, opened
+from regaudit.tensors.hdf5 import FAULTS, damage, fault, opened
 from regaudit.tensors.hdf5_library import h5py
 
 
@@ -25,7 +25,7 @@ def root_attributes(file: Location) -> frozenset[str] | None:
             count = min(h5py.h5a.get_num_attrs(root), allowed().objects)
             names = (h5py.h5a.open(root, index=index).name for index in range(count))
             return frozenset(name.decode("utf-8", "backslashreplace") for name in names)
-    except (UnreadableModelError, OSError, RuntimeError, KeyError, ValueError):
+    except (UnreadableModelError, *FAULTS):
         return None
 
 
@@ -112,9 +112,8 @@ def write_text(file: Path, key: str, text: str) -> None:
                 _put(hdf5, key, key, text)
             else:
                 _put_parts(hdf5, key, text)
-    except (OSError, RuntimeError, KeyError) as error:
-        message = f"its HDF5 content cannot be edited ({one_line(error)})"
-        raise UnreadableModelError(message) from error
+    except FAULTS as error:
+        raise fault("its HDF5 content cannot be edited", error) from error
 
 
 def _put_parts(hdf5: h5py.File, key: str, text: str) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass
-from regaudit.errors import UnreadableModelError
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import one_line
+from regaudit.tensors.hdf5 import FAULTS, fault
 from regaudit.tensors.hdf5_library import h5py
 from regaudit.tensors.tensor import BLOCK, Array
 
@@ -39,9 +38,8 @@ class DatasetTensor:
             return
         try:
             yield from self._slabs((), start, stop)
-        except (OSError, RuntimeError, ValueError) as error:
-            message = f"a weight cannot be decoded ({one_line(error)})"
-            raise UnreadableModelError(message) from error
+        except FAULTS as error:
+            raise fault("a weight cannot be decoded", error) from error
 
     def _slabs(self, index: tuple[int, ...], start: int, stop: int) -> Iterator[Array]:
         """Yield values `start` to `stop` of the subarray at `index`."""
