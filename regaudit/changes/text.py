@@ -10,6 +10,7 @@ from regaudit.report import escape, spelling
 from regaudit.report.report import Report
 from regaudit.report.tables import Column, fitted_table, informative, pipe_table
 from regaudit.report.view import View
+from regaudit.rules.documentation import where_to_read
 
 SHOWN = 20
 """Changes of a kind shown before `--verbose` is needed, the weights whose norm changed most."""
@@ -46,7 +47,7 @@ def terminal(changes: Changes, view: View) -> escape.Escaped:
     if changes.findings:
         lines = _lines(changes.findings, _finding_line, view)
         blocks.append([_bold(words.findings(changes), view), *lines])
-        blocks.append([_next(changes)])
+        blocks.append(_next(changes))
     return _page(blocks)
 
 
@@ -185,12 +186,13 @@ def _cells(change: WeightChange) -> tuple[str, str, str, str, str]:
     )
 
 
-def _next(changes: Changes) -> str:
+def _next(changes: Changes) -> Iterator[str]:
     """What to do next: look into what is new, else be glad."""
-    fresh = [one.code for one in changes.findings if one.kind in {"new", "worse"}]
+    fresh = [one for one in changes.findings if one.kind in {"new", "worse"}]
     if fresh:
-        return f"Why and what to do: regaudit explain {escape.shell(fresh[0])}"
-    return words.verdict(changes)
+        yield from where_to_read((one.item.severity, one.code) for one in fresh)
+    else:
+        yield words.verdict(changes)
 
 
 def _bold(text: str, view: View) -> escape.Escaped:

@@ -66,12 +66,13 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
 def kept(model: Path, plugin: "Format") -> str:
     """Say where the file lies as it was before an edit in place."""
     from regaudit.editing.backup_files import backup_of, edited_part
-    from regaudit.report.escape import plain
+    from regaudit.report.escape import command, plain
 
     part = edited_part(plugin, model)
     backup = backup_of(part)
     name = backup if model.is_symlink() else plugin.part(model).with_name(backup.name)
-    return f"As it was before: {plain(str(name))}; `regaudit apply --undo` puts it back."
+    undo = command("regaudit apply {} --undo", model)
+    return f"As it was before: {plain(str(name))}; put it back with: {undo}"
 
 
 def _json(json: Any, value: Any) -> str:

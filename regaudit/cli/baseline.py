@@ -82,7 +82,7 @@ def _read(file: Path) -> "Baseline":
 
 def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     """Write the baseline; say on standard error what is in it and how to use it."""
-    from regaudit.report.escape import shell
+    from regaudit.report.escape import command
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import count
 
@@ -93,6 +93,6 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
             say(f"{report.file}: {verdict(report)}", err=True)
     name = file.name if file.parent == Path.cwd() else str(file)
     held = count(len(made.entries), "finding")
-    use = f"regaudit check --baseline {shell(name)}"
+    use = command("regaudit check --baseline {}", name)
     say(f"{name}: {held} accepted; use it with: {use}", err=True)
     sys.exit(unreadable(reports))

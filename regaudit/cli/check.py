@@ -61,13 +61,15 @@ def check(
 
 def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
     """Say on standard error which entries of the baseline are no longer needed."""
+    from regaudit.report.escape import command
+
     if config.baseline is None:
         return
     stale = len(list(config.baseline.stale(reports)))
     if stale:
         entries = "entry is" if stale == 1 else "entries are"
+        prune = command("regaudit baseline prune --baseline {}", config.baseline_file)
         say(
-            f"{stale:,} {entries} no longer found: `regaudit baseline prune` removes them from "
-            f"{config.baseline_file}",
+            f"{stale:,} {entries} no longer found; remove them, with the same models: {prune}",
             err=True,
         )

@@ -65,7 +65,7 @@ def diff(
     if more:
         message = (
             f"diff compares two files, not {len(more) + 2}: for a series of checkpoints use "
-            "regaudit report FILE... --html OUT.html"
+            "`regaudit report FILE... --html OUT.html`"
         )
         raise click.UsageError(message)
     targets = (Target(format_, output), *also)

@@ -152,7 +152,7 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
 
 
 def _table(proposal: "Proposal") -> "Escaped":
-    from regaudit.report.escape import page, plain, shell
+    from regaudit.report.escape import command, page, plain
     from regaudit.report.spelling import MISSING, number, regularizer
 
     report = proposal.report
@@ -186,7 +186,7 @@ def _table(proposal: "Proposal") -> "Escaped":
         lines += ["", wrapped(f"It cannot be written into a copy: {proposal.why_not}")]
     elif proposal.edits:
         lines += ["", "Write it into a copy, with the same options:"]
-        lines.append(f"  regaudit apply {shell(report.file)} -o OUT --suggested")
+        lines.append("  " + command("regaudit apply {} -o OUT --suggested", report.file))
     return page(line for text in lines for line in text.split("\n"))
 
 

@@ -13,6 +13,7 @@ from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION
 from regaudit.report.view import View
 from regaudit.report.weight_tables import spectra_table, weights_table
+from regaudit.rules.documentation import where_to_read
 from regaudit.rules.interface import About
 
 SHOWN = 3
@@ -198,10 +199,10 @@ def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
         yield f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
     if not view.tables:
         yield from _gate(reports, failed, view)
-    codes = {finding.code: None for report in reports for finding in report.findings}
+    found = [(one.severity, one.code) for report in reports for one in report.findings]
     lacking = {rule.code: None for report in reports for rule in report.not_run}
-    if codes:
-        yield f"Why and what to do: regaudit explain {escape.shell(next(iter(codes)))}"
+    if found:
+        yield from where_to_read(found)
     elif lacking and not view.verbose:
         rules = spelling.count(len(lacking), "rule")
         yield f"{rules} did not run: --verbose shows what they need."

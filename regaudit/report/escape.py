@@ -131,6 +131,11 @@ def shell(word: str) -> str:
     return f"$'{''.join(quoted)}'"
 
 
+def command(line: str, *names: object) -> Escaped:
+    """Return a command to copy: this line, with a quoted name in the place of each `{}`."""
+    return visible(line.format(*(shell(str(name)) for name in names)))
+
+
 def json_text(content: Any, **settings: Any) -> Escaped:
     """Return JSON whose strings start no command in a log; a reader gets them as they were."""
     text = json.dumps(content, **settings)  # outside of strings there is neither :: nor ##

@@ -1,17 +1,32 @@
 """A rule explained in Markdown: the text of `explain`, of SARIF's help and of the rules page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
 from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import option
+from regaudit.report.escape import command
+from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import rules as all_rules
 
 _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",
     TOTAL_PENALTY: "penalties that can be read",
     VALUES: "the values of the weights",
 }
+
+
+def where_to_read(found: Iterable[tuple[Severity, str]]) -> Iterator[str]:
+    """Yield the command that explains the worst of these findings, the first of several.
+
+    Results of others may have codes that no rule has.
+    """
+    known = {rule.about.code for rule in all_rules()}
+    explained = [one for one in found if one[1] in known]
+    if explained:
+        _, code = max(explained, key=lambda one: one[0])
+        yield f"Why and what to do: {command('regaudit explain {}', code)}"
 
 
 def help_page(about: About) -> str:

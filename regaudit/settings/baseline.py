@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import is_number
-from regaudit.report.escape import Escaped, json_text, page
+from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.typed_json import made
@@ -135,7 +135,8 @@ def read_baseline(file: Path) -> Baseline:
     try:
         entries = _entries(json.loads(read_plain(file, BASELINE_BYTES)))
     except OSError as error:
-        hint = "; `regaudit baseline write` makes one" if error.errno == ENOENT else ""
+        write = command("regaudit baseline write --baseline {}", file)
+        hint = f"; `{write}` makes one" if error.errno == ENOENT else ""
         raise UsageError(f"{file}: cannot be read ({error.strerror}){hint}") from error
     except RecursionError as error:
         raise UsageError(f"{file}: not a baseline of regaudit (nested too deeply)") from error

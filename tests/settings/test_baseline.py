@@ -14,6 +14,8 @@ from regaudit.report.report import Finding, NotRun, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.settings.baseline import Accepted, Baseline, Key, read_baseline
 
+MADE_BY = "`regaudit baseline write --baseline none.json` makes one"
+
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
@@ -172,8 +174,16 @@ def test_settings_name_the_baseline_and_what_is_gone_is_told_and_pruned():
         ),
         (["write", "digits.keras", "--force"], 0, "1 finding accepted"),
         (["write", "digits.keras", "gone.keras", "--force"], 3, "gone.keras: could not be audited"),
-        (["update", "digits.keras", "--baseline", "none.json"], 2, "`regaudit baseline write`"),
-        (["prune", "digits.keras", "--baseline", "none.json"], 2, "`regaudit baseline write`"),
+        (
+            ["update", "digits.keras", "--baseline", "none.json"],
+            2,
+            "`regaudit baseline write --baseline none.json` makes one",
+        ),
+        (
+            ["prune", "digits.keras", "--baseline", "none.json"],
+            2,
+            "`regaudit baseline write --baseline none.json` makes one",
+        ),
         (["prune", "gone.keras"], 3, "gone.keras: could not be audited"),
         (["update", "gone.keras"], 3, "gone.keras: could not be audited"),
         (["update", "digits.keras"], 0, "1 finding accepted"),
