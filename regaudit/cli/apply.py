@@ -128,7 +128,8 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
 
 def _undo(model: Path, options: ApplyOptions) -> None:
     from regaudit.cli.running import failure_of_killed
-    from regaudit.editing.backup import backup_of, restore
+    from regaudit.editing.backup import restore
+    from regaudit.editing.backup_files import backup_of
     from regaudit.errors import UnreadableModelError
     from regaudit.settings.config import Config
     from regaudit.storage.size import size_of

@@ -100,10 +100,30 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]
             f"{redacted_name(urls[0])}: URLs are read only if they are given on the command line"
         )
     targets = options.models or config.models or (".",)
+    for number, target in enumerate(options.models, 1):
+        if why := _why_unread(target):
+            raise click.UsageError(f"MODEL number {number} is not shown: {why}")
     try:
         return [(target, _search(target, config.limits)) for target in targets]
     except UsageError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _why_unread(target: str) -> str | None:
+    """Say why a name that looks like a URL is not even asked for; its host may be a password."""
+    from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
+    from regaudit.storage.presence import exists
+
+    if NOT_SHOWN not in redacted_name(target) or exists(target):
+        return None
+    if "::" in target:
+        return "it is a chain of URLs, which may hold a password. Give the URL of one file"
+    if is_url(target) and "@" not in target:
+        return None
+    return (
+        "it looks like a URL, and where a password in it ends cannot be told. In a password, "
+        "write special characters as %XX: %2F for a slash, %40 for an @"
+    )
 
 
 def _search(target: str, limits: "Limits") -> "Found":

@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from regaudit.storage.location import without_secrets
+
 _COMMAND = re.compile(r":(?=:)|#(?=#[\w\[])")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
@@ -133,7 +135,7 @@ def shell(word: str) -> str:
 
 def command(line: str, *names: object) -> Escaped:
     """Return a command to copy: this line, with a quoted name in the place of each `{}`."""
-    return visible(line.format(*(shell(str(name)) for name in names)))
+    return visible(line.format(*(shell(without_secrets(str(name))) for name in names)))
 
 
 def json_text(content: Any, **settings: Any) -> Escaped:

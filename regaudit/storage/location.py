@@ -10,16 +10,24 @@ from regaudit.limits import enforce_limit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIKE_URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/|//[^/]*@|.*(?:://|::[A-Za-z][A-Za-z0-9+.-]+:/)",
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)[/\\]|[/\\]{2}[^/\\]*@"
+    r"|.*(?:://|::/|::[A-Za-z][A-Za-z0-9+.-]+:[/\\])",
     re.DOTALL,
 )
 """What looks like a URL, even if it is not one: it may hold a secret."""
-_BEFORE_AT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)(?:[^\s/@]*@|[^\n]*:[^\n]*@)")
-"""A password may hold anything, also spaces and slashes; what is behind its @ may be shown."""
+_IN_TEXT = re.compile(
+    r"""(?:[\w.+-]+::)*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|[\w+.-]+::/"""
+    r"""|[A-Za-z][\w+.-]*%(?:25)*3a(?:/|%)|(?<![/\\])[/\\]{2}(?=[^\s/\\]*@)"""
+    r"""|[^\s/\\'"`:@]+:(?=[^\s/\\'"`@]+@[^\s/\\'"`:]*[:/\\])""",
+    re.IGNORECASE,
+)
+"""Where in a message a URL may begin."""
+_AFTER = re.compile(r"""[\s'"`]|$""")
+_CLOSED = {quote: re.compile(rf"{quote}(?!\w)") for quote in "'\"`"}
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _KEYS_WITH_AT = frozenset({"s3", "gs", "gcs", "az", "abfs", "hf"})
 """Stores whose keys may hold an @; behind it stands the revision of `hf`."""
-NOT_SHOWN = "(URL that cannot be shown)"
+NOT_SHOWN = "(URL hidden: it may hold a password)"
 """Stands for what may hold a secret that cannot be told from the rest."""
 
 
@@ -118,20 +126,60 @@ def redacted_name(name: str) -> str:
     """
     found = _LIKE_URL.match(name)
     if found is None:
-        return name
+        return NOT_SHOWN if _is_odd(name) else name
     scheme = found["scheme"]
     hidden = f"{scheme.lower()}//{NOT_SHOWN}" if scheme else NOT_SHOWN
     return _shown(name) or hidden
 
 
 def without_secrets(message: str) -> str:
-    """Return a message without what stands before the @ of a URL in it."""
-    return _BEFORE_AT.sub(r"\1...@", message)
+    """Return a message in which each URL is as `redacted_name` has it."""
+    parts, done = [], 0
+    for found in _IN_TEXT.finditer(message):
+        if found.start() < done or message.startswith(NOT_SHOWN, found.end()):
+            continue
+        end = _end(message, found)
+        url = message[found.start() : end]
+        bare = "://" not in url and not any(char in url for char in "@?#%")
+        if bare:  # such as html:/out.html or C:\model.keras
+            continue
+        parts += [message[done : found.start()], redacted_name(url)]
+        done = end
+    return "".join((*parts, message[done:]))
+
+
+def _end(message: str, found: re.Match[str]) -> int:
+    """Return where a URL ends: behind its last @, as a password may hold anything."""
+    start = max(found.end(), message.rfind("@", found.end()) + 1)
+    closed = _CLOSED.get(message[found.start() - 1 : found.start()], _AFTER).search(message, start)
+    end = closed.start() if closed else len(message)
+    while message[end - 1] in ":;.,)" and end > start:
+        end -= 1
+    return end
+
+
+def _is_odd(name: str) -> bool:
+    """Whether a name is like `user:password@host:path`, or a URL whose every character is %XX."""
+    first = re.split(r"[/\\]", name, maxsplit=1)
+    user, _, host = first[0].rpartition("@")
+    if ":" in user and (":" in host or len(first) > 1):
+        return True
+    decoded = _decoded(name)
+    if decoded == name or not any(char in decoded for char in "@?#"):
+        return False
+    return _LIKE_URL.match(decoded) is not None
+
+
+def _decoded(text: str) -> str:
+    """Undo percent-encoding, also that of what was encoded already."""
+    for _ in range(3):
+        text = unquote(text)
+    return text
 
 
 def _shown(name: str) -> str | None:
     """Return a URL without its secrets; None where it can be read in more ways than one."""
-    if not is_url(name) or not name.isprintable() or any(char in name for char in " \\"):
+    if not is_url(name) or not name.isprintable() or "\\" in name:
         return None
     try:
         parts = urlsplit(name)
@@ -139,12 +187,18 @@ def _shown(name: str) -> str | None:
         return None
     user, _, host = parts.netloc.rpartition("@")
     path = parts.path.partition(";")[0]
-    decoded = unquote(path)
-    odd = (not _HOST.fullmatch(host) and parts.netloc, "://" in decoded, "::" in decoded)
-    if any(odd) or (user and parts.scheme == "hf"):
+    decoded = _decoded(path)
+    if " " in name and "@" in _decoded(name):
+        return None
+    if not _HOST.fullmatch(host) and parts.netloc:
+        return None
+    if "://" in decoded or "::" in decoded or ("&" in decoded and "=" in decoded):
+        return None
+    if user and parts.scheme == "hf":
         return None
     # A password with a slash ends the host before its time: the @ then stands in the path.
-    if "@" in decoded and (":" in parts.netloc or user or parts.scheme not in _KEYS_WITH_AT):
+    before = f"{parts.netloc}{decoded}".rpartition("@")[0]
+    if "@" in decoded and (":" in before or user or parts.scheme not in _KEYS_WITH_AT):
         return None
     if decoded != path and any(char in decoded for char in "?#;@\\"):
         return None

@@ -29,7 +29,7 @@ import regaudit
 from regaudit import Config, audit, audit_files
 from regaudit.report.document import record
 from regaudit.running.model_search import find_models
-from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
+from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name, without_secrets
 from regaudit.storage.object_store_errors import reason
 from regaudit.storage.range_reader import PAGE, WINDOW, Pages, RangeStream, Windows
 
@@ -77,6 +77,24 @@ def test_a_url_is_told_from_a_path():
         ("hf://me:token@org/model/m.keras", f"hf://{NOT_SHOWN}"),
         ("simplecache::s3://key:secret@bucket/m.keras", NOT_SHOWN),
         ("zip://m.keras::https://u:p@h/x.zip", f"zip://{NOT_SHOWN}"),
+        ("filecache::zip://a::s3://key:secret@b/x", NOT_SHOWN),
+        ("memory://x::https://h/?sig=secret", f"memory://{NOT_SHOWN}"),
+        ("reference::/x?token=secret", NOT_SHOWN),
+        ("user:secret@host:/m.keras", NOT_SHOWN),
+        ("https:user:secret@host/m.keras", NOT_SHOWN),
+        ("https:\\\\u:secret@h\\m.keras", f"https://{NOT_SHOWN}"),
+        ("\\\\u:secret@h\\m.keras", NOT_SHOWN),
+        ("https%3A%2F%2Fu%3Asecret%40h/m.keras", NOT_SHOWN),
+        ("https%253A%252F%252Fu%253Asecret%2540h/m.keras", NOT_SHOWN),
+        ("s3:///key:secret@bucket/m.keras", f"s3://{NOT_SHOWN}"),
+        ("http://h/m.keras&sig=secret", f"http://{NOT_SHOWN}"),
+        ("s_3://u:secret@b/m.keras", NOT_SHOWN),
+        ("git+ssl://u:secret@h/m.keras", "git+ssl://h/m.keras"),
+        ("https://u:secret@[fe80::1%25eth0]/m.keras", f"https://{NOT_SHOWN}"),
+        ("s3://bucket/a b.keras", "s3://bucket/a b.keras"),
+        ("s3://bucket/year=2026/m.keras", "s3://bucket/year=2026/m.keras"),
+        ("run%3A3/m.keras", "run%3A3/m.keras"),
+        ("html:out.html", "html:out.html"),
         ("C:/models/a@b.keras", "C:/models/a@b.keras"),
         ("hf://me/model@main/m.keras", "hf://me/model@main/m.keras"),
         ("models/a?b@c.keras", "models/a?b@c.keras"),
@@ -85,6 +103,29 @@ def test_a_url_is_told_from_a_path():
 def test_reports_show_no_credentials(url, expected):
     assert redacted_name(url) == expected
     assert redacted_name(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("File 'https://u:secret@h/x' does not exist.", "File 'https://h/x' does not exist."),
+        ("https://h/a?token=secret: no such file", "https://h/a: no such file"),
+        ("no rule 's3://k:sec ret@b/x'; did", f"no rule 's3://{NOT_SHOWN}'; did"),
+        ("zip://a::https://u:secret@h/x: no", f"zip://{NOT_SHOWN}: no"),
+        ("https://u:a\nsecret@h/x: no", f"https://{NOT_SHOWN}: no"),
+        ("at s3:/u:secret@h", f"at s3://{NOT_SHOWN}"),
+        ("user:secret@host:/p: no", f"{NOT_SHOWN}: no"),
+        ("'reference::/x?token=secret' is no file", f"'{NOT_SHOWN}' is no file"),
+        ("https%3A%2F%2Fu%3Asecret%40h/a: no", f"{NOT_SHOWN}: no"),
+        ("a html:/out.html, no", "a html:/out.html, no"),
+        ("no C:\\models\\x@y", "no C:\\models\\x@y"),
+        ("see https://a/b, or https://c/d.", "see https://a/b, or https://c/d."),
+        ("hidden:kernel=l2(1) of /a/b@c", "hidden:kernel=l2(1) of /a/b@c"),
+    ],
+)
+def test_messages_show_no_credentials(message, expected):
+    assert without_secrets(message) == expected
+    assert without_secrets(expected) == expected
 
 
 CONTENT = np.random.default_rng(0).bytes(3 * WINDOW // 2)
