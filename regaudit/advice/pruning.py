@@ -13,8 +13,7 @@ import numpy as np
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.layer_classes import ACTIVATIONS, POOLING
-from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
+from regaudit.keras_semantics.weightless_layers import ACTIVATIONS, POOLING, RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

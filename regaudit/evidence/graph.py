@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from regaudit.evidence.layer_classes import AUGMENTATIONS, ONE_BY_ONE, WITH_KERNELS
+from regaudit.evidence.layer_classes import ONE_BY_ONE, WITH_KERNELS
 from regaudit.keras_semantics.layer_table import (
     NORMALIZATIONS,
-    RANDOM_REGULARIZERS,
     WRAPPED_OF_KERAS_2,
 )
+from regaudit.keras_semantics.weightless_layers import AUGMENTATIONS, RANDOM_REGULARIZERS
 from regaudit.model import Layer, Model, Node
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.evidence.graph import Graph
-from regaudit.evidence.layer_classes import ACTIVATIONS, POOLING
 from regaudit.evidence.training_facts import Facts
-from regaudit.keras_semantics.layer_table import NORMALIZATIONS, RANDOM_REGULARIZERS
+from regaudit.keras_semantics.layer_table import NORMALIZATIONS
+from regaudit.keras_semantics.weightless_layers import ACTIVATIONS, POOLING, RANDOM_REGULARIZERS
 from regaudit.model import Node
 
 

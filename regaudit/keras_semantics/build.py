@@ -122,18 +122,18 @@ def make_layer(
     )
 
 
+_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "builtins"})
+"""In which Keras's own classes live; `keras_core` became Keras 3."""
+
+
 def is_custom(serialized: Serialized) -> bool:
     """Whether the class is not Keras's own, whatever it is called."""
     registered = serialized.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
-        return not registered.startswith("keras>")
+        package = registered.partition(">")[0]
+        return package.split(".")[0] not in _PACKAGES
     module = serialized.get("module")
-    return isinstance(module, str) and module.split(".")[0] not in {
-        "keras",
-        "tf_keras",
-        "tensorflow",
-        "builtins",
-    }
+    return isinstance(module, str) and module.split(".")[0] not in _PACKAGES
 
 
 def class_name_of(serialized: Serialized) -> str:

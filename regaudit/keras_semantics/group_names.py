@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from regaudit.keras_semantics.config_graph import name_of
-from regaudit.keras_semantics.layer_table import PYTHON_NAMES
+from regaudit.keras_semantics.layer_table import python_name
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 
@@ -18,7 +18,7 @@ def group_names(layers: list[Any], container: TensorGroup | None) -> list[str]:
     """
     counts: Counter[str] = Counter()
     names: list[str] = []
-    bases = [snake_case(PYTHON_NAMES.get(name, name)) for name in map(_class_name, layers)]
+    bases = [snake_case(python_name(name)) for name in map(_class_name, layers)]
     for base in bases:
         names.append(base if not counts[base] else f"{base}_{counts[base]}")
         counts[base] += 1

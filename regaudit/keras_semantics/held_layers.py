@@ -48,6 +48,8 @@ def held_layers(layer: Serialized, *, before_keras_3: bool) -> Iterator[Held]:
         return
     for attribute, key in _attributes(layer, before_keras_3=before_keras_3).items():
         held = config.get(key)
+        if key == "features" and isinstance(held, Mapping):  # of a FeatureSpace
+            held = [config_of(feature).get("preprocessor") for feature in held.values()]
         layers = tuple(filter(is_layer, held if isinstance(held, list) else [held]))
         if layers:
             yield Held(attribute, layers, tuple(map(name_of, layers)), isinstance(held, list))

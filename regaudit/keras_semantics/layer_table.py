@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.weightless_layers import FOREIGN, WEIGHTLESS
 from regaudit.model import UnitView
 
 LayerConfig = Mapping[str, Any]
@@ -296,6 +297,18 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "MaxoutDense": DENSE,
     "Highway": (*DENSE, *_CARRY),
     "QuantizeLayer": (),
+    "Discretization": (
+        _statistic("summary", when=lambda config: config.get("bin_boundaries") is None),
+    ),
+    "PeepholeLSTMCell": (
+        *_cell(4),
+        *(Slot(f"{gate}_gate_peephole_weights") for gate in ("input", "forget", "output")),
+    ),
+    "RandomFourierFeatures": (
+        Slot("kernel_scale"),
+        _statistic("unscaled_kernel"),
+        _statistic("bias"),
+    ),
     "ParametricSoftplus": (Slot("alpha"), Slot("beta")),
     "SReLU": tuple(Slot(role) for role in ("t_left", "a_left", "t_right", "a_right")),
 }
@@ -303,7 +316,7 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
 
 
 def all_slots(class_name: str, *, before_keras_3: bool) -> tuple[Slot, ...] | None:
-    """Return what a built-in layer may own; None for a class without weights, or a custom one.
+    """Return what a built-in layer may own; None for a class that the table does not know.
 
     Args:
         class_name: as the configuration names it.
@@ -311,13 +324,15 @@ def all_slots(class_name: str, *, before_keras_3: bool) -> tuple[Slot, ...] | No
     """
     if before_keras_3 and class_name in LAYERS_OF_KERAS_2:
         return LAYERS_OF_KERAS_2[class_name]
-    return LAYERS.get(class_name)
+    class_name = python_name(class_name)
+    return () if class_name in WEIGHTLESS else LAYERS.get(class_name)
 
 
 WRAPPED: Mapping[str, Mapping[str, str]] = {
     "TimeDistributed": {"layer": "layer"},
     "SpectralNormalization": {"layer": "layer"},
     "Wrapper": {"layer": "layer"},
+    "FeatureSpace": {"preprocessors": "features"},
     "Bidirectional": {"forward_layer": "layer", "backward_layer": "backward_layer"},
     "RNN": {"cell": "cell"},
     "StackedRNNCells": {"cells": "cells"},
@@ -341,6 +356,26 @@ WRAPPED_OF_KERAS_2: Mapping[str, Mapping[str, str]] = {
 MODELS = frozenset({"Functional", "Sequential", "Model"})
 """Built-in classes whose configuration lists layers."""
 
+UNTOLD = frozenset(
+    {
+        "DenseFeatures",
+        "DynamicEmbedding",
+        "DynamicLookup",
+        "LinearModel",
+        "SequenceFeatures",
+        "SharpnessAwareMinimization",
+        "WideDeepModel",
+    }
+)
+"""Classes of Keras 2 with weights that their configuration does not lay out."""
+
+
+def is_built_in(class_name: str) -> bool:
+    """Whether a layer is Keras's own, by its name alone."""
+    known = (LAYERS, LAYERS_OF_KERAS_2, WRAPPED, _ALIASES, MODELS, WEIGHTLESS, FOREIGN, UNTOLD)
+    return any(class_name in names for names in known)
+
+
 NORMALIZATIONS = frozenset(
     {
         "BatchNormalization",
@@ -353,21 +388,29 @@ NORMALIZATIONS = frozenset(
 )
 """Layers that undo a rescaling of what feeds them."""
 
-RANDOM_REGULARIZERS = frozenset(
-    {
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "AlphaDropout",
-        "GaussianDropout",
-        "GaussianNoise",
-    }
-)
-"""Layers that regularize by noise."""
-
 PYTHON_NAMES: Mapping[str, str] = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Classes exported under another name than Python's, which names their stored group."""
+
+_ALIASES: Mapping[str, str] = {
+    **{
+        f"{kind}olution{rank}D{end}": f"{kind}{rank}D{end}"
+        for kind, end in (("Conv", ""), ("Conv", "Transpose"), ("SeparableConv", ""))
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"{reach}{short}{rank}D": f"{reach}{full}{rank}D"
+        for reach in ("", "Global")
+        for short, full in (("AvgPool", "AveragePooling"), ("MaxPool", "MaxPooling"))
+        for rank in (1, 2, 3)
+    },
+}
+"""Second names of classes, by which Keras loads them, and by which it saves none."""
+
+
+def python_name(class_name: str) -> str:
+    """Return the name that a built-in class has in Python's code, which names stored groups."""
+    return _ALIASES.get(class_name) or PYTHON_NAMES.get(class_name, class_name)
+
 
 KERNEL_ROLES = frozenset(
     {"kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"}
@@ -377,10 +420,8 @@ KERNEL_ROLES = frozenset(
 
 def slots_of(class_name: str, config: LayerConfig, dialect: Dialect) -> tuple[Slot, ...]:
     """Return the slots of a built-in layer that its options call for."""
-    slots = tuple(slot for slot in LAYERS[class_name] if slot.when(config))
-    if dialect.before_keras_3 and class_name.startswith("DepthwiseConv"):
-        return (replace(slots[0], role="depthwise_kernel"), *slots[1:])
-    return slots
+    slots = all_slots(class_name, before_keras_3=dialect.before_keras_3) or ()
+    return tuple(slot for slot in slots if slot.when(config))
 
 
 THAWED_BY_LOADING = frozenset(

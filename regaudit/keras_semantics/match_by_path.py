@@ -28,11 +28,11 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
 from regaudit.keras_semantics.held_layers import Held, held_layers
 from regaudit.keras_semantics.layer_table import (
-    LAYERS,
     MODELS,
     THAWED_BY_LOADING,
     WRAPPED,
     Slot,
+    all_slots,
     slots_of,
 )
 from regaudit.keras_semantics.quantization import (
@@ -42,6 +42,7 @@ from regaudit.keras_semantics.quantization import (
     scaled_back,
 )
 from regaudit.keras_semantics.stored_position import StoredPosition
+from regaudit.keras_semantics.weightless_layers import FOREIGN, LOOKUPS
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
@@ -58,6 +59,8 @@ class Join:
     skipped: list[Skip] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     """Stored path of a group -> path of the layer it belongs to."""
+    no_weights: set[str] = field(default_factory=set)
+    """Stored paths of what layers keep besides their weights."""
     activity_unknown: list[str] = field(default_factory=list)
     """Paths of the layers whose activity regularizer the file does not keep."""
 
@@ -79,10 +82,13 @@ class Join:
             self._unknown(serialized, path, place)
         elif class_name in WRAPPED:
             self._wrapper(serialized, path, place)
-        elif class_name in LAYERS:
+        elif class_name in LOOKUPS:
+            self._lookup(serialized, path, place)
+        elif self._slots(class_name) is not None:
             self._built_in(serialized, path, place)
         else:
-            self._unknown(serialized, path, place, known=not variables_of(place.stored))
+            known = class_name in FOREIGN or not variables_of(place.stored)
+            self._unknown(serialized, path, place, known=known)
 
     def _model(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
@@ -108,7 +114,7 @@ class Join:
         """SpectralNormalization stores the inner layer's kernel a second time, then a vector."""
         inner = config.get("layer")
         inner = inner if isinstance(inner, Mapping) else {}
-        slots = LAYERS.get(str(inner.get("class_name")), ())
+        slots = self._slots(str(inner.get("class_name")))
         slot = slots[0] if slots else Slot("kernel")
         shared = f"{path}/{name_of(inner)}/{slot.role}"
         own = (slot, Slot("vector_u", trainable=False))
@@ -117,6 +123,17 @@ class Join:
             replace(weight, shared_with=shared) if weight.role == slot.role else weight
             for weight in weights
         )
+
+    def _lookup(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
+        """A layer that looks values up: the tables it stores are no weights."""
+        self._add(serialized, path, place, ())
+        for group_path, group in place.stored.walk() if place.stored else ():
+            below = f"{place.stored_path}/{group_path}".rstrip("/")
+            self.no_weights.update(f"{below}/{key}" for key in group.tensors)
+
+    def _slots(self, class_name: str) -> tuple[Slot, ...] | None:
+        """Return what a built-in layer may own; None for a class that the table does not know."""
+        return all_slots(class_name, before_keras_3=self.dialect.before_keras_3)
 
     def _built_in(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A layer of the table: slots that its options call for, in stored order."""

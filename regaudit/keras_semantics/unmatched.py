@@ -20,7 +20,12 @@ def sweep(join: Join, stored: TensorGroup) -> None:
             continue
         for key, reason in group.unreadable.items():
             join.skipped.append(Skip(f"{group_path}/{key}", reason))
-        free = [key for key in group.tensors if f"{group_path}/{key}" not in join.tensors]
+        known = (join.tensors, join.no_weights)
+        free = [
+            key
+            for key in group.tensors
+            if not any(f"{group_path}/{key}" in paths for paths in known)
+        ]
         if free:
             path = _noted_path(join, stored, group_path)
             if path in found:  # lists may hold layers of one class: name them too

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
-from regaudit.evidence.layer_classes import POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.keras_semantics.weightless_layers import POOLING, RESHAPING
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from regaudit.evidence.evidence import VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
-from regaudit.evidence.layer_classes import POOLING, RESHAPING
-from regaudit.keras_semantics.layer_table import RANDOM_REGULARIZERS
+from regaudit.keras_semantics.weightless_layers import POOLING, RANDOM_REGULARIZERS, RESHAPING
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.layer_classes import ACTIVATIONS, AUGMENTATIONS, MERGES, POOLING, RESHAPING
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
     MODELS,
-    RANDOM_REGULARIZERS,
     WRAPPED_OF_KERAS_2,
 )
+from regaudit.keras_semantics.weightless_layers import WEIGHTLESS
 from regaudit.model import Layer, Model
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -23,11 +22,9 @@ _BUILT_IN = frozenset(
         *LAYERS_OF_KERAS_2,
         *MODELS,
         *WRAPPED_OF_KERAS_2,
-        *(ACTIVATIONS | AUGMENTATIONS | MERGES | POOLING | RESHAPING | RANDOM_REGULARIZERS),
-        "ActivityRegularization",
-        "Rescaling",
+        *WEIGHTLESS,
     }
-)
+) - {"Lambda"}
 """Classes whose weights are all known; others may have weights that no configuration shows."""
 
 
