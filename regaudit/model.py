@@ -107,6 +107,12 @@ class Layer:
     node: str = ""
     """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
 
+    @property
+    def tells_penalties(self) -> bool:
+        """Whether the file says what regularizes the layer; custom code may do as it likes."""
+        lost = any(found.status is Status.UNKNOWN for found in self.unplaced.values())
+        return self.known or not (self.weights or lost)
+
     def claims(self, weight: Weight) -> bool:
         """Whether the configuration has a place for a stored weight of this layer."""
         return bool(self.class_name) and not (self.known and weight.role.startswith("variable_"))

@@ -182,7 +182,7 @@ class Evidence:
             unknown = None in self.penalties.values()
             if unknown and not self.values:
                 return _UNREAD
-            unknown |= any(layer.weights and not layer.known for layer in self.model.layers)
+            unknown |= not all(layer.tells_penalties for layer in self.model.layers)
             return (
                 "built-in layers and regularizers, whose penalty can be read" if unknown else None
             )

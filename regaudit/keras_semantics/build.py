@@ -1,10 +1,10 @@
 """One stored tensor, its slot and its layer's configuration made into a weight; likewise layers."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,6 +91,8 @@ def make_layer(
     slots: tuple[Slot, ...] = (),
     known: bool = True,
     node: str = "",
+    inside: Iterable[Serialized] = (),
+    lost: bool = False,
 ) -> Layer:
     """Make a layer out of its serialized form and its weights.
 
@@ -102,12 +104,17 @@ def make_layer(
         slots: those that its options call for.
         known: whether it is a built-in layer.
         node: path of the graph node that calls it, if that is not the layer itself.
+        inside: the layers in its configuration that are made by themselves.
+        lost: whether custom code holds it, so that its weights cannot be told from others.
     """
     enforce_limit(
         "key_bytes", len(path), "the model has a layer with a path longer than {limit} characters"
     )
     config = config_of(serialized)
-    used = {slot.regularizer_key for slot in slots}
+    missing = {slot.regularizer_key for slot in slots}
+    loose = _Loose(dialect, known, LOST if lost else CUSTOM, missing)
+    skipped = {id(config_of(layer)) for layer in inside}
+    own = is_custom(serialized) or not (known or lost)
     return Layer(
         path=path,
         name=name_of(serialized),
@@ -117,7 +124,12 @@ def make_layer(
         known=known,
         weights=weights,
         activity_regularizer=_activity(serialized, dialect),
-        unplaced=dict(_unplaced(config, used, dialect, known=known)),
+        unplaced={
+            key: regularizer
+            for key, value in _configured(config, skipped if own else None)
+            if key not in {"activity_regularizer", *(weight.regularizer_key for weight in weights)}
+            and (regularizer := loose.read(key, value))
+        },
         node=node or path,
     )
 
@@ -210,24 +222,68 @@ def activity_skip(layers: list[str]) -> Skip:
     return Skip("(model)", reason)
 
 
-def _unplaced(
-    config: Serialized, used: set[str | None], dialect: Dialect, *, known: bool
-) -> Iterator[tuple[str, Regularizer]]:
-    """Yield the regularizers that no stored weight takes up."""
+def has_regularizers(layer: Serialized) -> bool:
+    """Whether a layer, or what is inside it, is configured to be regularized."""
+    adds = layer.get("class_name") == "ActivityRegularization"
+    return adds or any(True for _ in _configured(config_of(layer), set()))
+
+
+def _configured(
+    config: Mapping[str, Any], skipped: set[int] | None, path: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield the regularizers in a configuration, by key, and by path where they lie deeper.
+
+    Args:
+        config: to look into.
+        skipped: identities of the configurations in it that are layers by themselves; None to
+            look no deeper.
+        path: of keys that lead to it, with a dot.
+    """
     for key, value in config.items():
-        if not key.endswith("_regularizer") or key in used or key == "activity_regularizer":
+        if value is None:
             continue
-        regularizer = parse_regularizer(value, dialect)
-        if regularizer is None:
-            continue
-        if known and regularizer.status is Status.UNKNOWN:
-            yield key, regularizer  # Keras reads it before it finds no use for it
-        elif known:
-            why = "the layer has no weight for it"
-            yield key, replace(regularizer, status=Status.INERT, why=why)
-        else:
-            why = "custom layer: the file does not say which weight it is for"
-            yield key, replace(regularizer, status=Status.UNKNOWN, why=why)
+        if key.endswith("_regularizer") or (skipped is not None and _is_regularizer(value)):
+            yield f"{path}{key}", value
+        elif skipped is not None:
+            yield from _deeper(value, skipped, f"{path}{key}")
+
+
+def _deeper(value: Any, skipped: set[int], path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and not {id(value), id(value.get("config"))} & skipped:
+        yield from _configured(value, skipped, f"{path}.")
+    elif isinstance(value, list):
+        yield from _configured({f"[{at}]": item for at, item in enumerate(value)}, skipped, path)
+
+
+def _is_regularizer(value: Any) -> bool:
+    """Whether a value is a regularizer written out, whatever key it has."""
+    return isinstance(value, Mapping) and "regularizers" in str(value.get("module")).split(".")
+
+
+CUSTOM = "custom layer: the file does not say which weight it is for"
+LOST = "held by custom code: which of the stored weights are its own cannot be told"
+_NOT_STORED = "its weight is not stored here: the layer was not built, or shares its weights"
+
+
+class _Loose(NamedTuple):
+    """What becomes of the regularizers of one layer that no stored weight takes up."""
+
+    dialect: Dialect
+    known: bool
+    why: str
+    """Of a layer that is not known."""
+    missing: set[str | None]
+    """Keys of weights that the layer has, and the file has not."""
+
+    def read(self, key: str, value: Any) -> Regularizer | None:
+        regularizer = parse_regularizer(value, self.dialect)
+        if regularizer is None or (self.known and regularizer.status is Status.UNKNOWN):
+            return regularizer  # Keras reads it before it finds no use for it
+        if not self.known:
+            return replace(regularizer, status=Status.UNKNOWN, why=self.why)
+        if key in self.missing:
+            return replace(regularizer, status=Status.UNKNOWN, why=_NOT_STORED)
+        return replace(regularizer, status=Status.INERT, why="the layer has no weight for it")
 
 
 def _constraint(config: Serialized, slot: Slot) -> str | None:

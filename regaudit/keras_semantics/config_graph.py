@@ -1,5 +1,6 @@
 """The graph of a model out of Keras's JSON: who feeds whom, across nested models."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
@@ -9,6 +10,12 @@ from regaudit.limits import allowed, enforce_limit
 from regaudit.model import Node, Output
 
 Serialized = Mapping[str, Any]
+
+_OTHER_OBJECTS = re.compile(
+    r"^(tf_)?keras\b.*\.(optimizers|losses|metrics|initializers|regularizers|constraints|activations"
+    r"|dtype_policies|random|quantizers)\b"
+)
+"""Modules of what is written like a layer."""
 
 _MOST_AXES = 32
 """Of a shape: NumPy and HDF5 know no more."""
@@ -56,11 +63,13 @@ def members(model: Serialized) -> list[Serialized]:
 
 
 def is_layer(value: Any) -> TypeGuard[Serialized]:
-    """Whether a configuration value is a layer written out."""
+    """Whether a configuration value is a layer written out, and no other object of Keras."""
     return (
         isinstance(value, Mapping)
         and isinstance(value.get("class_name"), str)
         and isinstance(value.get("config"), Mapping | list)
+        and not _OTHER_OBJECTS.search(str(value.get("module")))
+        and not value["class_name"].endswith("Policy")
     )
 
 

@@ -49,6 +49,8 @@ class Planned:
     """Whether a load is sure to make this layer; not what a custom one holds."""
     forgotten: str = ""
     """Why Keras does not add up its penalties; empty where it does."""
+    inside: tuple[Serialized, ...] = ()
+    """Layers in its configuration that have plans of their own."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Planner:
         )
         known = slots is not None or wrapper or (nested and not custom)
         below = place.below(name, serialized, model=nested, certain=known or nested)
+        held = members(serialized) if nested else list(self._held(serialized, known))
         yield Planned(
             serialized,
             place.prefix + name,
@@ -123,8 +126,8 @@ class Planner:
             known,
             place.certain,
             place.forgotten,
+            inside=tuple(held),
         )
-        held = members(serialized) if nested else self._held(serialized, known)
         one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
         for number, inner in enumerate(held):
             forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
@@ -158,8 +161,12 @@ class Planner:
 
     def _held(self, serialized: Serialized, known: bool) -> Iterator[Serialized]:
         """Yield the layers that a wrapper holds; of a custom layer's, those that have weights."""
+        found: set[int] = set()
         for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
-            yield from (layer for layer in held.renamed() if known or self._owns_weights(layer))
+            for layer in held.renamed():
+                if known or (self._owns_weights(layer) and id(config_of(layer)) not in found):
+                    found.add(id(config_of(layer)))
+                    yield layer
 
     def _owns_weights(self, layer: Serialized) -> bool:
         class_name = str(layer.get("class_name"))

@@ -4,7 +4,7 @@ Models are another matter: they list their layers, see `config_graph.members`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import Serialized, config_of, is_layer, name_of
@@ -46,7 +46,10 @@ def held_layers(layer: Serialized, *, before_keras_3: bool) -> Iterator[Held]:
     if layer.get("class_name") == "Bidirectional" and not is_custom(layer):
         yield from _both_ways(config, before_keras_3=before_keras_3)
         return
-    for attribute, key in _attributes(layer, before_keras_3=before_keras_3).items():
+    if _keeps_to_itself(layer, before_keras_3=before_keras_3):
+        yield from _searched(config)
+        return
+    for attribute, key in WRAPPED_OF_KERAS_2.get(str(layer.get("class_name")), {}).items():
         held = config.get(key)
         if key == "features" and isinstance(held, Mapping):  # of a FeatureSpace
             held = [config_of(feature).get("preprocessor") for feature in held.values()]
@@ -55,15 +58,50 @@ def held_layers(layer: Serialized, *, before_keras_3: bool) -> Iterator[Held]:
             yield Held(attribute, layers, tuple(map(name_of, layers)), isinstance(held, list))
 
 
-def _attributes(layer: Serialized, *, before_keras_3: bool) -> Mapping[str, str]:
-    """Return the attributes that may hold layers, each with its key in the configuration."""
+def _keeps_to_itself(layer: Serialized, *, before_keras_3: bool) -> bool:
+    """Whether only its own code knows what it holds."""
     class_name = str(layer.get("class_name"))
-    if not is_custom(layer):
-        if class_name in WRAPPED_OF_KERAS_2:
-            return WRAPPED_OF_KERAS_2[class_name]
-        if all_slots(class_name, before_keras_3=before_keras_3) is not None:
-            return {}
-    return {key: key for key in config_of(layer) if not key.endswith(_NO_LAYERS)}
+    built_in = class_name in WRAPPED_OF_KERAS_2 or (
+        all_slots(class_name, before_keras_3=before_keras_3) is not None
+    )
+    return is_custom(layer) or not built_in
+
+
+def _searched(config: Mapping[str, Any]) -> Iterator[Held]:
+    """Yield the layers in a configuration of any shape, by the key that they stand under."""
+    for key, value in config.items():
+        if not key.endswith(_NO_LAYERS):
+            yield from _below(key, value)
+
+
+def _below(key: str, value: Any) -> Iterator[Held]:
+    """Yield the layers in a value: itself, or what its lists and dictionaries hold."""
+    layer = _as_layer(value)
+    if layer is not None:
+        yield Held(key, (layer,), (name_of(layer),))
+    elif isinstance(value, Mapping | list):
+        items = value.values() if isinstance(value, Mapping) else value
+        layers = tuple(filter(None, map(_as_layer, items)))
+        if layers:
+            yield Held(key, layers, tuple(map(name_of, layers)), is_list=True)
+        if isinstance(value, Mapping):  # its layers may be attributes of their own, too
+            yield from _searched(value)
+        else:
+            for item in value:
+                yield from () if _as_layer(item) else _below(key, item)
+
+
+def _as_layer(value: Any) -> Serialized | None:
+    """Return a layer written out, also a model of which only `get_config()` was."""
+    if is_layer(value):
+        return value
+    layers = value.get("layers") if isinstance(value, Mapping) else None
+    if not isinstance(layers, list) or not layers or not all(map(is_layer, layers)):
+        return None
+    return {
+        "class_name": "Functional" if "input_layers" in value else "Sequential",
+        "config": value,
+    }
 
 
 def _both_ways(config: Serialized, *, before_keras_3: bool) -> Iterator[Held]:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import (
+    LOST,
     activity_skip,
     activity_unknown,
+    has_regularizers,
     make_layer,
     make_weight,
     not_stored,
@@ -146,9 +148,10 @@ class LegacyJoin:
 
     def _add(self, planned: Planned) -> None:
         """Add a planned layer, and note what the file does not say about it."""
-        if not planned.certain and not planned.weights:
+        lost = not planned.certain and not planned.weights
+        if lost and not has_regularizers(planned.serialized):
             return
-        known = planned.known or not planned.weights
+        known = (planned.known or not planned.weights) and not lost
         weights = tuple(planned.weights)
         if planned.mode and planned.mode != "float8":
             weights, skipped = scaled_back(
@@ -167,10 +170,14 @@ class LegacyJoin:
             dialect=self.dialect,
             slots=planned.slots,
             known=known,
+            inside=planned.inside,
+            lost=lost,
             node=planned.node,
         )
         self.layers.append(layer)
-        if not known:
+        if lost:
+            self.skipped.append(Skip(planned.path, LOST))
+        elif not known:
             reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(planned.path, reason))
         for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):

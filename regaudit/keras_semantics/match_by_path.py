@@ -4,11 +4,12 @@ Below `layers`, a layer's group is named by its class and a counter, not by its 
 is the attribute that holds it. Groups that carry a layer's name (Keras 3.6 on) confirm it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics.build import (
+    LOST,
     activity_skip,
     activity_unknown,
     is_custom,
@@ -35,6 +36,7 @@ from regaudit.keras_semantics.layer_table import (
     all_slots,
     slots_of,
 )
+from regaudit.keras_semantics.match_held import locate, matters
 from regaudit.keras_semantics.quantization import (
     has_zero_points,
     quantization,
@@ -94,10 +96,10 @@ class Join:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
         known = not is_custom(serialized)
         weights = self._variables(path, place, known=known)
-        if not place.root or weights:
-            self._add(serialized, path, place, weights, known=known)
-        container = place.below(path, _container(place.stored), place.node)
         inner = members(serialized)
+        if not place.root or weights:
+            self._add(serialized, path, place, weights, known=known, inside=inner)
+        container = place.below(path, _container(place.stored), place.node)
         self._limit_layers(len(inner))  # each of them is a layer: refused before work is done
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
@@ -156,12 +158,35 @@ class Join:
         self, serialized: Serialized, path: str, place: StoredPosition, *, known: bool = False
     ) -> None:
         """A custom layer: its variables by number, the layers its configuration holds by name."""
-        self._add(serialized, path, place, self._variables(path, place, known=known), known=known)
-        found = held_layers(serialized, before_keras_3=self.dialect.before_keras_3)
-        by_attribute = {held.attribute: held for held in found}
-        for attribute in place.stored.groups if place.stored else ():
-            if attribute in by_attribute:
-                self._held(by_attribute[attribute], serialized, path, place)
+        held = list(held_layers(serialized, before_keras_3=self.dialect.before_keras_3))
+        found, rest = locate(held, place.stored, self.dialect)
+        lost = [layer for layer in rest if matters(layer, self.dialect)]
+        weights = self._variables(path, place, known=known)
+        inside = [*(layer for layer, _ in found), *lost]
+        self._add(serialized, path, place, weights, known=known, inside=inside)
+        self._inside(found, lost, serialized, path, place)
+
+    def _inside(
+        self,
+        found: list[tuple[Serialized, tuple[str, ...]]],
+        lost: list[Serialized],
+        serialized: Serialized,
+        path: str,
+        place: StoredPosition,
+    ) -> None:
+        """Take in the layers that a custom object holds, wherever its code has put them."""
+        for layer, (key, *keys) in found:
+            below = place.below(path, key, place.node or path, thawed=own_flag(serialized))
+            for inner in keys:
+                below = below.below_container(inner)
+            self.visit(layer, below)
+        for layer in lost:
+            below = place.below(
+                path, name_of(layer), place.node or path, thawed=own_flag(serialized)
+            )
+            self.visit(layer, replace(below, stored=None, lost=True))
+            if not place.lost:
+                self.skipped.append(Skip(below.prefix + name_of(layer), LOST))
 
     def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """Take in what the layer at `path` holds in one attribute."""
@@ -218,8 +243,8 @@ class Join:
                 weights.append(
                     self.weight(slot, tensor, path, stored_path, config, trainable=trainable)
                 )
-            for slot in own[len(variables) :]:
-                self.skipped.append(not_stored(path, slot))
+            if not place.lost:
+                self.skipped += [not_stored(path, slot) for slot in own[len(variables) :]]
         return tuple(weights)
 
     def weight(
@@ -257,6 +282,7 @@ class Join:
         *,
         known: bool = True,
         slots: tuple[Slot, ...] = (),
+        inside: Iterable[Serialized] = (),
     ) -> None:
         """Add a layer, and note what the file does not say about it."""
         self._limit_layers(1)
@@ -267,7 +293,9 @@ class Join:
                 weights,
                 dialect=self.dialect,
                 slots=slots,
-                known=known,
+                known=known and not place.lost,
+                inside=inside,
+                lost=place.lost,
                 node=place.node or path,
             )
         )

@@ -20,6 +20,8 @@ class StoredPosition:
     depth: int = 0
     thawed: bool = True
     """Whether all layers around it are trainable."""
+    lost: bool = False
+    """Whether it is held by custom code, and which stored weights are its own cannot be told."""
 
     def below(
         self, path: str, key: str, node: str = "", *, thawed: bool = True
@@ -29,7 +31,15 @@ class StoredPosition:
         stored_path = f"{self.stored_path}/{key}" if self.stored_path else key
         prefix = f"{path}/" if path else ""
         thawed = thawed and self.thawed
-        return StoredPosition(prefix, group, stored_path, node, depth=self.depth + 1, thawed=thawed)
+        return StoredPosition(
+            prefix,
+            group,
+            stored_path,
+            node,
+            depth=self.depth + 1,
+            thawed=thawed,
+            lost=self.lost,
+        )
 
     def below_container(self, key: str) -> "StoredPosition":
         """Return the place of one member of a list of layers: its path skips the list."""

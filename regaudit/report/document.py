@@ -49,6 +49,7 @@ def record(report: Report) -> dict[str, Any]:
             "weights": coverage.weights,
             "measured": coverage.measured,
             "skipped": [{"path": skip.path, "reason": skip.reason} for skip in coverage.skipped],
+            "unplaced_regularizers": coverage.unplaced_regularizers,
         },
         "penalty": {"total": finite(report.known_penalty), "complete": report.penalty_complete},
         "layers": [_layer(layer, report) for layer in model.layers] if model else [],

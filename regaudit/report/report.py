@@ -140,6 +140,8 @@ class Coverage:
     """Stored weights, optimizer variables apart."""
     measured: int
     skipped: tuple[Skip, ...]
+    unplaced_regularizers: int = 0
+    """Configured ones that are tied to no stored weight."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ class Report:
         if any(value is None for value in self.penalties.values()):
             return False
         layers = self.model.layers if self.model else ()
-        return all(layer.known or not layer.weights for layer in layers)
+        return all(layer.tells_penalties for layer in layers)
 
     @property
     def coverage(self) -> Coverage:
@@ -210,7 +212,8 @@ class Report:
         if self.model is None:
             return Coverage(0, 0, 0, self.skipped)
         weights = sum(1 for _ in self.model.weights())
-        return Coverage(len(self.model.layers), weights, len(self.moments), self.skipped)
+        unplaced = sum(len(layer.unplaced) for layer in self.model.layers)
+        return Coverage(len(self.model.layers), weights, len(self.moments), self.skipped, unplaced)
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:

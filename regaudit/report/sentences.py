@@ -63,6 +63,8 @@ def summary(report: Report) -> str:
         share = f", {percent(regularized / parameters)} of the trainable parameters"
     activity = sum(layer.activity_regularizer is not None for layer in report.model.layers)
     extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
+    loose = report.coverage.unplaced_regularizers
+    extra += f"; {count(loose, 'regularizer')} on no stored weight" if loose else ""
     verb = "is" if len(active) == 1 else "are"
     return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
 

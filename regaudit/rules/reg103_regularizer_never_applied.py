@@ -6,7 +6,7 @@ from typing import ClassVar
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import all_slots
-from regaudit.model import Layer, Regularizer
+from regaudit.model import Layer, Regularizer, Status
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -74,7 +74,7 @@ model = keras.Sequential([
             ):
                 continue
             for key, regularizer in layer.unplaced.items():
-                if not _is_zero(regularizer):
+                if regularizer.status is not Status.UNKNOWN and not _is_zero(regularizer):
                     message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
                     yield self.item(layer, message, key=key)
             deaf = "EinsumDense" if before_keras_3 else "SimpleRNN"
