@@ -222,10 +222,11 @@ def activity_skip(layers: list[str]) -> Skip:
     return Skip("(model)", reason)
 
 
-def has_regularizers(layer: Serialized) -> bool:
-    """Whether a layer, or what is inside it, is configured to be regularized."""
+def has_regularizers(layer: Serialized, inside: Iterable[Serialized] = ()) -> bool:
+    """Whether a layer, or what it holds but for `inside`, is configured to be regularized."""
     adds = layer.get("class_name") == "ActivityRegularization"
-    return adds or any(True for _ in _configured(config_of(layer), set()))
+    skipped = {id(config_of(one)) for one in inside}
+    return adds or any(True for _ in _configured(config_of(layer), skipped))
 
 
 def _configured(

@@ -14,6 +14,7 @@ from regaudit.keras_semantics.build import (
     activity_skip,
     activity_unknown,
     has_regularizers,
+    is_custom,
     make_layer,
     make_weight,
     not_stored,
@@ -64,6 +65,10 @@ class LegacyJoin:
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
         """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
         left = dict(groups)
+        inside = members(model)
+        if has_regularizers(model, inside):
+            known = not is_custom(model)
+            self._add(Planned(model, "", "", known=known, inside=tuple(inside)))
         self._walk(model, left, Position())
         for name, stored in left.items():
             self.unattributed(name, stored, _UNCLAIMED)

@@ -12,6 +12,7 @@ from regaudit.keras_semantics.build import (
     LOST,
     activity_skip,
     activity_unknown,
+    has_regularizers,
     is_custom,
     make_layer,
     make_weight,
@@ -97,7 +98,7 @@ class Join:
         known = not is_custom(serialized)
         weights = self._variables(path, place, known=known)
         inner = members(serialized)
-        if not place.root or weights:
+        if not place.root or weights or has_regularizers(serialized, inner):
             self._add(serialized, path, place, weights, known=known, inside=inner)
         container = place.below(path, _container(place.stored), place.node)
         self._limit_layers(len(inner))  # each of them is a layer: refused before work is done
