@@ -27,6 +27,15 @@ def on_path(folder):
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
+def installed(folder):
+    """Make what the first step of the action makes: a Python that has the regaudit under test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = folder / "python"
+    python.unlink(missing_ok=True)  # a link, where a virtual environment was made
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+
+
 class TestPreCommit:
     """The hook as it is shipped, by real pre-commit on a real repository."""
 
@@ -77,7 +86,8 @@ class TestAction:
 
     def audit(self, action, folder, **inputs):
         """Run the step that audits, with its inputs as GitHub hands them on."""
-        environment = on_path(folder / "runner" / "regaudit" / "bin")
+        installed(folder / "runner" / "regaudit" / "bin")
+        environment = dict(os.environ)
         given = {name: one["default"] for name, one in action["inputs"].items()} | inputs
         step = action["runs"]["steps"][1]
         for name, value in step["env"].items():
@@ -110,47 +120,55 @@ class TestAction:
         assert more.returncode == 0, more.stderr
 
     def test_nothing_of_the_checkout_is_run(self, action, tmp_path):
-        """What lies there is a stranger's, and the job has secrets; pip itself is left out here."""
+        """What lies there is a stranger's, and the job has secrets; pip itself is left out here.
+
+        Many a job has its sources in PYTHONPATH.
+        """
         checkout, runner, owned = (tmp_path / n for n in ("checkout", "runner", "owned"))
-        checkout.mkdir()
         runner.mkdir()
-        program = f"open({str(owned)!r}, 'a').write(__file__ + ' ')\n"
-        for name in ("venv", "pip", "ensurepip", "regaudit", "numpy", "h5py", "click"):
-            (checkout / f"{name}.py").write_text(program)
-        (checkout / "sitecustomize.py").write_text(program)
-        (checkout / "pip.conf").write_text("[install]\nroot = /nowhere\n")
-        (checkout / "setup.cfg").write_text("[install]\nroot = /nowhere\n")
+        self.plant(checkout, f"open({str(owned)!r}, 'a').write(__file__ + ' ')\n")
         shutil.copy(GOOD, checkout / "good.keras")
-        install = action["runs"]["steps"][0]["run"]
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", install]
-        environment = {
-            **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        shutil.copy(GOOD, checkout / "other.keras")  # two are audited in worker processes
+        steps = [step["run"] for step in action["runs"]["steps"]]
+        environment = os.environ | {
             "RUNNER_TEMP": str(runner),
             "ACTION_PATH": str(tmp_path / "none"),  # so that it ends in pip, after its import
+            "PYTHONPATH": os.pathsep.join((str(checkout), ".", "")),
+            "PYTHONSTARTUP": str(checkout / "venv.py"),
+            "FAIL_ON": "error",
+            "SARIF": "",
+            "ARGUMENTS": "",
         }
-        result = subprocess.run(
-            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
-        )
+        result = self.step(steps[0], checkout, environment)
         assert (runner / "regaudit" / "bin" / "python").exists()
         assert "none" in result.stderr, result.stderr  # pip's own words
-        script = runner / "regaudit" / "bin" / "regaudit"
-        script.write_text(
-            f"#!{sys.executable}\nimport sys\nfrom regaudit.__main__ import main\n"
-            "sys.exit(main())\n"
-        )
-        script.chmod(0o755)
-        step = action["runs"]["steps"][1]["run"]
-        inputs = {"PATHS": "good.keras", "FAIL_ON": "error", "SARIF": "", "ARGUMENTS": ""}
-        audited = subprocess.run(
-            [*command[:-1], step],
-            cwd=checkout,
-            env=environment | inputs,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert audited.returncode == 0, audited.stderr
+        installed(runner / "regaudit" / "bin")
+        for paths in ("good.keras", "good.keras\nother.keras", ""):
+            audited = self.step(steps[1], checkout, environment | {"PATHS": paths})
+            assert audited.returncode == 0, audited.stderr
         assert not owned.exists(), owned.read_text()
+
+    def step(self, program, checkout, environment):
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", program]
+        return subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+
+    def plant(self, checkout, program):
+        """Write what Python, pip and builds might look for."""
+        names = ("venv", "pip", "ensurepip", "regaudit", "numpy", "h5py", "click", "json", "site")
+        for name in (*names, "sitecustomize", "usercustomize", "encodings", "backend", "setup"):
+            for file in (checkout / f"{name}.py", checkout / name / "__init__.py"):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(program)
+        (checkout / "regaudit" / "__main__.py").write_text(program)
+        (checkout / "x.pth").write_text(f"import sys; exec({program!r})\n")
+        (checkout / "pyvenv.cfg").write_text("home = /nowhere\n")
+        for name in ("pip.conf", "pip.ini", "setup.cfg", ".pydistutils.cfg"):
+            (checkout / name).write_text("[install]\nroot = /nowhere\n[global]\nno-index = x\n")
+        (checkout / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
 
 
 class TestCompletions:
