@@ -2,6 +2,10 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
 
 import pytest
 from paths import ROOT
@@ -29,3 +33,22 @@ def test_every_promise_names_one():
     rows = re.findall(r"^\| (?!promise)(.+) \| (.+) \|$", PAGE, re.MULTILINE)
     assert len(rows) > 15
     assert [promise for promise, named in rows if not re.findall(r"`tests/.+?::", named)] == []
+
+
+def test_the_page_is_in_what_is_published(tmp_path):
+    """Who unpacks a release finds where to report a fault."""
+    assert "include SECURITY.md" in (ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
+    pytest.importorskip("setuptools", "77", "what pyproject.toml asks for builds it")
+    tree = tmp_path / "tree"
+    for name in ("regaudit", "templates"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    for file in ROOT.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            shutil.copy(file, tree)
+    program = "from setuptools.build_meta import build_sdist as b; b('dist')"
+    subprocess.run([sys.executable, "-c", program], cwd=tree, check=True, capture_output=True)
+    (made,) = (tree / "dist").glob("*.tar.gz")
+    with tarfile.open(made) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert {"SECURITY.md", "README.md", "LICENSE"} <= names
