@@ -48,6 +48,6 @@ def made(kind: type[_T], value: Any) -> _T:
     """
     any_kind: Any = kind  # the cache takes what can be hashed, which mypy does not see of `type`
     found: _T = read_inside(
-        codec_of(any_kind), value, "{}", getattr(kind, "__name__", "it").lower()
+        codec_of(any_kind), value, "{}", getattr(kind, "__name__", "it").lower().lstrip("_")
     )
     return found
