@@ -78,11 +78,14 @@ class Limits:
             memory_bytes=self.memory_bytes + SPECTRAL_BYTES,
         )
 
-    def for_more(self, size: int) -> "Limits":
-        """Return limits with the time that so many bytes buy, next to those of the file itself."""
+    def for_files(self, count: int, size: int) -> "Limits":
+        """Return limits for what is made of so many files at once, of so many bytes in all."""
         more = self.seconds_for(size)
         return replace(
-            self, cpu_seconds=self.cpu_seconds + more, wall_seconds=self.wall_seconds + more
+            self,
+            cpu_seconds=count * self.cpu_seconds + more,
+            wall_seconds=count * self.wall_seconds + more,
+            memory_bytes=count * self.memory_bytes,
         )
 
     def seconds_for(self, size: int) -> int:

@@ -139,7 +139,7 @@ def _undo(model: Path, options: ApplyOptions) -> None:
     if killed and killed.failure:
         raise UnreadableModelError(killed.failure.message)
     # Both files may be read. An end between two steps does no harm.
-    hold(str(model), limits.for_more(size_of(str(backup_of(model)))))
+    hold(str(model), limits.for_files(1, size_of(str(backup_of(model)))))
     restored = restore(model, force=options.force)
     release()
     said = "is restored"

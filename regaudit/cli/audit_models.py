@@ -11,7 +11,7 @@ import click
 from regaudit.cli.output import emit
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import INTERRUPTED, audited, cache_folder, failure_of_killed
-from regaudit.cli.targets import Target, files_of, is_detailed, require
+from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, release
 
@@ -57,6 +57,7 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
+    from regaudit.running.render_guard import go_on_guarded
     from regaudit.settings.self_audit import audit_settings
 
     config = settings_of(options, fail_on, baseline=baseline)
@@ -83,7 +84,11 @@ def run_audit(
         cache=options.cache,
         dask=options.dask,
     )
-    reports = [*reports, *(one for _, (_, refused) in found for one in refused)]
+    reports = go_on_guarded(
+        [*reports, *(one for _, (_, refused) in found for one in refused)],
+        config.limits,
+        lambda some: [rendered(one, some, config, ViewOptions()) for one in outputs],
+    )
     whole = any(models != [target] for target, (models, _) in found)
     whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
     of_settings = audit_settings(reports, config, whole)

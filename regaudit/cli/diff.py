@@ -70,7 +70,7 @@ def diff(
         raise click.UsageError(message)
     targets = (Target(format_, output), *also)
     reports, config = run_audit(replace(options, models=(old, new)), targets)
-    if len(reports) != 2 and not click.get_current_context().obj:
+    if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:
         if report.failure:

@@ -9,7 +9,7 @@ file did it and says so, in the requested format. Nothing is printed or written 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,44 @@ def fork() -> Killed | None:
     Returns:
         In the parent, if the child was killed while it audited a file, what happened.
     """
+    ended = _forked()
+    if ended is None:
+        return None
+    code, killed = ended
+    if killed is None:
+        os._exit(code)  # nothing was imported or printed here that would need more
+    return killed
+
+
+def attempt(work: Callable[[], object], limits: "Limits") -> Killed | None:
+    """Do something in a fork that is held to limits, and forget what comes of it.
+
+    Returns:
+        What happened, if it was killed; nothing else that goes wrong counts.
+    """
+    ended = _forked()
+    if ended is not None:
+        return ended[1]
+    with suppress(BaseException):
+        hold("(rendering)", limits)
+        try:
+            work()
+        except MemoryError:
+            give_up_memory()
+    os._exit(0)
+
+
+def _forked() -> tuple[int, Killed | None] | None:
+    """Fork; return None in the child, and in the parent, later, how it ended.
+
+    Returns:
+        In the parent the exit code, or what killed the child while it was held.
+    """
     if not hasattr(os, "fork"):
         return None
     readable, writable = os.pipe()
     # Whatever comes from here on waits until the parent can pass it on.
-    asking = (*ASKED, signal.SIGINT)
+    asking = (*ASKED, signal.SIGINT, PASSED_ON)
     passed = {number for number in asking if signal.getsignal(number) != signal.SIG_IGN}
     signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored, it would not wake the parent
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGCHLD})
@@ -72,7 +105,7 @@ def fork() -> Killed | None:
     os.close(readable)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)  # dies here of what came just now
-    return _fate(code, noted)
+    return code, _fate(code, noted)
 
 
 def _wait(child: int, passed: set[int]) -> int:
@@ -83,7 +116,7 @@ def _wait(child: int, passed: set[int]) -> int:
         if number == signal.SIGCHLD:
             done, status = os.waitpid(child, os.WNOHANG)
             status = status if done else None
-        elif number == signal.SIGINT:
+        elif number in {signal.SIGINT, PASSED_ON}:
             os.kill(child, PASSED_ON)  # it is there until it is waited for
         else:
             asked = number
@@ -94,7 +127,7 @@ def _wait(child: int, passed: set[int]) -> int:
 
 
 def _fate(code: int, notes: list[bytes]) -> Killed | None:
-    """Exit as the child did, unless a file has to answer for it."""
+    """Say which file killed the child, if one did; die as it did if somebody else asked for it."""
     out_of_memory = notes[-1:] == [_OUT_OF_MEMORY]
     if out_of_memory:
         notes.pop()
@@ -102,7 +135,7 @@ def _fate(code: int, notes: list[bytes]) -> Killed | None:
     if out_of_memory:
         return Killed(file, None)
     if code >= 0:
-        os._exit(code)  # nothing was imported or printed here that would need more
+        return None
     if -code == PASSED_ON:
         die_of(signal.SIGINT)
     if -code in {*ASKED, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE}:
@@ -118,6 +151,11 @@ def leave(code: str | int | None) -> None:
         for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
             stream.flush()
         os._exit(code or 0)
+
+
+def is_unheld() -> bool:
+    """Whether a parent waits for this process, which is not held to anything yet."""
+    return _Guarded.note is not None and _Guarded.held is None
 
 
 def hold(file: str, limits: "Limits") -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import forked
+from forked import HURRIED, forked
 from paths import FIXTURES, MODELS, ROOT
 
 HOSTILE = FIXTURES / "hostile"
@@ -18,14 +18,6 @@ HANGS, CRASHES = HOSTILE / "hdf5-heap-loop.h5", HOSTILE / "hdf5-crash.keras"
 SET = ("--set", "*:kernel=l2(1e-4)")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing forks there")
-
-
-HURRIED = """
-import signal
-timer = signal.setitimer
-signal.setitimer = lambda which, seconds: timer(which, seconds / 10)
-"""
-"""Statements that shorten the limits on time, but for those of workers."""
 
 
 @pytest.mark.parametrize(
