@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from regaudit.errors import is_out_of_memory
 from regaudit.running.guard import fork, give_up_memory, leave
 from regaudit.running.termination import Terminated, die_of, end_by_interrupts
 from regaudit.running.unforeseen import UNREADABLE, say_unforeseen
@@ -22,12 +23,9 @@ def main() -> None:
         die_of(ended.number)
     except KeyboardInterrupt:
         die_of(signal.SIGINT)
-    except MemoryError as error:
-        give_up_memory()
-        say_unforeseen(error)
-        leave(UNREADABLE)
-        sys.exit(UNREADABLE)
     except Exception as error:  # noqa: BLE001 - exit code 1 means findings
+        if is_out_of_memory(error):
+            give_up_memory()
         say_unforeseen(error)
         leave(UNREADABLE)
         sys.exit(UNREADABLE)

@@ -9,6 +9,7 @@ RegauditError
 """
 
 from collections.abc import Iterable
+from errno import ENOMEM
 
 
 class RegauditError(Exception):
@@ -37,6 +38,21 @@ class RefusedEditError(RegauditError):
 
 class InternalError(RegauditError):
     """Something failed that nobody foresaw: a bug here, not a fault of the file."""
+
+
+_UNLOADED = ("failed to map segment", "annot allocate memory")
+"""What the system says of a library for which there is no memory left."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out: also where a library could not be loaded, or the system says so."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == ENOMEM:
+            return True
+        if isinstance(error, ImportError) and any(text in str(error) for text in _UNLOADED):
+            return True
+        error = error.__cause__
+    return False
 
 
 def shown(value: object) -> str:

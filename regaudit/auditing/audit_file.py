@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from regaudit.auditing.judge import judge
-from regaudit.errors import (
-    RegauditError,
-    UnreadableModelError,
-)
+from regaudit.errors import RegauditError, UnreadableModelError, is_out_of_memory
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.limits import OUT_OF_MEMORY, allowing
@@ -101,7 +98,7 @@ class Attempt:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, Exception):  # all is well, or Ctrl-C
             return False
-        if isinstance(error, MemoryError):
+        if is_out_of_memory(error):
             _let_go(error)  # the report takes some, too
         # A bug here must not lose the other files.
         self.failed = Report(self._name, size=self._size, failure=failure_of(error))
@@ -123,10 +120,10 @@ def failure_of(error: Exception) -> Failure:
     """Say why a file could not be audited."""
     if isinstance(error, RegauditError):
         return Failure(type(error).__name__, str(error))
+    if is_out_of_memory(error):
+        return Failure("UnsafeFileError", OUT_OF_MEMORY)
     if isinstance(error, OSError):
         return Failure("UnreadableModelError", f"cannot be read: {error.strerror or error}")
-    if isinstance(error, MemoryError):
-        return Failure("UnsafeFileError", OUT_OF_MEMORY)
     return bug(error)
 
 

@@ -103,7 +103,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     already has what was asked for, nothing is written, and one line says so.
     """
     from regaudit.auditing.audit_file import bug
-    from regaudit.errors import InternalError, RegauditError, UsageError
+    from regaudit.errors import InternalError, RegauditError, UsageError, is_out_of_memory
 
     try:
         if options.undo:
@@ -117,9 +117,11 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
         say_trace(bug(error) if isinstance(error, InternalError) else None)
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
-    except (click.ClickException, MemoryError):
+    except click.ClickException:
         raise
-    except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
         say_trace(bug(error))
         say(f"{model}: {bug(error).message}; nothing was changed", err=True)
         sys.exit(UNREADABLE)

@@ -13,7 +13,7 @@ from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_option
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.dataclass import dataclass
-from regaudit.running.guard import released
+from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def suggest(
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
         report = audited_one(str(model), Config.default().allowing(limits))
+        hold_on()  # to advise is a step of its own, and imports something
         proposal = proposed(report, advice)
     except UsageError as error:
         raise click.UsageError(str(error)) from error

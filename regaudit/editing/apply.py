@@ -20,11 +20,14 @@ from regaudit.errors import (
     RefusedEditError,
     RegauditError,
     UnreadableModelError,
+    UnsafeFileError,
     UsageError,
+    is_out_of_memory,
 )
 from regaudit.formats.interface import Format, formats, recognize
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.limits import OUT_OF_MEMORY
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.report.report import Edit, Report
@@ -168,11 +171,17 @@ def _unless_unforeseen(cannot: str) -> Iterator[None]:
         yield
     except RegauditError:
         raise
-    except OSError as error:
-        message = f"{cannot}: {error.strerror or error}; nothing was changed"
-        raise UnreadableModelError(message) from error
     except Exception as error:
-        raise InternalError(f"{bug(error).message}; nothing was changed") from error
+        raise _foreseen(error, cannot) from error
+
+
+def _foreseen(error: Exception, cannot: str) -> RegauditError:
+    if is_out_of_memory(error):
+        return UnsafeFileError(f"{OUT_OF_MEMORY}; nothing was changed")
+    if isinstance(error, OSError):
+        message = f"{cannot}: {error.strerror or error}; nothing was changed"
+        return UnreadableModelError(message)
+    return InternalError(f"{bug(error).message}; nothing was changed")
 
 
 def _check_target(file: Path, target: Path | None, *, in_place: bool, force: bool) -> None:

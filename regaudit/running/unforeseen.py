@@ -4,6 +4,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from regaudit.errors import is_out_of_memory
+
 UNREADABLE = 3
 """The exit code: something could not be audited."""
 
@@ -26,7 +28,7 @@ def wants_trace() -> bool:
 
 
 def _line(error: Exception) -> str:
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "there is not enough memory"
     place, last = error.__traceback__, None
     while place is not None:

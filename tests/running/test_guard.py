@@ -1,13 +1,18 @@
 """Every command is held to the limits of its file, ends as asked, and never leaves by accident."""
 
+import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from forked import HURRIED, forked
 from paths import FIXTURES, MODELS, ROOT
@@ -189,6 +194,134 @@ def test_so_is_a_bug_in_an_audit_or_an_edit(command, where):
         assert "`regaudit --traceback COMMAND ...` shows more" in told
         assert "\x1b" not in told
         assert ("Traceback" in result.stderr) == bool(option)
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["MemoryError()", "ImportError('x.so: failed to map segment')", "OSError(12, 'no memory')"],
+    ids=["memory", "import", "system"],
+)
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        (("check", MODEL), "auditing.audit_file.judge"),
+        (("inspect", MODEL), "cli.inspect.write"),
+        (("suggest", MODEL), "cli.suggest.proposed"),
+        (("apply", "--dry-run", *SET, MODEL), "cli.apply._wanted"),
+        (("apply", "--dry-run", *SET, MODEL), "editing.apply.edited"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+def test_whatever_runs_out_of_memory_says_so(command, where, error):
+    module, _, name = f"regaudit.{where}".rpartition(".")
+    before = (
+        "from importlib import import_module as load\n"
+        "from regaudit.running.guard import _Guarded\n"
+        "def fail(*given, **named):\n"
+        f"    if _Guarded.held: raise {error}\n"
+        "    return kept(*given, **named)\n"
+        f"kept = load({module!r}).{name}\n"
+        f"setattr(load({module!r}), {name!r}, fail)"
+    )
+    result = forked(*command, before=before)
+    assert result.returncode == 3
+    told = " ".join((result.stdout + result.stderr).split())
+    assert "more memory than there is" in told
+    assert "bug" not in told
+
+
+MEMBERS = 250_000
+"""More than an archive may have."""
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory):
+    """An archive with very many members, none of which is there."""
+    file = tmp_path_factory.mktemp("crowd") / "crowd.keras"
+    zeros = (0,) * 16
+    entries = (
+        struct.pack("<4s6H3I5H2I", b"PK\1\2", *zeros[:9], 8, *zeros[:6]) + b"%08d" % number
+        for number in range(MEMBERS)
+    )
+    listed = b"".join(entries)
+    zip64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, *[MEMBERS] * 2, len(listed), 30)
+    zip64 += struct.pack("<4sIQI", b"PK\6\7", 0, 30 + len(listed), 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    file.write_bytes(b"PK\3\4" + bytes(26) + listed + zip64 + end)
+    return file
+
+
+EVERY = [
+    ("inspect",),
+    ("check",),
+    ("report", "--format", "json"),
+    ("suggest",),
+    ("apply", "--dry-run", *SET),
+    ("baseline", "write", "--force", "--baseline", "/dev/null"),
+    ("diff", MODEL),
+]
+"""Commands to which the name of a file is to be added."""
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: command[0])
+def test_very_many_members_are_refused_in_little_memory(command, crowd):
+    result = forked(*command, crowd)
+    assert result.returncode == 3
+    assert "has more than 200,000 members" in " ".join((result.stdout + result.stderr).split())
+    assert result.memory < 150 << 20
+
+
+@pytest.fixture(scope="session")
+def extreme(tmp_path_factory):
+    """A model whose weights are near the largest number of float64."""
+    folder = tmp_path_factory.mktemp("extreme")
+    weights, file = folder / "model.weights.h5", folder / "extreme.keras"
+    with zipfile.ZipFile(MODEL) as archive, zipfile.ZipFile(file, "w") as made:
+        weights.write_bytes(archive.read(weights.name))
+        with h5py.File(weights, "r+") as hdf5:
+            shape = hdf5["layers/dense/vars/0"].shape
+            del hdf5["layers/dense/vars/0"]
+            hdf5["layers/dense/vars/0"] = np.full(shape, 1.7e308)
+        for name in ("config.json", "metadata.json"):
+            made.writestr(name, archive.read(name))
+        made.write(weights, weights.name)
+    return file
+
+
+@pytest.mark.parametrize(
+    "command", [*EVERY, ("report", "--format", "html"), ("diff", "--format", "json", MODEL)]
+)
+def test_weights_near_the_end_of_float64_are_no_bug(command, extreme):
+    result = forked(*command, extreme)
+    assert result.returncode in {0, 1, 3}
+    told = " ".join((result.stdout + result.stderr).split())
+    assert "which is a bug" not in told
+    assert "stopped by a bug" not in told
+    if "json" in command:
+        json.loads(result.stdout, parse_constant=pytest.fail)
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory):
+    """A SavedModel with folders below it that are too deep for most that walks them."""
+    model = tmp_path_factory.mktemp("deep") / "model"
+    shutil.copytree(FIXTURES / "corpus" / "tf-2.15" / "mlp.savedmodel", model)
+    place = os.open(model, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("a", dir_fd=place)
+        inner = os.open("a", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    yield model
+    subprocess.run(["rm", "-rf", model], check=True)
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: command[0])
+def test_deep_folders_inside_a_model_are_its_failure(command, deep):
+    result = forked(*command, deep)
+    assert result.returncode == 3
+    assert "nested deeper than 64" in " ".join((result.stdout + result.stderr).split())
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
