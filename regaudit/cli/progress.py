@@ -26,21 +26,48 @@ def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Rep
     if sys.stderr is None or not sys.stderr.isatty() or len(files) < 2:
         yield from reports
         return
-    from regaudit.storage.size import size_of
-
-    sizes = [size_of(file) for file in files]
+    sizes = _Sizes(files)
     start = shown = time.monotonic()
-    done = 0
     try:
         for number, report in enumerate(reports, 1):
             yield report  # what is shown as done has been handed over
-            done += sizes[number - 1] if number <= len(sizes) else 0
+            sizes.finish(report)
             now = time.monotonic()
             if now - shown >= EVERY:
                 shown = now
-                _show(line(number, len(files), done, sum(sizes), now - start))
+                _show(line(number, len(files), sizes.done, sizes.all, now - start))
     finally:
         _show("")
+
+
+class _Sizes:
+    """The bytes of the models of a run: those of a store are known once each was audited."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        from regaudit.storage.location import is_url
+        from regaudit.storage.size import size_of
+
+        self._sizes = [None if is_url(file) else size_of(file) for file in files]
+        self._left = iter(self._sizes)
+        self._audited: list[int] = []
+        """The sizes of models in stores."""
+        self._known = sum(size for size in self._sizes if size is not None)
+        self.done = 0
+
+    def finish(self, report: "Report") -> None:
+        """Count the next model as done."""
+        size = next(self._left, 0)
+        if size is None:
+            size = report.size or 0
+            self._audited.append(size)
+        self.done += size
+
+    @property
+    def all(self) -> int:
+        """Bytes of all models; one of a store that was not audited yet counts as their mean."""
+        count = self._sizes.count(None)
+        mean = sum(self._audited) / len(self._audited) if self._audited else 0
+        return self._known + round(count * mean)
 
 
 @contextmanager

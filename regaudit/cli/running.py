@@ -140,7 +140,8 @@ def failure_of_killed(limits: "Limits") -> "Report | None":
     killed: Killed | None = click.get_current_context().obj
     if killed is None:
         return None
-    return Report(killed.file, failure=Failure(*death(killed.signal, limits)))
+    failure = Failure(*death(killed.signal, limits, killed.redirected))
+    return Report(killed.file, failure=failure)
 
 
 def _opened(folder: str, config: "Config") -> "Cache":

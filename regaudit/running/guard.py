@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 """Bytes of a name that are noted: a pipe that nobody reads yet takes no more than 64 kB."""
 _OUT_OF_MEMORY = b"/memory/"
-"""A note that is not a name."""
+_LED = b"/led/"
+"""Notes that are not names: of the end of memory, and of hosts that we were redirected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Killed:
     """The file that it was held for; empty if it was none."""
     signal: int | None
     """None if its memory ran out."""
+    redirected: str = ""
+    """To which hosts; empty if to none."""
 
 
 class _Guarded:
@@ -131,16 +134,29 @@ def _fate(code: int, notes: list[bytes]) -> Killed | None:
     out_of_memory = notes[-1:] == [_OUT_OF_MEMORY]
     if out_of_memory:
         notes.pop()
-    file = os.fsdecode(notes[-1]) if notes else ""
+    file, redirected = _noted(notes)
     if out_of_memory:
-        return Killed(file, None)
+        return Killed(file, None, redirected)
     if code >= 0:
         return None
     if -code == PASSED_ON:
         die_of(signal.SIGINT)
     if -code in {*ASKED, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE}:
         die_of(-code)
-    return Killed(file, -code)
+    return Killed(file, -code, redirected)
+
+
+def _noted(notes: list[bytes]) -> tuple[str, str]:
+    """Return the file that is held, empty for none, and to which hosts its server redirected us."""
+    held = last = led = b""
+    for note in notes:
+        if note.startswith(_LED):
+            led = note.removeprefix(_LED)
+            continue
+        held = note
+        if note and note != last:
+            last, led = note, b""
+    return os.fsdecode(held), led.decode(errors="replace")
 
 
 def leave(code: str | int | None) -> None:
@@ -171,11 +187,13 @@ def hold(file: str, limits: "Limits") -> None:
         return
     from regaudit.running.process_limits import held  # noqa: PLC0415 - after the fork
     from regaudit.storage.location import redacted_name  # noqa: PLC0415 - the same
+    from regaudit.storage.redirects import telling  # noqa: PLC0415 - the same
 
     _let_go()
     _Guarded.last = file, limits
     _write(os.fsencode(redacted_name(file))[:_LONGEST])
     _Guarded.held = ExitStack()
+    _Guarded.held.enter_context(telling(lambda led: _write(_LED + led.encode())))
     _Guarded.held.enter_context(held(file, limits))
 
 

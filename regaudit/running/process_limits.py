@@ -13,7 +13,7 @@ from pathlib import Path
 from regaudit.limits import OUT_OF_MEMORY, Limits, allowing
 from regaudit.running.termination import ASKED
 from regaudit.storage.arrivals import arriving
-from regaudit.storage.size import size_of
+from regaudit.storage.size import load_library, size_of
 
 PER_CPU = 16 << 20
 """Bytes of memory that every processor adds: stacks and buffers of the threads that measure."""
@@ -57,6 +57,7 @@ def _prolong(seconds: float) -> None:
 @contextmanager
 def held(file: str, limits: Limits) -> Iterator[None]:
     """Hold this process to all limits of one file, memory included."""
+    load_library(file)
     with allowing(limits), timed(limits, 0):  # the first answer of a store may never come
         size = size_of(file)
     with confined(limits), timed(limits, size):
@@ -93,16 +94,22 @@ def confined(limits: Limits) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def death(number: int | None, limits: Limits) -> tuple[str, str]:
+def death(number: int | None, limits: Limits, redirected: str = "") -> tuple[str, str]:
     """Say what it means that a process died of a signal while it audited a file.
 
     Args:
         number: of the signal; None if memory ran out.
         limits: of the file.
+        redirected: where its server sent us.
 
     Returns:
         The kind of failure, and the message.
     """
+    kind, message = _death(number, limits)
+    return kind, f"{message} ({redirected})" if redirected else message
+
+
+def _death(number: int | None, limits: Limits) -> tuple[str, str]:
     if number is None:
         return "UnsafeFileError", OUT_OF_MEMORY
     if TIMED and number == signal.SIGPROF:

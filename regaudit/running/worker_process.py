@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from threading import Lock
 from typing import IO, Any, NamedTuple
 
 from regaudit.auditing.audit_file import failure_of
@@ -24,10 +25,15 @@ from regaudit.running.process_limits import allocated, confined, timed
 from regaudit.running.shares import Share, audit_shares
 from regaudit.settings.config import Config
 from regaudit.storage.location import redacted_name
-from regaudit.storage.size import size_of
+from regaudit.storage.redirects import telling
+from regaudit.storage.size import load_library, size_of
 
 HEADER = 8
 """Bytes in front of a message, with its length."""
+
+
+LED = b"led:"
+"""Begins a message, before the answer, that says to which hosts a server redirected us."""
 
 
 class Answer(NamedTuple):
@@ -38,6 +44,9 @@ class Answer(NamedTuple):
     """Whether the worker can read another one."""
 
 
+_WRITING = Lock()
+
+
 def write(pipe: IO[bytes] | None, message: bytes) -> None:
     """Send a message, with its length in front.
 
@@ -46,8 +55,9 @@ def write(pipe: IO[bytes] | None, message: bytes) -> None:
     """
     if pipe is None:
         raise EOFError
-    pipe.write(len(message).to_bytes(HEADER, "little") + message)
-    pipe.flush()
+    with _WRITING:
+        pipe.write(len(message).to_bytes(HEADER, "little") + message)
+        pipe.flush()
 
 
 def receive(pipe: IO[bytes] | None, most: int = sys.maxsize) -> bytes:
@@ -72,15 +82,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints is an answer
+
+    def tell(led: str) -> None:
+        write(answers, LED + led.encode())
+
     try:
         config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         list(formats())  # what an audit imports is not what a file leaves behind
-        requests = _requests(pipe, config)
+        requests = _requests(pipe, config, tell)
         first = next(requests)
         start = allocated()
         with confined(config.limits):
             for file, job, size in chain([first], requests):
-                with timed(config.limits, size):
+                with timed(config.limits, size), telling(tell):
                     answer = _answer(file, job, config, start)
                 write(answers, answer)
     except (EOFError, OSError):
@@ -107,11 +121,13 @@ def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> 
 
 
 def _requests(
-    pipe: IO[bytes], config: Config
+    pipe: IO[bytes], config: Config, tell: Callable[[str], None]
 ) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
     """Yield files, what to do with each, and its size; a store is connected to on the way."""
     while True:
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
-        with allowing(config.limits), timed(config.limits, 0):  # a store may not answer
+        load_library(file)
+        # A store may not answer, or send us elsewhere.
+        with allowing(config.limits), timed(config.limits, 0), telling(tell):
             size = size_of(file)
         yield file, job, size

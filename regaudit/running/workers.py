@@ -24,7 +24,7 @@ from regaudit.running.ordered import in_order
 from regaudit.running.process_limits import PER_CPU, death
 from regaudit.running.report_cache import Cache, CacheEntry
 from regaudit.running.shares import Share, Split, audit_or_count, measure_share
-from regaudit.running.worker_process import Answer, audit_written_shares, receive, write
+from regaudit.running.worker_process import LED, Answer, audit_written_shares, receive, write
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.size import size_of
@@ -193,6 +193,7 @@ class _Worker:
         # What a store sends buys time, which only the worker counts.
         size = 0 if is_url(file) else size_of(str(Path(self.folder, file)))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
+        led = ""
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
         if not is_url(file):
@@ -200,10 +201,12 @@ class _Worker:
         try:
             self._send((file, job))
             # It cannot answer more than it can allocate.
-            message = receive(self.process.stdout, limits.memory_bytes + PER_CPU)
+            most = limits.memory_bytes + PER_CPU
+            while (message := receive(self.process.stdout, most)).startswith(LED):
+                led = message.removeprefix(LED).decode(errors="replace")
             found, self.fit = from_json(Answer, message)
         except (OSError, EOFError):
-            return Report(redacted_name(file), failure=self._death())
+            return Report(redacted_name(file), failure=self._death(led))
         except (ValueError, MemoryError):
             found = None
         finally:
@@ -228,14 +231,14 @@ class _Worker:
     def _send(self, message: Any) -> None:
         write(self.process.stdin, pickle.dumps(message))
 
-    def _death(self) -> Failure:
-        """Say what the process died of."""
+    def _death(self, led: str) -> Failure:
+        """Say what the process died of, and where its server had sent it."""
         try:
             code = self.process.wait(_GRACE)
         except subprocess.TimeoutExpired:  # it only closed its pipes
             self.process.kill()
             code = self.process.wait()
         if code < 0:
-            return Failure(*death(-code, self.config.limits))
+            return Failure(*death(-code, self.config.limits, led))
         message = f"the process that read it ended unexpectedly (exit code {code})"
         return Failure("UnsafeFileError", message)

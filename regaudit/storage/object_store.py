@@ -47,6 +47,7 @@ def connected(url: str) -> tuple["Store", str]:
     if scheme not in _INSTALL or "::" in url:
         known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
         raise UnreadableModelError(f"this kind of URL is not supported ({known} are)")
+    imported(url)  # before the clock starts
     deadline, redirects = Deadline(), Redirects()
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415 - only URLs need it
@@ -66,6 +67,16 @@ def connected(url: str) -> tuple["Store", str]:
     if scheme == "s3":
         system.retries = 1  # `with_retries` is patient already, and knows for how long
     return Store(system, scheme, deadline, redirects), path
+
+
+def imported(url: str) -> None:
+    """Import the library that reads a URL; if it is not there, `connected` says so."""
+    scheme = url.partition("://")[0].lower()
+    with suppress(Exception):
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - only URLs need it
+
+        if scheme in _INSTALL:
+            get_filesystem_class(scheme)
 
 
 def _options(scheme: str, redirects: Redirects) -> dict[str, Any]:

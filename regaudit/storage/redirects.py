@@ -1,9 +1,32 @@
 """Which other hosts a web server sends us to: the user named only the first."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
+_TOLD: list[Callable[[str], None]] = []
+_LOCK = Lock()
 _MOST = 5
 """Hosts that are named: a server may send each request to another."""
+_LONGEST = 255
+"""Characters of the name of a host."""
+
+
+@contextmanager
+def telling(tell: Callable[[str], None]) -> Iterator[None]:
+    """Have it told at once, in any thread, where a server sends us: this process may be killed.
+
+    Args:
+        tell: called with the text that the report would have.
+    """
+    with _LOCK:
+        _TOLD.append(tell)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _TOLD.remove(tell)
 
 
 class Redirects:
@@ -20,7 +43,10 @@ class Redirects:
         except ValueError:  # not a URL: it is not followed either
             return
         if host != _host(redirect.url) and len(self._hosts) < _MOST:
-            self._hosts[host] = None
+            self._hosts[host[:_LONGEST]] = None
+            with _LOCK:
+                for tell in _TOLD:
+                    tell(str(self))
 
     def __str__(self) -> str:
         """Return where they led, without user and query; empty if nowhere."""

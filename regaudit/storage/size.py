@@ -34,6 +34,14 @@ def size_of(name: str) -> int:
         return 0
 
 
+def load_library(name: str) -> None:
+    """Import what reads a URL, if it is one: that takes a second, and is not the store's doing."""
+    if is_url(name):
+        from regaudit.storage.object_store import imported  # noqa: PLC0415 - only URLs need it
+
+        imported(name)
+
+
 def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     """Return the bytes of a file or a directory; None for a folder of a store: it may be huge.
 

@@ -19,6 +19,7 @@ from paths import MODELS
 from regaudit import audit_files
 from regaudit.cli import progress as shown
 from regaudit.cli.progress import line, line_of_one, progress_of_one
+from regaudit.report.report import Report
 from regaudit.running.ordered import in_order
 
 GOOD = MODELS / "regularized-cnn.keras"
@@ -62,6 +63,21 @@ def test_progress_is_spelled():
     assert said == "250 of 1,000 files, 25%, 5.0 files/s, 10.0 MB/s, 2:31 left"
     assert line(10, 10, 1000, 1000, 2).endswith("100%, 5.0 files/s, 500 B/s, 0:00 left")
     assert line(1, 10_000, 0, 0, 2).endswith("5:33:19 left")
+
+
+def test_progress_counts_the_bytes_of_stores_as_they_are_known(monkeypatch):
+    monkeypatch.setattr(shown, "EVERY", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    files = [f"s3://models/{number}.keras" for number in range(5)]
+    reports = (Report(file, size=5_000_000) for file in files)
+    lines = []
+    monkeypatch.setattr(shown, "_show", lines.append)
+    monkeypatch.setattr(shown.time, "monotonic", iter(range(100)).__next__)
+    assert [one.file for one in shown.progress(reports, files)] == files
+    assert "1 of 5 files, 20%" in lines[0]
+    assert "2 of 5 files, 40%" in lines[1]
+    assert " MB/s" in lines[1]
+    assert "5 of 5 files, 100%" in lines[4]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")

@@ -749,12 +749,15 @@ def leads_to(url):
 @pytest.mark.parametrize("answer", [drips, drips_headers])
 @pytest.mark.parametrize("how", [(), ("--isolate",), ("--no-isolate",)], ids=str)
 def test_a_server_that_drips_is_held_to_wall_seconds(answer, how):
+    """And if it is another than the one that was named, that is said, whoever ends the process."""
     pytest.importorskip("aiohttp")
-    with answering(answer) as url:
+    with answering(answer) as there, answering(leads_to(f"{there}/n.keras?token=secret")) as url:
         limit = ("--limit", "wall_seconds=1")
         result = cli("check", "--isolated", *how, *limit, f"{url}/m.keras?token=secret")
     assert result.returncode == 3
     assert "takes more than 1 s" in result.stdout
+    host = there.removeprefix("http://")
+    assert f"(redirected to {host})" in re.sub(r"\s+", " ", result.stdout)
     assert "--limit wall_seconds=N allows more" in result.stdout
     assert "Traceback" not in result.stderr
     assert "secret" not in result.stdout + result.stderr
