@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from regaudit.dataclass import dataclass, field
+from regaudit.live.data_file import DataError, read_arrays
 from regaudit.live.variables import layers_of
 from regaudit.tensors.tensor import Array
 
-
-class DataError(Exception):
-    """The data do not fit the model."""
+_LONGEST = 300
+"""Characters of a list of names in a message."""
 
 
 @dataclass(slots=True)
@@ -122,13 +122,7 @@ def _watched(watch: _Watch) -> Callable[..., Any]:
 
 def _arrays(model: Any, file: Path) -> tuple[list[Array], Array | None]:
     """Return the model's inputs in order, and the truth, if the file has it."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise DataError(f"{file} is not an NPZ file")
-            arrays = {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise DataError(f"{file} cannot be read as an NPZ file of plain arrays: {error}") from error
+    arrays = read_arrays(file)
     names = [str(tensor.name).partition(":")[0] for tensor in getattr(model, "inputs", None) or ()]
     inputs = [_pick(arrays, name, number, len(names)) for number, name in enumerate(names)]
     inputs = inputs or [_pick(arrays, "x", 0, 1)]
@@ -137,7 +131,9 @@ def _arrays(model: Any, file: Path) -> tuple[list[Array], Array | None]:
         raise DataError(f"{file} contains a single number instead of samples")
     if len({len(array) for array in everything}) != 1 or not len(inputs[0]):
         counts = ", ".join(f"{key}: {len(array)}" for key, array in arrays.items() if array.ndim)
-        raise DataError(f"the arrays of {file} must have the same number of samples ({counts})")
+        raise DataError(
+            f"the arrays of {file} must have the same number of samples ({counts[:_LONGEST]})"
+        )
     return inputs, arrays.get("y")
 
 
@@ -145,7 +141,7 @@ def _pick(arrays: Mapping[str, Array], name: str, number: int, count: int) -> Ar
     for key in (name, f"x_{number}", *(["x"] if count == 1 else [])):
         if key in arrays:
             return arrays[key]
-    held = ", ".join(arrays) or "nothing"
+    held = ", ".join(arrays)[:_LONGEST] or "nothing"
     wanted = "'x'" if count == 1 else f"'x_{number}'"
     raise DataError(
         f"the data have no array {wanted} (or {name!r}) for the input; they contain {held}"

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from regaudit.live.activity import DataError, measure_activity
+from regaudit.live.activity import measure_activity
+from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
 from regaudit.live.predictions import compared
 from regaudit.live.variables import layers_of, regularizer_of, variables_of

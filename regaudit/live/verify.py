@@ -14,6 +14,7 @@ from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
+from regaudit.live.data_file import DataError, check_arrays
 from regaudit.live.differences import Difference, Loaded, differences
 from regaudit.live.variables import Variable, regularizer_of_record
 from regaudit.model import Model, Status
@@ -60,6 +61,8 @@ def verify(
     """
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    if data:
+        _check(data)
     package = _package(report.model)
     _refuse(report.format, report.model)
     request = {
@@ -89,6 +92,14 @@ def verify(
         data=reply.get("data"),
         predictions=reply.get("predictions", ""),
     )
+
+
+def _check(data: Path) -> None:
+    """Look at data before Keras is started, which takes seconds."""
+    try:
+        check_arrays(data)
+    except DataError as error:
+        raise UsageError(str(error)) from error
 
 
 def _package(model: Model) -> str:

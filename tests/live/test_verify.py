@@ -17,7 +17,8 @@ from paths import FIXTURES, MODELS
 import regaudit
 from regaudit.auditing import audit_file
 from regaudit.live import loader, verify
-from regaudit.live.activity import DataError, _arrays
+from regaudit.live.activity import _arrays
+from regaudit.live.data_file import DataError
 from regaudit.live.differences import Loaded, differences
 from regaudit.live.variables import Variable
 from regaudit.model import Regularizer, Status
@@ -173,7 +174,7 @@ class _Fake:
         ({"x": np.ones((2, 3)), "y": np.ones(3)}, "same number of samples"),
         ({"x": np.ones((0, 3))}, "same number of samples"),
         ({"x": np.array(1.0)}, "single number"),
-        ({"x": np.array([{}], dtype=object)}, "plain arrays"),
+        ({"x": np.array([{}], dtype=object)}, "has objects in 'x'"),
     ],
 )
 def test_data_that_do_not_fit(arrays, message, tmp_path):
