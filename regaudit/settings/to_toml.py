@@ -55,7 +55,7 @@ def _rule(rule: Rule, config: Config) -> Iterator[str]:
 def _toml(value: Any) -> str:
     """Format a value; JSON and TOML agree on strings, numbers and lists, but not on tables."""
     if isinstance(value, dict):
-        pairs = ", ".join(f"{json_text(key)} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{{pairs}}}"
     if isinstance(value, str):
         return json_text(without_secrets(value))

@@ -16,12 +16,12 @@ _LIKE_URL = re.compile(
 )
 """What looks like a URL, even if it is not one: it may hold a secret."""
 _IN_TEXT = re.compile(
-    r"""(?:[\w.+-]+::)*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|[\w+.-]+::/"""
-    r"""|[A-Za-z][\w+.-]*%(?:25)*3a(?:/|%)|(?<![/\\])[/\\]{2}(?=[^\s/\\]*@)"""
-    r"""|[^\s/\\'"`:@]+:(?=[^\s/\\'"`@]+@[^\s/\\'"`:]*[:/\\])""",
+    r"""(?:[\w.+-]{1,30}::){0,4}[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]+|[\w+.-]{1,30}::/"""
+    r"""|[A-Za-z][\w+.-]{0,30}%(?:25)*3a(?:/|%)|(?<![/\\])[/\\]{2}(?=[^\s/\\]*@)"""
+    r"""|[^\s/\\'"`:@]{1,100}:(?=[^\s/\\'"`@]{1,500}@[^\s/\\'"`:]{0,300}[:/\\])""",
     re.IGNORECASE,
 )
-"""Where in a message a URL may begin."""
+"""Where in a message a URL may begin. Bounded: a name may be made to take long."""
 _AFTER = re.compile(r"""[\s'"`]|$""")
 _CLOSED = {quote: re.compile(rf"{quote}(?!\w)") for quote in "'\"`"}
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
@@ -134,11 +134,11 @@ def redacted_name(name: str) -> str:
 
 def without_secrets(message: str) -> str:
     """Return a message in which each URL is as `redacted_name` has it."""
-    parts, done = [], 0
+    parts, done, seen, last = [], 0, 0, message.rfind("@")
     for found in _IN_TEXT.finditer(message):
-        if found.start() < done or message.startswith(NOT_SHOWN, found.end()):
+        if found.start() < seen or message.startswith(NOT_SHOWN, found.end()):
             continue
-        end = _end(message, found)
+        seen = end = _end(message, found, last)
         url = message[found.start() : end]
         bare = "://" not in url and not any(char in url for char in "@?#%")
         if bare:  # such as html:/out.html or C:\model.keras
@@ -148,9 +148,9 @@ def without_secrets(message: str) -> str:
     return "".join((*parts, message[done:]))
 
 
-def _end(message: str, found: re.Match[str]) -> int:
+def _end(message: str, found: re.Match[str], last: int) -> int:
     """Return where a URL ends: behind its last @, as a password may hold anything."""
-    start = max(found.end(), message.rfind("@", found.end()) + 1)
+    start = max(found.end(), last + 1)
     closed = _CLOSED.get(message[found.start() - 1 : found.start()], _AFTER).search(message, start)
     end = closed.start() if closed else len(message)
     while message[end - 1] in ":;.,)" and end > start:
