@@ -19,7 +19,7 @@ from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.location import Location, is_url, redacted_name
-from regaudit.storage.size import size_on_disk
+from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.tensors.tensor import Tensor
 
 
@@ -83,6 +83,7 @@ class Attempt:
         """Read the file, within the limits of the settings."""
         with allowing(config.limits), self._located(config) as file:
             self._size = size_on_disk(file)
+            refuse_holes(file, self._size)
             plugin = recognize(file)
             with plugin.read(file, config.architecture) as artifact:
                 yield Opened(self._name, file, self._size, plugin, artifact)

@@ -1,5 +1,7 @@
 """How many bytes a model takes, before it is opened."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -8,13 +10,16 @@ from regaudit.errors import (
     UnreadableModelError,
     UnsafeFileError,
 )
-from regaudit.limits import enforce_limit
+from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import FileStatus, Location, is_url
+from regaudit.storage.plain_file import open_plain
 from regaudit.storage.search import everything_below
 from regaudit.storage.siblings import hub_blob
 
 _BLOCK = 512
 """Bytes of what `st_blocks` counts."""
+_STRETCHES = 1000
+"""Most stretches between holes that are looked at."""
 
 
 def size_of(name: str) -> int:
@@ -54,7 +59,7 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     except (FileNotFoundError, ValueError) as error:  # a zero byte in its name
         raise UnreadableModelError("no such file") from error
     if S_ISREG(mode):
-        return _bytes(file.stat(), stored)
+        return _bytes(file, file.stat(), stored)
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
     if not isinstance(file, Path):
@@ -63,12 +68,47 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     for count, (part, depth) in enumerate(everything_below(file)):
         enforce_limit("objects", count, "the directory has more than {limit} files")
         enforce_limit("group_depth", depth, "its folders are nested deeper than {limit}")
-        status = (hub_blob(part) or part).lstat() if part.is_symlink() else part.lstat()
-        size += _bytes(status, stored) if S_ISREG(status.st_mode) else 0
+        real = (hub_blob(part) or part) if part.is_symlink() else part
+        status = real.lstat()
+        size += _bytes(real, status, stored) if S_ISREG(status.st_mode) else 0
     return size
 
 
-def _bytes(status: FileStatus, stored: bool) -> int:
+def refuse_holes(file: Location, size: int | None) -> None:
+    """Refuse a model of which far too little is stored: to read holes takes time, too.
+
+    Args:
+        file: or directory.
+        size: its bytes, holes included.
+
+    Raises:
+        UnsafeFileError: it is one.
+    """
+    limits = allowed()
+    if size is None or size <= limits.unstored_bytes or not isinstance(file, Path):
+        return
+    stored = size_on_disk(file, stored=True) or 0
+    if size > max(limits.inflation * stored, limits.unstored_bytes):
+        what = f"only {stored:,} of its {size:,} bytes are stored, and the rest is holes"
+        raise UnsafeFileError(f"{what}; --limit inflation=N allows more")
+
+
+def _bytes(file: Location, status: FileStatus, stored: bool) -> int:
     """Return the size of a file, or what is stored of it if the file system says so."""
-    blocks: int = getattr(status, "st_blocks", 0)
-    return min(status.st_size, blocks * _BLOCK) if stored and blocks else status.st_size
+    blocks: int = getattr(status, "st_blocks", 0) * _BLOCK
+    if not stored or not blocks or not isinstance(file, Path):
+        return status.st_size
+    if blocks * allowed().inflation < status.st_size:  # some systems count what is new late
+        blocks = max(blocks, _data(file))
+    return min(status.st_size, blocks)
+
+
+def _data(file: Path) -> int:
+    """Return the bytes of a file that are not in holes; all, where the system knows of none."""
+    found, at = 0, 0
+    with open_plain(file) as stream, suppress(OSError):  # the last one: there are no more
+        for _ in range(_STRETCHES):
+            start = os.lseek(stream.fileno(), at, os.SEEK_DATA)
+            at = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
+            found += at - start
+    return found
