@@ -62,6 +62,8 @@ ODD = [
     *("{ a = 1 }", "1979-05-27T07:32:00Z", "07:32:00", '"s3://user:hunter2@x/"', '"[a"'),
 ]
 
+DTYPES = [b"<f8", b"|O8", b"<V8", b"<c8", b"|S0", b"<M8", b"|b1"]
+
 
 def _printed(*arguments: str) -> bytes:
     return click.testing.CliRunner().invoke(main, [*arguments]).stdout_bytes
@@ -176,4 +178,11 @@ def arrays(dice: random.Random, folder: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **{dice.choice(("x", "y", "x_0", "::error::", "\x1b")): dice.choice(odd)})
     raw = buffer.getvalue()
+    if dice.random() < 0.5:  # the header of an array, in an archive that is whole
+        with zipfile.ZipFile(buffer) as whole, zipfile.ZipFile(folder / "d.npz", "w") as archive:
+            for one in whole.namelist():
+                array = whole.read(one)
+                head = change_bytes(array[:128], dice) if dice.random() < 0.7 else array[:128]
+                archive.writestr(one, head.replace(b"<f8", dice.choice(DTYPES)) + array[128:])
+        return
     (folder / "d.npz").write_bytes(change_bytes(raw, dice) if dice.random() < 0.7 else raw)

@@ -250,3 +250,57 @@ def test_the_default_folder_is_the_users(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/somewhere")
     assert default_folder() == Path("/somewhere/.cache/regaudit")
+
+
+def _link(entry):
+    entry.rename("elsewhere")
+    entry.symlink_to(Path("elsewhere").absolute())
+
+
+def _link_above(entry):
+    entry.parent.rename("elsewhere")
+    entry.parent.symlink_to(Path("elsewhere").absolute())
+
+
+def _file_above(entry):
+    shutil.rmtree(entry.parent)
+    entry.parent.touch()
+
+
+def _pipe(entry):
+    entry.unlink()
+    os.mkfifo(entry)
+
+
+def _folder(entry):
+    entry.unlink()
+    entry.mkdir()
+
+
+def _holes(entry):
+    os.truncate(entry, 1 << 40)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("plant", [_link, _link_above, _file_above, _pipe, _folder, _holes])
+def test_what_is_planted_for_an_entry_is_not_there(plant):
+    Auditing()(GOOD)
+    (entry,) = entries()
+    plant(entry)
+    auditing = Auditing()
+    assert auditing(GOOD) == regaudit.audit(GOOD)
+    assert (auditing.audits, auditing.cache.hits) == (1, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_is_planted_for_the_folder_is_wrong_usage():
+    os.mkfifo("pipe")
+    Path("file").touch()
+    Path("loop").symlink_to("loop")
+    Auditing()(GOOD)
+    Path("cache/CACHEDIR.TAG").unlink()
+    Path("cache/CACHEDIR.TAG").symlink_to("/dev/zero")
+    for place in ("pipe", "file", "file/below", "loop", "/dev/null", "a" * 300, "cache"):
+        result = run("check", str(GOOD), f"--cache={place}", color=False)
+        assert result.exit_code == 2, place
+        assert f"--cache {place}: " in result.stderr

@@ -9,6 +9,8 @@ import pytest
 from command_line import run
 from paths import MODELS
 
+from regaudit.settings.to_toml import _toml
+
 BAD = {
     "models": ['models=["%s"]' % ("a" * 300), 'models=["***"]', 'models=["a\\u0000b"]'],
     "train-loss": ["train-loss=" + "9" * 400, "train-loss=nan", "train-loss=inf"],
@@ -67,3 +69,48 @@ def test_pipes_and_devices_are_not_read(tmp_path, monkeypatch):
             result = run("check", option, name, "m.keras")
             assert result.exit_code == 2, result.output
             assert "not a file" in result.stderr
+
+
+def _loop(file):
+    file.symlink_to(file.name)
+
+
+def _huge(file):
+    file.touch()
+    os.truncate(file, 1 << 40)
+
+
+def _locked(file):
+    file.touch(mode=0)
+
+
+@pytest.mark.parametrize("plant", [Path.mkdir, _loop, _huge, _locked])
+@pytest.mark.parametrize("option", ["--baseline", "--config"])
+def test_what_is_planted_is_one_line(plant, option, tmp_path, monkeypatch):
+    if plant is _locked and os.geteuid() == 0:
+        pytest.skip("nothing is forbidden to root")
+    monkeypatch.chdir(tmp_path)
+    plant(Path("planted"))
+    result = run("check", option, "planted", "m.keras", color=False)
+    assert result.exit_code == 2, result.output
+    assert "planted" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('rules = {"s3://u:hunter2@x" = {a = 3}}', False),
+        ('"s3://u:hunter2@x" = 3', False),
+        ('layer = "https://x.example/?token=hunter2"', True),
+    ],
+)
+def test_secrets_in_keys_are_not_shown(text, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("regaudit.toml").write_text(f'[[override]]\nmodel = "*"\n{text}\n')
+    result = run("inspect", "--show-settings")
+    assert result.exit_code == (0 if shown else 2)
+    assert "hunter2" not in result.output
+
+
+def test_secrets_in_keys_of_shown_settings():
+    assert "hunter2" not in _toml({"s3://u:hunter2@x": {"https://x.example/?a=hunter2": 1}})
