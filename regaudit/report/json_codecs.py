@@ -1,5 +1,6 @@
 """How values of each type are written as JSON and read back: a codec for each, by annotations."""
 
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 _OWN = (bool, int, float, str)
 """Types that JSON has as well."""
+_LARGEST = int(sys.float_info.max)
 
 
 class Codec(NamedTuple):
@@ -84,6 +86,8 @@ def _own(kind: type) -> Codec:
     def read(value: Any) -> Any:
         if type(value) not in kinds:
             raise WrongError(f"is not of type {kind.__name__}")
+        if kind is float and type(value) is int and abs(value) > _LARGEST:
+            raise WrongError("is beyond the largest float")
         return value
 
     return Codec(write, read)

@@ -58,6 +58,7 @@ class TestToAdamw:
             (l2(1e-3, status=Status.OPAQUE), {}),
             (l2(1e-3), {"role": "bias"}),
             (l2(1e-3), {"regularizer_key": None}),
+            (l2(1e-3), {"shape": (0, 10)}),
         ],
     )
     def test_other_regularizers_stay(self, regularizer, changes):

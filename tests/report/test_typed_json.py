@@ -158,6 +158,7 @@ def test_what_is_nested_too_deeply_is_not_written():
         (Share | Report, {"Plan": {}}, "it is of none of its types"),
         (Mapping[int, int], {"a": 1}, "mapping has a key of another type"),
         (bytes, "\xff", "bytes is not of type bytes"),
+        (float, 10**400, "float is beyond the largest float"),
         (Finding, {"code": "", "name": "", "items": []}, "finding has no items"),
     ],
 )
