@@ -148,22 +148,44 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """What the file keeps of the optimizer."""
+    """What the file keeps of the optimizer: of the one that trains, where one is inside another."""
 
     class_name: str
+    """Keras's, or with its package: `Addons>AdamW`."""
     config: Mapping[str, Any]
     iterations: int | None = None
     """Training steps taken, from the stored counter."""
+    around: tuple[str, ...] = ()
+    """Classes of the optimizers that it is inside of, the outermost first."""
+    scales_decay: bool | None = True
+    """Whether a step takes off rate x decay, as Keras does, or the whole decay; None if unknown."""
+    decay_known: bool = True
+    """Whether the file says what decay there is, also if it is none."""
 
     @property
     def weight_decay(self) -> float | None:
-        """Decoupled weight decay; None when there is none."""
+        """Decoupled weight decay; None when there is none, or none is known."""
         return _number(self.config.get("weight_decay"))
 
     @property
     def learning_rate(self) -> float | None:
-        """The stored constant; None when it is a schedule."""
+        """The stored constant; None when it is a schedule, or not known."""
         return _number(self.config.get("learning_rate"))
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the rate follows a schedule."""
+        return isinstance(self.config.get("learning_rate"), Mapping)
+
+
+class Part(NamedTuple):
+    """One of the optimizers among which another divides the weights."""
+
+    patterns: tuple[str, ...]
+    """Of the paths of its weights; empty for that of all the rest."""
+    optimizer: Optimizer
+    names: bool = False
+    """Whether the patterns are names of weights, not regular expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +199,16 @@ class Model:
     keras_version: str | None = None
     saved_at: str | None = None
     optimizer: Optimizer | None = None
+    compiled: bool | None = None
+    """Whether it was compiled; None where the file does not tell."""
+    optimizer_known: bool = True
+    """Whether `optimizer` is what trains, or None that nothing does."""
+    loads_with: str | None = None
+    """Class of the optimizer that a load puts in place of the lost one."""
+    parts: tuple[Part, ...] = ()
+    """The optimizers among which `optimizer` divides the weights."""
+    inner_optimizers: Mapping[str, Optimizer | None] = field(default_factory=dict)
+    """Of nested models that were compiled themselves, by path; None where it is not told."""
     loss: Any = None
     """As stored: a name, a serialized object, or several of these; None if not compiled."""
     loss_weights: Any = None

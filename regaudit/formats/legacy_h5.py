@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.formats.interface import Artifact, Format
+from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect
@@ -164,17 +165,25 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
     join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
     join.walk(config, reader.groups())
     _sweep(join, reader)
-    training = _json(reader.hdf5, "training_config") or {}
     model = make_model(
-        config,
-        join.layers,
-        keras_version=version,
-        optimizer=training.get("optimizer_config"),
-        iterations=_iterations(reader.tree.groups.get("optimizer_weights")),
-        loss=training.get("loss"),
-        loss_weights=training.get("loss_weights"),
+        config, join.layers, keras_version=version, compiled=_compiled(reader, config, version)
     )
     return Artifact(model, join.tensors, (*join.skipped, *reader.skipped))
+
+
+def _compiled(reader: _Reader, config: Serialized, version: str) -> CompileState:
+    """Return how the model was compiled; a configuration given beside the file may say it."""
+    training = _json(reader.hdf5, "training_config")
+    if training is None and config.get("compile_config"):
+        return compiled_by(config["compile_config"], "optimizer", version)
+    state = reader.tree.groups.get("optimizer_weights")
+    return compiled_by(
+        training,
+        "optimizer_config",
+        version,
+        steps=_iterations(state),
+        has_state=state is not None,
+    )
 
 
 def _weights_alone(reader: _Reader) -> Artifact:
@@ -185,7 +194,7 @@ def _weights_alone(reader: _Reader) -> Artifact:
         join.unattributed(name, stored, NO_CONFIGURATION)
     _sweep(join, reader)
     skipped = [skip for skip in join.skipped if skip.reason != NO_CONFIGURATION]
-    model = Model("", "", tuple(join.layers), keras_version=version)
+    model = Model("", "", tuple(join.layers), keras_version=version, optimizer_known=False)
     whole = Skip("(model)", NO_CONFIGURATION)
     return Artifact(model, join.tensors, (whole, *skipped, *reader.skipped))
 

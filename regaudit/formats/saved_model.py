@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from regaudit.formats.interface import Artifact, Format
+from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.describe import make_model
 from regaudit.keras_semantics.dialect import Dialect
@@ -53,55 +54,72 @@ class SavedModel(Format):
         metadata = {number: node.metadata for number, node in nodes.items() if node.metadata}
         if is_inside(folder, METADATA):
             metadata = read_metadata(read_bounded(beside(folder, METADATA), "json_bytes"))
-        described = {
-            number: _serialized(parse_json(raw, "the Keras metadata of a layer"))
+        layers = {
+            number: parse_json(raw, "the Keras metadata of a layer")
             for number, raw in metadata.items()
             if nodes.get(number, ObjectNode()).identifier.startswith("_tf_keras_")
             and nodes[number].identifier != METRIC
         }
+        described = {number: _serialized(layer) for number, layer in layers.items()}
         beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
         join = ObjectJoin(ObjectGraph(nodes, described), checkpoint, checkpoint.variables())
         if 0 in described:
-            root = parse_json(metadata[0], "the Keras metadata of the model")
-            yield _whole(join, described[0], root, tensorflow)
+            yield _whole(join, described[0], layers, tensorflow)
         else:
             yield _without_keras(join)
 
 
-def _whole(join: ObjectJoin, serialized: Serialized, root: Serialized, tensorflow: str) -> Artifact:
+def _whole(
+    join: ObjectJoin, serialized: Serialized, layers: Mapping[int, Serialized], tensorflow: str
+) -> Artifact:
     """Describe a model that Keras saved.
 
     Args:
         join: of its graph, not walked yet.
         serialized: the model as a layer.
-        root: the whole metadata of the model.
+        layers: the whole metadata of each layer, the model among them.
         tensorflow: version of the TensorFlow that wrote the file.
     """
-    version = root.get("keras_version")
+    version = layers[0].get("keras_version")
     if not isinstance(version, str):  # tf.keras numbers itself like this
         version = f"{tensorflow}-tf" if re.match(r"[12]\.\d", tensorflow) else None
     dialect = Dialect.of(version, default=KERAS_2.version)
     join.walk(dialect)
-    training = root.get("training_config")
-    training = training if isinstance(training, Mapping) else {}
     model = make_model(
         serialized,
         join.layers,
         keras_version=version or ".".join(map(str, dialect.version)),
-        optimizer=training.get("optimizer_config"),
-        iterations=join.iterations(),
-        loss=training.get("loss"),
-        loss_weights=training.get("loss_weights"),
+        compiled=_compiled(join, layers, version),
     )
     return Artifact(model, join.tensors, tuple(join.skipped))
+
+
+def _compiled(
+    join: ObjectJoin, layers: Mapping[int, Serialized], version: str | None
+) -> CompileState:
+    """Return how the model was compiled, and models inside it."""
+    found = {
+        at: compiled_by(
+            layers[at].get("training_config"),
+            "optimizer_config",
+            version,
+            steps=None if at else join.iterations(),
+            has_state=join.graph.has_optimizer(at),
+        )
+        for at in (0, *join.paths)
+    }
+    inner = {path: found[at].optimizer for at, path in join.paths.items() if found[at].compiled}
+    known = found[0].optimizer_known and not join.graph.has_other_optimizers()
+    return found[0]._replace(inner_optimizers=inner, optimizer_known=known)
 
 
 def _without_keras(join: ObjectJoin) -> Artifact:
     """Describe what Keras 3 exported, or something else than Keras saved."""
     join.skipped.append(Skip("(model)", NO_KERAS))
     join.sweep("")
-    return Artifact(Model("", "", tuple(join.layers)), join.tensors, tuple(join.skipped))
+    model = Model("", "", tuple(join.layers), optimizer_known=False)
+    return Artifact(model, join.tensors, tuple(join.skipped))
 
 
 def _folder(file: Location) -> Location:

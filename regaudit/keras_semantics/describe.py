@@ -8,12 +8,14 @@ from typing import Any
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_semantics.build import class_name_of, own_flag
+from regaudit.keras_semantics.compile_state import CompileState, compiled_in
 from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, name_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.group_names import unfolded, variables_of
+from regaudit.keras_semantics.group_names import unfolded
 from regaudit.keras_semantics.match_by_path import Join
+from regaudit.keras_semantics.training_state import training_groups
 from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
-from regaudit.model import Layer, Model, Optimizer, Skip
+from regaudit.model import Layer, Model, Skip
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 NO_CONFIGURATION = (
@@ -51,19 +53,15 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     join = Join(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
     stored, folded = unfolded(stored)
     join.walk(config, stored)
-    sweep(join, stored)
+    training = training_groups(stored)
+    sweep(join, stored, training)
     _put_back(join, folded)
-    compiled = config.get("compile_config")
-    compiled = compiled if isinstance(compiled, Mapping) else {}
     model = make_model(
         config,
         join.layers,
         keras_version=version,
         saved_at=_text(metadata.get("date_saved")),
-        optimizer=compiled.get("optimizer"),
-        iterations=_iterations(stored.groups.get("optimizer")),
-        loss=compiled.get("loss"),
-        loss_weights=compiled.get("loss_weights"),
+        compiled=compiled_in(config, version, training, join.nested),
     )
     return Description(model, join.tensors, tuple(join.skipped))
 
@@ -74,10 +72,7 @@ def make_model(
     *,
     keras_version: str | None,
     saved_at: str | None = None,
-    optimizer: Any = None,
-    iterations: int | None = None,
-    loss: Any = None,
-    loss_weights: Any = None,
+    compiled: CompileState,
 ) -> Model:
     """Make the model out of its configuration and the layers found in the file.
 
@@ -86,10 +81,7 @@ def make_model(
         layers: of the model, with their weights.
         keras_version: that saved the file.
         saved_at: when.
-        optimizer: as serialized, None if the file has none.
-        iterations: steps that the optimizer has counted.
-        loss: as stored.
-        loss_weights: of the outputs, as stored.
+        compiled: what the file says of its compilation.
 
     Raises:
         UnsafeFileError: models are nested too deeply.
@@ -104,9 +96,7 @@ def make_model(
         layers=tuple(layers),
         keras_version=keras_version,
         saved_at=saved_at,
-        optimizer=_optimizer(optimizer, iterations),
-        loss=loss,
-        loss_weights=loss_weights,
+        **compiled._asdict(),
         nodes=nodes,
         outputs=outputs,
     )
@@ -141,10 +131,17 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
         return describe(architecture, architecture, stored)
     join = Join(Dialect.of(None), root_frozen=False)
     stored, folded = unfolded(stored)
-    sweep(join, stored)
+    training = training_groups(stored)
+    sweep(join, stored, training)
     _put_back(join, folded)
     unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
-    model = Model(name="", class_name="", layers=tuple(join.layers))
+    model = Model(
+        name="",
+        class_name="",
+        layers=tuple(join.layers),
+        compiled=bool(training) or None,
+        optimizer_known=False,
+    )
     return Description(model, join.tensors, (Skip("(model)", NO_CONFIGURATION), *unreadable))
 
 
@@ -166,28 +163,6 @@ def _put_back(join: Join, folded: Mapping[str, str]) -> None:
         )
         for layer in join.layers
     ]
-
-
-def _optimizer(serialized: Any, iterations: int | None) -> Optimizer | None:
-    if not isinstance(serialized, Mapping):
-        return None
-    config = config_of(serialized)
-    inner = config.get("inner_optimizer")
-    if isinstance(inner, Mapping):  # LossScaleOptimizer only wraps the one that trains
-        serialized, config = inner, config_of(inner)
-    if "lr" in config and "learning_rate" not in config:  # as Keras 1 and 2 abbreviated it
-        config = {**config, "learning_rate": config["lr"]}
-    class_name = str(serialized.get("class_name", "")).removeprefix("Custom>")
-    return Optimizer(class_name, config, iterations)
-
-
-def _iterations(group: TensorGroup | None) -> int | None:
-    """The optimizer's first variable counts its steps."""
-    group = group.groups.get("inner_optimizer", group) if group else None
-    counter = dict(variables_of(group)).get("0")
-    if counter is None or counter.shape != () or counter.dtype.kind not in "iu":
-        return None
-    return int(next(counter.blocks())[0])
 
 
 def freezes_all(root: Serialized) -> bool:

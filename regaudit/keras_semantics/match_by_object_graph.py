@@ -217,10 +217,12 @@ class ObjectJoin:
         listed: set[tuple[str, int, int]] = set()
         taken: set[str] = set()
         skipped = {skip.path for skip in self.skipped}
+        training = self.graph.of_training()
+        apart = {key for to, key in self.keys.items() if to in training}
         for key, entry in sorted(self.checkpoint.entries.items(), key=_by_number):
             node = owners.get(key, ObjectNode())
             name = node.name or key.removesuffix(VALUE)
-            if key in self.tensors or key in skipped or _is_no_weight(key, name):
+            if key in self.tensors or key in skipped or key in apart or _is_no_weight(key, name):
                 continue
             copy = (name, entry.size, entry.checksum)  # Keras 3 exports everything twice
             if (key.startswith("_all_variables/") and copy in listed) or not self._take(key):
@@ -244,6 +246,13 @@ class ObjectJoin:
             Layer(path, path.rpartition("/")[2], "", {}, True, False, tuple(own), node=path)
             for path, own in weights.items()
         ]
+
+    @property
+    def paths(self) -> dict[int, str]:
+        """The paths of the models inside the model, by node."""
+        kinds = {"_tf_keras_model", *_NETWORKS}
+        nodes = self.graph.nodes
+        return {f.node: f.path for f in self.found if f.path and nodes[f.node].identifier in kinds}
 
     def iterations(self) -> int | None:
         """The optimizer counts its steps in a variable."""

@@ -64,6 +64,8 @@ class Join:
     """Stored path of a group -> path of the layer it belongs to."""
     no_weights: set[str] = field(default_factory=set)
     """Stored paths of what layers keep besides their weights."""
+    nested: dict[str, tuple[str, Serialized]] = field(default_factory=dict)
+    """By the path of each nested model: that of its group, and its configuration."""
     activity_unknown: list[str] = field(default_factory=list)
     """Paths of the layers whose activity regularizer the file does not keep."""
 
@@ -96,6 +98,8 @@ class Join:
     def _model(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A nested model: its layers lie in the container `layers`, named by class and count."""
         known = not is_custom(serialized)
+        if not place.root:
+            self.nested[path] = (place.stored_path, serialized)
         weights = self._variables(path, place, known=known)
         inner = members(serialized)
         if not place.root or weights or has_regularizers(serialized, inner):

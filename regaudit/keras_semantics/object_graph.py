@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import Slot
-from regaudit.tensors.tensorflow_objects import METRIC, NO_LAYERS, ObjectNode
+from regaudit.tensors.tensorflow_objects import NO_LAYERS, OF_TRAINING, OPTIMIZERS, ObjectNode
 
 
 @dataclass(slots=True)
@@ -41,10 +41,36 @@ class ObjectGraph:
             if number in self.described or node.variable:
                 yield number
             opaque = number in self.described and number not in beyond
-            if not opaque and number not in self.opened and node.identifier != METRIC:
+            if not opaque and number not in self.opened and node.identifier not in OF_TRAINING:
                 self.opened.add(number)
                 inner = [to for name, to in node.children.items() if name not in NO_LAYERS]
                 waiting.extend(reversed(inner))
+
+    def has_other_optimizers(self) -> bool:
+        """Whether an object has an optimizer that is not the one of a compiled model."""
+        held = {to for at in self.described for to in self._optimizer(at)}
+        found = {number for number, node in self.nodes.items() if node.identifier in OPTIMIZERS}
+        inside = {to for number in found for to in self.nodes[number].children.values()}
+        return bool(found - held - inside)
+
+    def has_optimizer(self, number: int) -> bool:
+        """Whether a model was compiled."""
+        return bool(self._optimizer(number))
+
+    def _optimizer(self, number: int) -> list[int]:
+        to = self.nodes[number].children.get("optimizer")
+        return [to] if to is not None and self.nodes[to].identifier in OPTIMIZERS else []
+
+    def of_training(self) -> set[int]:
+        """Return the objects that optimizers and metrics hold, whatever holds these."""
+        waiting = [number for number, node in self.nodes.items() if node.identifier in OF_TRAINING]
+        found: set[int] = set()
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                waiting.extend(self.nodes[number].children.values())
+        return found
 
     def holder(self, number: int, slot: Slot) -> int | None:
         """Return the object whose variable fills a slot: the layer, its cell or a sublayer."""

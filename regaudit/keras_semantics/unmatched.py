@@ -1,22 +1,28 @@
 """What a weights file holds beyond the layers of its configuration: nothing in it is dropped."""
 
+from collections.abc import Collection
+
 from regaudit.keras_semantics.group_names import noted_name, number_first
 from regaudit.keras_semantics.layer_table import Slot
 from regaudit.keras_semantics.match_by_path import Join
 from regaudit.model import Layer, Skip
 from regaudit.tensors.tensor import TensorGroup
 
-_OF_TRAINING = {"optimizer", "metrics"}
-"""Groups next to the layers; Keras 2 keeps the state of metrics too."""
-
 UNCLAIMED = "no layer of the configuration has it: measured, but its role is unknown"
 
 
-def sweep(join: Join, stored: TensorGroup) -> None:
-    """Take in every stored variable that no layer has claimed, but those of training."""
+def sweep(join: Join, stored: TensorGroup, training: Collection[str]) -> None:
+    """Take in every stored variable that no layer has claimed, but those of training.
+
+    Args:
+        join: of the configuration.
+        stored: the root of the weights file.
+        training: paths of the groups of optimizers and metrics.
+    """
     found: set[str] = set()
+    apart = tuple(f"{path}/" for path in training)
     for group_path, group in stored.walk():
-        if group_path.split("/", 1)[0] in _OF_TRAINING:
+        if f"{group_path}/".startswith(apart):
             continue
         for key, reason in group.unreadable.items():
             join.skipped.append(Skip(f"{group_path}/{key}", reason))

@@ -9,6 +9,10 @@ from regaudit.limits import enforce_limit
 from regaudit.tensors.protobuf import Message
 
 METRIC = "_tf_keras_metric"
+OPTIMIZERS = frozenset({"experimentalOptimizer", "optimizer"})
+"""Kinds of optimizers, since TensorFlow 2.11 and before."""
+OF_TRAINING = OPTIMIZERS | {METRIC}
+"""Kinds of objects whose variables are no weights."""
 NO_LAYERS = frozenset(
     {
         "keras_api",
