@@ -6,7 +6,7 @@ from math import inf, isclose, isfinite
 from typing import NamedTuple
 
 from regaudit.dataclass import dataclass
-from regaudit.model import Layer, Regularizer, Weight
+from regaudit.model import Layer, Model, Regularizer, Weight
 from regaudit.report.report import Occurrence, Report
 
 NUMBERS = ("l1_norm", "l2_norm", "max_abs", "mean", "std", "nonfinite", "sparsity", "dead_units")
@@ -108,15 +108,23 @@ class Changes:
     @property
     def retuned(self) -> bool:
         """Whether both files keep an optimizer, and its class or its weight decay differs."""
-        old, new = (side.model and side.model.optimizer for side in (self.old, self.new))
-        if not old or not new:
+        old, new = (side.model for side in (self.old, self.new))
+        if not (old and new and old.optimizer and new.optimizer):
             return False
-        return (old.class_name, old.weight_decay) != (new.class_name, new.weight_decay)
+        return _told(old) != _told(new)
 
     @property
     def same(self) -> bool:
         """Whether nothing differs."""
         return not (self.moved or self.regularizers or self.findings or self.retuned)
+
+
+def _told(model: Model) -> list[object]:
+    """Return the optimizers of a model, with what they train and their weight decay."""
+    found = [(part.patterns, part.optimizer) for part in model.parts]
+    if model.optimizer:
+        found.append(((), model.optimizer))
+    return [(where, one.class_name, one.around, one.weight_decay) for where, one in found]
 
 
 def diff(old: Report, new: Report) -> Changes:

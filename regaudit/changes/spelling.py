@@ -41,10 +41,7 @@ def penalty(changes: Changes) -> str:
 
 def optimizers(changes: Changes) -> str:
     """Format the optimizer before and after."""
-    old, new = (
-        spelling.optimizer(report.model.optimizer if report.model else None)
-        for report in (changes.old, changes.new)
-    )
+    old, new = (spelling.optimizer(report.model) for report in (changes.old, changes.new))
     return f"{old} -> {new}"
 
 

@@ -8,10 +8,11 @@ from regaudit.dataclass import dataclass, field
 from regaudit.evidence.graph import Graph, rate
 from regaudit.evidence.optimizer_state import Training
 from regaudit.evidence.outputs import ChanceLoss, Head, heads_of, total_chance
+from regaudit.evidence.trainers import Trainers, without_excluded
 from regaudit.evidence.training_facts import Facts, option
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
-from regaudit.model import Layer, Model, Status, Weight
+from regaudit.model import Layer, Model, Optimizer, Status, Weight
 
 CHANCE_LOSS = "chance_loss"
 """A need of rules that weigh penalties: the loss of a model that has learned nothing."""
@@ -21,6 +22,9 @@ TOTAL_PENALTY = "total_penalty"
 
 VALUES = "values"
 """A need of rules that weigh numbers taken from the weights: that these were read."""
+
+DECAY = "the optimizer's weight decay, which the file does not tell"
+"""A need of rules that judge weights without decay, for some layers or for all."""
 
 _UNREAD = "the values of the weights (--no-weights does not read them)"
 
@@ -139,8 +143,52 @@ class Evidence:
 
     @cached_property
     def training(self) -> Training | None:
-        """What the file says about the training; None if the model was not compiled."""
-        return Training.of(self.model.optimizer)
+        """What the file says about the training; None without one optimizer for all weights."""
+        return None if self.model.parts else Training.of(self.model.optimizer)
+
+    @cached_property
+    def _trainers(self) -> Trainers:
+        return Trainers(self.model.parts)
+
+    @cached_property
+    def trainings(self) -> tuple[Training, ...]:
+        """The same of each optimizer, where several train some of the weights each."""
+        if not self.model.parts:
+            return (self.training,) if self.training else ()
+        trained = {
+            id(part): part
+            for _, weight in self.model.weights()
+            if weight.trainable and (part := self._trainers.of(weight.path))
+        }
+        found = (Training.of(part.optimizer) for part in trained.values())
+        return tuple(training for training in found if training)
+
+    def training_of(self, weight: Weight) -> Training | None:
+        """Return what the file says about the training of one weight; None if it says nothing."""
+        training = self.training
+        if self.model.parts:
+            part = self._trainers.of(weight.path)
+            training = part and Training.of(part.optimizer)
+        if training is None or not training.excluded:
+            return training
+        return without_excluded(training, weight.path)
+
+    def decay_unknown(self, weight: Weight) -> bool:
+        """Whether an optimizer may decay a weight without the file telling it."""
+        if any(optimizer is None for optimizer in self._inner_optimizers(weight)):
+            return True
+        if not self.model.optimizer_known:
+            return self.model.compiled is True
+        if self.model.optimizer is None:
+            return False
+        training = self.training_of(weight)
+        return training is None or not (training.decay_known or training.weight_decay)
+
+    def _inner_optimizers(self, weight: Weight) -> Iterator[Optimizer | None]:
+        """Yield the optimizers of the compiled models that a weight is inside of."""
+        for path, optimizer in self.model.inner_optimizers.items():
+            if weight.path.startswith(f"{path}/"):
+                yield optimizer
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
@@ -195,7 +243,7 @@ class Evidence:
     def _reasons(self, layer: Layer, weight: Weight) -> Iterator[Reason]:
         if not weight.trainable:
             yield Reason("frozen", "it is frozen: training does not change it")
-        yield from self._decay
+        yield from self._decay(weight)
         noises = ((self.graph.noise_before, "input"), (self.graph.noise_after, "output"))
         for noise_of, side in noises:
             for noise in noise_of(layer):
@@ -216,19 +264,19 @@ class Evidence:
             classes = ", ".join(self.graph.augmentations)
             yield Reason("augmentation", f"data augmentation inside the model ({classes})")
 
-    @cached_property
-    def _decay(self) -> tuple[Reason, ...]:
-        """The optimizer's weight decay, if it has had effect or may have had."""
-        training = self.training
-        if training is None or training.weight_decay <= 0:
-            return ()
-        shrinkage = training.shrinkage
-        if shrinkage is not None and shrinkage <= EFFECTIVE_DECAY:
-            return ()
-        text = f"{training.class_name}'s weight decay of {training.weight_decay:g}"
-        if training.steps is not None:
-            text += f" over {training.steps:,} steps"
-        return (Reason("decay", text),)
+    def _decay(self, weight: Weight) -> Iterator[Reason]:
+        """Yield the weight decays that have had effect or may have had."""
+        inner = (Training.of(optimizer) for optimizer in self._inner_optimizers(weight))
+        for training in (self.training_of(weight), *inner):
+            if training is None or training.weight_decay <= 0:
+                continue
+            shrinkage = training.shrinkage
+            if shrinkage is not None and shrinkage <= EFFECTIVE_DECAY:
+                continue
+            text = f"{training.class_name}'s weight decay of {training.weight_decay:g}"
+            if training.steps is not None:
+                text += f" over {training.steps:,} steps"
+            yield Reason("decay", text)
 
 
 def _l2_in_force(weight: Weight) -> float:

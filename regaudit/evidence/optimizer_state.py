@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from regaudit.dataclass import dataclass
+from regaudit.keras_semantics.optimizer_classes import AVERAGES
 from regaudit.model import Optimizer
 
 ADAPTIVE = frozenset(
@@ -38,7 +39,7 @@ class Training:
     schedule: str | None
     """Class of the schedule; None for a constant rate."""
     weight_decay: float
-    """Decoupled weight decay; zero without."""
+    """Decoupled weight decay; zero without, and where it is not known."""
     momentum: float
     steps: int | None
     """Training steps taken; None where no counter is stored."""
@@ -46,6 +47,12 @@ class Training:
     """`clipnorm`, `global_clipnorm` or `clipvalue`, those that are set."""
     averages: bool
     """Whether it keeps a moving average of the weights."""
+    scales_decay: bool | None = True
+    """Whether a step takes off rate x decay, or the whole decay; None where that is not known."""
+    decay_known: bool = True
+    """Whether it is known what decay there is, also if it is none."""
+    excluded: tuple[str, ...] = ()
+    """Patterns of the weights that it does not decay: TensorFlow Addons keeps them."""
 
     @classmethod
     def of(cls, optimizer: Optimizer | None) -> "Training | None":
@@ -53,6 +60,7 @@ class Training:
         if optimizer is None:
             return None
         config = optimizer.config
+        excluded = config.get("exclude_from_weight_decay")
         rate, schedule = _rate(config.get("learning_rate", config.get("lr")))
         if schedule is None and _number(config.get("decay")):
             schedule = "decay"  # Keras 1 and 2: rate / (1 + decay * steps)
@@ -64,7 +72,10 @@ class Training:
             momentum=_number(config.get("momentum")) or 0.0,
             steps=optimizer.iterations,
             clipping={key: v for key in CLIPPING if (v := _number(config.get(key))) is not None},
-            averages=config.get("use_ema") is True,
+            averages=config.get("use_ema") is True or not AVERAGES.isdisjoint(optimizer.around),
+            scales_decay=optimizer.scales_decay,
+            decay_known=optimizer.decay_known,
+            excluded=tuple(map(str, excluded)) if isinstance(excluded, list) else (),
         )
 
     @property
@@ -73,16 +84,29 @@ class Training:
         return self.class_name in ADAPTIVE
 
     @property
-    def shrinkage(self) -> float | None:
-        """S = rate x weight decay x steps: weights without gradient shrank by a factor exp(-S).
+    def share(self) -> float | None:
+        """The share of every weight that the decay takes off in a step.
 
-        With a schedule, the most that it can be. None where the rate or the steps are not known.
+        With a schedule, the most that it can be. None where the rate or the rule is not known.
         """
         if not self.weight_decay:
-            return 0.0
-        if self.learning_rate is None or self.steps is None:
+            return 0.0 if self.decay_known else None
+        if self.scales_decay is False:
+            return self.weight_decay
+        if self.scales_decay is None or self.learning_rate is None:
             return None
-        return self.learning_rate * self.weight_decay * self.steps
+        return self.learning_rate * self.weight_decay
+
+    @property
+    def shrinkage(self) -> float | None:
+        """S = share x steps: weights without gradient shrank by a factor of about exp(-S).
+
+        With a schedule, the most that it can be. None where the share or the steps are not known.
+        """
+        share = self.share
+        if not share:
+            return share
+        return None if self.steps is None else share * self.steps
 
     def penalty_shrinkage(self, strength: float) -> float | None:
         """Return the same for an L2 penalty under SGD: 2 rate / (1 - momentum) x strength x steps.

@@ -46,7 +46,7 @@ def _report(report: Report, view: View) -> Iterator[Sequence[str]]:
 def _facts(report: Report, model: Model) -> Sequence[str]:
     return (
         f"- model: {_text(spelling.kind(model))}, {spelling.parameters(model)}",
-        f"- optimizer: {_text(spelling.optimizer(model.optimizer))}",
+        f"- optimizer: {_text(spelling.optimizer(model))}",
         f"- penalty: {sentences.total_penalty(report)}",
         f"- coverage: {sentences.coverage(report)}",
     )

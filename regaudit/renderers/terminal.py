@@ -86,7 +86,7 @@ def _header(report: Report, model: Model, view: View) -> Iterator[str]:
     facts = [
         ("file", f"{escape.plain(report.file)}, {spelling.file_size(report.size)}{keras}"),
         ("model", f"{spelling.kind(model)}, {layers}, {spelling.parameters(model)}"),
-        ("optimizer", spelling.optimizer(model.optimizer)),
+        ("optimizer", spelling.optimizer(model)),
         ("penalty", sentences.total_penalty(report)),
     ]
     for title, text in facts:

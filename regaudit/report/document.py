@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from regaudit.measures.spectrum import Spectrum
-from regaudit.model import Layer, Optimizer, Regularizer, Weight
+from regaudit.model import Layer, Model, Optimizer, Regularizer, Weight
 from regaudit.report.report import Finding, Occurrence, Report, Suggestion
 from regaudit.version import VERSION
 
@@ -34,16 +34,7 @@ def record(report: Report) -> dict[str, Any]:
         "size": report.size,
         "keras_version": model.keras_version if model else None,
         "saved_at": model.saved_at if model else None,
-        "model": {
-            "name": model.name,
-            "class_name": model.class_name,
-            "parameters": model.parameters,
-            "trainable_parameters": model.trainable_parameters,
-            "optimizer": optimizer_record(model.optimizer),
-            "loss": _json(model.loss),
-        }
-        if model
-        else None,
+        "model": _model(model) if model else None,
         "coverage": {
             "layers": coverage.layers,
             "weights": coverage.weights,
@@ -55,7 +46,13 @@ def record(report: Report) -> dict[str, Any]:
         "layers": [_layer(layer, report) for layer in model.layers] if model else [],
         "findings": [_finding(finding) for finding in report.findings],
         "not_run": [
-            {"code": rule.code, "name": rule.name, "needs": rule.needs, "partly": rule.partly}
+            {
+                "code": rule.code,
+                "name": rule.name,
+                "needs": rule.needs,
+                "partly": rule.partly,
+                "layers": list(rule.layers),
+            }
             for rule in report.not_run
         ],
         "suppressed": [
@@ -72,6 +69,28 @@ def record(report: Report) -> dict[str, Any]:
         "failure": {"kind": report.failure.kind, "message": _unicode(report.failure.message)}
         if report.failure
         else None,
+    }
+
+
+def _model(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "class_name": model.class_name,
+        "parameters": model.parameters,
+        "trainable_parameters": model.trainable_parameters,
+        "compiled": bool(model.compiled),
+        "compiled_known": model.compiled is not None,
+        "optimizer": optimizer_record(model.optimizer),
+        "optimizer_known": model.optimizer_known,
+        "loads_with": model.loads_with,
+        "optimizer_parts": [
+            {**part._asdict(), "optimizer": optimizer_record(part.optimizer)}
+            for part in model.parts
+        ],
+        "inner_optimizers": {
+            path: optimizer_record(one) for path, one in model.inner_optimizers.items()
+        },
+        "loss": _json(model.loss),
     }
 
 
@@ -151,8 +170,15 @@ def optimizer_record(optimizer: Optimizer | None) -> dict[str, Any] | None:
     """Return an optimizer with its settings; None where the file keeps none."""
     if optimizer is None:
         return None
-    settings = _json(optimizer.config)
-    return {**settings, "class_name": optimizer.class_name, "iterations": optimizer.iterations}
+    return {
+        **_json(optimizer.config),
+        "class_name": optimizer.class_name,
+        "iterations": optimizer.iterations,
+        "around": list(optimizer.around),
+        "scales_decay": optimizer.scales_decay,
+        "weight_decay_known": optimizer.decay_known,
+        "learning_rate_known": optimizer.learning_rate is not None or optimizer.scheduled,
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

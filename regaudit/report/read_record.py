@@ -83,15 +83,39 @@ def _model(record: Mapping[str, Any], layers: Sequence[Any]) -> dict[str, Any] |
         **{key: record[key] for key in ("keras_version", "saved_at")},
         "layers": layers,
         "optimizer": _optimizer(model["optimizer"]),
+        "compiled": _compiled(model),
+        "optimizer_known": model.get("optimizer_known", True),
+        "loads_with": model.get("loads_with"),
+        "parts": [
+            [part["patterns"], _optimizer(part["optimizer"]), part["names"]]
+            for part in model.get("optimizer_parts", ())
+        ],
+        "inner_optimizers": {
+            path: _optimizer(one) for path, one in model.get("inner_optimizers", {}).items()
+        },
     }
+
+
+def _compiled(model: Mapping[str, Any]) -> bool | None:
+    """Return whether a model was compiled; results of before say it by the optimizer."""
+    if "compiled" not in model:
+        return model["optimizer"] is not None or None
+    return model["compiled"] if model["compiled_known"] else None
 
 
 def _optimizer(optimizer: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if optimizer is None:
         return None
     own = ("class_name", "iterations")
-    config = {key: value for key, value in optimizer.items() if key not in own}
-    return {**{key: optimizer[key] for key in own}, "config": config}
+    added = ("around", "scales_decay", "weight_decay_known", "learning_rate_known")
+    config = {key: value for key, value in optimizer.items() if key not in own + added}
+    return {
+        **{key: optimizer[key] for key in own},
+        "config": config,
+        "around": optimizer.get("around", []),
+        "scales_decay": optimizer.get("scales_decay", True),
+        "decay_known": optimizer.get("weight_decay_known", True),
+    }
 
 
 def _layer(layer: Mapping[str, Any], certain: bool) -> dict[str, Any]:

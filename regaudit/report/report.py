@@ -106,6 +106,8 @@ class NotRun:
     """What it lacks: `--train-loss and --val-loss`."""
     partly: bool = False
     """Whether it ran on what there was."""
+    layers: tuple[str, ...] = ()
+    """Paths of the layers on which it did not run; empty where it lacks something for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ from regaudit.report.spelling import count, number, percent
 def not_run(rule: NotRun) -> str:
     """Say which rule did not run: `REG205 underregularized: not run: needs --train-loss`."""
     how = "run only partly: the rest needs" if rule.partly else "not run: needs"
+    if rule.layers:
+        first, *others = (plain(layer) or "the model itself" for layer in rule.layers)
+        more = f" and {count(len(others), 'more layer')}" if others else ""
+        how = f"not run on {first}{more}: needs"
     return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
 
 

@@ -1,9 +1,9 @@
 """How numbers, regularizers and the parts of a model are written, the same in every renderer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isclose
 
-from regaudit.model import Model, Optimizer, Regularizer
+from regaudit.model import Model, Optimizer, Part, Regularizer
 from regaudit.report.escape import plain
 
 MISSING = "-"
@@ -82,17 +82,51 @@ def kind(model: Model) -> str:
     return plain(" ".join(filter(None, (model.class_name, named)))) or "weights only"
 
 
-def optimizer(value: Optimizer | None) -> str:
+def optimizer(model: Model | None) -> str:
     """Describe the optimizer: `Adam, learning rate 0.001, no weight decay, 20 steps`."""
-    if value is None:
-        return "not in the file: the model was not compiled"
-    rate = value.learning_rate
-    decay = value.weight_decay
-    parts = [
-        plain(value.class_name),
-        f"learning rate {rate:g}" if rate is not None else "a learning rate schedule",
-        f"weight decay {decay:g}" if decay else "no weight decay",
-    ]
+    if model is None or model.optimizer is None:
+        return _no_optimizer(model)
+    found = model.optimizer
+    text = ", ".join(_optimizer(found))
+    if model.parts:
+        listed = [
+            f"{_where(part)} by {', '.join(_optimizer(part.optimizer))}" for part in model.parts
+        ]
+        text = f"{plain(found.class_name)}: {'; '.join(listed)}"
+    return text if model.optimizer_known else f"{text}; the model has others, too"
+
+
+def _no_optimizer(model: Model | None) -> str:
+    """Say why there is no optimizer to describe."""
+    if model is None or (not model.optimizer_known and not model.compiled):
+        return "unknown: the file does not tell"
+    if model.loads_with:
+        return f"lost in saving: a load goes on with {plain(model.loads_with)}"
+    if not model.optimizer_known:
+        return "unknown: the file has only its state"
+    if model.compiled:
+        return "none: the model was compiled without one"
+    own = ", or in a way of its own" if model.compiled is None else ""
+    return f"not in the file: the model was not compiled{own}"
+
+
+def _optimizer(value: Optimizer) -> Iterator[str]:
+    """Yield what is to be said of one optimizer."""
+    rate, decay = value.learning_rate, value.weight_decay
+    yield " inside ".join(map(plain, (value.class_name, *reversed(value.around))))
+    if rate is not None:
+        yield f"learning rate {rate:g}"
+    else:
+        yield "a learning rate schedule" if value.scheduled else "learning rate unknown"
+    if decay:
+        yield f"weight decay {decay:g}"
+    else:
+        yield "no weight decay" if value.decay_known else "weight decay unknown"
     if value.iterations is not None:
-        parts.append(count(value.iterations, "step"))
-    return ", ".join(parts)
+        yield count(value.iterations, "step")
+
+
+def _where(part: Part) -> str:
+    """Say which weights one of several optimizers trains."""
+    first, *others = part.patterns or ("the rest",)
+    return plain(first) + (f" and {len(others):,} more" if others else "")

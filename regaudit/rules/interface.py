@@ -8,7 +8,7 @@ from typing import ClassVar, dataclass_transform
 
 from regaudit.dataclass import dataclass, field
 from regaudit.discovery import defined, modules
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import DECAY, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
@@ -98,6 +98,10 @@ class Rule(ABC):
         """
         yield from ()
 
+    def undecayed(self, evidence: Evidence) -> Iterator[tuple[Layer, Weight]]:
+        """Yield the weights of which it would say that no weight decay acts on them."""
+        yield from ()
+
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what keeps the rule from running, or from checking all it could."""
         for wanted, partly in ((self.needs, False), (self.wants, True)):
@@ -107,7 +111,12 @@ class Rule(ABC):
                 *others, last = dict.fromkeys(lacking)
                 needs = f"{', '.join(others)} and {last}" if others else last
                 return NotRun(code, name, needs, partly)
-        return None
+        judged = list(self.undecayed(evidence))
+        unknown = [layer.path for layer, weight in judged if evidence.decay_unknown(weight)]
+        if not unknown:
+            return None
+        partly, layers = len(unknown) < len(judged), tuple(dict.fromkeys(unknown))
+        return NotRun(self.about.code, self.about.name, DECAY, partly, layers)
 
     def item(
         self,

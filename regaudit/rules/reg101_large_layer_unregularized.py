@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
-from regaudit.model import Status, Weight
+from regaudit.model import Layer, Status, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -24,7 +24,8 @@ class LargeLayerUnregularized(Rule):
             "an error when the file shows no other regularization of the layer; a warning when "
             "only dropout, noise, a constraint, data augmentation inside the model or "
             "normalization acts on the layer; and a note when the optimizer's weight decay has "
-            "had an effect (learning rate x weight decay x steps > 0.02)."
+            "had an effect (learning rate x weight decay x steps > 0.02). Where the file does "
+            "not tell the optimizer's weight decay, it is not run."
         ),
         rationale=(
             "A large kernel can memorize the training set. Weight penalties, dropout and weight "
@@ -58,8 +59,8 @@ model.compile("adam", "categorical_crossentropy")
     """Kernels with fewer values pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        for layer, weight in evidence.kernels():
-            if weight.size < self.min_parameters or not _is_bare(weight):
+        for layer, weight in self.undecayed(evidence):
+            if evidence.decay_unknown(weight):
                 continue
             reasons = evidence.weigh(layer, weight)
             weighed = tuple(reason.text for reason in reasons)
@@ -80,6 +81,11 @@ model.compile("adam", "categorical_crossentropy")
                 parameters=weight.size,
                 min_parameters=self.min_parameters,
             )
+
+    def undecayed(self, evidence: Evidence) -> Iterator[tuple[Layer, Weight]]:
+        for layer, weight in evidence.kernels():
+            if weight.size >= self.min_parameters and _is_bare(weight):
+                yield layer, weight
 
 
 def _is_bare(weight: Weight) -> bool:

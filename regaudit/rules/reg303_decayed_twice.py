@@ -59,10 +59,10 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
     )
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or training.weight_decay <= 0:
-            return
         for layer, weight in evidence.regularized():
+            training = evidence.training_of(weight)
+            if training is None or training.weight_decay <= 0:
+                continue
             l2 = weight.regularizer.l2 if weight.regularizer else None
             if weight.role not in KERNEL_ROLES or not l2:
                 continue

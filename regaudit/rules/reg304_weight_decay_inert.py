@@ -20,7 +20,8 @@ class WeightDecayInert(Rule):
         what=(
             "Multiplies the learning rate, the weight decay and the number of training steps, "
             "all from the file: the product says how much the decay has shrunk the weights. With "
-            "a schedule it uses the largest rate."
+            "a schedule it uses the largest rate. The decay of AdamW and SGDW of TensorFlow "
+            "Addons is not multiplied by the rate. Optimizers whose rule is not known pass."
         ),
         rationale=(
             "The model looks as if it were decayed, but it is not. Measured in 240 runs: below "
@@ -64,22 +65,20 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
     """Shrinkage above it passes."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or training.weight_decay <= 0 or not training.steps:
-            return
-        shrinkage = training.shrinkage
-        if shrinkage is None or not 0 < shrinkage <= self.effective:
-            return
-        most = "at most " if training.schedule else ""
-        yield self.item(
-            None,
-            f"{training.class_name}'s weight decay of {training.weight_decay:.3g} shrank weights "
-            f"by {most}{shrinkage:.2g} over {training.steps:,} steps; "
-            f"{_range(training, evidence.facts.steps_per_epoch)}",
-            weight_decay=training.weight_decay,
-            steps=training.steps,
-            shrinkage=shrinkage,
-        )
+        for training in evidence.trainings:
+            shrinkage = training.shrinkage
+            if not training.steps or shrinkage is None or not 0 < shrinkage <= self.effective:
+                continue
+            most = "at most " if training.schedule and training.scales_decay else ""
+            yield self.item(
+                None,
+                f"{training.class_name}'s weight decay of {training.weight_decay:.3g} shrank "
+                f"weights by {most}{shrinkage:.2g} over {training.steps:,} steps; "
+                f"{_range(training, evidence.facts.steps_per_epoch)}",
+                weight_decay=training.weight_decay,
+                steps=training.steps,
+                shrinkage=shrinkage,
+            )
 
 
 def _range(training: Training, epoch: float | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import NotRun, Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -21,7 +22,8 @@ class WeightDecayTooStrong(Rule):
             "removes; with a schedule, at its largest rate. If the size of the training set and "
             "the batch size are given, it compares the steps of an epoch with 1 / (rate x "
             "decay), the number of steps that weights remember. Otherwise it compares the share "
-            "itself with a limit."
+            "itself with a limit. AdamW and SGDW of TensorFlow Addons remove the decay itself, "
+            "whatever the rate. Optimizers whose rule is not known pass."
         ),
         rationale=(
             "Decayed weights are a moving average of the updates of the last 1 / (rate x decay) "
@@ -61,27 +63,30 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what is missing, but not for models without decay: the rule does not check those."""
-        decays = evidence.training is not None and evidence.training.weight_decay > 0
+        decays = any(training.weight_decay > 0 for training in evidence.trainings)
         return super().not_run(evidence) if decays else None
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or training.weight_decay <= 0 or not training.learning_rate:
-            return
-        share = training.learning_rate * training.weight_decay
         epoch = evidence.facts.steps_per_epoch
-        if share <= (self.max_share if epoch is None else 1 / (epoch * self.min_epochs)):
-            return
-        peak = f" at the largest rate of its {training.schedule}" if training.schedule else ""
+        limit = self.max_share if epoch is None else 1 / (epoch * self.min_epochs)
+        for training in evidence.trainings:
+            share = training.share
+            if share is not None and share > limit and training.weight_decay > 0:
+                yield self._item(training, share, epoch)
+
+    def _item(self, training: Training, share: float, epoch: float | None) -> Occurrence:
+        """Say what share of every weight goes in a step."""
+        scheduled = training.schedule and training.scales_decay
+        peak = f" at the largest rate of its {training.schedule}" if scheduled else ""
         said = (
             f"{training.class_name}'s weight decay of {training.weight_decay:.3g} removes "
             f"{share:.2%} of every weight in a step{peak}: weights forget within "
             f"{1 / share:,.3g} steps"
         )
         if epoch is not None:
-            most = 1 / (training.learning_rate * epoch * self.min_epochs)
+            most = training.weight_decay / (share * epoch * self.min_epochs)
             said += f", and an epoch has {epoch:,.4g}; use at most {most:.2g}"
-        yield self.item(
+        return self.item(
             None,
             said,
             weight_decay=training.weight_decay,

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -55,15 +56,20 @@ model.compile("sgd", "mse")
     )
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or not training.adaptive or training.weight_decay > 0:
-            return
-        for _, weight in evidence.regularized():
+        for _, weight in self.undecayed(evidence):
+            training = evidence.training_of(weight)
             l2 = weight.regularizer.l2 if weight.regularizer else None
-            if weight.role in KERNEL_ROLES and l2:
+            if l2 and training and training.weight_decay <= 0 and training.decay_known:
                 yield self.item(
                     weight,
                     f"L2 of {l2:.3g} with {training.class_name} does not act like a weight decay "
                     f"of {2 * l2:.3g}: weights with large gradients shrink less",
                     l2=l2,
                 )
+
+    def undecayed(self, evidence: Evidence) -> Iterator[tuple[Layer, Weight]]:
+        for layer, weight in evidence.regularized():
+            training = evidence.training_of(weight)
+            l2 = weight.regularizer.l2 if weight.regularizer else None
+            if weight.role in KERNEL_ROLES and l2 and training and training.adaptive:
+                yield layer, weight

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -62,16 +63,19 @@ model.compile(keras.optimizers.SGD(0.1), "mse")
     )
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or training.weight_decay <= 0:
-            return
-        found = Counter(
-            weight.role
-            for _, weight in evidence.model.weights()
-            if weight.role in _SPARED and weight.trainable and weight.shared_with is None
-        )
-        if not found:
-            return
+        reached: dict[tuple[str, float], tuple[Training, Counter[str]]] = {}
+        for _, weight in evidence.model.weights():
+            training = evidence.training_of(weight)
+            if training is None or training.weight_decay <= 0:
+                continue
+            if weight.role in _SPARED and weight.trainable and weight.shared_with is None:
+                key = (training.class_name, training.weight_decay)
+                reached.setdefault(key, (training, Counter()))[1][weight.role] += 1
+        for training, found in reached.values():
+            yield self._item(training, found)
+
+    def _item(self, training: Training, found: Counter[str]) -> Occurrence:
+        """Say how many variables an optimizer decays."""
         listed = [
             f"{found[role]:,} {many if found[role] > 1 else role}"
             for role, many in _SPARED.items()
@@ -79,10 +83,11 @@ model.compile(keras.optimizers.SGD(0.1), "mse")
         ]
         *others, last = listed
         reached = f"{', '.join(others)} and {last}" if others else last
-        yield self.item(
+        unless = ", unless training code excludes them after every load"
+        return self.item(
             None,
             f"{training.class_name}'s weight decay of {training.weight_decay:.3g} also decays "
-            f"{reached}, unless training code excludes them after every load",
+            f"{reached}{'' if training.scales_decay is False else unless}",
             weight_decay=training.weight_decay,
             variables=sum(found.values()),
         )

@@ -63,10 +63,10 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
     """Shrinkage from it on passes."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        training = evidence.training
-        if training is None or training.class_name != "SGD" or not training.steps:
-            return
         for layer, weight in evidence.regularized():
+            training = evidence.training_of(weight)
+            if training is None or training.class_name != "SGD" or not training.steps:
+                continue
             regularizer = weight.regularizer
             if weight.role not in KERNEL_ROLES or regularizer is None:
                 continue
