@@ -31,7 +31,7 @@ HONESTLY_DIFFERENT = {
 }
 FROM_THE_OBJECTS = "nested_outer_frozen"
 """Keras 2 rebuilds a SavedModel object by object, each with its flag: other layers are frozen."""
-OF_THE_OPTIMIZER = {"REG303", "REG304", "REG305", "REG306", "REG307", "REG317"}
+OF_THE_OPTIMIZER = {"REG303", "REG304", "REG305", "REG306", "REG307", "REG317", "REG320"}
 """Rules on what a directory of the corpus does not hold: it was saved without the optimizer."""
 
 OF_THE_FILE = frozenset({"REG905"})
@@ -56,7 +56,11 @@ def said(file, left_out=frozenset()):
     for layer in report["layers"]:
         for weight in layer["weights"]:
             del weight["stored_path"]
-    model = {key: value for key, value in report["model"].items() if key != "optimizer"}
+    model = {
+        key: value
+        for key, value in report["model"].items()
+        if "optimizer" not in key and key != "loads_with"
+    }
     keys = ("keras_version", "coverage", "penalty", "layers", "findings", "suggestions", "failure")
     return {"model": model, **{key: report[key] for key in keys}}
 
