@@ -81,7 +81,7 @@ def compiled_in(
     found = _one(config, version, training.get("optimizer"))
     if found.compiled and found.optimizer is None and not found.optimizer_known:
         found = found._replace(loads_with=_DEFAULT if config.get("compile_config") else None)
-    others = [path for path in training if "/" not in path and path not in _USUAL]
+    others = [path for path in training if path.rpartition("/")[2] not in _USUAL]
     if others:  # its own training steps may use them
         found = found._replace(compiled=True, optimizer_known=False)
     elif not found.compiled and is_custom(config):  # it may have been, in a way of its own

@@ -29,6 +29,9 @@ _DECAYS: Mapping[str, Mapping[str, float]] = {
 }
 """Default decays; the other classes have none."""
 
+REBUILDERS = frozenset({"Ftrl", "ScheduleFreeAdamW"})
+"""Keras's own that make weights anew out of their state: what decay comes to is not known."""
+
 UNSCALED = frozenset(
     {
         "Addons>AdamW",

@@ -13,6 +13,7 @@ from regaudit.keras_semantics.optimizer_classes import (
     LOSS_SCALES,
     PENALTIES,
     RATES,
+    REBUILDERS,
     UNSCALED,
     WITHOUT_DECAY,
     defaults,
@@ -95,7 +96,8 @@ def _plain(
     every = config.get("gradient_accumulation_steps")
     if iterations is not None and type(every) is int and every > 1:  # the counter counts batches
         iterations //= every
-    return Optimizer(name, config, iterations, decay_known=_knows_decay(config))
+    scales = None if name in REBUILDERS else True
+    return Optimizer(name, config, iterations, (), scales, _knows_decay(config))
 
 
 def _missing(name: str, config: Serialized, dialect: Dialect | None) -> Serialized:
