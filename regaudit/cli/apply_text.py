@@ -52,7 +52,8 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
     if out is None:
         lines.append("Nothing was written.")
         return lines
-    compiled = after.model is not None and after.model.loss is not None
+    model = after.model
+    compiled = model is not None and model.loss is not None and not model.loads_with
     then = "" if compiled else ", compile it: it was saved without an optimizer"
     lines.append(
         wrapped(

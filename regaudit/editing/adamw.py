@@ -15,7 +15,8 @@ def with_adamw(empty: Proposal, evidence: Evidence, places: Sequence[Slot]) -> P
     training = evidence.training
     gap, chance = evidence.facts.gap, evidence.chance
     if training is None or training.class_name not in {"Adam", "AdamW"}:
-        name = training.class_name if training else "not in the file"
+        optimizer = training or evidence.model.optimizer
+        name = optimizer.class_name if optimizer else "not in the file"
         verdict = f"Leave it: only Adam can become AdamW; the optimizer is {name}."
         return replace(empty, verdict=verdict)
     if gap is not None and chance is not None and not overfits(gap, chance):

@@ -6,6 +6,7 @@ from math import isclose
 from typing import Any
 
 from regaudit.errors import RefusedEditError, UsageError
+from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model, Status
@@ -77,6 +78,10 @@ def with_decay(
     compiled: Any = new.get("training_config") or next(iter(new.values())).get("compile_config")
     compiled = compiled if isinstance(compiled, dict) else {}
     optimizer = compiled.get("optimizer_config") or compiled.get("optimizer")
+    if isinstance(optimizer, str):
+        raise RefusedEditError(
+            f"its optimizer is stored by name only ({optimizer}), so there is no setting to edit"
+        )
     if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
         raise RefusedEditError(
             "the model was saved without its optimizer, so there is none to edit"
@@ -84,7 +89,7 @@ def with_decay(
     inner = optimizer["config"].get("inner_optimizer")
     optimizer = inner if isinstance(inner, dict) else optimizer
     name, config = str(optimizer.get("class_name")), optimizer["config"]
-    if name.removeprefix("Custom>") not in {"Adam", "AdamW"}:
+    if name.removeprefix("Custom>") not in {"Adam", "AdamW"} or is_custom(optimizer):
         raise RefusedEditError(
             f"its optimizer is {name}: only Adam can be replaced, by AdamW, which uses its state"
         )

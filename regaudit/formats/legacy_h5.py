@@ -177,6 +177,8 @@ def _compiled(reader: _Reader, config: Serialized, version: str) -> CompileState
     if training is None and config.get("compile_config"):
         return compiled_by(config["compile_config"], "optimizer", version)
     state = reader.tree.groups.get("optimizer_weights")
+    if training is None and not reader.root:  # weights alone, with an architecture
+        return CompileState(optimizer_known=False)
     return compiled_by(
         training,
         "optimizer_config",

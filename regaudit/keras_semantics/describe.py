@@ -128,7 +128,11 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
         UnsafeFileError: models are nested too deeply.
     """
     if architecture is not None:
-        return describe(architecture, architecture, stored)
+        found = describe(architecture, architecture, stored)
+        if found.model.compiled:
+            return found
+        # An architecture does not tell either.
+        return replace(found, model=replace(found.model, compiled=None, optimizer_known=False))
     join = Join(Dialect.of(None), root_frozen=False)
     stored, folded = unfolded(stored)
     training = training_groups(stored)

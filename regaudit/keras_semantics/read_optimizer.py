@@ -23,6 +23,7 @@ from regaudit.model import Optimizer, Part
 
 _INNER = ("inner_optimizer", "optimizer", "base_optimizer")
 """Keys under which one optimizer holds another."""
+_DECAY = "weight_decay"
 _DEEPEST, _MOST_PARTS = 8, 64
 """Optimizers inside each other, and beside each other: more are not looked into."""
 
@@ -90,20 +91,22 @@ def _plain(
         config = {**config, "learning_rate": config["lr"]}
     if name not in RATES:
         return _foreign(Optimizer(name, config, iterations))
-    if rate is not None and "learning_rate" not in config:
-        config = {**config, "learning_rate": rate}
-    config = {**_missing(name, config, dialect), **config}
+    if not config:
+        kept = {} if rate is None else {"learning_rate": rate}
+        config = {**defaults(name, dialect), **kept}
     every = config.get("gradient_accumulation_steps")
     if iterations is not None and type(every) is int and every > 1:  # the counter counts batches
         iterations //= every
     scales = None if name in REBUILDERS else True
-    return Optimizer(name, config, iterations, (), scales, _knows_decay(config))
+    known = _DECAY in config or ("learning_rate" in config and _is_older(name, dialect))
+    return Optimizer(name, config, iterations, (), scales, known and _knows_decay(config))
 
 
-def _missing(name: str, config: Serialized, dialect: Dialect | None) -> Serialized:
-    """Return the defaults of what a configuration leaves out; Keras writes all that there is."""
-    whole = {"learning_rate", "weight_decay"} & config.keys() and "name" in config
-    return {} if whole else defaults(name, dialect)
+def _is_older(name: str, dialect: Dialect | None) -> bool:
+    """Whether a class may be of the age before all optimizers could decay: Keras 2 has both."""
+    if dialect is None or not dialect.before_keras_3:
+        return False
+    return not defaults(name, dialect).get(_DECAY)
 
 
 def _name_of(serialized: Serialized) -> str:
@@ -112,9 +115,10 @@ def _name_of(serialized: Serialized) -> str:
     module, registered = serialized.get("module"), serialized.get("registered_name")
     if isinstance(module, str) and module.split(".")[0] == "tensorflow_addons":
         return f"Addons>{name.rpartition('>')[2]}"
-    if is_custom(serialized):
+    nowhere = registered is not None and module is None and "module" in serialized
+    if is_custom(serialized) or nowhere:  # `nowhere`: in the program that was run
         known = registered if isinstance(registered, str) and ">" in registered else None
-        return known or (f"{module}>{name}" if name in RATES else name)
+        return known or (f"{module or 'custom'}>{name}" if name in RATES else name)
     # Keras 2 registers its own as Custom; with another module it is somebody else's.
     own = name.removeprefix("Custom>")
     return own if ">" in own else named(own)
@@ -158,7 +162,7 @@ def _parts(config: Serialized, dialect: Dialect | None, iterations: int | None) 
 def _foreign(optimizer: Optimizer) -> Optimizer:
     """Judge an optimizer that is not Keras's: whether its decay is known, and by what rule."""
     config, name = optimizer.config, optimizer.class_name
-    known = (name in WITHOUT_DECAY or "weight_decay" in config) and _knows_decay(config)
+    known = (name in WITHOUT_DECAY or _DECAY in config) and _knows_decay(config)
     if name in WITHOUT_DECAY and known:
         return optimizer
     if name not in UNSCALED:
@@ -168,7 +172,7 @@ def _foreign(optimizer: Optimizer) -> Optimizer:
 
 def _knows_decay(config: Serialized) -> bool:
     """Whether `weight_decay` is a number or none, and nothing else shrinks the weights."""
-    decay = config.get("weight_decay", None if "learning_rate" in config else "?")
+    decay = config.get(_DECAY)
     plain = decay is None or isinstance(decay, int | float)
     other = any(config.get(key) for key in PENALTIES)
     return plain and not other and config.get("adam_weight_decay", decay) == decay
