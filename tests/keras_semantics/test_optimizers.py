@@ -1,5 +1,7 @@
 """What is read of optimizers, held against real Keras: which there are, and what they do."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +202,8 @@ def test_compiled_or_not_or_not_told(keras, tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
     assert regaudit.audit(tmp_path / "m.keras").model.compiled is False
     assert regaudit.audit(tmp_path / "m.weights.h5").model.compiled is None
+    given = replace(regaudit.Config.default(), architecture=json.loads(model.to_json()))
+    assert regaudit.audit(tmp_path / "m.weights.h5", given).model.compiled is None
     model.compile(optimizer=None, loss="mse")
     model.save(tmp_path / "m.keras")
     found = regaudit.audit(tmp_path / "m.keras").model
