@@ -80,7 +80,8 @@ def with_decay(
     optimizer = compiled.get("optimizer_config") or compiled.get("optimizer")
     if isinstance(optimizer, str):
         raise RefusedEditError(
-            f"its optimizer is stored by name only ({optimizer}), so there is no setting to edit"
+            f"the model was saved without its optimizer's settings, by name only ({optimizer}), "
+            "so there are none to edit"
         )
     if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
         raise RefusedEditError(
