@@ -10,7 +10,7 @@ def test_only_a_model_that_a_load_compiles_with_another_optimizer():
 
 
 def test_what_keras_saves_after_an_h5():
-    """The file is that of Keras 3.15.1; `tests/keras_semantics/test_optimizers.py` loads its like."""
+    """Its like is loaded by Keras in `tests/keras_semantics/test_optimizers.py`."""
     report = regaudit.audit(FIXTURES / "rules/REG320/bad.keras")
     (finding,) = (finding for finding in report.findings if finding.code == "REG320")
     assert "a load goes on with RMSprop" in finding.message
