@@ -79,8 +79,9 @@ def compiled_in(
         nested: by the path of each nested model, that of its group, and its configuration.
     """
     found = _one(config, version, training.get("optimizer"))
-    if found.compiled and found.optimizer is None and not found.optimizer_known:
-        found = found._replace(loads_with=_DEFAULT if config.get("compile_config") else None)
+    stored = config.get("compile_config")
+    if isinstance(stored, Mapping) and stored and "optimizer" not in stored:
+        found = found._replace(loads_with=_DEFAULT)
     others = [path for path in training if path.rpartition("/")[2] not in _USUAL]
     if others:  # its own training steps may use them
         found = found._replace(compiled=True, optimizer_known=False)

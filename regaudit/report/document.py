@@ -84,7 +84,11 @@ def _model(model: Model) -> dict[str, Any]:
         "optimizer_known": model.optimizer_known,
         "loads_with": model.loads_with,
         "optimizer_parts": [
-            {**part._asdict(), "optimizer": optimizer_record(part.optimizer)}
+            {
+                "patterns": list(part.patterns),
+                "optimizer": optimizer_record(part.optimizer),
+                "names": part.names,
+            }
             for part in model.parts
         ],
         "inner_optimizers": {
