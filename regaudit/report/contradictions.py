@@ -20,6 +20,13 @@ PATH, ARGUMENT = 4096, 1 << 17
 _ROUNDING, _UNDERFLOW = 1e-6, 1e-140
 """What sums may be off, relative to them and absolutely: squares of small values are denormal."""
 
+_LATER = {
+    *("compiled", "compiled_known", "optimizer_known", "loads_with", "optimizer_parts"),
+    *("inner_optimizers", "around", "scales_decay", "weight_decay_known", "learning_rate_known"),
+    "layers",
+}
+"""Keys that the first results did not have; `layers` of rules that did not run."""
+
 _TAME = 1e150
 """No square of what is below overflows."""
 
@@ -171,10 +178,11 @@ def _is_close(one: float, other: float) -> bool:
 def _difference(given: Any, made: Any, place: str = "") -> str:
     """Return where what was given is not what was made of it; empty for nowhere.
 
-    Keys that are only given come from a later version.
+    Keys that are only given come from a later version, those that are not from an earlier one.
     """
     if type(given) is dict and type(made) is dict:
-        pairs = ((f"{place}.{key}", given.get(key), made[key]) for key in made)
+        keys = (key for key in made if key in given or key not in _LATER)
+        pairs = ((f"{place}.{key}", given.get(key), made[key]) for key in keys)
     elif type(given) is list and type(made) is list and len(given) == len(made):
         both = enumerate(zip(given, made, strict=True))
         pairs = ((f"{place}[{number}]", *pair) for number, pair in both)

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from command_line import run
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from paths import MODELS
 
 import regaudit
+from regaudit.model import Part
 from regaudit.pages.fleet import fleet_page
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import SCHEMA, record
@@ -132,3 +134,38 @@ def test_pipes_devices_and_folders_are_no_results(tmp_path):
         result = run("report", "--from", str(place), "--json", str(tmp_path / "o.json"))
         assert result.exit_code == 2, result.output
         assert "cannot be read" in result.stderr
+
+
+ADDED = ("compiled", "compiled_known", "optimizer_known", "loads_with", "optimizer_parts")
+"""What results of before do not say of a model, `inner_optimizers` apart."""
+
+
+def test_results_from_before_optimizers_could_be_unknown_are_read(tmp_path):
+    before = copy.deepcopy(GOOD)
+    for key in (*ADDED, "inner_optimizers"):
+        del before["model"][key]
+    for key in ("around", "scales_decay", "weight_decay_known", "learning_rate_known"):
+        del before["model"]["optimizer"][key]
+    for rule in before["not_run"]:
+        del rule["layers"]
+    (found,) = read(tmp_path, json.dumps(before) + "\n")
+    assert (found.model.compiled, found.model.optimizer.decay_known) == (True, True)
+
+
+def test_optimizers_beside_and_inside_each_other_come_back(tmp_path):
+    report = regaudit.audit(MODELS / "tutorial-l2.keras")
+    one = replace(report.model.optimizer, around=("Addons>SWA",), scales_decay=None)
+    parts = (Part(("dense/.*",), one), Part((), one), Part(("a", "b"), one, names=True))
+    unknown = replace(one, decay_known=False)
+    model = replace(
+        report.model,
+        optimizer=unknown,
+        optimizer_known=False,
+        parts=parts,
+        inner_optimizers={"inner": None, "other": one},
+    )
+    written = {"schema": SCHEMA, **record(replace(report, model=model))}
+    (found,) = read(tmp_path, json.dumps(written) + "\n")
+    assert (found.model.parts, found.model.optimizer) == (parts, unknown)
+    assert found.model.inner_optimizers == model.inner_optimizers
+    assert {"schema": SCHEMA, **record(found)} == written
