@@ -23,6 +23,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
 from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
 from regaudit.keras_semantics.safe_json import parse_json
+from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
@@ -160,6 +161,7 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
         raise UnreadableModelError(
             "model_config does not describe a Keras model: it names no class"
         )
+    check_configuration(config, "model_config")
     version = _version(reader, config)
     dialect = replace(Dialect.of(version), of_hdf5=True)
     join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)

@@ -15,6 +15,7 @@ from regaudit.keras_semantics.group_names import unfolded
 from regaudit.keras_semantics.match_by_path import Join
 from regaudit.keras_semantics.training_state import training_groups
 from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
+from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.model import Layer, Model, Skip
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
@@ -48,6 +49,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     """
     if not isinstance(config.get("class_name"), str):
         raise UnreadableModelError("config.json does not describe a Keras model: it names no class")
+    check_configuration(config, "config.json")
     version = _text(metadata.get("keras_version"))
     dialect = Dialect.of(version)
     join = Join(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
