@@ -62,7 +62,7 @@ class Weight:
     shape: tuple[int, ...]
     dtype: str
     trainable: bool
-    """After loading, by the rules of the Keras that saved the file."""
+    """After loading, by the rules of the Keras that saved the file; see `trainable_known`."""
     regularizer: Regularizer | None = None
     regularizer_key: str | None = None
     """The key of the layer's configuration that regularizes this weight; None when none does."""
@@ -75,6 +75,11 @@ class Weight:
     that the stored codes stand for; None if they are those of the stored values."""
     shared_with: str | None = None
     """Path of the weight that is the same variable and carries its penalty."""
+    trainable_known: bool = True
+    """Whether the file tells that; else `trainable` is what the role lets expect, and False where
+    there is no role."""
+    regularizer_known: bool = True
+    """Whether the file tells if anything regularizes it; custom code need not."""
     loads_from: str | None = None
     """Stored path of the values that a load by order puts here instead of its own."""
 
@@ -230,11 +235,20 @@ class Model:
 
     @property
     def trainable_parameters(self) -> int:
-        """Values that training changes, shared ones once."""
+        """Values that training is known to change, shared ones once."""
         return sum(
             weight.size
             for _, weight in self.weights()
-            if weight.trainable and weight.shared_with is None
+            if weight.trainable and weight.trainable_known and weight.shared_with is None
+        )
+
+    @property
+    def unknown_parameters(self) -> int:
+        """Values of which the file does not tell whether training changes them."""
+        return sum(
+            weight.size
+            for _, weight in self.weights()
+            if not weight.trainable_known and weight.shared_with is None
         )
 
 

@@ -241,7 +241,7 @@ class Evidence:
         return tuple(self._reasons(layer, weight))
 
     def _reasons(self, layer: Layer, weight: Weight) -> Iterator[Reason]:
-        if not weight.trainable:
+        if weight.trainable_known and not weight.trainable:
             yield Reason("frozen", "it is frozen: training does not change it")
         yield from self._decay(weight)
         noises = ((self.graph.noise_before, "input"), (self.graph.noise_after, "output"))

@@ -149,6 +149,9 @@ class LegacyJoin:
             trainable=planned.trainable,
             dialect=self.dialect,
         )
+        if not planned.known:  # a statistic is one by its name
+            told = not slot.trainable
+            weight = replace(weight, trainable_known=told, regularizer_known=False)
         return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:

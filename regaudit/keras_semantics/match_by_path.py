@@ -220,7 +220,7 @@ class Join:
         if weights and not known:
             reason = "custom layer: measured, but the roles of its weights are unknown"
             self.skipped.append(Skip(path or "(model)", reason))
-        return tuple(weights)
+        return tuple(replace(weight, regularizer_known=known) for weight in weights)
 
     def _fill(
         self,
@@ -264,7 +264,9 @@ class Join:
     ) -> Weight:
         """Make a weight and note where its values lie."""
         self.tensors[stored_path] = tensor
-        return make_weight(
+        if slot.role.startswith("variable_"):  # nobody but custom code knows what it is
+            slot = replace(slot, trainable=False)
+        weight = make_weight(
             slot,
             tensor,
             path,
@@ -273,6 +275,9 @@ class Join:
             trainable=(trainable or not self.dialect.restores_trainable) and not self.root_frozen,
             dialect=self.dialect,
         )
+        if not slot.role.startswith("variable_"):
+            return weight
+        return replace(weight, trainable_known=False, regularizer_known=False)
 
     def _limit_layers(self, more: int) -> None:
         """Enforce the limit on layers."""

@@ -84,7 +84,7 @@ def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
             yield Difference(weight.path, "weight", shape(weight.shape), "none")
         return
     states = {True: "trainable", False: "frozen"}
-    if layer.known and weight.trainable != variable.trainable:
+    if layer.known and weight.trainable_known and weight.trainable != variable.trainable:
         audit, keras = states[weight.trainable], states[variable.trainable]
         yield Difference(weight.path, "trainability", audit, keras)
     if _is_in_file(pair) and not _same_regularizer(weight.regularizer, variable.regularizer):

@@ -99,7 +99,7 @@ def unsaved(model: Any, audited: Model) -> tuple[Skip, ...]:
             reason = f"in memory it has {_or_no(here)}; the configuration that would be saved "
             reason += f"says {_or_no(there)}" if layer.known else "does not say so (custom layer)"
             remarks.append(Skip(weight.path, reason))
-        if layer.known and variable.trainable != weight.trainable:
+        if layer.known and weight.trainable_known and variable.trainable != weight.trainable:
             states = {True: "trainable", False: "frozen"}
             reason = f"in memory it is {states[variable.trainable]}; "
             reason += f"loaded from a save it would be {states[weight.trainable]}"

@@ -81,7 +81,9 @@ class Row:
         found = [regularizer.why] if regularizer else []
         if self.weight.shared_with is not None:
             found.append(f"shared with {self.weight.shared_with}")
-        if not self.weight.trainable and not (regularizer and regularizer.why):
+        if not self.weight.trainable_known:
+            found.append("not known whether it is trainable")
+        elif not self.weight.trainable and not (regularizer and regularizer.why):
             found.append("not trainable")
         if self.moments is None:
             found.append("not measured")

@@ -139,7 +139,8 @@ def _weight(weight: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("a weight has a shape that none can have")
     if weight["zeros"] is None and any(weight[key] is not None for key in (*_MEASURED, "sparsity")):
         raise ValueError("a weight is measured only in part")
-    return {**kept, "stored_path": _stored_path(weight)}
+    known = {key: weight.get(key, True) for key in ("trainable_known", "regularizer_known")}
+    return {**kept, **known, "stored_path": _stored_path(weight)}
 
 
 def _stored_path(weight: Mapping[str, Any]) -> Any:

@@ -57,7 +57,10 @@ def summary(report: Report) -> str:
         return ""
     if not report.model.class_name:
         return "This file does not say which weights are regularized."
-    weights = [weight for _, weight in report.model.weights() if weight.shared_with is None]
+    stored = [weight for _, weight in report.model.weights() if weight.shared_with is None]
+    weights = [w for w in stored if w.regularizer_known or w.regularizer]
+    if stored and not weights:
+        return f"Of {count(len(stored), 'weight')} it is not known which are regularized."
     trainable = [weight for weight in weights if weight.trainable]
     active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
     regularized = sum(weight.size for weight in active)
@@ -69,6 +72,8 @@ def summary(report: Report) -> str:
     extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
     loose = report.coverage.unplaced_regularizers
     extra += f"; {count(loose, 'regularizer')} on no stored weight" if loose else ""
+    unknown = len(stored) - len(weights)
+    extra += f"; of {unknown:,} more it is not known" if unknown else ""
     verb = "is" if len(active) == 1 else "are"
     return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
 

@@ -56,7 +56,9 @@ def count(value: int, noun: str, nouns: str = "") -> str:
 
 def parameters(model: Model) -> str:
     """Format the size of a model: `7,114 parameters (640 trainable)`."""
-    return f"{count(model.parameters, 'parameter')} ({model.trainable_parameters:,} trainable)"
+    unknown = f", {model.unknown_parameters:,} unknown" if model.unknown_parameters else ""
+    trainable = f"{model.trainable_parameters:,} trainable{unknown}"
+    return f"{count(model.parameters, 'parameter')} ({trainable})"
 
 
 def file_size(size: int | None) -> str:

@@ -168,8 +168,9 @@ def test_a_member_that_inflates_beyond_measure_is_refused(tmp_path):
         (b"[]", "UnreadableModelError"),
         (b"{}", "UnreadableModelError"),
         (b"[" * 200_000, "UnsafeFileError"),
-        (b'{"class_name": "Sequential", "config": {"layers": 3}}', None),
-        (b'{"class_name": "Dense", "config": null}', None),
+        (b'{"class_name": "Sequential", "config": {"layers": 3}}', "UnreadableModelError"),
+        (b'{"class_name": "Dense", "config": null}', "UnreadableModelError"),
+        (b'{"class_name": "Sequential", "config": {"layers": []}}', None),
     ],
 )
 def test_odd_configurations_are_refused_or_reported(config, kind, tmp_path):
