@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
+from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import Slot
 from regaudit.keras_semantics.regularizers import parse_regularizer
@@ -93,6 +93,7 @@ def make_layer(
     node: str = "",
     inside: Iterable[Serialized] = (),
     lost: bool = False,
+    holder: str = "",
 ) -> Layer:
     """Make a layer out of its serialized form and its weights.
 
@@ -106,6 +107,7 @@ def make_layer(
         node: path of the graph node that calls it, if that is not the layer itself.
         inside: the layers in its configuration that are made by themselves.
         lost: whether custom code holds it, so that its weights cannot be told from others.
+        holder: class of the wrapper that it stands in directly.
     """
     enforce_limit(
         "key_bytes", len(path), "the model has a layer with a path longer than {limit} characters"
@@ -123,7 +125,7 @@ def make_layer(
         trainable=own_flag(serialized),
         known=known,
         weights=weights,
-        activity_regularizer=_activity(serialized, dialect),
+        activity_regularizer=_activity(serialized, dialect, holder),
         unplaced={
             key: regularizer
             for key, value in _configured(config, skipped if own else None)
@@ -189,7 +191,12 @@ _LISTS_ACTIVITY = re.compile(
 """Classes whose own configuration always has the key, whatever the version."""
 
 
-def _activity(serialized: Serialized, dialect: Dialect) -> Regularizer | None:
+def holder_of(serialized: Serialized) -> str:
+    """Return the class of a layer in whose place another one stands; empty for custom ones."""
+    return "" if is_custom(serialized) else str(serialized.get("class_name"))
+
+
+def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regularizer | None:
     """The regularizer of the layer's output."""
     config = config_of(serialized)
     class_name = str(serialized.get("class_name"))
@@ -202,7 +209,15 @@ def _activity(serialized: Serialized, dialect: Dialect) -> Regularizer | None:
         divided = "divided" if dialect.divides_activity else "not divided"
         why = f"on each call; {divided} by the batch size in the Keras that saved the file"
         found = replace(found, why=why)
+        if holder == "TimeDistributed" and not dialect.before_keras_3 and not layers_of(serialized):
+            found = replace(found, status=Status.INERT, why=_UNSEEN)
+        if holder in {"RNN", "StackedRNNCells"} and not dialect.before_keras_3:
+            found = replace(found, status=Status.UNKNOWN, why=_IN_A_CELL)
     return found
+
+
+_UNSEEN = "TimeDistributed of Keras 3 runs the layer's call by itself: the regularizer sees nothing"
+_IN_A_CELL = "of a cell: Keras 3 on TensorFlow can neither train nor evaluate the model with it"
 
 
 def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from regaudit.dataclass import dataclass, field
 from regaudit.keras_semantics import keras1
-from regaudit.keras_semantics.build import is_custom, own_flag
+from regaudit.keras_semantics.build import holder_of, is_custom, own_flag
 from regaudit.keras_semantics.config_graph import (
     Serialized,
     config_of,
@@ -51,6 +51,8 @@ class Planned:
     """Why Keras does not add up its penalties; empty where it does."""
     inside: tuple[Serialized, ...] = ()
     """Layers in its configuration that have plans of their own."""
+    holder: str = ""
+    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Position:
     depth: int = 0
     forgotten: str = ""
     """Why Keras does not add up the penalties of what stands here; empty where it does."""
+    holder: str = ""
+    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
 
     def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Position":
         """Return the place of what is inside a layer."""
@@ -87,6 +91,7 @@ class Position:
             self.certain and certain,
             self.depth + 1,
             self.forgotten,
+            holder_of(serialized),
         )
 
 
@@ -127,6 +132,7 @@ class Planner:
             place.certain,
             place.forgotten,
             inside=tuple(held),
+            holder=place.holder,
         )
         one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
         for number, inner in enumerate(held):

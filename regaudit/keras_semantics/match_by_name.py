@@ -180,6 +180,7 @@ class LegacyJoin:
             known=known,
             inside=planned.inside,
             lost=lost,
+            holder=planned.holder,
             node=planned.node,
         )
         self.layers.append(layer)

@@ -13,6 +13,7 @@ from regaudit.keras_semantics.build import (
     activity_skip,
     activity_unknown,
     has_regularizers,
+    holder_of,
     is_custom,
     make_layer,
     make_weight,
@@ -196,6 +197,7 @@ class Join:
     def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """Take in what the layer at `path` holds in one attribute."""
         below = place.below(path, held.attribute, place.node or path, thawed=own_flag(serialized))
+        below = replace(below, holder=holder_of(serialized))
         layers = held.renamed()
         if not held.is_list:
             self.visit(layers[0], below)
@@ -306,6 +308,7 @@ class Join:
                 known=known and not place.lost,
                 inside=inside,
                 lost=place.lost,
+                holder=place.holder,
                 node=place.node or path,
             )
         )

@@ -20,6 +20,8 @@ class StoredPosition:
     depth: int = 0
     thawed: bool = True
     """Whether all layers around it are trainable."""
+    holder: str = ""
+    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
     lost: bool = False
     """Whether it is held by custom code, and which stored weights are its own cannot be told."""
 

@@ -82,6 +82,9 @@ model = keras.Sequential([
             if layer.class_name == deaf and activity and not _is_zero(activity):
                 message = f"activity regularizer {activity.class_name} does nothing: {deaf} "
                 yield self.item(layer, f"{message}accepts it and never applies it", key="activity")
+            elif activity and activity.status is Status.INERT and not _is_zero(activity):
+                message = f"activity regularizer {activity.class_name} does nothing: {activity.why}"
+                yield self.item(layer, message, key="activity")
 
 
 def _is_zero(regularizer: Regularizer) -> bool:
