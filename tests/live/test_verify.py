@@ -225,6 +225,7 @@ def in_this_process(request):
 
 UNLOADABLE = {
     "models/custom.keras": "fixtures>Cubic, fixtures>Scaled",
+    "models/tf-keras-only.keras": "LocallyConnected2D",
     "rules/REG208/bad.keras": "non-negative",
     "rules/REG904/bad.keras": "example>Cubic",
 }
