@@ -1,6 +1,6 @@
 """What a file says about its model: layers, weights and regularizers, as data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -64,6 +64,8 @@ class Weight:
     trainable: bool
     """After loading, by the rules of the Keras that saved the file; see `trainable_known`."""
     regularizer: Regularizer | None = None
+    regularizer_known: bool = True
+    """Whether the file tells it; if not, that there is none here says nothing."""
     regularizer_key: str | None = None
     """The key of the layer's configuration that regularizes this weight; None when none does."""
     constraint: str | None = None
@@ -78,8 +80,6 @@ class Weight:
     trainable_known: bool = True
     """Whether the file tells that; else `trainable` is what the role lets expect, and False where
     there is no role."""
-    regularizer_known: bool = True
-    """Whether the file tells if anything regularizes it; custom code need not."""
     loads_from: str | None = None
     """Stored path of the values that a load by order puts here instead of its own."""
 
@@ -90,6 +90,37 @@ class Weight:
         for dimension in self.shape:
             size *= dimension
         return size
+
+    @property
+    def regularized(self) -> bool | None:
+        """Whether a regularizer is in force, of Keras or of custom code; None if not told."""
+        if self.regularizer is None:
+            return False if self.regularizer_known else None
+        status = self.regularizer.status
+        return None if status is Status.UNKNOWN else status in {Status.IN_FORCE, Status.OPAQUE}
+
+    @property
+    def bare(self) -> bool:
+        """Whether the file tells that nothing acts on it, nor would once it is thawed."""
+        if self.regularizer is None:
+            return self.regularizer_known
+        return self.regularizer.status is Status.INERT
+
+
+class Tally(NamedTuple):
+    """How much of something is so, is not so, and is not told by the file."""
+
+    yes: int
+    no: int
+    unknown: int
+
+    @classmethod
+    def of(cls, values: Iterable[tuple[bool | None, int]]) -> "Tally":
+        """Add up what is so, is not and is not told, each with how much it counts."""
+        totals: dict[bool | None, int] = {True: 0, False: 0, None: 0}
+        for value, size in values:
+            totals[value] += size
+        return cls(totals[True], totals[False], totals[None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +138,8 @@ class Layer:
     """Whether it is a built-in layer, so that the roles of its weights are certain."""
     weights: tuple[Weight, ...] = ()
     activity_regularizer: Regularizer | None = None
+    activity_known: bool = True
+    """Whether the file tells it; if not, that there is none here says nothing."""
     unplaced: Mapping[str, Regularizer] = field(default_factory=dict)
     """Regularizers of the configuration that cannot be tied to a stored weight, by key."""
     node: str = ""
@@ -227,6 +260,12 @@ class Model:
         for layer in self.layers:
             for weight in layer.weights:
                 yield layer, weight
+
+    @property
+    def regularized(self) -> Tally:
+        """Count the weights with a regularizer in force, without one, and untold; shared once."""
+        own = (weight for _, weight in self.weights() if weight.shared_with is None)
+        return Tally.of((weight.regularized, 1) for weight in own)
 
     @property
     def parameters(self) -> int:

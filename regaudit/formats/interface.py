@@ -22,6 +22,12 @@ from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
 from regaudit.tensors.tensor import Tensor
 
+WEIGHTS_ONLY = (
+    "the file contains weights only: which of them are regularized is unknown, and there is no "
+    "configuration to edit; give the whole model, as model.save() writes it"
+)
+"""Why neither advice nor an edit is possible."""
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:

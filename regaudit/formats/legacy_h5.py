@@ -23,6 +23,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
 from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
 from regaudit.keras_semantics.safe_json import parse_json
+from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
@@ -198,7 +199,8 @@ def _weights_alone(reader: _Reader) -> Artifact:
         join.unattributed(name, stored, NO_CONFIGURATION)
     _sweep(join, reader)
     skipped = [skip for skip in join.skipped if skip.reason != NO_CONFIGURATION]
-    model = Model("", "", tuple(join.layers), keras_version=version, optimizer_known=False)
+    layers = marked(join.layers, join.dialect)
+    model = Model("", "", layers, keras_version=version, optimizer_known=False)
     whole = Skip("(model)", NO_CONFIGURATION)
     return Artifact(model, join.tensors, (whole, *skipped, *reader.skipped))
 

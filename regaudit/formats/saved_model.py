@@ -18,6 +18,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
 from regaudit.keras_semantics.object_graph import ObjectGraph
 from regaudit.keras_semantics.safe_json import parse_json
+from regaudit.keras_semantics.told import marked
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, is_inside
@@ -118,7 +119,7 @@ def _without_keras(join: ObjectJoin) -> Artifact:
     """Describe what Keras 3 exported, or something else than Keras saved."""
     join.skipped.append(Skip("(model)", NO_KERAS))
     join.sweep("")
-    model = Model("", "", tuple(join.layers), optimizer_known=False)
+    model = Model("", "", marked(join.layers, KERAS_2), optimizer_known=False)
     return Artifact(model, join.tensors, tuple(join.skipped))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from regaudit.formats.interface import Artifact, Format
+from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
@@ -24,7 +24,7 @@ class ShardedWeights(Format):
 
     name: ClassVar[str] = "sharded-weights"
     suffixes: ClassVar[tuple[str, ...]] = (LIST,)
-    why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
+    why_not: ClassVar[str] = WEIGHTS_ONLY
 
     def sniff(self, file: Location) -> bool:
         if not file.is_file():

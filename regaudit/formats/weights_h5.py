@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from regaudit.errors import UnknownFormatError
-from regaudit.formats.interface import Artifact, Format
+from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
 from regaudit.keras_semantics.match_by_name import MARKS
@@ -24,7 +24,7 @@ class WeightsH5(Format):
     name: ClassVar[str] = "weights-h5"
     suffixes: ClassVar[tuple[str, ...]] = (".h5",)
     one_file: ClassVar[bool] = True
-    why_not: ClassVar[str] = "it holds weights only: there is no configuration to edit"
+    why_not: ClassVar[str] = WEIGHTS_ONLY
 
     def sniff(self, file: Location) -> bool:
         attributes = root_attributes(file) if is_hdf5(file) else None

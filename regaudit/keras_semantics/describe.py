@@ -13,6 +13,7 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, 
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import unfolded
 from regaudit.keras_semantics.match_by_path import Join
+from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.training_state import training_groups
 from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
 from regaudit.keras_semantics.whole_configuration import check_configuration
@@ -95,7 +96,7 @@ def make_model(
     return Model(
         name=name_of(serialized),
         class_name=class_name_of(serialized),
-        layers=tuple(layers),
+        layers=marked(layers, Dialect.of(keras_version)),
         keras_version=keras_version,
         saved_at=saved_at,
         **compiled._asdict(),
@@ -144,7 +145,7 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
     model = Model(
         name="",
         class_name="",
-        layers=tuple(join.layers),
+        layers=marked(join.layers, join.dialect),
         compiled=bool(training) or None,
         optimizer_known=False,
     )

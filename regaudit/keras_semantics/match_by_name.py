@@ -150,8 +150,7 @@ class LegacyJoin:
             dialect=self.dialect,
         )
         if not planned.known:  # a statistic is one by its name
-            told = not slot.trainable
-            weight = replace(weight, trainable_known=told, regularizer_known=False)
+            weight = replace(weight, trainable_known=not slot.trainable)
         return uncounted(weight, planned.forgotten) if planned.forgotten else weight
 
     def _add(self, planned: Planned) -> None:
@@ -281,7 +280,8 @@ def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:
         for planned in plan
         for weight in sorted(planned.weights, key=lambda weight: at[weight.stored_path])
     ]
-    if len(natural) != len(stored) or not all(planned.certain for planned in plan):
+    sure = all(planned.certain and (planned.known or not planned.weights) for planned in plan)
+    if len(natural) != len(stored) or not sure:
         return  # what custom layers hold may be anywhere
     loaded = sorted(natural, key=lambda pair: not pair[1].trainable)
     for (planned, weight), path in zip(loaded, stored, strict=True):

@@ -198,8 +198,6 @@ class ObjectJoin:
             )
             for slot, number in found.filled
         )
-        if not found.known:
-            weights = tuple(replace(weight, regularizer_known=False) for weight in weights)
         return make_layer(
             found.serialized,
             found.path,
@@ -241,7 +239,7 @@ class ObjectJoin:
                 trainable=True,
                 dialect=KERAS_2,
             )
-            weight = replace(weight, trainable_known=key in owners, regularizer_known=False)
+            weight = replace(weight, trainable_known=key in owners)
             weights.setdefault(path, []).append(weight)
         if reason:
             self.skipped.extend(Skip(path or "(model)", reason) for path in weights)

@@ -222,7 +222,7 @@ class Join:
         if weights and not known:
             reason = "custom layer: measured, but the roles of its weights are unknown"
             self.skipped.append(Skip(path or "(model)", reason))
-        return tuple(replace(weight, regularizer_known=known) for weight in weights)
+        return tuple(weights)
 
     def _fill(
         self,
@@ -279,7 +279,7 @@ class Join:
         )
         if not slot.role.startswith("variable_"):
             return weight
-        return replace(weight, trainable_known=False, regularizer_known=False)
+        return replace(weight, trainable_known=False)
 
     def _limit_layers(self, more: int) -> None:
         """Enforce the limit on layers."""

@@ -67,6 +67,14 @@ def parse_regularizer(value: Any, dialect: Dialect) -> Regularizer | None:
     return _built_in(class_name, config, dialect)
 
 
+def is_refused(regularizer: Regularizer) -> bool:
+    """Whether Keras would not load it; other unknown ones are on weights that are not known."""
+    return regularizer.status is Status.UNKNOWN and regularizer.why.endswith(_REFUSES)
+
+
+_REFUSES = "refuses to load it"
+
+
 def _named(name: str, dialect: Dialect) -> Regularizer:
     class_name = _CLASSES.get(name.lower())
     if class_name is None:

@@ -19,7 +19,8 @@ def penalties(
 ) -> dict[str, float | None]:
     """Return what each weight adds to `sum(model.losses)`, by stored path.
 
-    None where the file does not say: a custom regularizer, or values that were not measured.
+    None where the file does not say: a regularizer that it does not tell, or a custom one, or
+    values that were not measured.
     A weight that shares its variable with another leaves the penalty to that one.
     """
     result: dict[str, float | None] = {}
@@ -30,7 +31,9 @@ def penalties(
         regularizer = weight.regularizer
         shared = weight.shared_with is not None
         free = {Status.FROZEN, Status.INERT} - paying
-        if regularizer is None or shared or regularizer.status in free:
+        if regularizer is None and not shared and not weight.regularizer_known:
+            result[weight.stored_path] = None
+        elif regularizer is None or shared or regularizer.status in free:
             result[weight.stored_path] = 0.0
         elif regularizer.status not in paying or weight.stored_path not in moments:
             result[weight.stored_path] = None

@@ -9,7 +9,7 @@ from regaudit.dataclass import dataclass
 from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
-from regaudit.model import Layer, Regularizer, Status, Weight
+from regaudit.model import Layer, Status, Weight
 from regaudit.pages.chart_geometry import (
     Column,
     Kind,
@@ -161,14 +161,17 @@ def _label(weight: Weight) -> str:
 
 def _ladder(kernels: Sequence[Kernel]) -> Plot | None:
     """Strengths along the depth: rungs that are missing show."""
-    columns = [Column(w.path, _label(w), tuple(_strengths(w.regularizer))) for _, w in kernels]
+    columns = [Column(w.path, _label(w), tuple(_strengths(w))) for _, w in kernels]
     rungs = [v.value for column in columns for v in column.values if not v.kind.strip]
     if not columns:
         return None
     return plot(columns, log_scale(rungs, spelling.number) if rungs else None)
 
 
-def _strengths(regularizer: Regularizer | None) -> Iterable[Value]:
+def _strengths(weight: Weight) -> Iterable[Value]:
+    regularizer = weight.regularizer
+    if not weight.regularizer_known:
+        return [Value(_OTHER, 0.0, "its regularizer is not known")]
     if regularizer is None:
         return [Value(_NONE, 0.0, "no regularizer")]
     text = f"{spelling.regularizer(regularizer)}, {regularizer.status}"

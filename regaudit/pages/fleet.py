@@ -166,7 +166,7 @@ def entry_of(report: Report) -> FleetRow:
         covered=sentences.coverage(report),
         regularized=sentences.summary(report),
         parameters=model.parameters if model else None,
-        penalty=report.penalty if model else None,
+        penalty=report.told_penalty if model else None,
         complete=report.penalty_complete,
         norm=norm_of(kernels) if kernels else None,
         shown=checkpoint(report),

@@ -51,13 +51,14 @@ class Row:
             escape.plain(weight.role),
             spelling.shape(weight.shape),
             f"{weight.size:,}",
-            spelling.regularizer(weight.regularizer),
+            spelling.regularizer_of(weight),
         )
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """Penalty, share, norms and what follows, as cells."""
-        unknown = "unknown" if self.weight.regularizer else spelling.MISSING
+        untold = self.weight.regularizer or not self.weight.regularizer_known
+        unknown = "unknown" if untold else spelling.MISSING
         known = self.weight.regularizer and self.penalty is not None
         paid = (spelling.number(self.penalty), spelling.percent(self.share))
         m = self.moments
@@ -116,9 +117,11 @@ class Block:
         return sum(row.weight.size for row in self.rows if row.weight.shared_with is None)
 
     @property
-    def regularized(self) -> int:
-        """Weights with a regularizer."""
-        return sum(row.weight.regularizer is not None for row in self.rows)
+    def regularized(self) -> str:
+        """Count the weights with a regularizer: `3 regularized, 1 unknown`."""
+        found = sum(row.weight.regularizer is not None for row in self.rows)
+        unknown = sum(not row.weight.regularizer_known for row in self.rows)
+        return f"{found} regularized" + (f", {unknown} unknown" if unknown else "")
 
     @property
     def penalty(self) -> float | None:

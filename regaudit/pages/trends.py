@@ -68,7 +68,7 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     if len(read) < 2 or not kernels[0] or any(set(k) != set(kernels[0]) for k in kernels):
         return None
     norms = {path: [one[path].l2_norm for one in kernels] for path in kernels[0]}
-    penalties = [report.penalty for report in read]
+    penalties = [report.told_penalty for report in read]
     zeros = [sum(m.zeros for m in one.values()) / _size(one) for one in kernels]
     dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
     units = sum(m.units or 0 for m in kernels[0].values()) or 1
@@ -102,7 +102,7 @@ def checkpoint(report: Report) -> TrendPoint:
     return TrendPoint(
         file=report.file,
         findings=sentences.verdict(report),
-        penalty=spelling.number(report.penalty),
+        penalty=spelling.number(report.told_penalty),
         norm=spelling.number(norm_of(kernels)),
         sparsity=spelling.percent(sum(m.zeros for m in kernels.values()) / _size(kernels)),
         dead=f"{dead:,} of {units:,}",

@@ -47,6 +47,8 @@ COLUMNS = (
     "dead_units",
     "findings",
     "failure",
+    "trainable_known",
+    "regularizer_known",
 )
 
 FIGURES = tuple(name for name in SPECTRUM if name != "shape")

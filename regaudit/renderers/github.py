@@ -55,6 +55,9 @@ def _annotations(report: Report, view: View) -> Iterator[Annotation]:
     file = relative(report.file, view.root)
     if report.failure:
         yield Annotation(Severity.ERROR, file, "not audited", escape.plain(report.failure.message))
+    if unjudged := sentences.unjudged(report):
+        level = Severity.ERROR if view.fail_on_unknown else Severity.NOTE
+        yield Annotation(level, file, "regularizers not known", escape.plain(unjudged))
     for finding in report.findings:
         title = f"{finding.code} {finding.name}"
         yield Annotation(finding.severity, file, title, _message(finding))

@@ -19,6 +19,9 @@ from regaudit.storage.repository import relative
 READ = "readable"
 """Name of the test case for reading the file."""
 
+KNOWN = "regularizers known"
+"""Name of the test case of a model of which no regularizer is known."""
+
 
 class Junit(Renderer):
     name: ClassVar[str] = "junit"
@@ -43,6 +46,10 @@ def _suite(root: Element, report: Report, rules: Sequence[About], view: View) ->
     elif report.skipped:
         lines = (f"{skip.path}: {skip.reason}" for skip in report.skipped)
         SubElement(read, "system-out").text = _lines(lines)
+    if unjudged := sentences.unjudged(report):
+        case = SubElement(suite, "testcase", classname=file, name=KNOWN)
+        kind = "failure" if view.fail_on_unknown else "skipped"
+        SubElement(case, kind, type="unknown", message=_text(unjudged))
     if not report.failure:
         names = {about.code: about.name for about in rules}
         names |= {finding.code: finding.name for finding in report.findings}

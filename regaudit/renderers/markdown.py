@@ -31,6 +31,8 @@ def _report(report: Report, view: View) -> Iterator[Sequence[str]]:
     """Yield the lines of each paragraph, list and table."""
     yield [f"## {_text(report.file)}"]
     yield [f"**{_text(sentences.verdict(report))}**"]
+    if unjudged := sentences.unjudged(report):
+        yield [f"{_text(unjudged)}."]
     if report.model is not None:
         yield _facts(report, report.model)
     for finding in report.findings:
@@ -74,7 +76,7 @@ def _table(report: Report, view: View) -> list[str]:
             (
                 _text(weight.path),
                 spelling.shape(weight.shape),
-                _text(spelling.regularizer(regularizer)),
+                _text(spelling.regularizer_of(weight)),
                 str(regularizer.status) if regularizer else spelling.MISSING,
                 spelling.number(report.penalties.get(weight.stored_path)) if regularizer else "-",
                 spelling.number(moments.l1_norm if moments else None),
@@ -109,7 +111,7 @@ def _others(report: Report) -> Iterator[Sequence[str]]:
             lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
     lines += [f"- {_text(sentences.suppressed(one))}" for one in report.suppressed]
-    lines += [f"- {_text(sentences.not_run(rule))}" for rule in report.not_run]
+    lines += [f"- {_text(one)}" for one in sentences.not_run_together(report.not_run)]
     if lines:
         yield ["### Remarks"]
         yield lines

@@ -78,7 +78,7 @@ def _weights(report: Report) -> Iterator[str]:
             (
                 weight.path,
                 spelling.shape(weight.shape),
-                spelling.regularizer(weight.regularizer),
+                spelling.regularizer_of(weight),
                 status,
                 spelling.number(report.penalties.get(weight.stored_path)),
                 spelling.number(moments.l2_norm if moments else None),

@@ -34,6 +34,10 @@ COLUMNS = {
     "model_class": "string",
     "model_parameters": "int64",
     "model_trainable_parameters": "int64",
+    "model_unknown_parameters": "int64",
+    "model_regularized": "int64",
+    "model_not_regularized": "int64",
+    "model_regularizer_unknown": "int64",
     "model_penalty": "double",
     "model_penalty_complete": "bool",
     "model_worst": "string",
@@ -52,7 +56,9 @@ COLUMNS = {
     "dtype": "string",
     "dequantized_from": "string",
     "trainable": "bool",
+    "trainable_known": "bool",
     "regularizer": "string",
+    "regularizer_known": "bool",
     "status": "string",
     "l1": "double",
     "l2": "double",
@@ -136,6 +142,7 @@ def _model(report: Report) -> dict[str, Any]:
     """Return the columns of a model."""
     counts = [sum(one.severity is level for one in report.findings) for level in Severity]
     model = report.model
+    tally = model.regularized if model else None
     return {
         "file": report.file,
         "format": report.format,
@@ -146,6 +153,10 @@ def _model(report: Report) -> dict[str, Any]:
         "model_class": model.class_name if model else None,
         "model_parameters": model.parameters if model else None,
         "model_trainable_parameters": model.trainable_parameters if model else None,
+        "model_unknown_parameters": model.unknown_parameters if model else None,
+        "model_regularized": tally.yes if tally else None,
+        "model_not_regularized": tally.no if tally else None,
+        "model_regularizer_unknown": tally.unknown if tally else None,
         "model_penalty": report.penalty if model else None,
         "model_penalty_complete": report.penalty_complete if model else None,
         "model_worst": str(Severity(report.worst)) if report.worst else None,

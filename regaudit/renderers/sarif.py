@@ -146,8 +146,12 @@ def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
             "message": {"text": escape.plain(report.failure.message)},
             "locations": where,
         }
+    if unjudged := sentences.unjudged(report):
+        level = "error" if view.fail_on_unknown else "warning"
+        message = {"text": escape.plain(unjudged)}
+        yield {"level": level, "message": message, "locations": where}
     said = [f"{escape.plain(skip.path)}: {escape.plain(skip.reason)}" for skip in report.skipped]
-    said += [sentences.not_run(rule) for rule in report.not_run]
+    said += sentences.not_run_together(report.not_run)
     for text in said:
         yield {"level": "note", "message": {"text": text}, "locations": where}
 

@@ -69,6 +69,8 @@ def _check(report: Report, view: View) -> Iterator[str]:
     if report.model:
         for line in _wrapped(f"{sentences.coverage(report)}.", view, "  "):
             yield _paint(line, DIM, view)
+    if unjudged := sentences.unjudged(report):
+        yield from _wrapped(f"{unjudged}.", view, "  ")
     yield from _not_run(report, view)
 
 
@@ -186,8 +188,8 @@ def _suppressed(report: Report, view: View) -> Iterator[str]:
 def _not_run(report: Report, view: View) -> Iterator[str]:
     """Rules that lacked a fact, with --verbose or --wide."""
     if view.verbose or view.wide:
-        for rule in report.not_run:
-            yield from _wrapped(sentences.not_run(rule), view, "  ")
+        for text in sentences.not_run_together(report.not_run):
+            yield from _wrapped(text, view, "  ")
 
 
 def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
@@ -200,12 +202,22 @@ def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
     if not view.tables:
         yield from _gate(reports, failed, view)
     found = [(one.severity, one.code) for report in reports for one in report.findings]
-    lacking = {rule.code: None for report in reports for rule in report.not_run}
+    lacking: dict[str, bool] = {}
+    for rule in (rule for report in reports for rule in report.not_run):
+        lacking[rule.code] = lacking.get(rule.code, True) and rule.partly
     if found:
         yield from where_to_read(found)
     elif lacking and not view.verbose:
-        rules = spelling.count(len(lacking), "rule")
-        yield f"{rules} did not run: --verbose shows what they need."
+        yield _not_wholly(list(lacking.values()))
+
+
+def _not_wholly(partly: Sequence[bool]) -> str:
+    """Count the rules that did not run, and those that did only in part."""
+    some, none = sum(partly), len(partly) - sum(partly)
+    found = [f"{spelling.count(none, 'rule')} did not run"] * bool(none)
+    if some:
+        found.append(f"{f'{some:,}' if none else spelling.count(some, 'rule')} ran only partly")
+    return f"{' and '.join(found)}: --verbose shows what they need."
 
 
 def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
@@ -219,6 +231,10 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         )
     if bad:
         why.append(f"{spelling.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
+    unjudged = sum(bool(report.unjudged) for report in reports)
+    if unjudged and view.fail_on_unknown:
+        models = spelling.count(unjudged, "model")
+        why.append(f"{models} of which no regularizer is known (unknown is set to fail)")
     if why:
         yield _paint(f"Failed: {' and '.join(why)}.", COLORS[Severity.ERROR], view)
     elif found:

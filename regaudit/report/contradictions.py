@@ -20,15 +20,17 @@ PATH, ARGUMENT = 4096, 1 << 17
 _ROUNDING, _UNDERFLOW = 1e-6, 1e-140
 """What sums may be off, relative to them and absolutely: squares of small values are denormal."""
 
-_LATER = {
-    *("compiled", "compiled_known", "optimizer_known", "loads_with", "optimizer_parts"),
-    *("inner_optimizers", "around", "scales_decay", "weight_decay_known", "learning_rate_known"),
-    "layers",
-}
-"""Keys that the first results did not have; `layers` of rules that did not run."""
-
 _TAME = 1e150
 """No square of what is below overflows."""
+
+_LATER = frozenset(
+    {"regularizer_known", "activity_regularizer_known", "unplaced_regularizers"}
+    | {"regularized", "not_regularized", "regularizer_unknown", "layers"}
+    | {"trainable_known", "trainable_parameters_known", "unknown_parameters"}
+    | {"compiled", "compiled_known", "optimizer_known", "loads_with", "optimizer_parts"}
+    | {"inner_optimizers", "around", "scales_decay", "weight_decay_known", "learning_rate_known"}
+)
+"""Keys that earlier versions did not write."""
 
 _BYTE = re.compile(r"\\udc[89a-f][0-9a-f]")
 """A byte of a file's name that is no UTF-8, as a record has it."""
@@ -178,7 +180,7 @@ def _is_close(one: float, other: float) -> bool:
 def _difference(given: Any, made: Any, place: str = "") -> str:
     """Return where what was given is not what was made of it; empty for nowhere.
 
-    Keys that are only given come from a later version, those that are not from an earlier one.
+    Keys that are only given come from a later version; some that are not, from an earlier one.
     """
     if type(given) is dict and type(made) is dict:
         keys = (key for key in made if key in given or key not in _LATER)

@@ -39,6 +39,9 @@ def record(report: Report) -> dict[str, Any]:
             "layers": coverage.layers,
             "weights": coverage.weights,
             "measured": coverage.measured,
+            "regularized": coverage.regularized.yes,
+            "not_regularized": coverage.regularized.no,
+            "regularizer_unknown": coverage.regularized.unknown,
             "skipped": [{"path": skip.path, "reason": skip.reason} for skip in coverage.skipped],
             "unplaced_regularizers": coverage.unplaced_regularizers,
         },
@@ -155,6 +158,7 @@ def _layer(layer: Layer, report: Report) -> dict[str, Any]:
         "class_name": layer.class_name,
         "trainable": layer.trainable,
         "activity_regularizer": regularizer_record(layer.activity_regularizer),
+        "activity_regularizer_known": layer.activity_known,
         "unplaced_regularizers": {key: regularizer_record(r) for key, r in layer.unplaced.items()},
         "weights": [weight_record(weight, report) for weight in layer.weights],
     }

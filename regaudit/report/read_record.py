@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
+from regaudit.keras_semantics.build import activity_unknown
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.contradictions import MOST, check_report
 from regaudit.report.report import UNREAD, Report
 from regaudit.report.typed_json import made
@@ -51,13 +53,14 @@ def _report(record: Mapping[str, Any]) -> dict[str, Any]:
     penalties = {_stored_path(weight): weight["penalty"] for weight in weights}
     certain = record["penalty"]["complete"] or None in penalties.values()
     skipped = [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]]
+    dialect = Dialect.of(_version(record["keras_version"]))
     spectral = any("spectrum" in weight for weight in weights)
     spectra = {_stored_path(w): w["spectrum"] for w in weights if w.get("spectrum")}
     return {
         # What wrote it may have shown more of a URL.
         "file": redacted_name(_text(record["file"])),
         **{key: record[key] for key in ("format", "size", "not_run", "failure")},
-        "model": _model(record, [_layer(layer, certain) for layer in layers]),
+        "model": _model(record, [_layer(layer, certain, dialect) for layer in layers]),
         "moments": {_stored_path(w): _moments(w) for w in weights if w["zeros"] is not None},
         "penalties": penalties,
         "spectra": spectra if spectral else None,
@@ -118,19 +121,27 @@ def _optimizer(optimizer: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _layer(layer: Mapping[str, Any], certain: bool) -> dict[str, Any]:
+def _version(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _layer(layer: Mapping[str, Any], certain: bool, dialect: Dialect) -> dict[str, Any]:
+    serialized = {"class_name": layer["class_name"]}
+    told = bool(layer["class_name"]) and not activity_unknown(serialized, dialect)
     return {
         **{key: layer[key] for key in ("path", "name", "class_name", "trainable")},
         "config": {},
         # All that hangs on it in a record is whether the penalty is complete.
         "known": certain,
-        "weights": [_weight(weight) for weight in layer["weights"]],
+        "weights": [_weight(layer, weight) for weight in layer["weights"]],
         "activity_regularizer": layer["activity_regularizer"],
+        # Earlier results do not say so themselves.
+        "activity_known": layer.get("activity_regularizer_known", told),
         "unplaced": layer["unplaced_regularizers"],
     }
 
 
-def _weight(weight: Mapping[str, Any]) -> dict[str, Any]:
+def _weight(layer: Mapping[str, Any], weight: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("path", "role", "shape", "dtype", "trainable", "regularizer")
     more = ("constraint", "dequantized_from", "shared_with")
     kept = {key: weight[key] for key in (*keys, *more)}
@@ -139,8 +150,16 @@ def _weight(weight: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("a weight has a shape that none can have")
     if weight["zeros"] is None and any(weight[key] is not None for key in (*_MEASURED, "sparsity")):
         raise ValueError("a weight is measured only in part")
-    known = {key: weight.get(key, True) for key in ("trainable_known", "regularizer_known")}
-    return {**kept, **known, "stored_path": _stored_path(weight)}
+    # Earlier results do not say what is known.
+    told = weight["regularizer"] is not None or (
+        bool(layer["class_name"]) and not _text(weight["role"]).startswith("variable_")
+    )
+    return {
+        **kept,
+        "trainable_known": weight.get("trainable_known", True),
+        "regularizer_known": weight.get("regularizer_known", told),
+        "stored_path": _stored_path(weight),
+    }
 
 
 def _stored_path(weight: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from math import isfinite
 from regaudit.dataclass import dataclass, field
 from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
-from regaudit.model import Model, Skip, Weight
+from regaudit.model import Model, Skip, Tally, Weight
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 
@@ -107,7 +107,11 @@ class NotRun:
     partly: bool = False
     """Whether it ran on what there was."""
     layers: tuple[str, ...] = ()
-    """Paths of the layers on which it did not run; empty where it lacks something for all."""
+    """Paths of the layers on which it did not run; empty for all of them, and for very many."""
+
+    def concerns(self, path: str) -> bool:
+        """Whether it may have missed something at a weight or a layer, or in the model (``""``)."""
+        return not self.layers or any(f"{path}/".startswith(f"{one}/") for one in self.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ class Coverage:
     """Stored weights, optimizer variables apart."""
     measured: int
     skipped: tuple[Skip, ...]
+    regularized: Tally
+    """Weights with a regularizer in force, without one, and those that the file tells not of."""
     unplaced_regularizers: int = 0
     """Configured ones that are tied to no stored weight."""
 
@@ -193,8 +199,23 @@ class Report:
     @property
     def known_penalty(self) -> float | None:
         """The same; None where the values that it is of were left unread."""
-        unread = not self.measured and None in self.penalties.values()
+        weights = self.model.weights() if self.model else ()
+        unread = not self.measured and any(
+            weight.regularizer and self.penalties.get(weight.stored_path) is None
+            for _, weight in weights
+        )
         return None if unread else self.penalty
+
+    @property
+    def told_penalty(self) -> float | None:
+        """The penalty, as far as is known; None where nothing is known of any."""
+        return None if self.unjudged else self.known_penalty
+
+    @property
+    def unjudged(self) -> int:
+        """How many weights there are, where the regularizer of none is known; else 0."""
+        tally = self.coverage.regularized
+        return 0 if tally.yes or tally.no else tally.unknown
 
     @property
     def penalty_complete(self) -> bool:
@@ -212,10 +233,12 @@ class Report:
     def coverage(self) -> Coverage:
         """How much of the file was examined."""
         if self.model is None:
-            return Coverage(0, 0, 0, self.skipped)
+            return Coverage(0, 0, 0, self.skipped, Tally(0, 0, 0))
         weights = sum(1 for _ in self.model.weights())
-        unplaced = sum(len(layer.unplaced) for layer in self.model.layers)
-        return Coverage(len(self.model.layers), weights, len(self.moments), self.skipped, unplaced)
+        layers = self.model.layers
+        unplaced = sum(len(layer.unplaced) for layer in layers)
+        tally, measured = self.model.regularized, len(self.moments)
+        return Coverage(len(layers), weights, measured, self.skipped, tally, unplaced)
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:

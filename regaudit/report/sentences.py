@@ -1,11 +1,15 @@
 """Sentences about a report: how it came out, what was examined, what it costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from regaudit.model import Model
 from regaudit.report.escape import plain
 from regaudit.report.report import NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.spelling import count, number, percent
+
+MANY = 5
+"""Rules that lack the same, from which on one sentence says it of all."""
 
 
 def not_run(rule: NotRun) -> str:
@@ -16,6 +20,19 @@ def not_run(rule: NotRun) -> str:
         more = f" and {count(len(others), 'more layer')}" if others else ""
         how = f"not run on {first}{more}: needs"
     return f"{rule.code} {rule.name}: {how} {plain(rule.needs)}"
+
+
+def not_run_together(rules: Sequence[NotRun]) -> Iterator[str]:
+    """Say which rules did not run; in one sentence those that lack the same, if they are many."""
+    alike: dict[tuple[bool, str], list[NotRun]] = {}
+    for rule in rules:
+        alike.setdefault((rule.partly, rule.needs), []).append(rule)
+    for (partly, needs), group in alike.items():
+        if len(group) < MANY:
+            yield from map(not_run, group)
+        else:
+            how = "run only partly: the rest needs" if partly else "not run: they need"
+            yield f"{', '.join(rule.code for rule in group)}: {how} {plain(needs)}"
 
 
 def suppressed(one: Suppressed) -> str:
@@ -57,25 +74,49 @@ def summary(report: Report) -> str:
         return ""
     if not report.model.class_name:
         return "This file does not say which weights are regularized."
-    stored = [weight for _, weight in report.model.weights() if weight.shared_with is None]
-    weights = [w for w in stored if w.regularizer_known or w.regularizer]
-    if stored and not weights:
-        return f"Of {count(len(stored), 'weight')} it is not known which are regularized."
-    trainable = [weight for weight in weights if weight.trainable]
-    active = [w for w in weights if w.regularizer and w.regularizer.status == "in force"]
-    regularized = sum(weight.size for weight in active)
-    parameters = sum(weight.size for weight in trainable)
-    share = ""
-    if active and parameters:
-        share = f", {percent(regularized / parameters)} of the trainable parameters"
-    activity = sum(layer.activity_regularizer is not None for layer in report.model.layers)
-    extra = f"; {count(activity, 'activity regularizer')}" if activity else ""
+    if report.unjudged:
+        text = f"Of {count(report.unjudged, 'weight')} it is not known which are regularized"
+    else:
+        text = _regularized(report.model)
     loose = report.coverage.unplaced_regularizers
-    extra += f"; {count(loose, 'regularizer')} on no stored weight" if loose else ""
-    unknown = len(stored) - len(weights)
-    extra += f"; of {unknown:,} more it is not known" if unknown else ""
-    verb = "is" if len(active) == 1 else "are"
-    return f"{count(len(active), 'weight')} of {len(weights):,} {verb} regularized{share}{extra}."
+    extra = f"; {count(loose, 'regularizer')} on no stored weight" if loose else ""
+    return f"{text}{_activity(report.model)}{extra}."
+
+
+def _regularized(model: Model) -> str:
+    """Count the weights that are regularized, of those of which that is known."""
+    weights = [weight for _, weight in model.weights() if weight.shared_with is None]
+    active = [weight for weight in weights if weight.regularized]
+    parameters = sum(w.size for w in weights if w.trainable or not w.trainable_known)
+    yes, no, unknown = model.regularized
+    verb = "is" if yes == 1 else "are"
+    text = f"{count(yes, 'weight')} of {yes + no:,} {verb} regularized"
+    if yes and parameters:
+        share = percent(sum(weight.size for weight in active) / parameters)
+        text += f", {'at least ' if unknown else ''}{share} of the trainable parameters"
+    return text + (f"; of {unknown:,} more it is not known" if unknown else "")
+
+
+def _activity(model: Model) -> str:
+    """Count the regularizers of outputs, and the layers of which they are not known."""
+    found = sum(layer.activity_regularizer is not None for layer in model.layers)
+    unknown = sum(not layer.activity_known for layer in model.layers if layer.weights)
+    text = f"; {count(found, 'activity regularizer')}" if found else ""
+    if unknown:
+        text += f"; activity regularizer not known for {count(unknown, 'layer')}"
+    return text
+
+
+def unjudged(report: Report) -> str:
+    """Say of a file of which no regularizer is known why, and what to do; else nothing."""
+    if not report.unjudged:
+        return ""
+    told = (skip.reason for skip in report.skipped if skip.path == "(model)")
+    why = next(told, "")
+    if not why or (report.model and report.model.class_name):
+        why = "only its custom code tells what regularizes them"
+    why = why.removeprefix("regularizers are unknown: ").removesuffix(": regularizers are unknown")
+    return f"{count(report.unjudged, 'weight')} could not be judged: {why}"
 
 
 def total_penalty(report: Report) -> str:
@@ -85,14 +126,29 @@ def total_penalty(report: Report) -> str:
     paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
     if model and not model.class_name:
         return "not known: the file has no configuration"
+    if report.unjudged:
+        return "not known: custom code decides what regularizes the weights"
     if report.known_penalty is None:
         return "not known: with --no-weights the values are not read"
     if not paying:
         known = report.penalty_complete
         return f"{'none' if known else 'not known'}: no weight adds to the loss" + (
-            "" if known else " except through regularizers whose strength is not in the file"
+            "" if known else f" except through {_untold(report)}"
         )
     text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
     if not report.penalty_complete:
-        text += ", plus what regularizers add whose strength is not in the file"
+        text += f", plus what comes from {_untold(report)}"
     return text
+
+
+def _untold(report: Report) -> str:
+    """Name what may add to the loss without the file telling how much."""
+    tally = report.coverage.regularized
+    opaque = report.model and any(
+        weight.regularizer and report.penalties.get(weight.stored_path) is None
+        for _, weight in report.model.weights()
+    )
+    found = ["regularizers whose strength is not in the file"] * bool(opaque or not tally.unknown)
+    if tally.unknown:
+        found.append(f"{count(tally.unknown, 'weight')} whose regularizers are not in the file")
+    return " and ".join(found)

@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Sequence
 from math import isclose
 
-from regaudit.model import Model, Optimizer, Part, Regularizer
+from regaudit.model import Model, Optimizer, Part, Regularizer, Weight
 from regaudit.report.escape import plain
 
 MISSING = "-"
 """Shown in place of a missing number."""
+
+UNKNOWN = "?"
+"""Shown in place of what the file does not tell."""
 
 
 def strength(value: float) -> str:
@@ -33,6 +36,11 @@ def regularizer(value: Regularizer | None) -> str:
     if value.l1 or value.class_name == "L1":
         return f"l1({strength(value.l1)})"
     return f"l2({strength(value.l2)})"
+
+
+def regularizer_of(weight: Weight) -> str:
+    """Format the regularizer of a weight; `?` where the file does not tell it."""
+    return regularizer(weight.regularizer) if weight.regularizer_known else UNKNOWN
 
 
 def number(value: float | None, digits: int = 4) -> str:

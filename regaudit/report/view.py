@@ -32,6 +32,8 @@ class View:
     """Whether more than ASCII can be shown."""
     fail_on: int = Severity.ERROR
     """Findings of this severity or a higher one fail a check."""
+    fail_on_unknown: bool = False
+    """Whether a model of which no regularizer is known fails a check."""
     root: Path | None = None
     """Top of the repository, below which other tools look for the files; None for as named."""
     settings: str = ""

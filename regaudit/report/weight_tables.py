@@ -102,10 +102,10 @@ def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
 
 
 def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
-    if weight.regularizer is None:
+    if weight.regularizer is None and weight.regularizer_known:
         return spelling.MISSING
     value = report.penalties.get(weight.stored_path)
-    return "?" if value is None else spelling.number(value)
+    return spelling.UNKNOWN if value is None else spelling.number(value)
 
 
 def _share(report: Report, _layer: Layer, weight: Weight) -> str:
@@ -127,7 +127,7 @@ _QUANTITIES = (
     _Quantity("role", lambda _r, _l, weight: escape.plain(weight.role), 0),
     _Quantity("shape", lambda _r, _l, weight: spelling.shape(weight.shape), 5),
     _Quantity("params", lambda _r, _l, weight: f"{weight.size:,}", 4, right=True),
-    _Quantity("regularizer", lambda _r, _l, weight: spelling.regularizer(weight.regularizer), 0),
+    _Quantity("regularizer", lambda _r, _l, weight: spelling.regularizer_of(weight), 0),
     _Quantity("status", _status, 3),
     _Quantity("penalty", _penalty, 1, right=True),
     _Quantity("share", _share, 3, right=True),

@@ -165,7 +165,7 @@ def _digest(config: Config) -> bytes:
         (rule.about.code, [(name, getattr(rule, name)) for name in rule.thresholds()])
         for rule in config.rules
     ]
-    others = replace(config, rules=(), fail_on=0, models=(), file=None)
+    others = replace(config, rules=(), fail_on=0, fail_on_unknown=False, models=(), file=None)
     return sha256(repr((VERSION, rules, others, expired)).encode()).digest()
 
 

@@ -9,13 +9,14 @@ import pytest
 from command_line import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paths import MODELS
+from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit.model import Part
 from regaudit.pages.fleet import fleet_page
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import SCHEMA, record
+from regaudit.report.read_record import report_of
 from regaudit.report.read_results import LINE_BYTES, Malformed, read_results
 from regaudit.report.view import View
 from regaudit.rules.interface import rules
@@ -169,3 +170,68 @@ def test_optimizers_beside_and_inside_each_other_come_back(tmp_path):
     assert (found.model.parts, found.model.optimizer) == (parts, unknown)
     assert found.model.inner_optimizers == model.inner_optimizers
     assert {"schema": SCHEMA, **record(found)} == written
+
+
+LATER = {
+    *(
+        "regularizer_known",
+        "activity_regularizer_known",
+        "trainable_known",
+        "unplaced_regularizers",
+    ),
+    *("regularized", "not_regularized", "regularizer_unknown"),
+    *("trainable_parameters_known", "unknown_parameters"),
+}
+"""Keys that results of the first version do not have, wherever they stand."""
+
+
+def without_later(value):
+    """Return a record as the first version wrote it."""
+    if isinstance(value, dict):
+        loose = "weights" in value and isinstance(value["weights"], list)
+        left = {"unplaced_regularizers"} if loose else set()  # of a layer: it was there
+        return {key: without_later(v) for key, v in value.items() if key not in LATER - left}
+    return [without_later(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "models/digits-cnn.keras",
+        "models/regularized-cnn.keras",
+        "apply/custom.keras",
+        "apply/regularized.directory/model.weights.h5",
+        "corpus/keras-3.3.3/custom_layer.keras",
+    ],
+)
+def test_results_of_before_say_what_is_known_by_what_they_have(name):
+    audited = regaudit.audit(FIXTURES / name)
+    found = without_later(record(audited))
+    if found["model"]["class_name"] and name.startswith("models"):
+        old = report_of(found)
+    else:  # of custom layers and weights alone it counted all as trainable, and no penalty
+        found["model"]["trainable_parameters"] = found["model"]["parameters"]
+        for weight in (weight for layer in found["layers"] for weight in layer["weights"]):
+            weight["trainable"] = True
+            weight["penalty"] = weight["penalty"] or 0.0
+            if found["penalty"]["total"]:
+                weight["penalty_share"] = weight["penalty_share"] or 0.0
+        old = report_of(found)
+    before = {w.path: w.regularizer_known for _, w in audited.model.weights()}
+    assert {w.path: w.regularizer_known for _, w in old.model.weights()} == before
+    assert old.coverage.regularized == audited.coverage.regularized
+    told = {layer.path: layer.activity_known for layer in audited.model.layers if layer.class_name}
+    for layer in old.model.layers:
+        custom = ">" in layer.class_name
+        assert layer.activity_known is told.get(layer.path, False) or custom
+
+
+def test_what_is_known_is_read_back():
+    audited = regaudit.audit(FIXTURES / "corpus/keras-3.3.3/custom_layer.keras")
+    read_back = report_of(json.loads(json.dumps(record(audited))))
+    for one, other in zip(audited.model.layers, read_back.model.layers, strict=True):
+        assert one.activity_known is other.activity_known
+        for stored, back in zip(one.weights, other.weights, strict=True):
+            assert stored.regularizer_known is back.regularizer_known
+            assert stored.trainable_known is back.trainable_known
+    assert record(read_back) == record(audited)
