@@ -25,6 +25,15 @@ VALUES = "values"
 
 DECAY = "the optimizer's weight decay, which the file does not tell"
 """A need of rules that judge weights without decay, for some layers or for all."""
+CONFIGURATION = "configuration"
+"""A need of rules that look at layers, their options and what follows them: that it is there."""
+
+REGULARIZERS = "regularizers"
+"""A need of rules that look at regularizers: that the file tells them, of each layer judged."""
+
+_UNCONFIGURED = "the model's configuration, which is not in the file"
+
+_UNTOLD = "what regularizes the weights, which custom code decides"
 
 _UNREAD = "the values of the weights (--no-weights does not read them)"
 
@@ -40,7 +49,8 @@ class Reason:
     """One thing other than a penalty that regularizes a layer."""
 
     kind: str
-    """`decay`, `noise`, `dropout`, `constraint`, `normalization`, `augmentation` or `frozen`."""
+    """`decay`, `noise`, `dropout`, `constraint`, `normalization`, `augmentation`, `custom` or
+    `frozen`."""
     text: str
     """`Dropout (0.5) on its input`."""
 
@@ -216,12 +226,27 @@ class Evidence:
         """Class of the normalization that every way out of a layer meets before other weights."""
         return self._normalizations.get(layer.path)
 
+    @cached_property
+    def untold(self) -> tuple[str, ...]:
+        """Paths of the layers with weights whose regularizers the file does not tell."""
+        return tuple(
+            layer.path
+            for layer in self.model.layers
+            if any(not weight.regularizer_known for weight in layer.weights)
+        )
+
     def lacks(self, need: str) -> str | None:
         """Say what is missing of something a rule needs; None when it is there.
 
         Args:
-            need: a field of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY` or `VALUES`.
+            need: a field of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`, `VALUES`, `CONFIGURATION` or
+                `REGULARIZERS`.
         """
+        if need == CONFIGURATION or (need == REGULARIZERS and not self.model.class_name):
+            return None if self.model.class_name else _UNCONFIGURED
+        if need == REGULARIZERS:
+            known = any(weight.regularizer_known for _, weight in self.model.weights())
+            return None if known or not self.untold else _UNTOLD
         if need == VALUES:
             return None if self.values else _UNREAD
         if need == CHANCE_LOSS:
@@ -243,7 +268,8 @@ class Evidence:
     def _reasons(self, layer: Layer, weight: Weight) -> Iterator[Reason]:
         if weight.trainable_known and not weight.trainable:
             yield Reason("frozen", "it is frozen: training does not change it")
-        yield from self._decay(weight)
+        decays = tuple(self._decay(weight))
+        yield from decays
         noises = ((self.graph.noise_before, "input"), (self.graph.noise_after, "output"))
         for noise_of, side in noises:
             for noise in noise_of(layer):
@@ -260,9 +286,17 @@ class Evidence:
         normalization = self.next_normalization(layer)
         if normalization:
             yield Reason("normalization", f"{normalization} after it")
+        yield from self._elsewhere(layer)
+        if self.model.compiled is not False and self.model.optimizer is None and not decays:
+            yield Reason("decay", "the weight decay of an optimizer that the file does not keep")
+
+    def _elsewhere(self, layer: Layer) -> Iterator[Reason]:
+        """Yield what may act from farther away, and what acts if the file does not tell it."""
         if self.graph.augmentations:
             classes = ", ".join(self.graph.augmentations)
             yield Reason("augmentation", f"data augmentation inside the model ({classes})")
+        if custom := self.graph.custom_around(layer):
+            yield Reason("custom", f"custom layers that may regularize it ({', '.join(custom)})")
 
     def _decay(self, weight: Weight) -> Iterator[Reason]:
         """Yield the weight decays that have had effect or may have had."""

@@ -12,6 +12,7 @@ from regaudit.evidence.layer_classes import ONE_BY_ONE, WITH_KERNELS
 from regaudit.keras_semantics.layer_table import (
     NORMALIZATIONS,
     WRAPPED_OF_KERAS_2,
+    is_built_in,
 )
 from regaudit.keras_semantics.weightless_layers import AUGMENTATIONS, RANDOM_REGULARIZERS
 from regaudit.model import Layer, Model, Node
@@ -81,6 +82,12 @@ class Graph:
         """Whether a node undoes a rescaling of what feeds it."""
         return bool(self.classes(node) & NORMALIZATIONS)
 
+    def is_custom(self, node: Node) -> bool:
+        """Whether only code that is not Keras's tells what a node does."""
+        return any(
+            not layer.known or not is_built_in(layer.class_name) for layer in self.layers(node)
+        )
+
     def feeding(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes that feed a node."""
         return tuple(self.nodes[path] for path in node.inputs if path in self.nodes)
@@ -121,6 +128,25 @@ class Graph:
         """
         found = [self._normalization(node) for node in self.calls(layer)]
         return found[0] if found and all(found) else None
+
+    def may_be_normalized(self, layer: Layer) -> bool:
+        """Whether every way out meets a normalization, or a custom layer that may be one."""
+        found = [self._normalization(node, custom=True) for node in self.calls(layer)]
+        return bool(found) and all(found)
+
+    def custom_around(self, layer: Layer) -> tuple[str, ...]:
+        """Return the classes of custom layers that may act on a layer's input, or on its output.
+
+        Those around it and next to it, and those without weights anywhere: any may vary the data.
+        """
+        near = (*self.calls(layer), *self.upstream(layer), *self.downstream(layer))
+        found = [node for node in near if self.is_custom(node)] if self._customs else []
+        anywhere = [node for node in self._customs if not self.has_kernels(node)]
+        return tuple(dict.fromkeys(node.class_name for node in (*found, *anywhere)))
+
+    @cached_property
+    def _customs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes.values() if self.is_custom(node))
 
     def output_layers(self, path: str) -> tuple[Layer, ...]:
         """Return the layers whose kernels make the output at a node, the nearest on each way."""
@@ -184,8 +210,8 @@ class Graph:
         }
         return tuple(found.values())
 
-    def _normalization(self, node: Node) -> str | None:
-        """Class of the normalization on every way out of a node."""
+    def _normalization(self, node: Node, *, custom: bool = False) -> str | None:
+        """Class of the normalization on every way out of a node, custom layers perhaps included."""
         todo, ways, seen = [node], [], set()
         while todo:
             here = todo.pop()
@@ -199,6 +225,8 @@ class Graph:
                 classes = self.classes(after)
                 if classes & NORMALIZATIONS:
                     ways.append(min(classes & NORMALIZATIONS))
+                elif custom and self.is_custom(after):
+                    ways.append(after.class_name)
                 elif not self.has_kernels(after) and classes <= ONE_BY_ONE | {"Concatenate"}:
                     todo.append(after)
                 else:

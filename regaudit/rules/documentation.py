@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
-from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES
+from regaudit.evidence.evidence import (
+    CHANCE_LOSS,
+    CONFIGURATION,
+    REGULARIZERS,
+    TOTAL_PENALTY,
+    VALUES,
+)
 from regaudit.evidence.training_facts import option
 from regaudit.report.escape import command
 from regaudit.report.severity import Severity
@@ -14,6 +20,8 @@ _NEEDED = {
     CHANCE_LOSS: "a loss whose chance level is known",
     TOTAL_PENALTY: "penalties that can be read",
     VALUES: "the values of the weights",
+    CONFIGURATION: "the model's configuration",
+    REGULARIZERS: "regularizers that the file tells",
 }
 
 

@@ -8,12 +8,15 @@ from typing import ClassVar, dataclass_transform
 
 from regaudit.dataclass import dataclass, field
 from regaudit.discovery import defined, modules
-from regaudit.evidence.evidence import DECAY, Evidence
+from regaudit.evidence.evidence import DECAY, REGULARIZERS, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import NotRun, Occurrence, Suggestion
 from regaudit.report.severity import Severity
+
+LISTED = 100
+"""Most layers that a rule which did not judge them lists; of more it is said how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Rule(ABC):
 
     about: ClassVar[About]
     needs: ClassVar[tuple[str, ...]] = ()
-    """Without these it cannot run: fields of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`, `VALUES`."""
+    """Without these it cannot run: fields of `Facts`, or what `Evidence.lacks` knows besides."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
     __match_args__: ClassVar[tuple[str, ...]]
@@ -104,19 +107,29 @@ class Rule(ABC):
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what keeps the rule from running, or from checking all it could."""
-        for wanted, partly in ((self.needs, False), (self.wants, True)):
-            lacking = [why for need in wanted if (why := evidence.lacks(need)) is not None]
-            if lacking:
-                code, name = self.about.code, self.about.name
-                *others, last = dict.fromkeys(lacking)
-                needs = f"{', '.join(others)} and {last}" if others else last
-                return NotRun(code, name, needs, partly)
+        if lacking := [why for need in self.needs if (why := evidence.lacks(need)) is not None]:
+            return self._not_run(lacking)
+        lacking = [why for need in self.wants if (why := evidence.lacks(need)) is not None]
+        untold = evidence.untold if REGULARIZERS in self.needs else ()
+        if untold:
+            lacking.append(f"the regularizers of {_listed(untold)}, which custom code decides")
         judged = list(self.undecayed(evidence))
-        unknown = [layer.path for layer, weight in judged if evidence.decay_unknown(weight)]
-        if not unknown:
+        undecayed = [layer.path for layer, weight in judged if evidence.decay_unknown(weight)]
+        if undecayed:
+            lacking.append(DECAY)
+        if not lacking:
             return None
-        partly, layers = len(unknown) < len(judged), tuple(dict.fromkeys(unknown))
-        return NotRun(self.about.code, self.about.name, DECAY, partly, layers)
+        layers = tuple(dict.fromkeys((*untold, *undecayed)))
+        partly = not undecayed or len(undecayed) < len(judged)
+        return self._not_run(lacking, partly=partly, layers=layers)
+
+    def _not_run(
+        self, lacking: list[str], *, partly: bool = False, layers: tuple[str, ...] = ()
+    ) -> NotRun:
+        *others, last = dict.fromkeys(lacking)
+        needs = f"{', '.join(others)} and {last}" if others else last
+        listed = layers if len(layers) <= LISTED else ()
+        return NotRun(self.about.code, self.about.name, needs, partly, listed)
 
     def item(
         self,
@@ -151,6 +164,12 @@ class Rule(ABC):
             suggestion=suggestion,
             rank=rank,
         )
+
+
+def _listed(layers: tuple[str, ...]) -> str:
+    """Name a few layers, and count the others."""
+    named, more = ", ".join(layer or "(model)" for layer in layers[:3]), len(layers) - 3
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 @cache

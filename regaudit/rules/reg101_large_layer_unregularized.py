@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
-from regaudit.evidence.evidence import Evidence
-from regaudit.model import Layer, Status, Weight
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -24,8 +24,9 @@ class LargeLayerUnregularized(Rule):
             "an error when the file shows no other regularization of the layer; a warning when "
             "only dropout, noise, a constraint, data augmentation inside the model or "
             "normalization acts on the layer; and a note when the optimizer's weight decay has "
-            "had an effect (learning rate x weight decay x steps > 0.02). Where the file does "
-            "not tell the optimizer's weight decay, it is not run."
+            "had an effect (learning rate x weight decay x steps > 0.02), or may have had because "
+            "the file does not tell how the model was compiled. Custom layers may be any of these. "
+            "Where the file keeps an optimizer without telling its weight decay, it is not run."
         ),
         rationale=(
             "A large kernel can memorize the training set. Weight penalties, dropout and weight "
@@ -54,6 +55,7 @@ model = keras.Sequential([
 model.compile("adam", "categorical_crossentropy")
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     min_parameters: int = 100_000
     """Kernels with fewer values pass."""
@@ -84,9 +86,5 @@ model.compile("adam", "categorical_crossentropy")
 
     def undecayed(self, evidence: Evidence) -> Iterator[tuple[Layer, Weight]]:
         for layer, weight in evidence.kernels():
-            if weight.size >= self.min_parameters and _is_bare(weight):
+            if weight.size >= self.min_parameters and weight.bare:
                 yield layer, weight
-
-
-def _is_bare(weight: Weight) -> bool:
-    return weight.regularizer is None or weight.regularizer.status is Status.INERT

@@ -6,9 +6,9 @@ from typing import ClassVar
 from regaudit.advice.strength import rounded
 from regaudit.advice.suggestions import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.model import Layer, Status, Weight
+from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -77,18 +77,19 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     min_share: float = 0.5
     """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        kernels = [(layer, weight) for layer, weight in evidence.kernels() if layer.known]
+        kernels = [(layer, one) for layer, one in evidence.kernels() if one.regularizer_known]
         counts = _Counts(evidence, kernels)
         if counts.all.regularized in {0, len(kernels)}:
             return
         cost = _middle_cost(evidence, kernels)
         for layer, weight in kernels:
-            found = self._judge(evidence, layer, weight, counts) if _is_bare(weight) else None
+            found = self._judge(evidence, layer, weight, counts) if weight.bare else None
             if found:
                 severity, message = found
                 yield self.item(
@@ -109,9 +110,10 @@ model = keras.Sequential([
         alike = counts.kinds[_kind(evidence, layer, weight)]
         if layer.class_name in _DEPTHWISE and counts.plain.regularized and not alike.regularized:
             message = f"no regularizer, while {counts.plain} plain convolutions are regularized"
-            if Dialect.of(evidence.model.keras_version).before_keras_3 and self._mostly(
-                counts.plain
-            ):
+            # Kernels of custom layers may be plain convolutions, too.
+            plain = _Count(counts.plain.kernels + len(evidence.untold), counts.plain.regularized)
+            dialect = Dialect.of(evidence.model.keras_version)
+            if dialect.before_keras_3 and self._mostly(plain):
                 return Severity.WARNING, f"{message}; Keras 2 ignores kernel_regularizer here"
             return Severity.NOTE, message
         if other := _other_half(layer, weight):
@@ -141,7 +143,7 @@ class _Count:
 
     def add(self, weight: Weight) -> None:
         self.kernels += 1
-        self.regularized += not _is_bare(weight)
+        self.regularized += not weight.bare
 
     def __str__(self) -> str:
         return f"{self.regularized:,} of {self.kernels:,}"
@@ -160,10 +162,6 @@ class _Counts:
                 self.plain.add(weight)
 
 
-def _is_bare(weight: Weight) -> bool:
-    return weight.regularizer is None or weight.regularizer.status is Status.INERT
-
-
 def _kind(evidence: Evidence, layer: Layer, weight: Weight) -> tuple[str, str, bool]:
     return layer.class_name, weight.role, bool(evidence.next_normalization(layer))
 
@@ -173,7 +171,7 @@ def _other_half(layer: Layer, weight: Weight) -> Weight | None:
     if not any(other.role == "recurrent_kernel" for other in layer.weights):
         return None
     pair = [other for other in layer.weights if other.role in {"kernel", "recurrent_kernel"}]
-    return next((other for other in pair if other is not weight and not _is_bare(other)), None)
+    return next((other for other in pair if other is not weight and not other.bare), None)
 
 
 def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:

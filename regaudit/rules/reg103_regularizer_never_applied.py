@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import all_slots
 from regaudit.model import Layer, Regularizer, Status
@@ -64,6 +64,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         before_keras_3 = Dialect.of(evidence.model.keras_version).before_keras_3

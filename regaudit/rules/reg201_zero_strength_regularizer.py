@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.model import Regularizer
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -42,6 +42,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer in evidence.model.layers:

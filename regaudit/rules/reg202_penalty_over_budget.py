@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice.strength import BUDGET
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import CHANCE_LOSS, VALUES, Evidence
+from regaudit.evidence.evidence import CHANCE_LOSS, REGULARIZERS, VALUES, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -55,7 +55,7 @@ model = keras.Sequential([
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES)
+    needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES, REGULARIZERS)
 
     error_share: float = 0.5
     """Of the chance loss: penalties above it are an error."""
@@ -68,7 +68,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             for layer, weight in evidence.regularized()
             if weight.role in KERNEL_ROLES
             and evidence.penalty(weight)
-            and not evidence.next_normalization(layer)
+            and not evidence.graph.may_be_normalized(layer)
         ]
         total = sum(evidence.penalty(weight) for _, weight in paying)
         chance = evidence.chance

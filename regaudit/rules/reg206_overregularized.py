@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, VALUES, Evidence
+from regaudit.evidence.evidence import CHANCE_LOSS, REGULARIZERS, TOTAL_PENALTY, VALUES, Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
@@ -58,7 +58,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
         facts=Facts(train_loss=0.8, val_loss=0.81),
     )
-    needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, VALUES)
+    needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, VALUES, REGULARIZERS)
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 
@@ -76,7 +76,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             for layer, weight in evidence.regularized()
             if weight.role in KERNEL_ROLES
             and evidence.penalty(weight) > 0
-            and not evidence.next_normalization(layer)
+            and not evidence.graph.may_be_normalized(layer)
         ]
         total = sum(evidence.penalty(weight) for _, weight in paying)
         allowed = max(gap, self.least_share * chance.value)

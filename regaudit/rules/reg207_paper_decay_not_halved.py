@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.advice.recipes import RECIPES, above, recognized
 from regaudit.advice.suggestions import Advice, set_l2
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
 from regaudit.report.report import Occurrence
@@ -69,6 +69,7 @@ model.add(keras.layers.Dense(10, activation="softmax", kernel_regularizer=l2))
 model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         suspects = [pair for pair in evidence.regularized() if _has_a_papers_decay(pair[1])]

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from reprlib import repr as shortened
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
-from regaudit.model import Regularizer, Status
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.keras_semantics.regularizers import is_refused
+from regaudit.model import Regularizer
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -56,23 +57,20 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer in evidence.model.layers:
             for weight in layer.weights:
                 regularizer = weight.regularizer
-                if weight.shared_with is None and regularizer and _is_refused(regularizer):
+                if weight.shared_with is None and regularizer and is_refused(regularizer):
                     yield self.item(weight, _message(regularizer))
             # What a custom layer reads out of its configuration, nobody knows.
             unplaced = layer.unplaced if layer.known else {}
             others = {"activity_regularizer": layer.activity_regularizer, **unplaced}
             for key, regularizer in others.items():
-                if regularizer and _is_refused(regularizer):
+                if regularizer and is_refused(regularizer):
                     yield self.item(layer, f"{key}: {_message(regularizer)}")
-
-
-def _is_refused(regularizer: Regularizer) -> bool:
-    return regularizer.status is Status.UNKNOWN
 
 
 def _message(regularizer: Regularizer) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status, Weight
 from regaudit.report.report import Occurrence
@@ -56,6 +56,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         paying = {Status.IN_FORCE}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
-from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, REGULARIZERS, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
@@ -57,6 +57,7 @@ model = keras.Sequential([
 model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.regularized():

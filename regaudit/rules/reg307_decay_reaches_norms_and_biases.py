@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -61,6 +61,7 @@ model = keras.Sequential([
 model.compile(keras.optimizers.SGD(0.1), "mse")
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         reached: dict[tuple[str, float], tuple[Training, Counter[str]]] = {}

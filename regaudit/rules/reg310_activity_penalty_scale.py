@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Status
 from regaudit.report.report import Occurrence
@@ -53,6 +53,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         if Dialect.of(evidence.model.keras_version).divides_activity:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.report import Occurrence
@@ -43,6 +43,7 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model

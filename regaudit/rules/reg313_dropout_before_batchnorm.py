@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.evidence.graph import rate
 from regaudit.model import Layer
 from regaudit.report.report import Occurrence
@@ -65,6 +65,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     min_rate: float = 0.05
     """Smaller rates pass."""

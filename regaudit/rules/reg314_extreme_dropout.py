@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.evidence.graph import Graph, rate
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
@@ -69,6 +69,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     max_rate: float = 0.7
     """Rates below it pass, of one dropout and of several in a row together."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -57,6 +57,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     max_parameters: int = 100_000
     """Tables with no more values pass."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
-from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, REGULARIZERS, Evidence
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion
@@ -58,6 +58,7 @@ rng = np.random.default_rng(0)
 model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     effective: float = EFFECTIVE_DECAY
     """Shrinkage from it on passes."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import THAWED_BY_LOADING
 from regaudit.report.report import Occurrence
@@ -44,6 +44,7 @@ hidden = keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)
 model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         if Dialect.of(evidence.model.keras_version).before_keras_3:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import REGULARIZERS, Evidence
 from regaudit.model import Layer, Status, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -44,6 +44,7 @@ model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(4)])
 model.quantize("int8")
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.model.weights():

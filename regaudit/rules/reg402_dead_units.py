@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.advice.pruning import Dead, dead_units
 from regaudit.evidence.evidence import VALUES, Evidence
-from regaudit.model import Layer, Status, Weight
+from regaudit.model import Status, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -75,7 +75,7 @@ model = keras.Sequential([
                 weight,
                 f"{found.dead:,} of {found.units:,} units are dead "
                 f"({found.dead / found.units:.0%}){_where(found)}; {_saving(found)}; "
-                f"{_cause(layer, weight)}",
+                f"{_cause(weight)}",
                 rank=found.own if found.kept else found.own + found.next,
                 dead_units=found.dead,
                 dead_by_gamma=found.by_gamma,
@@ -101,10 +101,10 @@ def _saving(found: Dead) -> str:
     )
 
 
-def _cause(layer: Layer, weight: Weight) -> str:
+def _cause(weight: Weight) -> str:
     """Whether a regularizer explains it."""
     regularizer = weight.regularizer
-    if regularizer is None and not layer.known:
+    if not weight.regularizer_known:
         return "the file does not say whether a regularizer explains it"
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return "no regularizer explains it"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import REGULARIZERS, VALUES, Evidence
 from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
@@ -54,7 +54,7 @@ model = keras.Sequential([
 ])
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (VALUES,)
+    needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
     min_value: float = 1e-3
     """Kernels with a larger value have not collapsed, unless by their norm."""
@@ -82,11 +82,12 @@ model = keras.Sequential([
                 continue
             part = f", {share:.2g} of its initial norm" if share is not None else ""
             normalization = evidence.next_normalization(layer)
+            free = normalization or evidence.graph.may_be_normalized(layer)
             after = f"; the {normalization} after it scales it up again" if normalization else ""
             yield self.item(
                 weight,
                 f"its largest value is {largest:.3g}{part}, under {regularizer.class_name}{after}",
-                severity=Severity.WARNING if normalization else Severity.ERROR,
+                severity=Severity.WARNING if free else Severity.ERROR,
                 suggestion=scale(
                     evidence, layer, weight, 0.1, "a tenth of the present strength; retrain"
                 ),

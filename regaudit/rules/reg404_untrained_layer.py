@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import CONFIGURATION, VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
@@ -60,7 +60,7 @@ inputs = np.random.default_rng(0).normal(size=(64, 20))
 model.fit(inputs, (inputs[:, 0] > 0).astype("int32"), epochs=5, verbose=0)
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (VALUES,)
+    needs: ClassVar[tuple[str, ...]] = (VALUES, CONFIGURATION)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training

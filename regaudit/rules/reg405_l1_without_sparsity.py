@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import REGULARIZERS, VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
@@ -63,7 +63,7 @@ kernel = model.layers[0].kernel.numpy()
 model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (VALUES,)
+    needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
     min_share: float = 0.01
     """Kernels with a larger share of near-zero values pass."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any, ClassVar
 
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import REGULARIZERS, VALUES, Evidence
 from regaudit.evidence.initializers import is_untouched
 from regaudit.keras_semantics.weightless_layers import POOLING, RANDOM_REGULARIZERS, RESHAPING
 from regaudit.model import Layer, Node, Weight
@@ -72,7 +72,7 @@ model.layers[1].kernel.assign(1.3 * model.layers[1].kernel)
 model.layers[1].bias.assign(0.1 + model.layers[1].bias)
 """,
     )
-    needs: ClassVar[tuple[str, ...]] = (VALUES,)
+    needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
     max_ratio: float = 5.0
     """Between the penalties of neighbours; smaller ones pass."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.keras_semantics.layer_table import (
     LAYERS,
     LAYERS_OF_KERAS_2,
@@ -68,6 +68,7 @@ model = keras.Sequential([
 ])
 """,
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         model = evidence.model

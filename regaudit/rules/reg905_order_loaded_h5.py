@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import CONFIGURATION, Evidence
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -54,6 +54,7 @@ model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)
 """,
         bad_file="corpus/keras-3.15.1/swapped.h5",
     )
+    needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         weights = [weight for _, weight in evidence.model.weights()]

@@ -1,9 +1,15 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
-from rule_values import evidence, kernel, layer, severities
+import rule_values
+from rule_values import adam, kernel, layer, severities
 
 from regaudit.model import Optimizer, Regularizer, Status
 from regaudit.report.severity import Severity
 from regaudit.rules.reg101_large_layer_unregularized import LargeLayerUnregularized
+
+evidence = partial(rule_values.evidence, optimizer=adam())
 
 
 class TestLargeLayerUnregularized:
@@ -77,3 +83,55 @@ class TestLargeLayerUnregularized:
     def test_no_strength_is_invented_for_an_unknown_loss(self):
         (finding,) = self.check(evidence(self.big, self.out, loss="my_own_loss"))
         assert finding.suggestion is None
+
+    @pytest.mark.parametrize(
+        "weight", [kernel("big", regularizer_known=False), kernel("big", role="variable_0")]
+    )
+    def test_what_the_file_does_not_tell_is_not_bare(self, weight):
+        custom = layer("big", "mine>Dense", (weight,))
+        found = evidence(replace(custom, known=False), self.out)
+        assert not self.check(found)
+
+    @pytest.mark.parametrize(
+        "around",
+        [
+            (layer("c", "mine>Noise"), big, out),
+            (big, layer("c", "mine>Noise"), out),
+            (layer("c", "mine>Flip"), layer("e", weights=(kernel("e", (3, 3)),)), big, out),
+        ],
+    )
+    def test_a_custom_layer_may_be_the_dropout_or_the_augmentation(self, around):
+        (finding,) = self.check(evidence(*around))
+        assert finding.severity is Severity.WARNING
+        assert "custom layers that may regularize it" in finding.message
+
+    @pytest.mark.parametrize(
+        ("compiled", "severity"), [(None, Severity.NOTE), (False, Severity.ERROR)]
+    )
+    def test_there_may_have_been_weight_decay_unless_the_model_was_not_compiled(
+        self, compiled, severity
+    ):
+        found = evidence(self.big, self.out)
+        model = replace(found.model, optimizer=None, compiled=compiled)
+        (finding,) = self.check(replace(found, model=model))
+        assert finding.severity is severity
+        assert ("an optimizer that the file does not keep" in finding.message) is (compiled is None)
+
+    def test_it_names_the_layers_that_it_does_not_judge(self):
+        weight = kernel("mine", regularizer_known=False)
+        custom = replace(layer("mine", "mine>Dense", (weight,)), known=False)
+        some = LargeLayerUnregularized().not_run(evidence(custom, self.big, self.out))
+        assert some.partly
+        assert some.layers == ("mine",)
+        assert some.needs == "the regularizers of mine, which custom code decides"
+        none = LargeLayerUnregularized().not_run(evidence(custom, self.out))
+        assert not none.partly
+        assert LargeLayerUnregularized().not_run(evidence(self.big, self.out)) is None
+
+    def test_it_lists_no_more_layers_than_can_be_read(self):
+        weight = kernel("mine", regularizer_known=False)
+        many = [replace(layer(f"c{n}", "mine>Dense", (weight,)), known=False) for n in range(101)]
+        found = LargeLayerUnregularized().not_run(evidence(*many, self.big, self.out))
+        assert found.needs.startswith("the regularizers of c0, c1, c2 and 98 more, ")
+        assert found.layers == ()
+        assert found.partly

@@ -112,3 +112,10 @@ def test_needs_a_chance_loss_and_the_values():
     unread = Evidence(given.model, values=False)
     assert "--no-weights" in rule.not_run(unread).needs
     assert rule.not_run(given) is None
+
+
+def test_a_custom_layer_after_a_kernel_may_normalize_it():
+    hidden = layer("hidden", weights=(kernel("hidden", regularizer=l2(1.0)),))
+    out = layer("out", weights=(kernel("out"),), units=10)
+    assert check(evidence(hidden, layer("r", "ReLU"), out))
+    assert not check(evidence(hidden, layer("c", "mine>Norm"), layer("r", "ReLU"), out))

@@ -8,6 +8,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.regularizers import parse_regularizer
+from regaudit.model import Regularizer, Status
 from regaudit.rules.reg208_invalid_strength import InvalidStrength
 from regaudit.tensors.tensor import TensorGroup
 
@@ -99,3 +100,9 @@ def test_keras_refuses_these_and_the_example():
     file = FIXTURES / "rules" / "REG208" / "bad.keras"
     with pytest.raises(Exception, match="expected a non-negative float"):
         keras.models.load_model(file)
+
+
+def test_one_whose_weight_is_not_stored_is_not_refused():
+    here = Regularizer("L2", 0.0, 0.1, {}, Status.UNKNOWN, "its weight is not stored here")
+    lost = replace(layer("a"), unplaced={"kernel_regularizer": here}, activity_regularizer=here)
+    assert not list(InvalidStrength().check(evidence(lost)))

@@ -43,6 +43,12 @@ class TestCollapsedLayer:
         found = self.check(evidence(PENALIZED, *rest, numbers=numbers))
         assert severities(found) == [Severity.WARNING]
 
+    def test_so_does_a_custom_layer_which_may_be_one(self):
+        numbers = {"d/kernel": {"max_abs": 1e-5, "l2_norm": 1e-3}}
+        rest = (layer("c", "mine>Norm"), layer("out"))
+        found = self.check(evidence(PENALIZED, *rest, numbers=numbers))
+        assert severities(found) == [Severity.WARNING]
+
     def test_untrained_and_unpenalized_kernels_pass(self):
         numbers = {"d/kernel": {"max_abs": 1e-5, "l2_norm": 1e-3}}
         assert not self.check(evidence(PENALIZED, numbers=numbers, optimizer=adam(steps=0)))
