@@ -50,6 +50,7 @@ def run_audit(
     outputs: Iterable[Target],
     fail_on: str | None = None,
     *,
+    unknown: str | None = None,
     baseline: bool = True,
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
@@ -60,7 +61,7 @@ def run_audit(
     from regaudit.running.render_guard import go_on_guarded
     from regaudit.settings.self_audit import audit_settings
 
-    config = settings_of(options, fail_on, baseline=baseline)
+    config = settings_of(options, fail_on, unknown=unknown, baseline=baseline)
     if options.spectral:
         config = config.with_spectra()
     outputs = tuple(outputs)
@@ -149,7 +150,11 @@ def _search(target: str, limits: "Limits") -> "Found":
 
 
 def settings_of(
-    options: AuditOptions, fail_on: str | None = None, *, baseline: bool = True
+    options: AuditOptions,
+    fail_on: str | None = None,
+    *,
+    unknown: str | None = None,
+    baseline: bool = True,
 ) -> "Config":
     """Return the settings in force, with the content of the baseline if that is wanted.
 
@@ -159,7 +164,7 @@ def settings_of(
     from regaudit.errors import UsageError
 
     try:
-        config = _config(options, fail_on).allowing(options.limits).without(options.ignore)
+        config = _config(options, fail_on, unknown).allowing(options.limits).without(options.ignore)
         if baseline and config.baseline_file:
             from regaudit.settings.baseline import read_baseline
 
@@ -174,7 +179,7 @@ def settings_of(
     return config
 
 
-def _config(options: AuditOptions, fail_on: str | None) -> "Config":
+def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> "Config":
     from regaudit.errors import UsageError
     from regaudit.settings.config import find_config, read_architecture, read_config
 
@@ -190,6 +195,7 @@ def _config(options: AuditOptions, fail_on: str | None) -> "Config":
         preset=options.preset,
         select=list(options.select),
         fail_on=fail_on,
+        unknown=unknown,
         baseline=options.baseline,
         **options.facts,
     )

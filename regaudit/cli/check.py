@@ -9,7 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import auditing, printing, weights
-from regaudit.cli.output import FINDINGS, OK, say, say_failed, unreadable
+from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, emit_all, rendered
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 @weights
 @printing
 @click.option(
+    "--fail-on-unknown",
+    is_flag=True,
+    help="Exit with 1 on a model of which no regularizer is known, such as weights only.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(["note", "warning", "error", "never"]),
     help="Exit with 1 on findings of this severity or higher.  [default: error]",
@@ -32,6 +37,7 @@ def check(
     output: Path | None,
     also: tuple[Target, ...],
     fail_on: str | None,
+    fail_on_unknown: bool,
     options: AuditOptions,
     view_options: ViewOptions,
 ) -> None:
@@ -42,9 +48,12 @@ def check(
 
     Exits with 0 if there are no findings at or above --fail-on, with 1 if there are, and with 3 if
     something could not be audited. 3 takes precedence over 1, and the findings are still printed.
+    A model of which no regularizer is known passes, unless --fail-on-unknown is given.
     """
     targets = (Target.of(format_, output), *also)
-    reports, config = run_audit(options, targets, fail_on)
+    reports, config = run_audit(
+        options, targets, fail_on, unknown="fail" if fail_on_unknown else None
+    )
     bare = {"terminal", "markdown"}
     emit_all(
         [
@@ -54,9 +63,24 @@ def check(
     )
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
+        _say_unjudged(reports, fail=config.fail_on_unknown)
     _say_stale(reports, config)
     failed = any(report.worst >= config.fail_on for report in reports)
+    failed |= config.fail_on_unknown and any(report.unjudged for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))
+
+
+def _say_unjudged(reports: Sequence["Report"], *, fail: bool) -> None:
+    """Say on standard error what could not be judged, where no output is printed."""
+    from regaudit.report.escape import plain
+    from regaudit.report.sentences import unjudged
+
+    unknown = [report for report in reports if report.unjudged]
+    why = "; unknown is set to fail" if fail else ""
+    for report in unknown[:TOLD]:
+        say(f"{plain(report.file)}: {unjudged(report)}{why}", err=True)
+    if len(unknown) > TOLD:
+        say(f"and {len(unknown) - TOLD:,} more of which no regularizer is known", err=True)
 
 
 def _say_stale(reports: Sequence["Report"], config: "Config") -> None:

@@ -15,6 +15,9 @@ models = ["."]
 # Findings of this severity or a higher one fail `regaudit check`: note, warning, error or never.
 fail-on = "error"
 
+# Whether a model of which no regularizer is known, such as weights only, is to pass or to fail.
+unknown = "pass"
+
 # default, strict (reports everything without a regularizer) or finetune.
 preset = "default"
 

@@ -12,7 +12,7 @@ from regaudit.dataclass import dataclass, field
 from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, command, json_text, page
-from regaudit.report.report import Occurrence, Report
+from regaudit.report.report import NotRun, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.typed_json import made
 from regaudit.storage.plain_file import read_plain
@@ -82,9 +82,12 @@ class Baseline:
         kept = [report for report in reports if report.failure is None]
         models = {self._model(report.file) for report in kept}
         found = {key for key, _ in self._found(kept)}
-        skipped = {(self._model(r.file), rule.code) for r in kept for rule in r.not_run}
+        skipped: dict[tuple[str, str], list[NotRun]] = {}
+        for file, rule in ((report.file, rule) for report in kept for rule in report.not_run):
+            skipped.setdefault((self._model(file), rule.code), []).append(rule)
         for key in self.entries:
-            if key.model in models and key not in found and key[:2] not in skipped:
+            missed = any(rule.concerns(key.path) for rule in skipped.get(key[:2], ()))
+            if key.model in models and key not in found and not missed:
                 yield key
 
     def text(self) -> Escaped:

@@ -39,6 +39,9 @@ NEVER = Severity.ERROR + 1
 FAIL_ON: Mapping[str, int] = {**{str(level): int(level) for level in Severity}, "never": NEVER}
 """Thresholds by the names that users give."""
 
+UNKNOWN = ("pass", "fail")
+"""What a check does with a model of which no regularizer is known; the first by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -48,6 +51,8 @@ class Config:
     """The selected rules with their thresholds set."""
     fail_on: int = Severity.ERROR
     """Findings of this severity or a higher one fail a check."""
+    fail_on_unknown: bool = False
+    """Whether a model of which no regularizer is known fails a check."""
     models: tuple[str, ...] = ()
     """What to audit when no model is named."""
     ignores: tuple[Ignore, ...] = ()
@@ -163,7 +168,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Args:
         file: regaudit.toml or pyproject.toml; None for no settings.
         flags: choices of the command line that win over the file's, None where there is none:
-            `preset`, `select`, `fail_on`, `baseline`, and the fields of `Facts`.
+            `preset`, `select`, `fail_on`, `unknown`, `baseline`, and the fields of `Facts`.
 
     Raises:
         UsageError: it is not TOML, or has an unknown key or a value of the wrong kind.
@@ -229,6 +234,7 @@ _KNOWN = (
     "models",
     "select",
     "fail-on",
+    "unknown",
     "ignore",
     "limits",
     "rules",
@@ -246,6 +252,9 @@ def _checked(content: Mapping[str, Any]) -> Config:
     fail_on = content.get("fail-on", str(Severity.ERROR))
     if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
         raise UsageError(f"fail-on must be one of {', '.join(FAIL_ON)}, not {shown(fail_on)}")
+    unknown = content.get("unknown", UNKNOWN[0])
+    if unknown not in UNKNOWN:
+        raise UsageError(f"unknown must be one of {', '.join(UNKNOWN)}, not {shown(unknown)}")
     name = content.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {shown(name)}")
@@ -261,6 +270,7 @@ def _checked(content: Mapping[str, Any]) -> Config:
     return Config(
         rules=tuple(rule for rule in made if rule.about.code in chosen),
         fail_on=FAIL_ON[fail_on],
+        fail_on_unknown=unknown == UNKNOWN[1],
         models=tuple(
             pattern_of(checked_path(one, "models"), "models")
             for one in checked_strings(content.get("models", []), "models")

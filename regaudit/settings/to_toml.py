@@ -6,7 +6,7 @@ from typing import Any
 
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
-from regaudit.settings.config import FAIL_ON, Config
+from regaudit.settings.config import FAIL_ON, UNKNOWN, Config
 from regaudit.storage.location import redacted_name, without_secrets
 
 
@@ -21,6 +21,7 @@ def _lines(config: Config) -> Iterator[str]:
     yield f"select = {_toml([rule.about.code for rule in config.rules])}"
     names = {value: name for name, value in FAIL_ON.items()}
     yield f"fail-on = {_toml(names[config.fail_on])}"
+    yield f"unknown = {_toml(UNKNOWN[config.fail_on_unknown])}"
     yield f"preset = {_toml(config.preset)}"
     if config.baseline_file:
         yield f"baseline = {_toml(str(config.baseline_file.absolute()))}"
