@@ -114,6 +114,16 @@ class Changes:
         return _told(old) != _told(new)
 
     @property
+    def untold(self) -> int:
+        """Weights whose regularizers one of the files does not tell: they are not compared."""
+        if not _configured(self.old, self.new):
+            return len(self.weights)
+        return sum(
+            any(weight and not weight.regularizer_known for weight in (one.old, one.new))
+            for one in self.weights
+        )
+
+    @property
     def same(self) -> bool:
         """Whether nothing differs."""
         return not (self.moved or self.regularizers or self.findings or self.retuned)
@@ -220,24 +230,38 @@ def _regularizers(
     new: Report,
     renamed: Mapping[str, str],
 ) -> Iterator[RegularizerChange]:
-    for a, b in pairs:
+    told = _configured(old, new)
+    for a, b in pairs if told else ():
+        if any(row and not row[1].regularizer_known for row in (a, b)):
+            continue  # one of the files does not tell: that is no change
         was, now = (a[1].regularizer if a else None), (b[1].regularizer if b else None)
         if not _alike(was, now):
             weight = (b or a or pairs[0][0])[1]  # type: ignore[index] # one of the two is there
             key = weight.regularizer_key or (a[1].regularizer_key if a else None)
             yield RegularizerChange(weight.path, key or f"{weight.role}_regularizer", was, now)
-    before = {layer.path: _loose(layer) for layer in (old.model.layers if old.model else ())}
-    for layer in new.model.layers if new.model else ():
-        was_loose = before.pop(renamed.get(layer.path, layer.path), {})
-        yield from _loose_changes(layer.path, was_loose, _loose(layer))
-    for path, was_loose in before.items():
-        yield from _loose_changes(path, was_loose, {})
+    before = {layer.path: layer for layer in (old.model.layers if old.model else ())}
+    for layer in new.model.layers if new.model and told else ():
+        was_layer = before.pop(renamed.get(layer.path, layer.path), None)
+        sides = [side for side in (was_layer, layer) if side]
+        activity = all(side.activity_known for side in sides)
+        yield from _loose_changes(
+            layer.path,
+            _loose(was_layer, activity=activity) if was_layer else {},
+            _loose(layer, activity=activity),
+        )
+    for path, was_layer in before.items() if told else ():
+        yield from _loose_changes(path, _loose(was_layer), {})
 
 
-def _loose(layer: Layer) -> dict[str, Regularizer]:
+def _configured(*sides: Report) -> bool:
+    """Whether no side is of weights alone, whose regularizers are not known."""
+    return all(side.model is None or bool(side.model.class_name) for side in sides)
+
+
+def _loose(layer: Layer, *, activity: bool = True) -> dict[str, Regularizer]:
     """Return the regularizers of a layer that are on no weight, by key."""
     found = dict(layer.unplaced)
-    if layer.activity_regularizer is not None:
+    if activity and layer.activity_regularizer is not None:
         found["activity_regularizer"] = layer.activity_regularizer
     return found
 
@@ -276,5 +300,7 @@ def _findings(old: Report, new: Report, renamed: Mapping[str, str]) -> Iterator[
                 kind = "worse" if item.severity > was.severity else "milder"
                 others.append(FindingChange(kind, finding.code, finding.name, item))
     yield from sorted(others, key=lambda change: change.kind != "worse")
+    missing = [(rule.code, rule) for rule in new.not_run]
     for finding, item in fixed.values():
-        yield FindingChange("fixed", finding.code, finding.name, item)
+        if not any(code == finding.code and rule.concerns(item.path) for code, rule in missing):
+            yield FindingChange("fixed", finding.code, finding.name, item)

@@ -24,7 +24,8 @@ def changes_document(changes: Changes) -> dict[str, Any]:
         "old": changes.old.file,
         "new": changes.new.file,
         "same": changes.same,
-        "penalty": _shift(Shift(changes.old.penalty, changes.new.penalty)),
+        "penalty": _shift(Shift(changes.old.told_penalty, changes.new.told_penalty)),
+        "regularizers_unknown": changes.untold,
         "optimizer": {
             side: optimizer_record(report.model.optimizer if report.model else None)
             for side, report in (("old", changes.old), ("new", changes.new))

@@ -33,10 +33,21 @@ def parameters(changes: Changes) -> str:
 
 def penalty(changes: Changes) -> str:
     """Format the total penalty before and after."""
-    shift = Shift(changes.old.penalty, changes.new.penalty)
+    shift = Shift(changes.old.told_penalty, changes.new.told_penalty)
+    if (shift.old is None) != (shift.new is None):
+        old, new = ("not known" if n is None else spelling.number(n) for n in shift)
+        return f"{old} -> {new}"
     change = f" ({signed(shift.relative)})" if shift.relative else ""
     complete = changes.old.penalty_complete and changes.new.penalty_complete
     return arrow(shift, spelling.number) + change + ("" if complete else ", as far as is known")
+
+
+def untold(changes: Changes) -> str:
+    """Say of how many weights the regularizers were not compared; empty for none."""
+    if not changes.untold:
+        return ""
+    weights = spelling.count(changes.untold, "weight")
+    return f"regularizers of {weights} are not compared: one of the files does not tell them"
 
 
 def optimizers(changes: Changes) -> str:

@@ -62,6 +62,8 @@ def markdown(changes: Changes, view: View) -> escape.Escaped:
     facts = [f"- penalty: {words.penalty(changes)}", f"- parameters: {words.parameters(changes)}"]
     if changes.retuned:
         facts.append(f"- optimizer: {escape.markdown(words.optimizers(changes))}")
+    if untold := words.untold(changes):
+        facts.append(f"- {untold}")
     files = map(escape.markdown, (changes.old.file, changes.new.file))
     blocks: list[Iterable[str]] = [[f"## {' → '.join(files)}"], facts]
     if changes.same:
@@ -101,6 +103,8 @@ def _head(changes: Changes, view: View) -> Iterator[str]:
     }
     if changes.retuned:
         facts["optimizer"] = words.optimizers(changes)
+    if untold := words.untold(changes):
+        facts["unknown"] = untold
     for title, text in facts.items():
         first, *rest = wrap(text, max(view.width, 40) - 11, break_on_hyphens=False) or [""]
         yield _bold(f"{title:<10}", view) + f" {first}"

@@ -180,7 +180,8 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
 def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     from regaudit.cli.running import audited_one
     from regaudit.editing import apply
-    from regaudit.errors import UnreadableModelError
+    from regaudit.errors import RefusedEditError, UnreadableModelError
+    from regaudit.formats.interface import WEIGHTS_ONLY, formats
     from regaudit.limits import allowing
     from regaudit.settings.config import Config
 
@@ -191,6 +192,9 @@ def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
     report = audited_one(str(model), config)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    if not report.model.class_name:
+        why = next((one.why_not for one in formats() if one.name == report.format), "")
+        raise RefusedEditError(why or WEIGHTS_ONLY)
     wanted = _wanted(report.model, options)
     if options.suggested:
         wanted = _with_suggested(proposed(report, advice), wanted)
@@ -247,7 +251,7 @@ def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":
     )
 
 
-NO_BARE_KERNEL = "every trainable kernel has a regularizer already"
+NO_BARE_KERNEL = "no trainable kernel is known to be without a regularizer"
 IS_ADAMW = "no kernel has an L2 regularizer in force, and the optimizer is AdamW already"
 
 

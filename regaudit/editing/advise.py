@@ -11,7 +11,7 @@ from regaudit.editing.validity import refusal
 from regaudit.errors import RefusedEditError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
-from regaudit.formats.interface import formats
+from regaudit.formats.interface import WEIGHTS_ONLY, formats
 from regaudit.model import Weight
 from regaudit.report.report import Report
 from regaudit.report.spelling import count
@@ -36,9 +36,7 @@ def suggest(
     if model is None or report.failure:
         raise RefusedEditError(report.failure.message if report.failure else "nothing was read")
     if not model.class_name:
-        raise RefusedEditError(
-            "the file contains weights only: it does not say which of them are regularized"
-        )
+        raise RefusedEditError(WEIGHTS_ONLY)
     given = Evidence(model, report.moments, report.penalties, facts or Facts())
     facts = without_penalty(
         report, given.facts, with_penalty=with_penalty, floor=given.chance is not None

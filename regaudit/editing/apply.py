@@ -24,7 +24,7 @@ from regaudit.errors import (
     UsageError,
     is_out_of_memory,
 )
-from regaudit.formats.interface import Format, formats, recognize
+from regaudit.formats.interface import WEIGHTS_ONLY, Format, formats, recognize
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.limits import OUT_OF_MEMORY
@@ -229,7 +229,7 @@ def _changed(
     idle = [edit for edit in layers if is_so(model, edit)]
     idle += [edit for edit in decays if decays_so(model, edit.value)]
     if not old and not model.class_name:
-        raise RefusedEditError(plugin.why_not or "the file contains weights only, no configuration")
+        raise RefusedEditError(plugin.why_not or WEIGHTS_ONLY)
     if len(idle) == len(edits):
         return Change(report, report, (), old, old, idle=edits)
     why = _why_not(model, old, plugin, force=force)

@@ -32,6 +32,7 @@ def recipe_edits(model: Model, name: str) -> tuple[Edit, ...]:
         and weight.regularizer_key
         and weight.shared_with is None
         and weight.regularizer is None
+        and weight.regularizer_known
         and not (spared and "depthwise" in weight.regularizer_key)
     }
     return tuple(edits.values())

@@ -108,6 +108,8 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
 
 def _why_not_custom(layer: Layer, key: str) -> str:
     """Say why a custom layer would not take a regularizer; empty if it should."""
+    if not layer.class_name:
+        return f"the file has no configuration of {layer.path}: its regularizers are unknown"
     if key not in layer.config:
         return f"{layer.path} is a custom layer whose configuration has no {key}"
     if not isinstance(layer.config[key], str | Mapping | None):

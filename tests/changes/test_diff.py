@@ -13,7 +13,7 @@ import regaudit
 from regaudit.changes.compare import Shift, diff
 from regaudit.changes.text import markdown, terminal
 from regaudit.model import Optimizer
-from regaudit.report.report import Finding, Occurrence, Report
+from regaudit.report.report import Finding, NotRun, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 
@@ -190,3 +190,30 @@ def test_long_lists_are_cut_and_the_cut_is_told():
     text = terminal(diff(old, new), View())
     assert text.count("and 10 more (--verbose)") == 2
     assert "and 10 more" not in terminal(diff(old, new), View(verbose=True))
+
+
+def test_what_one_of_the_files_does_not_tell_is_no_change():
+    was = report(dense("a", regularizer=l2()), dense("b", regularizer=l2()))
+    now = report(dense("a", regularizer_known=False), dense("b"))
+    changes = diff(was, now)
+    assert [one.path for one in changes.regularizers] == ["b/kernel"]
+    assert changes.untold == 1
+    assert "regularizers of 1 weight are not compared" in terminal(changes, View())
+    assert "regularizers of 1 weight are not compared" in markdown(changes, View())
+
+
+def test_nor_is_what_a_rule_did_not_look_at_fixed():
+    was = report(
+        dense("a"), dense("b"), findings=(finding(Severity.ERROR, "a/kernel", "b/kernel"),)
+    )
+    lacking = NotRun("REG101", "large-layer-unregularized", "it", partly=True, layers=("a",))
+    now = replace(report(dense("a"), dense("b")), not_run=(lacking,))
+    assert [one.item.path for one in diff(was, now).findings] == ["b/kernel"]
+
+
+def test_weights_alone_are_compared_by_their_values_only():
+    folder = FIXTURES / "apply" / "regularized.directory"
+    changes = diff(regaudit.audit(folder), regaudit.audit(folder / "model.weights.h5"))
+    assert not changes.regularizers
+    assert changes.untold == len(changes.weights)
+    assert "0.02552 -> not known" in terminal(changes, View())
