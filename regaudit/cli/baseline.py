@@ -9,8 +9,10 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit, settings_of
 from regaudit.cli.options import auditing
-from regaudit.cli.output import emit, say, unreadable
+from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
+from regaudit.cli.running import INTERRUPTED
+from regaudit.storage.presence import exists, is_file
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -37,13 +39,13 @@ def write(force: bool, options: AuditOptions) -> None:
     from regaudit.settings.baseline import Baseline
 
     file = settings_of(options, baseline=False).baseline_file or Path(DEFAULT)
-    if file.exists() and not force:
+    if exists(file) and not force:
         raise click.UsageError(f"{file} already exists: `update` adds to it, --force overwrites it")
     refuse_outputs([file], models=options.models)
-    if file.is_file():
-        _read(file)  # nothing but a baseline is replaced by one
+    # Nothing but a baseline is replaced by one.
+    old = _read(file) if is_file(file) else Baseline(file.absolute())
     reports, file = _audited(options)
-    _save(Baseline(file.absolute()).written(reports), reports)
+    _save(old.written(reports), reports)
 
 
 @baseline.command()
@@ -87,12 +89,19 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     from regaudit.report.spelling import count
 
     file = Path(made.file)
-    emit(made.text(), file)
-    for report in reports:
-        if report.failure:
-            say(f"{report.file}: {verdict(report)}", err=True)
     name = file.name if file.parent == Path.cwd() else str(file)
+    failed = [report for report in reports if report.failure]
+    for report in failed:
+        say(f"{report.file}: {verdict(report)}", err=True)
+    if len(failed) == len(reports) or any(_is_interrupted(report) for report in failed):
+        say(f"nothing is written to {name}", err=True)
+        sys.exit(UNREADABLE)
+    emit(made.text(), file)
     held = count(len(made.entries), "finding")
     use = command("regaudit check --baseline {}", name)
     say(f"{name}: {held} accepted; use it with: {use}", err=True)
     sys.exit(unreadable(reports))
+
+
+def _is_interrupted(report: "Report") -> bool:
+    return report.failure is not None and report.failure.kind == INTERRUPTED

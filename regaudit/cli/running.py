@@ -173,7 +173,7 @@ def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]
         return reports
     left = files[len(reports) :]
     what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
-    say(f"{what}; writing the reports so far (Ctrl-C again stops at once)", err=True)
+    say(f"{what}; going on with the reports so far (Ctrl-C again stops at once)", err=True)
     failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
     return reports + [Report(file, failure=failure) for file in left[:1]]
 

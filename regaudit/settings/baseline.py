@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from errno import ENOENT
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
@@ -64,9 +64,16 @@ class Baseline:
         """Whether a place of a fault is known, worse now or not."""
         return self._key(model, code, item.path) in self.entries
 
-    def written(self, reports: Iterable[Report]) -> "Baseline":
-        """Return a baseline of everything found: made without one."""
-        return Baseline(self.file, self._worst(reports))
+    def written(self, reports: Sequence[Report]) -> "Baseline":
+        """Return a baseline of everything found; entries of models that failed stay."""
+        failed = [report.file for report in reports if report.failure]
+        names = {name for file in failed for name in (self._model(file), self._relative(file))}
+        kept = {
+            key: one
+            for key, one in self.entries.items()
+            if any(name in names for name in (key.model, *_folders(key.model)))
+        }
+        return Baseline(self.file, {**kept, **self._worst(reports)})
 
     def updated(self, reports: Iterable[Report]) -> "Baseline":
         """Return this baseline with what is found now; entries of other models stay."""
@@ -121,12 +128,18 @@ class Baseline:
 
     def _model(self, file: str) -> str:
         """Name a model from the folder of the file; unchanged, if it is not a file."""
-        if not exists(file):
-            return file
+        return self._relative(file) if exists(file) else file
+
+    def _relative(self, file: str) -> str:
         try:
             return Path(os.path.relpath(file, self.file.parent)).as_posix()
         except ValueError:  # on another drive
             return Path(file).absolute().as_posix()
+
+
+def _folders(model: str) -> Iterator[str]:
+    """Yield the folders that a model lies in, which may be what could not be searched."""
+    return (parent.as_posix() for parent in PurePosixPath(model).parents)
 
 
 def read_baseline(file: Path) -> Baseline:

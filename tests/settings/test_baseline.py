@@ -10,7 +10,7 @@ from command_line import run
 from paths import MODELS
 
 from regaudit.errors import UsageError
-from regaudit.report.report import Finding, NotRun, Occurrence, Report
+from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.settings.baseline import Accepted, Baseline, Key, read_baseline
 
@@ -195,3 +195,46 @@ def test_exit_codes(arguments, code, said):
     result = run("baseline", *arguments)
     assert result.exit_code == code, result.output
     assert said in result.output
+
+
+@pytest.mark.parametrize("command", [("write", "--force"), ("update",), ("prune",)])
+def test_an_interrupt_leaves_the_old_baseline(command, monkeypatch):
+    def interrupted(made, _files):
+        yield next(made)
+        raise KeyboardInterrupt
+
+    shutil.copy("digits.keras", "more.keras")
+    run("baseline", "write", ".")
+    before = Path(".regaudit-baseline.json").read_bytes()
+    monkeypatch.setattr("regaudit.cli.running.progress", interrupted)
+    result = run("baseline", *command, ".")
+    assert result.exit_code == 3
+    assert result.stderr.endswith("nothing is written to .regaudit-baseline.json\n")
+    assert Path(".regaudit-baseline.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("write", "--force"), ("update",), ("prune",)])
+@pytest.mark.parametrize("where", ["b.json", "below/b.json"])
+@pytest.mark.parametrize("lost", [Path.unlink, lambda file: file.write_bytes(b"broken")])
+def test_entries_of_what_could_not_be_audited_stay(command, where, lost):
+    for name in ("below/more.keras", "below/deep/more.keras"):
+        Path(name).parent.mkdir()
+        shutil.copy("digits.keras", name)
+    models = ("digits.keras", "below/more.keras", "below/deep/more.keras")
+    run("baseline", "write", *models, "--baseline", where)
+    before = read_baseline(Path(where)).entries
+    assert len(before) == 3
+    for name in models[1:]:
+        lost(Path(name))
+    assert run("baseline", *command, *models, "--baseline", where).exit_code == 3
+    assert read_baseline(Path(where)).entries == before
+
+
+def test_entries_below_a_folder_that_could_not_be_searched_stay():
+    below = Accepted(Severity.NOTE, 1.0)
+    old = replace(baseline(), entries={Key("a/b.keras", "REG101", "x"): below})
+    failed = Report("a", failure=Failure("Unreadable", "it cannot be listed"))
+    assert old.written([failed, report(item())]).entries == {
+        **old.entries,
+        **baseline(item()).entries,
+    }
