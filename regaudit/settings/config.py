@@ -157,7 +157,7 @@ def find_config(start: Path) -> Path | None:
         if is_file(own):
             return own
         project = folder / "pyproject.toml"
-        if is_file(project) and "regaudit" in _table(_load(project), "tool"):
+        if is_file(project) and _own_table(project) is not None:
             return project
     return None
 
@@ -178,9 +178,8 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     config = _checked(given)  # so that a wrong flag is not blamed on the file
     if file is None:
         return config
-    content: Mapping[str, Any] = _load(file)
-    if file.name == "pyproject.toml":
-        content = _table(_table(content, "tool"), "regaudit")
+    own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
+    content: Mapping[str, Any] = own or {}
     content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
         config = replace(_checked({**content, **given}), file=file)
@@ -209,10 +208,16 @@ def read_architecture(file: Path) -> Serialized:
         raise UsageError(str(error)) from error
 
 
-def _table(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return the table of this name; empty where there is none."""
-    table = content.get(key)
-    return table if isinstance(table, Mapping) else {}
+def _own_table(project: Path) -> Mapping[str, Any] | None:
+    """Return `[tool.regaudit]` of a pyproject.toml; None where there is none."""
+    table: Any = _load(project)
+    for key in ("tool", "regaudit"):
+        if key not in table:
+            return None
+        table = table[key]
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{project}: tool.regaudit must be a table: [tool.regaudit]")
+    return table
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     found: set[str] = set()
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
-        if not hits and not any(name.startswith(choice) for name in every):
+        if not choice or (not hits and not any(name.startswith(choice) for name in every)):
             raise UsageError(f"no rule is called {shown(choice)}{did_you_mean(choice, every)}")
         found |= hits
     return found
@@ -147,6 +147,8 @@ def checked_path(value: Any, key: str) -> str:
     """
     if not isinstance(value, str):
         raise UsageError(f"{key} must be the path of a file, not {shown(value)}")
+    if not value:
+        raise UsageError(f"{key} must be the path of a file, not empty")
     if "\0" in value:
         raise UsageError(f"{key}: no path has a zero byte: {shown(value)}")
     parts = value.replace("\\", "/").split("/")

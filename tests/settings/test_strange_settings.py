@@ -18,7 +18,8 @@ BAD = {
     "cpu_seconds": ["limits.cpu_seconds=4611686018427387903"],
     "model of an ignore": ['ignore=[{code="REG204", reason="x", model=5}]'],
     "layer of an override": ['override=[{layer="%s"}]' % ("*a" * 1000)],
-    "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1"],
+    "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1", 'baseline=""'],
+    "no rule is called ''": ['select=[""]'],
     "rules.REG101.min_parameters": [
         *("rules.REG101.min_parameters=nan", "rules.REG101.min_parameters=-inf"),
         *("rules.REG101.min_parameters=-1", "rules.REG101.min_parameters=1" + "0" * 400),
@@ -38,6 +39,16 @@ def test_a_setting_that_cannot_be(key, text, tmp_path, monkeypatch):
     assert key in last
     assert "regaudit.toml" in last
     assert len(last) < 500
+
+
+@pytest.mark.parametrize("content", ["tool = 5", "tool.regaudit = 5", "[tool]\nregaudit = []"])
+@pytest.mark.parametrize("named", [(), ("--config", "pyproject.toml")])
+def test_a_broken_table_is_not_taken_for_none(content, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(content + "\n")
+    result = run("check", str(MODELS / "tutorial-l2.keras"), *named)
+    assert result.exit_code == 2, result.output
+    assert "pyproject.toml: tool.regaudit must be a table" in result.stderr
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfea\x00=\x00", b"a=\xe9", b"#" * (2 << 20)])
