@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from regaudit.editing.backup_files import BACKUP, NOTE, beside, part_with_backup
 from regaudit.editing.backup_lock import is_at, lock, locked
-from regaudit.editing.backup_note import equals, is_as_noted, write_note
+from regaudit.editing.backup_note import equals, is_as_noted, refuse_note, write_note
 from regaudit.errors import RefusedEditError, UnreadableModelError, UsageError
 from regaudit.storage.atomic_write import place_new, sync_folder, temporary_beside
 from regaudit.storage.file_attributes import keep_attributes
@@ -124,10 +124,11 @@ def backed_up(part: Path, before: Stamp) -> Iterator[Callable[[Path], None]]:
 
     Raises:
         UsageError: there is a backup of an earlier edit, or another run is at work.
-        RefusedEditError: somebody wrote the file meanwhile.
+        RefusedEditError: somebody wrote the file meanwhile, or the note cannot be written.
         OSError: it cannot be written.
     """
     backup = beside(part, BACKUP)
+    refuse_note(part)
     with _kept(part, backup) as opened:
         try:
 
@@ -138,8 +139,9 @@ def backed_up(part: Path, before: Stamp) -> Iterator[Callable[[Path], None]]:
             yield seal
         except BaseException:
             if Stamp.of(part) == before and is_at(opened, backup):  # nothing took its place
-                beside(part, NOTE).unlink(missing_ok=True)
                 backup.unlink(missing_ok=True)
+                with suppress(OSError):
+                    beside(part, NOTE).unlink(missing_ok=True)
             raise
 
 

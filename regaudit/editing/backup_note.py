@@ -7,8 +7,10 @@ from pathlib import Path
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.editing.backup_files import BACKUP, NOTE, beside, real
+from regaudit.errors import RefusedEditError
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.plain_file import open_plain, read_plain
+from regaudit.storage.presence import exists, is_file
 
 
 def write_note(part: Path, new: Path) -> None:
@@ -19,10 +21,31 @@ def write_note(part: Path, new: Path) -> None:
         new: the complete edited file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the new file cannot be read.
+        RefusedEditError: the note cannot be written.
     """
-    with replacing(beside(part, NOTE), follow=False) as note:
-        note.write(f"{_sha256_of(new)}  {part.name}\n".encode(errors="replace"))
+    line = f"{_sha256_of(new)}  {part.name}\n"
+    file = beside(part, NOTE)
+    try:
+        with replacing(file, follow=False) as note:
+            note.write(line.encode(errors="replace"))
+    except OSError as error:
+        why = error.strerror or error
+        raise RefusedEditError(f"{file} cannot be written: {why}; nothing was changed") from error
+
+
+def refuse_note(part: Path) -> None:
+    """Refuse what bears the name of the note and cannot be replaced by one.
+
+    Raises:
+        RefusedEditError: it is a folder, a pipe or a device.
+    """
+    file = beside(part, NOTE)
+    if exists(file) and not is_file(file) and not file.is_symlink():
+        raise RefusedEditError(
+            f"{file} is a folder, a pipe or a device, and no note of regaudit: remove it first; "
+            "nothing was changed"
+        )
 
 
 def is_as_noted(file: Path, part: Path) -> bool:

@@ -1,5 +1,6 @@
 """An edit in place, killed at any moment, run twice, or fooled with links, loses no model."""
 
+import errno
 import os
 import shutil
 import signal
@@ -104,12 +105,29 @@ def test_nothing_planted_is_followed(file, plant, tmp_path):
             done.exit_code
             == {BACKUP: 2, NOTE: 0 if "link" in plant or plant == "dangling" else 3}[ending]
         )
+        if done.exit_code:
+            assert there.name in done.output
+            assert part(model).read_bytes() == part(file).read_bytes()
+            assert not beside(model, BACKUP if ending == NOTE else NOTE).exists()
         if ending == BACKUP:
             assert run(model, "--undo").exit_code == 2
             assert part(model).read_bytes() == part(file).read_bytes()
             there.rmdir() if plant == "folder" else there.unlink()
     assert victim.read_text() == "mine"
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
+def test_no_backup_stays_where_the_note_fails(file, tmp_path, monkeypatch):
+    def planted(part, _new):
+        part.with_name(part.name + NOTE).mkdir()
+        raise OSError(errno.EIO, "broken")
+
+    model = copied(file, tmp_path)
+    monkeypatch.setattr("regaudit.editing.backup.write_note", planted)
+    assert run(model, "--in-place", *SETTING).exit_code == 3
+    assert not beside(model, BACKUP).exists()
+    assert part(model).read_bytes() == part(file).read_bytes()
 
 
 @pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
