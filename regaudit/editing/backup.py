@@ -4,7 +4,8 @@ An edit in place does, in this order: copy the file; give the copy the name of t
 must be free; write the edited file next to it; note its SHA-256; let it take the place. So at any
 moment the original bytes are in the file or in the backup, and a run that was killed leaves either
 no backup, or one that equals the file (nothing was edited yet), or a finished edit. Who works on
-a backup holds a lock on it, which ends with the process.
+a backup holds a lock on it, which ends with the process; so does who writes an unfinished file, and
+one that nobody has locked is removed by the next edit in place or undoing.
 """
 
 import os
@@ -14,13 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.editing.backup_files import BACKUP, NOTE, beside, part_with_backup
+from regaudit.editing.backup_files import BACKUP, NOTE, beside, part_with_backup, parts_of
 from regaudit.editing.backup_lock import is_at, lock, locked
 from regaudit.editing.backup_note import equals, is_as_noted, refuse_note, write_note
 from regaudit.errors import RefusedEditError, UnreadableModelError, UsageError
-from regaudit.storage.atomic_write import place_new, sync_folder, temporary_beside
+from regaudit.storage.atomic_write import place_new, remove_leftovers, sync_folder, temporary_beside
 from regaudit.storage.file_attributes import keep_attributes
 from regaudit.storage.plain_file import open_plain
+from regaudit.storage.presence import exists
 
 
 class Restored(NamedTuple):
@@ -69,13 +71,22 @@ def restore(path: str | os.PathLike[str], *, force: bool = False) -> Restored:
     file = Path(path)
     part = part_with_backup(file)
     backup = beside(part, BACKUP)
-    if not os.path.lexists(backup):
-        if not file.exists():
-            raise UnreadableModelError("no such file")
-        raise UsageError(f"{path} has no backup {backup.name}: it was not edited in place")
+    try:
+        backup.lstat()
+    except FileNotFoundError as error:
+        for one in parts_of(file):
+            _remove_leftovers(one)
+        if not exists(file):
+            raise UnreadableModelError("no such file") from error
+        message = f"{path} has no backup {backup.name}: it was not edited in place"
+        raise UsageError(message) from error
+    except OSError as error:
+        raise UnreadableModelError(f"cannot be read: {error.strerror}") from error
     try:
         with locked(backup) as opened:
-            return _put_back(file, part, backup, opened, force=force)
+            restored = _put_back(file, part, backup, opened, force=force)
+            _remove_leftovers(part, opened)
+            return restored
     except OSError as error:
         message = f"{part} cannot be replaced: {error.strerror or error}"
         raise UnreadableModelError(message) from error
@@ -111,6 +122,12 @@ def _done(part: Path, *, was_edited: bool) -> Restored:
     return Restored(part, was_edited)
 
 
+def _remove_leftovers(part: Path, held: int | None = None) -> None:
+    """Remove the unfinished files of runs that were killed."""
+    for output in (part, beside(part, NOTE)):
+        remove_leftovers(output, held)
+
+
 @contextmanager
 def backed_up(part: Path, before: Stamp) -> Iterator[Callable[[Path], None]]:
     """Keep a file under another name while it is edited, and for good once it was.
@@ -130,6 +147,7 @@ def backed_up(part: Path, before: Stamp) -> Iterator[Callable[[Path], None]]:
     backup = beside(part, BACKUP)
     refuse_note(part)
     with _kept(part, backup) as opened:
+        _remove_leftovers(part, opened)
         try:
 
             def seal(new: Path) -> None:

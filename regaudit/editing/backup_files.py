@@ -37,9 +37,13 @@ def backup_of(part: Path) -> Path:
 
 def part_with_backup(file: Path) -> Path:
     """Return the file that has a backup: a model that is damaged by now can be restored, too."""
+    return next((p for p in parts_of(file) if os.path.lexists(beside(p, BACKUP))), real(file))
+
+
+def parts_of(file: Path) -> list[Path]:
+    """Return the files that an edit in place may replace, by any format; there need be none."""
     parts = [plugin.part(file) for plugin in formats()]
-    inside = [real(part.parent) / part.name for part in parts if part != file]
-    return next((p for p in inside if os.path.lexists(beside(p, BACKUP))), real(file))
+    return [*(real(part.parent) / part.name for part in parts if part != file), real(file)]
 
 
 def beside(part: Path, ending: str) -> Path:

@@ -3,15 +3,21 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from regaudit.storage.file_attributes import keep_attributes, mode_of_new_files, set_mode_of_new
+from regaudit.storage.plain_file import open_plain
+from regaudit.storage.presence import exists
 
 _NO_REPLACE = 1
 """RENAME_NOREPLACE of renameat2(2)."""
+_TEMPORARY = ".regaudit-tmp"
+"""Ending of files that are not complete: a name that nobody else gives."""
 _HERE = -100
 """AT_FDCWD: paths are relative to the working directory."""
 
@@ -62,18 +68,66 @@ def replacing(
 
 @contextlib.contextmanager
 def temporary_beside(output: Path) -> Iterator[IO[bytes]]:
-    """Yield a new file in the folder of another, only ours to read; it is removed on failure."""
+    """Yield a new file in the folder of another, only ours to read; it is removed on failure.
+
+    It is locked while it is open, so that `remove_leftovers` knows that its process lives.
+    """
     import tempfile  # noqa: PLC0415 - to read a model takes none
 
     file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - who is given it may close it
-        dir=output.parent, prefix=f".{output.name}.", delete=False
+        dir=output.parent, prefix=f".{output.name}.", suffix=_TEMPORARY, delete=False
     )
     try:
         with file:
+            _is_locked(file.fileno())
             yield file
     except BaseException:
         Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(output: Path, held: int | None = None) -> None:
+    """Remove what `temporary_beside` left of runs that were killed, and nothing else.
+
+    Args:
+        output: the file that they were to become.
+        held: an open file that this process has locked; another name of it is a leftover, too.
+    """
+    if os.name == "nt":
+        return
+    ours = re.compile(re.escape(f".{output.name}.") + r"[a-z0-9_]{8}" + re.escape(_TEMPORARY))
+    with contextlib.suppress(OSError), os.scandir(output.parent) as found:
+        # Owner and group are those of the model once a file is nearly complete.
+        owners = {os.geteuid(), (output if exists(output) else output.parent).stat().st_uid}
+        for one in found:
+            if ours.fullmatch(one.name) and one.stat(follow_symlinks=False).st_uid in owners:
+                with contextlib.suppress(OSError):
+                    _remove_leftover(Path(one.path), held)
+
+
+def _remove_leftover(file: Path, held: int | None) -> None:
+    status = file.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        return
+    if held is not None and os.path.samestat(status, os.fstat(held)):
+        file.unlink()
+        return
+    with open_plain(file, follow_links=False) as stream:
+        opened = os.fstat(stream.fileno())
+        same = os.path.samestat(status, opened) and opened.st_nlink == 1
+        if same and _is_locked(stream.fileno()):
+            file.unlink()
+
+
+def _is_locked(opened: int) -> bool:
+    """Lock an open file until it is closed; tell whether that could be done."""
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none
+
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def place_new(file: Path, name: Path) -> None:

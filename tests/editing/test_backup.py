@@ -23,6 +23,7 @@ from regaudit import UsageError
 from regaudit.cli import main
 from regaudit.editing.backup import restore
 from regaudit.editing.backup_files import BACKUP, NOTE
+from regaudit.storage.atomic_write import temporary_beside
 
 NOW = [KERAS, H5, DIRECTORY]
 """The formats of today; old HDF5 goes the way of HDF5."""
@@ -156,6 +157,32 @@ def test_what_was_saved_since_or_lost_since(file, tmp_path):
     assert part(model).read_bytes() == part(file).read_bytes()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_only_leftovers_are_removed(tmp_path):
+    """What is not a file of a killed run stays, whatever it is called."""
+    model, victim = copied(KERAS, tmp_path), tmp_path / "victim"
+    name = ".{}.{}.regaudit-tmp".format
+    left = [tmp_path / name(one, "abcdefgh") for one in (model.name, model.name + NOTE)]
+    kept = [
+        tmp_path / f".{model.name}.original",
+        *(tmp_path / name(model.name, middle) for middle in ("short", "ABCDEFGH", "much_longer")),
+        tmp_path / name("m2.keras", "abcdefgh"),
+    ]
+    for one in (*left, *kept, victim):
+        one.write_text("x")
+    link, hard, folder = (tmp_path / name(model.name, f"planted{n}") for n in range(3))
+    link.symlink_to(victim)
+    os.link(victim, hard)
+    folder.mkdir()
+    with temporary_beside(model) as busy:
+        for arguments in (["--undo"], ["--in-place", *SETTING], ["--undo"]):
+            run(model, *arguments)
+            assert not any(one.exists() for one in left)
+            assert all(one.exists() for one in (*kept, link, hard, folder, Path(busy.name)))
+            left[0].write_text("x")
+    assert victim.read_text() == "x"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 @pytest.mark.parametrize("file", NOW, ids=lambda file: file.name)
 def test_mode_owner_and_attributes_stay(file, tmp_path):
@@ -219,8 +246,13 @@ class Case:
                 self.edit()
         if kept.exists():
             regaudit.undo(self.model)
+        else:
+            with suppress(UsageError):
+                regaudit.undo(self.model)
         assert now.read_bytes() == self.original, how
         assert not kept.exists(), how
+        left = [one for one in self.folder.rglob(".*") if one.is_file()]
+        assert not left, (how, left)
 
 
 FILES_AND_FOLDERS = pytest.mark.parametrize("source", [KERAS, DIRECTORY], ids=["file", "directory"])
