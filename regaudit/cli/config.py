@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from regaudit.cli.output import emit, say
+from regaudit.storage.presence import exists
 
 TEMPLATE = """\
 # Settings of regaudit; `regaudit check --show-settings` prints all that are in force.
@@ -55,7 +56,7 @@ def init() -> None:
     from regaudit.report.escape import page
 
     file = Path("regaudit.toml")
-    if file.exists():
+    if exists(file):
         raise click.UsageError(f"{file} already exists and is not changed")
     emit(page(TEMPLATE.splitlines()), file)
     say(f"written: {file}", err=True)

@@ -32,6 +32,7 @@ from regaudit.measures.penalty import penalties
 from regaudit.model import Model
 from regaudit.report.report import Edit, Report
 from regaudit.settings.config import Config
+from regaudit.storage.presence import exists, is_dir
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,10 @@ def prepare(
     """
     file = Path(path)
     target = file if in_place else Path(out) if out is not None else None
-    with _unless_unforeseen(f"{file} cannot be read"):
+    with _unless_unforeseen(f"{target} cannot be written"):
         _check_target(file, target, in_place=in_place, force=force)
-        before = (
-            Stamp.of(edited_part(recognize(file), file)) if in_place and file.exists() else None
-        )
+    with _unless_unforeseen(f"{file} cannot be read"):
+        before = Stamp.of(edited_part(recognize(file), file)) if in_place and exists(file) else None
         report = audit_file(file, config)
         if report.failure or report.model is None:
             message = report.failure.message if report.failure else "nothing was read"
@@ -187,9 +187,9 @@ def _foreseen(error: Exception, cannot: str) -> RegauditError:
 def _check_target(file: Path, target: Path | None, *, in_place: bool, force: bool) -> None:
     if target is None or in_place:
         return
-    if target.exists() and file.exists() and target.samefile(file):
+    if target.exists() and exists(file) and target.samefile(file):
         raise UsageError(f"{target} is the model itself: write somewhere else, or use --in-place")
-    if file.is_dir() and target.resolve().is_relative_to(file.resolve()):
+    if is_dir(file) and target.resolve().is_relative_to(file.resolve()):
         raise UsageError(f"{target} is inside the model: write somewhere else")
     if target.is_dir():
         raise UsageError(f"{target} is a directory that already exists: name a new one")
