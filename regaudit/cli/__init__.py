@@ -69,6 +69,12 @@ def _escaped_errors() -> Iterator[None]:
 
         context = error.ctx if isinstance(error, click.UsageError) else None
         raise click.UsageError(plain(without_secrets(error.format_message())), context) from error
+    except FileNotFoundError as error:
+        from regaudit.storage.working_folder import GONE, is_of_folder_gone
+
+        if not is_of_folder_gone(error):
+            raise
+        raise click.UsageError(GONE) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -104,6 +104,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     """
     from regaudit.auditing.audit_file import bug
     from regaudit.errors import InternalError, RegauditError, UsageError, is_out_of_memory
+    from regaudit.storage.working_folder import is_of_folder_gone
 
     try:
         if options.undo:
@@ -120,7 +121,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     except click.ClickException:
         raise
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_of_folder_gone(error):
             raise
         say_trace(bug(error))
         say(f"{model}: {bug(error).message}; nothing was changed", err=True)

@@ -14,6 +14,7 @@ from regaudit.cli.running import INTERRUPTED, audited, cache_folder, failure_of_
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, release
+from regaudit.storage.working_folder import GONE, working_folder
 
 if TYPE_CHECKING:
     from regaudit.limits import Limits
@@ -106,6 +107,8 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]
             f"{redacted_name(urls[0])}: URLs are read only if they are given on the command line"
         )
     targets = options.models or config.models or (".",)
+    if not working_folder() and not all(is_url(one) or Path(one).is_absolute() for one in targets):
+        raise click.UsageError(GONE)
     for number, target in enumerate(options.models, 1):
         if why := _why_unread(target):
             raise click.UsageError(f"MODEL number {number} is not shown: {why}")
@@ -189,7 +192,8 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
         raise UsageError("--config takes at most one settings file and one architecture")
     file = None
     if not options.isolated:
-        file = settings[0] if settings else find_config(Path.cwd())
+        here = working_folder()
+        file = settings[0] if settings else here and find_config(here)
     config = read_config(
         file,
         preset=options.preset,

@@ -13,6 +13,7 @@ from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import INTERRUPTED
 from regaudit.storage.presence import exists, is_file
+from regaudit.storage.working_folder import working_folder
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -89,7 +90,7 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     from regaudit.report.spelling import count
 
     file = Path(made.file)
-    name = file.name if file.parent == Path.cwd() else str(file)
+    name = file.name if file.parent == working_folder() else str(file)
     failed = [report for report in reports if report.failure]
     for report in failed:
         say(f"{report.file}: {verdict(report)}", err=True)

@@ -150,8 +150,9 @@ def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
     from regaudit.report.view import View
     from regaudit.storage.repository import repository
+    from regaudit.storage.working_folder import working_folder
 
-    printed = target.file is None
+    here, printed = working_folder(), target.file is None
     terminal = printed and _is_terminal()
     return View(
         layer=options.layer,
@@ -159,7 +160,7 @@ def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
         width=shutil.get_terminal_size().columns if terminal else 80,
         color=printed and wants_color(options.color),
         unicode=terminal and _is_unicode(sys.stdout.encoding),
-        root=repository(Path.cwd()),
+        root=repository(here) if here else None,
         **settings,
     )
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.settings.config import Config
+from regaudit.storage.working_folder import working_folder
 
 
 def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Report | None:
@@ -29,7 +30,11 @@ def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Re
     found = tuple(finding for finding in findings if finding is not None)
     if not found or config.file is None:
         return None
-    return Report(os.path.relpath(config.file), format="settings", findings=found)
+    return Report(
+        os.path.relpath(config.file) if working_folder() else str(config.file),
+        format="settings",
+        findings=found,
+    )
 
 
 def _has_run(ignore: Ignore, reports: Sequence[Report], config: Config) -> bool:

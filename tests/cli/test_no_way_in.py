@@ -50,3 +50,46 @@ def test_a_folder_that_may_not_be_entered(arguments, code, said, tmp_path):
     assert ended.returncode == code, ended.stderr
     assert said in ended.stderr
     assert [one.name for one in closed.iterdir()] == ["x.keras"]
+
+
+@pytest.fixture
+def gone(tmp_path):
+    """What to run first, for the program to be in a folder that is gone."""
+    (tmp_path / "gone").mkdir()
+    return ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        "check m.keras",
+        "inspect .",
+        "baseline write",
+        "baseline write {model}",
+        "config init",
+        "apply x.keras --undo",
+        "apply {model} -o o.keras --set *:kernel=l2(3e-4)",
+        "inspect {model} -o x.html --format html",
+    ],
+)
+def test_in_a_folder_that_is_gone(command, gone, tmp_path):
+    ended = done(*command.format(model=MODEL).split(), folder=tmp_path, before=gone)
+    assert ended.returncode in {2, 3}
+    assert "the current folder is gone" in ended.stderr
+    assert "bug" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "inspect {model}",
+        "inspect {model} --format sarif -o {folder}/o.sarif",
+        "inspect {model} {model} --jobs 2 --format json",
+        "baseline write {model} --baseline {folder}/b.json",
+    ],
+)
+def test_absolute_paths_need_no_folder(command, gone, tmp_path):
+    arguments = command.format(model=MODEL, folder=tmp_path).split()
+    ended = done(*arguments, folder=tmp_path, before=gone)
+    assert ended.returncode == 0, ended.stderr
