@@ -53,8 +53,17 @@ def run_audit(
     *,
     unknown: str | None = None,
     baseline: bool = True,
+    writes: Iterable[Path] = (),
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
+
+    Args:
+        options: of the command line.
+        outputs: where reports go.
+        fail_on: the lowest severity that fails a model, if that is given.
+        unknown: what becomes of models of which no regularizer is known, if that is given.
+        baseline: whether to read the baseline.
+        writes: other files that will be written.
 
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
@@ -73,9 +82,9 @@ def run_audit(
         file for target, (models, refused) in found for file in models or [target] * (not refused)
     ]
     refuse_outputs(
-        files_of(outputs),
+        (*files_of(outputs), *writes),
         models=files,
-        reads=(*options.config_files, config.file, config.baseline_file),
+        reads=(*options.config_files, config.file, config.baseline_file if baseline else None),
         cache=cache_folder(options.cache),
     )
     reports = audited(

@@ -12,7 +12,7 @@ from regaudit.cli.options import auditing
 from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import INTERRUPTED
-from regaudit.storage.presence import exists, is_file
+from regaudit.storage.presence import exists, is_dir, is_file
 from regaudit.storage.working_folder import working_folder
 
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ def write(force: bool, options: AuditOptions) -> None:
     file = settings_of(options, baseline=False).baseline_file or Path(DEFAULT)
     if exists(file) and not force:
         raise click.UsageError(f"{file} already exists: `update` adds to it, --force overwrites it")
-    refuse_outputs([file], models=options.models)
+    # Once more when it is known what is found in folders.
+    refuse_outputs([file], models=[one for one in options.models if not is_dir(one)])
     # Nothing but a baseline is replaced by one.
     old = _read(file) if is_file(file) else Baseline(file.absolute())
-    reports, file = _audited(options)
+    reports, file = _audited(options, writes=[file])
     _save(old.written(reports), reports)
 
 
@@ -65,9 +66,9 @@ def prune(options: AuditOptions) -> None:
     _save(_read(file).pruned(reports), reports)
 
 
-def _audited(options: AuditOptions) -> tuple[list["Report"], Path]:
+def _audited(options: AuditOptions, writes: Sequence[Path] = ()) -> tuple[list["Report"], Path]:
     """Audit as if there were no baseline; say where it lies."""
-    reports, config = run_audit(options, (), baseline=False)
+    reports, config = run_audit(options, (), baseline=False, writes=writes)
     return [one for one in reports if one.format != "settings"], config.baseline_file or Path(
         DEFAULT
     )

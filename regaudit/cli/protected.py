@@ -141,7 +141,11 @@ def _is_in_linked(output: Path, model: Path) -> bool:
     if not is_dir(model):
         return False
     try:
-        links = [one for one in model.iterdir() if one.is_symlink() and is_dir(one)]
+        links = [
+            one
+            for one in model.iterdir()
+            if one.is_symlink() and is_dir(one) and not _is_below(model / "any", one)
+        ]
     except OSError:
         return False
     return any(_is_below(output, link) for link in links)

@@ -130,6 +130,29 @@ def test_older_reports_are_replaced_in_every_format():
         assert CliRunner().invoke(main, suggested).exit_code == 0
 
 
+@pytest.mark.parametrize("target", ["..", "../out", "."])
+def test_a_link_in_a_folder_that_is_searched_protects_nothing(target, folder):
+    for name in ("repo", "out"):
+        (folder / name).mkdir()
+    shutil.copy("m.keras", "repo")
+    (folder / "repo" / "up").symlink_to(target)
+    for file in (folder / "b.json", folder / "out" / "b.json", folder / "repo" / "b.json"):
+        done = CliRunner().invoke(main, ["baseline", "write", "repo", "--baseline", str(file)])
+        assert done.exit_code == 0, done.output
+        assert file.exists()
+
+
+@pytest.mark.parametrize("target", ["../out", ".."])
+def test_a_link_in_a_model_protects_what_is_a_part_of_it(target, folder):
+    (folder / "out").mkdir()
+    (folder / "sm" / "more").symlink_to(target)
+    done = CliRunner().invoke(main, ["baseline", "write", ".", "--baseline", "out/b.json"])
+    assert (done.exit_code == 2) is (target == "../out"), done.output
+    for also in ("sm/b.json", "kd/b.json"):
+        done = CliRunner().invoke(main, ["baseline", "write", ".", "--baseline", also])
+        assert "a part of the model" in done.output
+
+
 def test_what_may_be_written(folder):
     def run(command):
         return CliRunner().invoke(main, command.split())
