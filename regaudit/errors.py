@@ -64,6 +64,20 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """Return the start of a text, and that it goes on, if it is long."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def why_no_text(error: Exception) -> str:
+    """Say why a parser of JSON or TOML failed, in its words but where it speaks of Python."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if "set_int_max_str_digits" in str(error):
+        return "a number has too many digits"
+    return shortened(" ".join(str(error).split()))
+
+
 LONGEST = 100
 """Characters of a value in a message."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
-from regaudit.cli.options import LocalModel, collecting, limiting
+from regaudit.cli.options import LocalFile, LocalModel, collecting, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
@@ -70,7 +70,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     "--from",
     "files",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LocalFile(path_type=Path),
     metavar="FILE",
     help="Edits as JSON, from `suggest --format json`.",
 )

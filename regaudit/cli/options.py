@@ -27,6 +27,17 @@ class LocalModel(click.Path):
         return super().convert(value, param, ctx)
 
 
+class LocalFile(click.Path):
+    """The path of a file that is read, and not from a store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from regaudit.storage.location import is_url, redacted_name
+
+        if is_url(str(value)):
+            self.fail(f"it is a file, not a URL: {redacted_name(str(value))}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 FACTS = (
     ("target-variance", True, "Variance of the targets, to compare a squared error with."),
     ("batch-size", False, "Samples in a training step."),
@@ -151,7 +162,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             "--config",
             "config_files",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=LocalFile(path_type=Path),
             metavar="FILE",
             help="Read settings from FILE.toml instead of the nearest regaudit.toml or "
             "pyproject.toml, or the architecture from FILE.json (the output of model.to_json()) "
@@ -160,7 +171,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--show-settings", is_flag=True, help="Print the settings in use and exit."),
         click.option(
             "--baseline",
-            type=click.Path(),
+            type=LocalFile(),
             metavar="FILE",
             help="Accept the findings in this file; `regaudit baseline write` creates it.",
         ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
-from regaudit.cli.options import also, auditing, output_file, spectral, weights
+from regaudit.cli.options import LocalFile, also, auditing, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "results",
-    type=click.Path(path_type=Path),
+    type=LocalFile(path_type=Path),
     metavar="RESULTS",
     multiple=True,
     help="Report on what `--format jsonl` wrote, without an audit. Can be repeated. "

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from regaudit.cli.options import FACT_NAMES, LocalModel, collecting, fact_options, limiting
+from regaudit.cli.options import (
+    FACT_NAMES,
+    LocalFile,
+    LocalModel,
+    collecting,
+    fact_options,
+    limiting,
+)
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.dataclass import dataclass
@@ -51,13 +58,13 @@ def advising(command: Any) -> Any:
         ),
         click.option(
             "--val-data",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=LocalFile(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
             help="NPZ file with x and y of the validation set.",
         ),
         click.option(
             "--data",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=LocalFile(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
             help="NPZ file with x and y of the training set; Keras computes the loss on it.",
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import LocalModel, limiting
+from regaudit.cli.options import LocalFile, LocalModel, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.running.guard import release
 from regaudit.running.termination import ending_tidily
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=LocalModel())
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalFile(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="NPZ file to run the model on: x (or x_0, x_1, ..., or the inputs' names), optionally y.",
 )

@@ -144,7 +144,7 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     if found.config.get("mode", "rows") not in ("rows", "columns"):
         raise UsageError("the mode of an orthogonal regularizer is rows or columns")
     if found.status is Status.UNKNOWN:
-        raise UsageError("a strength is a finite number above zero")
+        raise UsageError("a strength must be a finite number above zero")
     if found.status is Status.INERT:
         raise UsageError("a strength of zero does nothing: remove the regularizer instead")
     strengths = [found.l1 or 0.0, found.l2 or 0.0, found.config.get("factor", 0.0)]

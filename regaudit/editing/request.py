@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from regaudit.editing.config_edit import understood
 from regaudit.editing.validity import keys_of, matching, refusal
-from regaudit.errors import RefusedEditError, UsageError, did_you_mean
+from regaudit.errors import RefusedEditError, UsageError, did_you_mean, why_no_text
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
 from regaudit.report.report import Edit
@@ -170,7 +170,7 @@ def read_edits(file: Path) -> tuple[Edit, ...]:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not valid JSON ({' '.join(str(error).split())})") from error
+        raise UsageError(f"{file} is not valid JSON ({why_no_text(error)})") from error
     try:
         edits = tuple(_edits(value, str(file)))
     except RecursionError as error:

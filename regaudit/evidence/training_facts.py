@@ -62,11 +62,11 @@ def option(name: str) -> str:
 def _check(name: str, value: Any) -> None:
     key = name.replace("_", "-")
     if not is_number(value):
-        raise UsageError(f"{key} is a finite number, not {shown(value)}")
+        raise UsageError(f"{key} must be a finite number, not {shown(value)}")
     if name.endswith("_size") and (not isinstance(value, int) or not 0 < value < 1 << 63):
-        raise UsageError(f"{key} is a whole number of samples, not {shown(value)}")
+        raise UsageError(f"{key} must be a whole number of samples, not {shown(value)}")
     if name == "target_variance" and value <= 0:
-        raise UsageError(f"{key} is above zero, not {value!r}")
+        raise UsageError(f"{key} must be above zero, not {value!r}")
 
 
 def is_number(value: Any) -> bool:

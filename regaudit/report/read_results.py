@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from regaudit.dataclass import dataclass
-from regaudit.errors import UsageError
+from regaudit.errors import UsageError, shortened, why_no_text
 from regaudit.report.document import SCHEMA
 from regaudit.report.read_record import report_of
 from regaudit.report.report import Report
@@ -98,7 +98,7 @@ def _parsed(line: bytes) -> Any:
 def _real(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError(f"{text[:20]} is no finite number")
+        raise ValueError(f"{shortened(text, 20)} is no finite number")
     return number
 
 
@@ -115,8 +115,8 @@ def _reports(file: str, number: int, line: bytes) -> Iterator[Report | Malformed
         content = _parsed(line)
     except (ValueError, RecursionError) as error:
         cut = isinstance(error, json.JSONDecodeError)
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else reason[:200]
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else why_no_text(error)
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else reason
         yield Malformed(file, number, f"not JSON ({reason})" + ": it may be truncated" * cut)
         return
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

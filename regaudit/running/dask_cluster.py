@@ -174,10 +174,12 @@ def _client(address: str, jobs: int | None) -> Iterator["Client"]:
         ):
             yield client
         return
+    shown = redacted_name(address)
+    if "@" in address:
+        raise UsageError(f"--dask {shown}: an address such as tcp://HOST:8786 has no user")
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        shown = redacted_name(address)
         why = str(error).replace(address, shown)
         raise UsageError(f"--dask {shown}: no scheduler answers there ({why})") from error
     with client:

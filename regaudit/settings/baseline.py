@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from regaudit.dataclass import dataclass, field
-from regaudit.errors import UsageError
+from regaudit.errors import UsageError, why_no_text
 from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.report import NotRun, Occurrence, Report
@@ -154,10 +154,8 @@ def read_baseline(file: Path) -> Baseline:
         write = command("regaudit baseline write --baseline {}", file)
         hint = f"; `{write}` makes one" if error.errno == ENOENT else ""
         raise UsageError(f"{file}: cannot be read ({error.strerror}){hint}") from error
-    except RecursionError as error:
-        raise UsageError(f"{file}: not a baseline of regaudit (nested too deeply)") from error
-    except ValueError as error:
-        raise UsageError(f"{file}: not a baseline of regaudit ({str(error)[:200]})") from error
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{file}: not a baseline of regaudit ({why_no_text(error)})") from error
     return Baseline(file.absolute(), entries)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from regaudit.dataclass import dataclass, field
-from regaudit.errors import RegauditError, UsageError, did_you_mean, shown
+from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.safe_json import parse_architecture
@@ -26,6 +26,7 @@ from regaudit.settings.values import (
     codes_of,
     rules_of,
 )
+from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
 from regaudit.storage.search import pattern_of
@@ -230,7 +231,7 @@ def _load(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: not valid TOML (not UTF-8: {error.reason})") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not valid TOML ({str(error)[:200]})") from error
+        raise UsageError(f"{file}: not valid TOML ({why_no_text(error)})") from error
 
 
 _FACTS = tuple(field.name for field in fields(Facts))
@@ -267,8 +268,8 @@ def _checked(content: Mapping[str, Any]) -> Config:
     if not isinstance(settings, Mapping):
         raise UsageError("rules must be a table of tables: [tool.regaudit.rules.REG101]")
     baseline = content.get("baseline")
-    if baseline is not None:
-        checked_path(baseline, "baseline")
+    if baseline is not None and is_url(checked_path(baseline, "baseline")):
+        raise UsageError(f"baseline is a file, not a URL: {redacted_name(baseline)}")
     preset, select = PRESETS[name], checked_strings(content.get("select", []), "select")
     made = rules_of(settings, preset)
     chosen = codes_of(select, made) if select else {r.about.code for r in made} - preset.off

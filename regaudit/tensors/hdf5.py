@@ -1,8 +1,10 @@
 """HDF5 files: what is one, and how it is opened."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EACCES, EIO, ELOOP, EMFILE, ENFILE, ENOENT, EPERM
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +18,8 @@ _METADATA = 4 << 20
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
 """What HDF5 and h5py raise on damaged files."""
+_OF_SYSTEM = (EACCES, EPERM, ENOENT, ELOOP, EIO, EMFILE, ENFILE)
+"""What is no fault of the content."""
 _USER_BLOCK = 512
 """Smallest block of foreign bytes that may precede the HDF5 content; larger ones are doubled."""
 
@@ -58,7 +62,7 @@ def _bound_cache(hdf5: h5py.File) -> None:
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """Say of what HDF5 raises that the file is damaged.
+    """Say of what HDF5 raises that the file is damaged, or may not be read.
 
     Raises:
         UnreadableModelError: HDF5 raised something.
@@ -66,6 +70,9 @@ def damage() -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _OF_SYSTEM:
+            raise UnreadableModelError(f"cannot be read: {os.strerror(number)}") from error
         raise fault("its HDF5 content is damaged or cut short", error) from error
 
 

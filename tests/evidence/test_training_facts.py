@@ -28,11 +28,11 @@ def test_the_gap_needs_both_losses():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("train_size", 0, "train-size is a whole number of samples, not 0"),
-        ("val_size", 1.5, "val-size is a whole number of samples, not 1.5"),
-        ("batch_size", True, "batch-size is a finite number, not True"),
-        ("val_loss", float("nan"), "val-loss is a finite number, not nan"),
-        ("target_variance", 0, "target-variance is above zero, not 0"),
+        ("train_size", 0, "train-size must be a whole number of samples, not 0"),
+        ("val_size", 1.5, "val-size must be a whole number of samples, not 1.5"),
+        ("batch_size", True, "batch-size must be a finite number, not True"),
+        ("val_loss", float("nan"), "val-loss must be a finite number, not nan"),
+        ("target_variance", 0, "target-variance must be above zero, not 0"),
     ],
 )
 def test_a_wrong_fact_is_named_as_the_command_line_names_it(name, value, said):

@@ -92,7 +92,7 @@ def test_facts_may_differ_by_model():
         ('[[override]]\nmodel = "x"\nrules.REG1.x = 1', "unknown rule 'REG1'"),
         ('[[override]]\nmodel = "x"\nlayer = "y"\nrules.REG101.x = 1', "no threshold 'x'"),
         ('[[override]]\nmodel = "m*[x]"\nrules.REG101.x = 1', "no threshold 'x'"),
-        ('[[override]]\nmodel = "x"\ntrain-loss = "low"', "train-loss is a finite number"),
+        ('[[override]]\nmodel = "x"\ntrain-loss = "low"', "train-loss must be a finite number"),
         ("[[override]]\nmodel = 3", "model of an override must be a glob"),
         ("baseline = 3", "baseline must be the path of a file"),
     ],
