@@ -211,13 +211,14 @@ def read_architecture(file: Path) -> Serialized:
 
 def _own_table(project: Path) -> Mapping[str, Any] | None:
     """Return `[tool.regaudit]` of a pyproject.toml; None where there is none."""
-    table: Any = _load(project)
+    table: Mapping[str, Any] = _load(project)
     for key in ("tool", "regaudit"):
         if key not in table:
             return None
-        table = table[key]
-        if not isinstance(table, Mapping):
+        below = table[key]
+        if not isinstance(below, Mapping):
             raise UsageError(f"{project}: tool.regaudit must be a table: [tool.regaudit]")
+        table = below
     return table
 
 
