@@ -107,7 +107,8 @@ def write_text(file: Path, key: str, text: str) -> None:
         UnreadableModelError: the file cannot be opened for writing.
     """
     try:
-        with h5py.File(file, "r+") as hdf5:
+        # Whoever writes the file has locked it already, see `temporary_beside`.
+        with h5py.File(file, "r+", locking=False) as hdf5:
             if key in hdf5.attrs:
                 _put(hdf5, key, key, text)
             else:
