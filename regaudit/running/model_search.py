@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from glob import has_magic
-from os.path import lexists, realpath
+from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +11,14 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import formats, is_model
 from regaudit.report.report import Failure, Report
 from regaudit.storage.location import is_url, redacted_name
-from regaudit.storage.presence import exists, is_dir
+from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
     ENTRIES,
+    LINK,
     TOO_MANY,
     Refuse,
     is_folder,
+    leads_outside,
     listed,
     matches,
     pattern_of,
@@ -71,7 +73,7 @@ def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Itera
 
 def _of_match(path: Path, pattern: str, refuse: Refuse) -> Iterator[str]:
     """Yield what a match of a pattern means; its own last part may be a name that a user gives."""
-    if path.is_symlink() and has_magic(Path(pattern).name) and not hub_blob(path):
+    if is_link(path) and has_magic(Path(pattern).name) and not hub_blob(path):
         refuse(str(path), LINK)
     elif is_dir(path) and not _is_model(path):
         yield from _below(path, refuse)
@@ -124,7 +126,7 @@ def _below(folder: Path, refuse: Refuse) -> Iterator[str]:
                     yield str(path)
                 else:
                     inner.append((path, held))
-        links = [one.name for one in entries if one.is_symlink() and not hub_blob(Path(one.path))]
+        links = [one.name for one in entries if is_link(one.path) and not hub_blob(Path(one.path))]
         files = files_among(one.name for one in entries if not is_folder(one))
         yield from (str(place / name) for name in files if name not in links)
         for name in links:
@@ -148,16 +150,12 @@ def _marked(entries: Iterable[os.DirEntry[str]]) -> bool:
     return any(one.name in marks for one in entries)
 
 
-LINK = "a link, and links are not followed where models are searched: name it to audit it"
-
-
 def _why_not(link: Path, searched: Path) -> str:
     """Say that a link is not followed where it would be a model; empty for what is found anyway."""
     named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
     if not named and not (is_dir(link) and _is_model(link)):
         return ""
-    there, top = realpath(link), realpath(searched)
-    return "" if exists(there) and f"{there}{os.sep}".startswith(f"{top}{os.sep}") else LINK
+    return LINK if leads_outside(link, searched) else ""
 
 
 def files_among(names: Iterable[str]) -> list[str]:

@@ -20,3 +20,8 @@ def is_dir(path: str | Path) -> bool:
 def is_file(path: str | Path) -> bool:
     """Whether it is a file, or a link to one."""
     return os.path.isfile(path)  # noqa: PTH113 - as above
+
+
+def is_link(path: str | Path) -> bool:
+    """Whether it is a link, wherever it leads."""
+    return os.path.islink(path)  # noqa: PTH114 - as above

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from errno import EACCES
 from fnmatch import fnmatch
 from glob import has_magic
 from pathlib import Path
 
 from regaudit.errors import UsageError, shown
-from regaudit.storage.presence import is_dir
+from regaudit.storage.presence import exists, is_dir, is_link
 
 ENTRIES = 1_000_000
 """Most files and folders that one search looks at."""
@@ -34,10 +35,13 @@ def listed(folder: Path) -> list[os.DirEntry[str]]:
     """Return the entries of a folder by name.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or its names can be, but nothing of what they stand for.
     """
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        found = sorted(entries, key=lambda entry: entry.name)
+    if found and not os.access(folder, os.X_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(folder))
+    return found
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -64,29 +68,55 @@ def everything_below(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def matches(pattern: Path, refuse: Refuse) -> list[Path]:
-    """Return what a pattern matches, by name; stars match neither hidden names nor links."""
+    """Return what a pattern matches, by name.
+
+    Stars match neither hidden names nor folders behind links; a link that the last part matches is
+    returned as it is.
+    """
     parts = pattern.parts
     fixed = next(index for index, part in enumerate(parts) if has_magic(part))
-    found = [Path(*parts[:fixed])]
-    for part in parts[fixed:]:
+    top = Path(*parts[:fixed])
+    found = [top]
+    for index, part in enumerate(parts[fixed:], fixed + 1):
         if part == "**":
             found = [below for folder in found for below in _folders(folder, refuse)]
         elif has_magic(part):
             found = [one for folder in found for one in _children(folder, part, refuse)]
+            if index < len(parts):
+                found = [one for one in found if not _is_link_to_folder(one, top, refuse)]
         else:
-            found = [one for folder in found if os.path.lexists(one := folder / part)]
+            found = [one for folder in found if _is_there(one := folder / part, refuse)]
     return sorted(dict.fromkeys(found))
 
 
-def _children(folder: Path, part: str, refuse: Refuse) -> Iterator[Path]:
-    if not is_dir(folder):
-        return
+def leads_outside(link: Path, searched: Path) -> bool:
+    """Whether what is behind a link is not found in a folder that is searched anyway."""
+    there, top = Path(os.path.realpath(link)), Path(os.path.realpath(searched))
+    return not (exists(there) and there.is_relative_to(top))
+
+
+def _is_link_to_folder(path: Path, searched: Path, refuse: Refuse) -> bool:
+    if not is_link(path):
+        return False
+    if is_dir(path) and leads_outside(path, searched):
+        refuse(str(path), LINK)
+    return True
+
+
+def _is_there(path: Path, refuse: Refuse) -> bool:
     try:
-        entries = listed(folder)
-    except OSError as error:
-        refuse(str(folder), f"cannot be read: {error.strerror}")
-        return
-    for entry in entries:
+        path.lstat()
+    except PermissionError as error:
+        refuse(str(path), f"cannot be read: {error.strerror}")
+    except OSError:
+        pass
+    else:
+        return True
+    return False
+
+
+def _children(folder: Path, part: str, refuse: Refuse) -> Iterator[Path]:
+    for entry in _entries(folder, refuse):
         hidden = entry.name.startswith(".") and not part.startswith(".")
         if not hidden and fnmatch(entry.name, part):
             yield Path(entry.path)
@@ -98,12 +128,7 @@ def _folders(folder: Path, refuse: Refuse) -> Iterator[Path]:
     while stack:
         place = stack.pop()
         yield place
-        try:
-            entries = listed(place)
-        except OSError as error:
-            if place != folder or is_dir(place):
-                refuse(str(place), f"cannot be read: {error.strerror}")
-            continue
+        entries = _entries(place, refuse)
         count += len(entries)
         if count > ENTRIES:
             refuse(str(folder), TOO_MANY)
@@ -112,5 +137,18 @@ def _folders(folder: Path, refuse: Refuse) -> Iterator[Path]:
         stack += [Path(entry.path) for entry in reversed(below)]
 
 
+def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing where there is none, or where it cannot be read."""
+    try:
+        return listed(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        refuse(str(folder), f"cannot be read: {error.strerror}")
+        return []
+
+
+LINK = "a link, and links are not followed where models are searched: name it to audit it"
+"""Why a link is left out."""
 TOO_MANY = f"it holds more than {ENTRIES:,} files and folders: name those to audit"
 """Why a search ends."""

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from errno import EACCES
+from pathlib import Path
 
 import pytest
 from command_line import run
@@ -62,6 +64,45 @@ def test_links_are_followed_only_where_they_are_named(tmp_path):
     assert str(repo / "x.keras") not in search(str(repo / "*.keras")).models
     assert search(str(repo / "x.keras")).models == [str(repo / "x.keras")]
     assert run("check", str(repo), "--fail-on", "never").exit_code == 3
+
+
+def test_stars_do_not_follow_links_to_folders(tmp_path):
+    private, repo = tmp_path / "private", tmp_path / "repo"
+    for folder in (private / "deep", repo / "v1"):
+        folder.mkdir(parents=True)
+        shutil.copy(GOOD, folder / "x.keras")
+    (repo / "out").symlink_to(private)
+    (repo / "latest").symlink_to("v1")  # what is behind it is found anyway
+    own, out = str(repo / "v1" / "x.keras"), str(repo / "out")
+    for pattern in ("*/*.keras", "*/x.keras", "*/**/*.keras", "?*/**", "[a-z]*/*/*.keras"):
+        found = search(str(repo / pattern))
+        assert set(found.models) <= {own}, pattern
+        assert [one.file for one in found.refused] == [out], pattern
+    assert search(str(repo / "**" / "*.keras")).models == [own]
+    assert search(str(repo / "out" / "*" / "*.keras")).models == [f"{out}/deep/x.keras"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "refused"),
+    [("*.keras", ""), ("*/*.keras", "g"), ("**/*.keras", "g"), ("", "g"), ("g/*", "g")],
+)
+def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch, pattern, refused):
+    (tmp_path / "g").mkdir()
+    for name in ("good.keras", "g/x.keras"):
+        shutil.copy(GOOD, tmp_path / name)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "g")
+    expected = {str(tmp_path / refused): "cannot be read: Permission denied"} if refused else {}
+    assert failures(tmp_path / pattern, tmp_path / "good.keras") == expected
+
+
+def test_a_name_in_a_folder_that_may_not_be_entered(tmp_path, monkeypatch):
+    def lstat(path):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(path))
+
+    (tmp_path / "g").mkdir()
+    monkeypatch.setattr(Path, "lstat", lstat)
+    found = search(str(tmp_path / "*" / "x.keras"))
+    assert [one.failure.message for one in found.refused] == ["cannot be read: Permission denied"]
 
 
 def test_a_config_json_alone_makes_no_model(tmp_path):
