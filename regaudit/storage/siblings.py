@@ -1,10 +1,13 @@
 """Files next to or below the one that was named: opened only if they are what they seem."""
 
 import re
+from os.path import lexists, realpath
 from pathlib import Path
+from stat import S_ISREG
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.storage.location import Location
+from regaudit.storage.presence import is_file, is_link
 
 
 def beside(folder: Location, *parts: str) -> Location:
@@ -15,15 +18,15 @@ def beside(folder: Location, *parts: str) -> Location:
         parts: names of the folders below it and of the file.
 
     Raises:
-        UnreadableModelError: there is no such file.
+        UnreadableModelError: there is no such file, or we may not look.
         UnsafeFileError: it, or a folder on the way, is a link, but for those of a hub's cache; or
             it is a pipe or a device.
     """
     place = folder
     for part in parts:
         place /= part
-        if place.is_symlink():
-            blob = hub_blob(place) if isinstance(place, Path) else None
+        if isinstance(place, Path) and is_link(place):
+            blob = hub_blob(place)
             if blob is not None and part == parts[-1]:
                 return blob
             name = "/".join(parts)
@@ -31,9 +34,15 @@ def beside(folder: Location, *parts: str) -> Location:
                 f"{name}: {part!r} is a link, and links are not followed: "
                 "audit a copy that has the file itself"
             )
-    if not place.exists():
-        raise UnreadableModelError(f"part of the model is missing: there is no {'/'.join(parts)}")
-    if not place.is_file():
+    try:
+        mode = place.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        missing = f"part of the model is missing: there is no {'/'.join(parts)}"
+        raise UnreadableModelError(missing) from None
+    except OSError as error:
+        why = f"{'/'.join(parts)} cannot be read: {error.strerror}"
+        raise UnreadableModelError(why) from None
+    if not S_ISREG(mode):
         raise UnsafeFileError(f"{parts[-1]} is a folder, a pipe or a device, not a file")
     return place
 
@@ -45,11 +54,11 @@ def hub_blob(link: Path) -> Path | None:
     they were fetched. None for every other link: one that leaves its model's own blobs, or whose
     blob is again a link, may lead anywhere.
     """
-    for folder in link.parent.resolve().parents:
+    for folder in Path(realpath(link.parent)).parents:
         if folder.name == "snapshots" and folder.parent.name.startswith("models--"):
-            blob = link.resolve()
+            blob = Path(realpath(link))
             is_blob = blob.parent == folder.parent / "blobs" and _HASH.fullmatch(blob.name)
-            return blob if is_blob and blob.is_file() else None
+            return blob if is_blob and is_file(blob) else None
     return None
 
 
@@ -60,4 +69,4 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 def is_inside(folder: Location, name: str) -> bool:
     """Whether a folder has something of this name, even a link that leads nowhere."""
     place = folder / name
-    return place.exists() or place.is_symlink()
+    return lexists(place) if isinstance(place, Path) else place.exists()
