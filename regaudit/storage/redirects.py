@@ -39,10 +39,11 @@ class Redirects:
         """Take what `aiohttp` says of a redirect, also of one that leads to a failure."""
         target = redirect.response.headers.get("Location") or redirect.response.headers.get("URI")
         try:
-            host = _host(redirect.url.join(type(redirect.url)(target or "")))
+            there = redirect.url.join(type(redirect.url)(target or ""))
+            host = _host(there)
         except ValueError:  # not a URL: it is not followed either
             return
-        if host != _host(redirect.url) and len(self._hosts) < _MOST:
+        if there.host and host != _host(redirect.url) and len(self._hosts) < _MOST:
             self._hosts[host[:_LONGEST]] = None
             with _LOCK:
                 for tell in _TOLD:
