@@ -58,7 +58,7 @@ def _prolong(seconds: float) -> None:
 def held(file: str, limits: Limits) -> Iterator[None]:
     """Hold this process to all limits of one file, memory included."""
     load_library(file)
-    with allowing(limits), timed(limits, 0):  # the first answer of a store may never come
+    with allowing(limits), timed(limits, 0):  # a folder may be huge
         size = size_of(file)
     with confined(limits), timed(limits, size):
         yield

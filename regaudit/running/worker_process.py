@@ -89,7 +89,7 @@ def main() -> None:
     try:
         config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         list(formats())  # what an audit imports is not what a file leaves behind
-        requests = _requests(pipe, config, tell)
+        requests = _requests(pipe, config)
         first = next(requests)
         start = allocated()
         with confined(config.limits):
@@ -121,13 +121,12 @@ def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> 
 
 
 def _requests(
-    pipe: IO[bytes], config: Config, tell: Callable[[str], None]
+    pipe: IO[bytes], config: Config
 ) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
-    """Yield files, what to do with each, and its size; a store is connected to on the way."""
+    """Yield files, what to do with each, and its size."""
     while True:
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         load_library(file)
-        # A store may not answer, or send us elsewhere.
-        with allowing(config.limits), timed(config.limits, 0), telling(tell):
+        with allowing(config.limits), timed(config.limits, 0):  # a folder may be huge
             size = size_of(file)
         yield file, job, size

@@ -144,9 +144,10 @@ class Store:
                 error = cause(raised)
                 if isinstance(error, FileNotFoundError):
                     raise error from None
-                if is_final(error) or monotonic() > end:
+                pause = next(waits)
+                if is_final(error) or monotonic() + pause > end:
                     raise self._failed(message(error, attempt)) from None
-            sleep(next(waits))
+            sleep(pause)
         raise AssertionError  # `count` has no end
 
     def info(self, path: str) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.storage.object_store import RETRY_TIMEOUT, Store, connected
+from regaudit.storage.object_store import Store, connected
 from regaudit.storage.range_reader import RangeStream
 
 Chosen = Callable[[list[str]], set[str]]
@@ -19,25 +19,19 @@ Chosen = Callable[[list[str]], set[str]]
 
 
 @contextmanager
-def reached(
-    url: str, *, values: bool = True, short_timeout: bool = False
-) -> Iterator["RemoteFile"]:
+def reached(url: str, *, values: bool = True) -> Iterator["RemoteFile"]:
     """Yield what a URL leads to.
 
     Args:
         url: as the user named it.
         values: whether values of weights are read, which is done in large pieces.
-        short_timeout: whether a store that is away is asked again for half the usual time.
 
     Raises:
         UnreadableModelError: the store cannot be reached or does not give it, it takes a library
             that is not installed, or the file changed while it was read.
     """
     store, path = connected(url)
-    store.values, store.retry_timeout = (
-        values,
-        RETRY_TIMEOUT / 2 if short_timeout else RETRY_TIMEOUT,
-    )
+    store.values = values
     try:
         yield RemoteFile(store, path)
         store.verify()
@@ -57,16 +51,6 @@ def _explained(error: Exception, store: Store) -> Exception:
     if led and isinstance(error, UnreadableModelError):
         return type(error)(f"{error} ({led})")
     return error
-
-
-def size_of(url: str) -> int:
-    """Return the bytes of the file that a URL leads to; 0 for a folder.
-
-    Raises:
-        UnreadableModelError: the store does not say.
-    """
-    with reached(url, short_timeout=True) as file:  # the audit asks again
-        return file.stat().st_size
 
 
 def models_below(url: str, models_among: Chosen) -> Iterator[str]:

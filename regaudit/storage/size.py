@@ -26,14 +26,11 @@ def size_of(name: str) -> int:
     """Return the bytes that buy time: of a file, or of all files below a directory.
 
     0 where there is none. Holes of sparse files are not stored, and do not count. Nor do those of a
-    store, whatever it claims: they count as they arrive; but it is connected to.
+    store, whatever it claims: they count as they arrive, and it is not even asked.
     """
+    if is_url(name):
+        return 0
     try:
-        if is_url(name):
-            from regaudit.storage.remote_file import size_of as remote_size  # noqa: PLC0415 - as above
-
-            remote_size(name)
-            return 0
         return size_on_disk(Path(name), stored=True) or 0
     except (RegauditError, OSError, ValueError):
         return 0

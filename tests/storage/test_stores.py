@@ -266,7 +266,7 @@ def store(s3):
 @pytest.fixture
 def short_timeout(monkeypatch):
     """Two seconds of patience, and timeouts of one."""
-    monkeypatch.setattr("regaudit.storage.remote_file.RETRY_TIMEOUT", 2)
+    monkeypatch.setattr("regaudit.storage.object_store.RETRY_TIMEOUT", 2)
     monkeypatch.setattr("regaudit.storage.object_store._ANSWER", 1)
 
 
@@ -786,6 +786,112 @@ def test_a_library_has_a_deadline_as_well():
         failure = audit(f"{url}/m.keras", config).failure
     assert failure.kind == "UnsafeFileError"
     assert failure.message.startswith("its store takes more than 1 s")
+
+
+def refuses(asked):
+    def answer(handler):
+        asked.append(handler.command)
+        handler.send_error(503)
+
+    return answer
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("how", [(), ("--isolate",), ("--no-isolate",)], ids=str)
+def test_nobody_but_the_audit_asks_a_store(how):
+    """Not for the size, nor for rendering: a server that is away would be waited for each time."""
+    pytest.importorskip("aiohttp")
+    asked = []
+    with answering(refuses(asked)) as url:
+        limit = ("--limit", "wall_seconds=3")
+        result = cli("inspect", "--isolated", *how, *limit, f"{url}/m.keras")
+    assert result.returncode == 3
+    found = re.search(r"asked (\d+) times", re.sub(r"\s+", " ", result.stdout))
+    assert asked.count("HEAD") == int(found[1])
+
+
+@pytest.mark.stores
+def test_a_server_that_never_answers_is_held_to_wall_seconds():
+    pytest.importorskip("aiohttp")
+    asked = []
+    with answering(lambda handler: asked.append(handler) or time.sleep(5)) as url:
+        result = cli("inspect", "--isolated", "--limit", "wall_seconds=1", f"{url}/m.keras")
+    assert result.returncode == 3
+    assert "takes more than 1 s" in result.stdout
+    assert len(asked) == 1
+
+
+@pytest.mark.stores
+def test_redirects_in_circles_are_not_asked_again():
+    pytest.importorskip("aiohttp")
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.command)
+        leads_to("/m.keras")(handler)
+
+    with answering(answer) as url:
+        failure = audit(f"{url}/m.keras").failure
+    assert failure.message == "cannot be read from its store: the server redirects again and again"
+    assert len(asked) <= 2 * 12  # HEAD, then GET
+
+
+def says(line):
+    return lambda handler: handler.wfile.write(line.encode("latin-1"))
+
+
+OK_WITH = "HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (f"{OK_WITH}Content-Length: -5\r\n\r\n", "the server's answer is not valid HTTP"),
+        (f"{OK_WITH}Content-Length: {'9' * 40}\r\n\r\n", "the server's answer is not valid HTTP"),
+        (f"{OK_WITH}Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "is not valid HTTP"),
+        (f"{OK_WITH}X: {'a' * 100_000}\r\n\r\n", "the server's answer is not valid HTTP"),
+        (f"{OK_WITH}one\0two\r\n\r\n", "the server's answer is not valid HTTP"),
+        ("HXXP nonsense\r\n\r\n", "the server's answer is not valid HTTP"),
+        ("HTTP/1.1 9999 OK\r\n\r\n", "the server's answer is not valid HTTP"),
+        ("HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n", "answers 400 (Bad Request)"),
+        *(
+            (
+                f"HTTP/1.1 302 Found\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n",
+                "the server redirects to what is not a web address",
+            )
+            for where in ("file:///etc/passwd", "javascript:x", "http://[::bad/x", "http://h:99999")
+        ),
+    ],
+)
+def test_what_is_no_answer_is_said_in_plain_words(answer, expected):
+    pytest.importorskip("aiohttp")
+    with answering(says(answer)) as url:
+        message = audit(f"{url}/m.keras").failure.message
+    assert expected in message
+    assert "Error" not in message
+    assert "None" not in message
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("s3://us:pw@host", "not a valid bucket: a URL is s3://BUCKET/FILE, without a password"),
+        ("s3://us:pw@host/x.keras", "not a valid bucket: a URL is s3://BUCKET/FILE"),
+        ("http://", "the URL is not valid"),
+        ("http://host:99999/x.keras", "the URL is not valid"),
+        ("http://u:p@/x.keras", "the URL is not valid"),
+    ],
+)
+def test_a_url_that_is_none_is_said_in_plain_words(url, expected, monkeypatch):
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    message = audit(url).failure.message
+    assert expected in message
+    assert "Error" not in message
 
 
 @pytest.mark.stores
