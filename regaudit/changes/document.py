@@ -23,6 +23,10 @@ def changes_document(changes: Changes) -> dict[str, Any]:
         "regaudit": VERSION,
         "old": changes.old.file,
         "new": changes.new.file,
+        "redirected": {
+            "old": changes.old.redirected or None,
+            "new": changes.new.redirected or None,
+        },
         "same": changes.same,
         "penalty": _shift(Shift(changes.old.told_penalty, changes.new.told_penalty)),
         "regularizers_unknown": changes.untold,

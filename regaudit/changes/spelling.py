@@ -1,11 +1,11 @@
 """How changes between two audits are written, the same in every format."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from regaudit.changes.compare import Changes, RegularizerChange, Shift, WeightChange
 from regaudit.model import Regularizer
-from regaudit.report import spelling
+from regaudit.report import sentences, spelling
 
 SIDES = ("old", "new")
 
@@ -48,6 +48,13 @@ def untold(changes: Changes) -> str:
         return ""
     weights = spelling.count(changes.untold, "weight")
     return f"regularizers of {weights} are not compared: one of the files does not tell them"
+
+
+def redirected(changes: Changes) -> Iterator[str]:
+    """Say of which file the server led to another host, and where."""
+    for side, report in zip(SIDES, (changes.old, changes.new), strict=True):
+        if led := sentences.redirected(report):
+            yield f"{side} was {led}"
 
 
 def optimizers(changes: Changes) -> str:

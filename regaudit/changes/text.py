@@ -64,6 +64,7 @@ def markdown(changes: Changes, view: View) -> escape.Escaped:
         facts.append(f"- optimizer: {escape.markdown(words.optimizers(changes))}")
     if untold := words.untold(changes):
         facts.append(f"- {untold}")
+    facts += [f"- {escape.markdown(led)}" for led in words.redirected(changes)]
     files = map(escape.markdown, (changes.old.file, changes.new.file))
     blocks: list[Iterable[str]] = [[f"## {' → '.join(files)}"], facts]
     if changes.same:
@@ -105,6 +106,8 @@ def _head(changes: Changes, view: View) -> Iterator[str]:
         facts["optimizer"] = words.optimizers(changes)
     if untold := words.untold(changes):
         facts["unknown"] = untold
+    if led := "; ".join(words.redirected(changes)):
+        facts["redirected"] = led
     for title, text in facts.items():
         first, *rest = wrap(text, max(view.width, 40) - 11, break_on_hyphens=False) or [""]
         yield _bold(f"{title:<10}", view) + f" {first}"

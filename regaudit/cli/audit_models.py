@@ -10,7 +10,13 @@ import click
 
 from regaudit.cli.output import emit
 from regaudit.cli.protected import refuse_outputs
-from regaudit.cli.running import INTERRUPTED, audited, cache_folder, failure_of_killed
+from regaudit.cli.running import (
+    INTERRUPTED,
+    audited,
+    cache_folder,
+    failure_of_killed,
+    say_redirects,
+)
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, release
@@ -95,6 +101,8 @@ def run_audit(
         cache=options.cache,
         dask=options.dask,
     )
+    if not outputs:  # a baseline, say
+        say_redirects(reports)
     reports = go_on_guarded(
         [*reports, *(one for _, (_, refused) in found for one in refused)],
         config.limits,

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,6 +123,13 @@ def audited_one(file: str, config: "Config") -> "Report":
     if len(reports) != 1:
         raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
     return reports[0]
+
+
+def say_redirects(reports: Sequence["Report"]) -> None:
+    """Say on standard error where servers led, for commands whose output does not."""
+    for report in reports:
+        if report.redirected:
+            say(f"{report.file}: {report.redirected}", err=True)
 
 
 def cache_folder(given: str | None) -> Path | None:

@@ -49,6 +49,7 @@ COLUMNS = (
     "failure",
     "trainable_known",
     "regularizer_known",
+    "redirected",
 )
 
 FIGURES = tuple(name for name in SPECTRUM if name != "shape")
@@ -66,6 +67,7 @@ class Csv(Renderer):
         writer.writeheader()
         for report in reports:
             for row in _rows(report, view):
+                row["redirected"] = report.redirected or None
                 writer.writerow({key: _cell(value) for key, value in row.items()})
         return escape.by_format(text.getvalue())
 

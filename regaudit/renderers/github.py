@@ -55,6 +55,8 @@ def _annotations(report: Report, view: View) -> Iterator[Annotation]:
     file = relative(report.file, view.root)
     if report.failure:
         yield Annotation(Severity.ERROR, file, "not audited", escape.plain(report.failure.message))
+    if led := sentences.redirected(report):
+        yield Annotation(Severity.NOTE, file, "redirected", led)
     if unjudged := sentences.unjudged(report):
         level = Severity.ERROR if view.fail_on_unknown else Severity.NOTE
         yield Annotation(level, file, "regularizers not known", escape.plain(unjudged))
@@ -90,6 +92,8 @@ def _log(report: Report) -> Iterator[str]:
     """Every place of every finding, folded, as lines that are no commands."""
     title = f"{escape.plain(report.file)}: {sentences.verdict(report)}"
     yield by_format(f"::group::{_data(title)}")
+    if led := sentences.redirected(report):
+        yield led
     for finding in report.findings:
         for item in finding.items:
             yield f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"

@@ -38,6 +38,8 @@ def report_html(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     yield f"<p><b>{_text(report.file)}</b>: {_text(sentences.verdict(report))}</p>"
+    if led := sentences.redirected(report):
+        yield f"<p>{_text(led)}</p>"
     if report.model is not None:
         facts = (
             f"{spelling.kind(report.model)}, {spelling.parameters(report.model)}",

@@ -46,6 +46,7 @@ COLUMNS = {
     "model_notes": "int64",
     "model_findings": "strings",
     "failure": "string",
+    "redirected": "string",
     "layer": "string",
     "class_name": "string",
     "path": "string",
@@ -163,6 +164,7 @@ def _model(report: Report) -> dict[str, Any]:
         **dict(zip(("model_notes", "model_warnings", "model_errors"), counts, strict=True)),
         "model_findings": [finding.code for finding in report.findings],
         "failure": report.failure.message if report.failure else None,
+        "redirected": report.redirected or None,
     }
 
 

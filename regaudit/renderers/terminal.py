@@ -64,6 +64,8 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
 def _check(report: Report, view: View) -> Iterator[str]:
     """The verdict on one model."""
     yield _headline(report, view)
+    if led := sentences.redirected(report):
+        yield from _wrapped(f"{led}.", view, "  ")
     yield from _findings(report, view)
     yield from _suppressed(report, view)
     if report.model:

@@ -207,6 +207,12 @@ class Report:
         return None if unread else self.penalty
 
     @property
+    def redirected(self) -> str:
+        """To which hosts that nobody named its server led; empty for none, or for a failure."""
+        told = (skip.reason for skip in self.skipped if skip.path == "(file)")
+        return next((reason for reason in told if reason.startswith("redirected to ")), "")
+
+    @property
     def told_penalty(self) -> float | None:
         """The penalty, as far as is known; None where nothing is known of any."""
         return None if self.unjudged else self.known_penalty

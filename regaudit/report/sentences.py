@@ -107,6 +107,11 @@ def _activity(model: Model) -> str:
     return text
 
 
+def redirected(report: Report) -> str:
+    """Say to which hosts that nobody named its server led; else nothing."""
+    return plain(report.redirected)
+
+
 def unjudged(report: Report) -> str:
     """Say of a file of which no regularizer is known why, and what to do; else nothing."""
     if not report.unjudged:

@@ -39,7 +39,8 @@ _MEANINGS = {
 }
 """What errors mean by a part of their names; the first that fits counts."""
 _WORDS = {
-    "range request": "the server sends no parts of files: download the file and audit the copy",
+    "range request": "the server does not send parts of files: "
+    "download the file and audit the copy",
     "Port out of range": "the URL is not valid",
     "Invalid URL": "the URL is not valid",
 }

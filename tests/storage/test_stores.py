@@ -19,7 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from command_line import run
+from command_line import USABLE, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Proxy, answering, serving
@@ -908,6 +908,22 @@ def test_a_redirect_to_another_host_is_named():
             assert f"redirected to {host}" in said[0]
             assert "secret" not in "".join(said)
         assert not audit(f"{there}/digits-cnn.keras").skipped
+
+
+@pytest.mark.stores
+def test_every_output_names_a_redirect(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.chdir(tmp_path)
+    with serving(MODELS) as there, answering(leads_to(f"{there}/digits-cnn.keras?t=secret")) as url:
+        led, model = f"redirected to {there.removeprefix('http://')}", f"{url}/m.keras"
+        check = ("check", "--isolated", "--fail-on", "never", model)
+        outputs = [run(*check), run(*check, "-v"), run("baseline", "write", "--isolated", model)]
+        outputs += [run(*check, "--format", one) for one in USABLE if one != "parquet"]
+        for one in ("terminal", "json", "markdown", "html"):
+            outputs.append(run("diff", "--isolated", model, model, "--format", one))
+    for result in outputs:
+        assert led in re.sub(r"\s+", " ", result.output.replace("%3A", ":")), result.output
+        assert "secret" not in result.output
 
 
 @pytest.mark.parametrize(
