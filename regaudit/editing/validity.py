@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from regaudit.editing.config_edit import same, understood
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
+from regaudit.keras_semantics.build import why_not_seen
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.model import Layer, Model, Regularizer, Weight
@@ -95,6 +96,8 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
     layer = layers[0]
     if len(layers) > 1:
         return f"the file has more than one layer called {layer.path}"
+    if regularizer and edit.key == ACTIVITY and (why := _why_not_seen(model, layer, dialect)):
+        return why
     if not layer.known:
         return _why_not_custom(layer, edit.key)
     if regularizer is None:
@@ -104,6 +107,15 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         clash = "" if force else _why_not_added(_computed(layer), dialect)
         return why or (f"the output of {layer.path} {clash}" if clash else "")
     return _why_not_on_weights(layer, edit.key, regularizer, dialect, force=force)
+
+
+def _why_not_seen(model: Model, layer: Layer, dialect: Dialect) -> str:
+    """Say why what holds a layer keeps activity regularizers from acting; empty if it does not."""
+    above = layer.path.removesuffix(layer.name).removesuffix("/")
+    holder = next((one for one in model.layers if one.path == above and one.known), None)
+    own = layer.known and layer.class_name in MODELS  # its layers are called one by one
+    why = why_not_seen(holder.class_name, dialect) if holder and not own else ""
+    return f"an activity regularizer would not act on {layer.path}: {why}" if why else ""
 
 
 def _why_not_custom(layer: Layer, key: str) -> str:

@@ -209,15 +209,23 @@ def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regulari
         divided = "divided" if dialect.divides_activity else "not divided"
         why = f"on each call; {divided} by the batch size in the Keras that saved the file"
         found = replace(found, why=why)
-        if holder == "TimeDistributed" and not dialect.before_keras_3 and not layers_of(serialized):
-            found = replace(found, status=Status.INERT, why=_UNSEEN)
-        if holder in {"RNN", "StackedRNNCells"} and not dialect.before_keras_3:
-            found = replace(found, status=Status.UNKNOWN, why=_IN_A_CELL)
+        if not layers_of(serialized) and (why := why_not_seen(holder, dialect)):
+            unseen = holder == "TimeDistributed"
+            found = replace(found, status=Status.INERT if unseen else Status.UNKNOWN, why=why)
     return found
 
 
 _UNSEEN = "TimeDistributed of Keras 3 runs the layer's call by itself: the regularizer sees nothing"
-_IN_A_CELL = "of a cell: Keras 3 on TensorFlow can neither train nor evaluate the model with it"
+_IN_A_CELL = "Keras 3 on TensorFlow can neither train nor evaluate a model with one on a cell"
+
+
+def why_not_seen(holder: str, dialect: Dialect) -> str:
+    """Say why no activity regularizer acts on a layer in a wrapper; empty if it may."""
+    if dialect.before_keras_3:
+        return ""
+    if holder == "TimeDistributed":
+        return _UNSEEN
+    return _IN_A_CELL if holder in {"RNN", "StackedRNNCells"} else ""
 
 
 def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:

@@ -214,3 +214,38 @@ def test_it_refuses_what_adds_nothing_in_keras(keras, make, key, tmp_path):
         weight.assign(weight + 1.0)
     model(keras.ops.ones((2, 4)))
     assert bool(refused) is not any(float(loss) > 0 for loss in model.losses)
+
+
+L1 = {"module": "keras.regularizers", "class_name": "L1", "config": {"l1": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("holder", "keras", "why"),
+    [
+        ("TimeDistributed", "3.15.1", "runs the layer's call by itself"),
+        ("TimeDistributed", "3.0.5", "runs the layer's call by itself"),
+        ("TimeDistributed", "2.15.0", ""),
+        ("RNN", "3.15.1", "can neither train nor evaluate"),
+        ("StackedRNNCells", "3.15.1", "can neither train nor evaluate"),
+        ("Bidirectional", "3.15.1", ""),
+    ],
+)
+@pytest.mark.parametrize("path", ["t", "outer/t"])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_activity_regularizer_is_refused_where_nothing_applies_it(
+    holder, keras, why, path, known
+):
+    inner = dense(f"{path}/d", config={"activity_regularizer": None})
+    inner = replace(inner, name="d", known=known)
+    both = model(layer(path, holder), inner, keras=keras)
+    edit = Edit(inner.path, "activity_regularizer", L1)
+    assert why in refusal(both, edit)
+    assert bool(refusal(both, edit)) is bool(why)
+    assert not refusal(both, replace(edit, value=None))
+
+
+def test_an_activity_regularizer_of_a_model_in_time_distributed_is_not_refused_for_that():
+    both = model(
+        layer("t", "TimeDistributed"), replace(dense("t/m/d"), name="d"), layer("t/m", "Sequential")
+    )
+    assert not refusal(both, Edit("t/m/d", "activity_regularizer", L1))
