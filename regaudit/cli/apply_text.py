@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from regaudit.editing.apply import Change
     from regaudit.editing.request import EditRequest
     from regaudit.formats.interface import Format
+    from regaudit.model import Model
 
 
 def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
@@ -52,16 +53,23 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
     if out is None:
         lines.append("Nothing was written.")
         return lines
-    model = after.model
-    compiled = model is not None and model.loss is not None and not model.loads_with
-    then = "" if compiled else ", compile it: it was saved without an optimizer"
     lines.append(
         wrapped(
             f"{count(len(change.edits), 'edit')} written to {plain(str(out))}. Load that file"
-            f"{then}, and continue training: a model already in memory does not change."
+            f"{_compiling(after.model)}, and continue training: a model already in memory does "
+            "not change."
         )
     )
     return lines
+
+
+def _compiling(model: "Model | None") -> str:
+    """Say what is to be done after a load, before training goes on."""
+    if model is None or (model.compiled is None and model.optimizer is None):
+        return ", compile it, unless its own code does"
+    if model.compiled and not model.loads_with:
+        return ""
+    return ", compile it: it was saved without an optimizer"
 
 
 def kept(model: Path, plugin: "Format") -> str:

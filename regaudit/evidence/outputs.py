@@ -32,6 +32,7 @@ _KEEPING = frozenset(
 )
 _HUGE = 1e30
 """Weights of losses below it can be multiplied and added up."""
+_UNCOMPILED, _NO_LOSS = "the model is not compiled", "the file tells no loss"
 _CHANNELS = ("units", "filters", "output_dim", "nb_filter")
 
 
@@ -63,7 +64,8 @@ def heads_of(graph: Graph, facts: Facts) -> tuple[Head, ...]:
         name, config = _name_and_config(loss)
         classes = _classes(graph, node)
         if model.loss is None:
-            chance, why = _by_activation(_activation(graph, node), classes)
+            untold = _UNCOMPILED if model.compiled is False else _NO_LOSS
+            chance, why = _by_activation(_activation(graph, node), classes, untold)
         else:
             chance, why = _by_loss(name, config, classes, facts)
         weight = _of(model.loss_weights, number, output.name, len(model.outputs))
@@ -120,13 +122,21 @@ def _by_loss(
     return None, f"a loss whose chance level is known, unlike {name}"
 
 
-def _by_activation(activation: str, classes: int | None) -> tuple[ChanceLoss | None, str]:
-    """Judge a model that was not compiled by the activation of its output."""
+def _by_activation(
+    activation: str, classes: int | None, untold: str
+) -> tuple[ChanceLoss | None, str]:
+    """Judge a model without a loss by the activation of its output.
+
+    Args:
+        activation: of the output.
+        classes: values per prediction.
+        untold: why there is no loss.
+    """
     if activation == "softmax" and classes and classes > 1:
-        basis = f"ln {classes}, for a softmax over {classes} classes (the model is not compiled)"
+        basis = f"ln {classes}, for a softmax over {classes} classes ({untold})"
         return ChanceLoss(log(classes), basis), ""
     if activation == "sigmoid":
-        return ChanceLoss(log(2), "ln 2, for a sigmoid output (the model is not compiled)"), ""
+        return ChanceLoss(log(2), f"ln 2, for a sigmoid output ({untold})"), ""
     return None, "a compiled model: the file contains no loss"
 
 

@@ -70,8 +70,21 @@ def test_the_cost_of_guessing_by_the_loss(loss, value):
 def test_what_is_missing_and_what_is_assumed_is_said():
     (head,) = heads(dense("out", 10), loss={"other": "mse"})
     assert head.why == "a loss for every output"
-    (head,) = heads(dense("out", 1, activation="sigmoid"), loss=None)
-    assert head.chance.basis == "ln 2, for a sigmoid output (the model is not compiled)"
+
+
+@pytest.mark.parametrize(
+    ("compiled", "why"),
+    [
+        (False, "the model is not compiled"),
+        (None, "the file tells no loss"),
+        (True, "the file tells no loss"),
+    ],
+)
+def test_why_there_is_no_loss_is_said_as_far_as_it_is_known(compiled, why):
+    (head,) = heads(dense("out", 1, activation="sigmoid"), loss=None, compiled=compiled)
+    assert head.chance.basis == f"ln 2, for a sigmoid output ({why})"
+    (head,) = heads(dense("out", 3, activation="softmax"), loss=None, compiled=compiled)
+    assert head.chance.basis == f"ln 3, for a softmax over 3 classes ({why})"
 
 
 def test_small_loss_weights_leave_a_small_chance_loss():
