@@ -22,6 +22,7 @@ from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, mak
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
 from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
+from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.whole_configuration import check_configuration
@@ -137,7 +138,8 @@ class _Reader:
             stored_path = _joined(path, name)
             self.claimed.add(stored_path)
             weights[name] = (stored_path, holder.tensors[key])
-        return weights
+        apart = metrics_among({name: tensor for name, (_, tensor) in weights.items()})
+        return {name: weight for name, weight in weights.items() if name not in apart}
 
     def unlisted(self) -> Iterator[tuple[str, Stored]]:
         """Yield by group the tensors that no list of names mentions; note what holds no numbers."""

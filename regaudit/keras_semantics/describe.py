@@ -13,6 +13,7 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, 
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import unfolded
 from regaudit.keras_semantics.match_by_path import Join
+from regaudit.keras_semantics.metric_state import metric_groups
 from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.training_state import training_groups
 from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
@@ -57,7 +58,7 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     stored, folded = unfolded(stored)
     join.walk(config, stored)
     training = training_groups(stored)
-    sweep(join, stored, training)
+    sweep(join, stored, {*training, *metric_groups(stored)})
     _put_back(join, folded)
     model = make_model(
         config,
@@ -139,7 +140,7 @@ def describe_weights(stored: TensorGroup, architecture: Serialized | None) -> De
     join = Join(Dialect.of(None), root_frozen=False)
     stored, folded = unfolded(stored)
     training = training_groups(stored)
-    sweep(join, stored, training)
+    sweep(join, stored, {*training, *metric_groups(stored)})
     _put_back(join, folded)
     unreadable = [skip for skip in join.skipped if skip.reason != UNCLAIMED]
     model = Model(

@@ -222,7 +222,9 @@ class ObjectJoin:
         for key, entry in sorted(self.checkpoint.entries.items(), key=_by_number):
             node = owners.get(key, ObjectNode())
             name = node.name or key.removesuffix(VALUE)
-            if key in self.tensors or key in skipped or key in apart or _is_no_weight(key, name):
+            if node.is_seed or key in self.tensors or key in skipped or key in apart:
+                continue
+            if _is_no_weight(key, name):
                 continue
             copy = (name, entry.size, entry.checksum)  # Keras 3 exports everything twice
             if (key.startswith("_all_variables/") and copy in listed) or not self._take(key):

@@ -38,7 +38,7 @@ class ObjectGraph:
         while waiting:
             number = waiting.pop()
             node = self.nodes[number]
-            if number in self.described or node.variable:
+            if number in self.described or (node.variable and not node.is_seed):
                 yield number
             opaque = number in self.described and number not in beyond
             if not opaque and number not in self.opened and node.identifier not in OF_TRAINING:

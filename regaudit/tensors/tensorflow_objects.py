@@ -28,6 +28,9 @@ NO_LAYERS = frozenset(
 )
 """Children that lead to variables of a layer by other ways, or to what is not a weight."""
 
+_SEEDS = frozenset({"StateVar", "seed_generator_state"})
+"""Names of the state of random number generators: TensorFlow's, and Keras 3's."""
+
 
 @dataclass(slots=True)
 class ObjectNode:
@@ -42,6 +45,11 @@ class ObjectNode:
     """Of a variable: Keras's own, such as `dense/kernel`."""
     trainable: bool = True
     """Of a variable, whatever the layers around it say."""
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether it is the state of a generator of random numbers, not a weight."""
+        return self.variable and self.role in _SEEDS
 
     @property
     def role(self) -> str:
