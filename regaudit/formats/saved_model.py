@@ -19,6 +19,7 @@ from regaudit.keras_semantics.match_by_object_graph import KERAS_2, ObjectJoin
 from regaudit.keras_semantics.object_graph import ObjectGraph
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.keras_semantics.told import marked
+from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.model import Model, Skip
 from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, is_inside
@@ -61,6 +62,10 @@ class SavedModel(Format):
             if nodes.get(number, ObjectNode()).identifier.startswith("_tf_keras_")
             and nodes[number].identifier != METRIC
         }
+        document = METADATA if is_inside(folder, METADATA) else GRAPH
+        for number, layer in layers.items():
+            if layer.get("config"):  # a subclassed model need not have one
+                check_configuration(layer, f"node {number} of {document}")
         described = {number: _serialized(layer) for number, layer in layers.items()}
         beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
@@ -134,5 +139,5 @@ def _serialized(metadata: Serialized) -> Serialized:
     config.setdefault("name", metadata.get("name"))
     config["trainable"] = bool(metadata.get("trainable", config.get("trainable", True)))
     registered = {"registered_name": class_name} if ">" in class_name else {}
-    configured = bool(config_of(metadata))  # a subclassed model need not have a configuration
+    configured = bool(config_of(metadata))
     return {"class_name": class_name, "config": config, "configured": configured, **registered}

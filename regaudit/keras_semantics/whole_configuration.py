@@ -112,16 +112,16 @@ def _members(config: Serialized, path: str) -> _Found:
     if not isinstance(layers, list):
         _refuse(f"{path}.layers", "is missing" if layers is None else "is not a list")
     yield from _items(layers, f"{path}.layers")
+    if not all(isinstance(layer, Mapping) for layer in layers):
+        return  # that is the fault, not what refers to it
     names = {
         name
         for layer in layers
-        if isinstance(layer, Mapping)
         for name in (layer.get("name"), config_of(layer).get("name"))
         if isinstance(name, str)
     }
     for at, layer in enumerate(layers):
-        if isinstance(layer, Mapping):
-            _check_calls(layer.get("inbound_nodes"), f"{path}.layers[{at}].inbound_nodes", names)
+        _check_calls(layer.get("inbound_nodes"), f"{path}.layers[{at}].inbound_nodes", names)
     for key in ("input_layers", "output_layers"):
         if key in config:
             _check_type(config[key], (list, Mapping), f"{path}.{key}", "list")

@@ -1,5 +1,6 @@
 """SavedModels held against the oracles of the Keras that saved them, and their readers alone."""
 
+import json
 import shutil
 import struct
 from dataclasses import replace
@@ -200,6 +201,61 @@ def test_metadata_inside_the_graph_reads_the_same(name, tmp_path):
     assert list(old.model.weights()) == list(new.model.weights())
     assert old.penalty == new.penalty
     assert old.model.keras_version in {new.model.keras_version, "2.3.2-tf"}
+
+
+def with_metadata(folder, into, change):
+    """Copy a model after a change to the description of its outermost layer."""
+    saved = shutil.copytree(folder, into)
+    file = saved / "keras_metadata.pb"
+    nodes = b""
+    for node in protobuf.Message.of(file.read_bytes()).messages(1):
+        text = bytes(node.raw(5))
+        if not node.integer(2):
+            described = json.loads(text)
+            change(described)
+            text = json.dumps(described).encode()
+        nodes += wire(1, wire(2, node.integer(2)) + wire(3, node.text(3)) + wire(5, text))
+    file.write_bytes(nodes)
+    return saved
+
+
+def replace_layers(described):
+    described["config"]["layers"] = {"0": 1}
+
+
+def drop_layer(described):
+    described["config"]["layers"][1] = 7
+
+
+def drop_config(described):
+    del described["config"]["layers"][1]["config"]
+
+
+def number_name(described):
+    described["config"]["name"] = 7
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace_layers, "config.layers is not a list"),
+        (drop_layer, "config.layers[1] is no layer but 7"),
+        (drop_config, "config.layers[1].config is missing"),
+        (number_name, "config.name is no text but 7"),
+        (lambda described: described.update(config="x"), "config is no object but 'x'"),
+    ],
+)
+def test_a_broken_configuration_is_refused_with_the_path_of_the_fault(
+    change, message, in_graph, tmp_path
+):
+    saved = with_metadata(CNN, tmp_path / "broken", change)
+    if in_graph:
+        saved = without_metadata_file(saved, tmp_path / "old")
+    document = "saved_model.pb" if in_graph else "keras_metadata.pb"
+    report = regaudit.audit(saved)
+    assert report.failure is not None
+    assert report.failure.message == f"node 0 of {document} is broken: {message}"
 
 
 def test_without_any_metadata_the_weights_are_measured(tmp_path):
