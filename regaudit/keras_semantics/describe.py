@@ -7,14 +7,14 @@ from typing import Any
 
 from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.keras_semantics.build import class_name_of, own_flag
+from regaudit.keras_semantics.build import class_name_of, is_custom, own_flag
 from regaudit.keras_semantics.compile_state import CompileState, compiled_in
-from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, name_of
+from regaudit.keras_semantics.config_graph import Serialized, config_of, graph, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import unfolded
 from regaudit.keras_semantics.match_by_path import Join
 from regaudit.keras_semantics.metric_state import metric_groups
-from regaudit.keras_semantics.told import marked
+from regaudit.keras_semantics.told import marked, with_freezing_untold
 from regaudit.keras_semantics.training_state import training_groups
 from regaudit.keras_semantics.unmatched import UNCLAIMED, sweep
 from regaudit.keras_semantics.whole_configuration import check_configuration
@@ -60,6 +60,8 @@ def describe(config: Serialized, metadata: Serialized, stored: TensorGroup) -> D
     training = training_groups(stored)
     sweep(join, stored, {*training, *metric_groups(stored)})
     _put_back(join, folded)
+    if is_custom(config) and not own_flag(config) and not layers_of(config):
+        join.layers = with_freezing_untold(join.layers)
     model = make_model(
         config,
         join.layers,

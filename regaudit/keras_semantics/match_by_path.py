@@ -181,15 +181,14 @@ class Join:
         place: StoredPosition,
     ) -> None:
         """Take in the layers that a custom object holds, wherever its code has put them."""
+        thawed = own_flag(serialized) or place.root  # see `with_freezing_untold`
         for layer, (key, *keys) in found:
-            below = place.below(path, key, place.node or path, thawed=own_flag(serialized))
+            below = place.below(path, key, place.node or path, thawed=thawed)
             for inner in keys:
                 below = below.below_container(inner)
             self.visit(layer, below)
         for layer in lost:
-            below = place.below(
-                path, name_of(layer), place.node or path, thawed=own_flag(serialized)
-            )
+            below = place.below(path, name_of(layer), place.node or path, thawed=thawed)
             self.visit(layer, replace(below, stored=None, lost=True))
             if not place.lost:
                 self.skipped.append(Skip(below.prefix + name_of(layer), LOST))

@@ -6,12 +6,35 @@ from dataclasses import replace
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import all_slots, is_built_in
-from regaudit.model import Layer, Weight
+from regaudit.model import Layer, Status, Weight
 
 
 def marked(layers: Iterable[Layer], dialect: Dialect) -> tuple[Layer, ...]:
     """Return layers with a mark on each regularizer of theirs that the file does not tell."""
     return tuple(_marked(layer, dialect) for layer in layers)
+
+
+def with_freezing_untold(layers: Iterable[Layer]) -> list[Layer]:
+    """Return the layers of a custom model that is saved as frozen.
+
+    Whether it is again once loaded depends on what its code does with `trainable`. What is frozen
+    by itself is so in any case.
+    """
+    return [replace(layer, weights=tuple(map(_may_be_frozen, layer.weights))) for layer in layers]
+
+
+def _may_be_frozen(weight: Weight) -> Weight:
+    if not weight.trainable:
+        return weight
+    regularizer = weight.regularizer
+    if regularizer and regularizer.status is Status.IN_FORCE:
+        regularizer = replace(regularizer, status=Status.UNKNOWN, why=_MAY_BE_FROZEN)
+    return replace(weight, trainable=False, trainable_known=False, regularizer=regularizer)
+
+
+_MAY_BE_FROZEN = (
+    "the model is custom and saved as frozen: its code decides whether it is once loaded"
+)
 
 
 def _marked(layer: Layer, dialect: Dialect) -> Layer:

@@ -240,3 +240,42 @@ def test_parts_that_cannot_be_told_apart_keep_their_regularizers(tmp_path):
     assert [(r.l2, r.status) for r in unplaced] == [(0.1, Status.UNKNOWN), (0.2, Status.UNKNOWN)]
     assert not report.penalty_complete
     assert report.coverage.unplaced_regularizers == 2
+
+
+@register("held")
+class Whole(Holder):
+    """Its configuration has all that Keras puts into that of a layer, `trainable` too."""
+
+    def get_config(self):
+        one, other = self.parts
+        return {**super().get_config(), "one": serialize(one), "other": serialize(other)}
+
+    @classmethod
+    def from_config(cls, config):
+        one, other = deserialize(config.pop("one")), deserialize(config.pop("other"))
+        return cls(one, other, **config)
+
+
+@register("held")
+class Thawing(Whole):
+    """Its code does not pass `trainable` on."""
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(deserialize(config["one"]), deserialize(config["other"]))
+
+
+@pytest.mark.parametrize("holder", [Whole, Thawing])
+def test_whether_a_custom_model_is_frozen_again_is_for_its_code_to_decide(tmp_path, holder):
+    model = holder(*two_parts(frozen=True), trainable=False)
+    model.build((None, 4))
+    file = tmp_path / "model.keras"
+    model.save(file)
+    loaded = keras.models.load_model(file)
+    assert bool(loaded.trainable_weights) is bool(loaded.losses) is (holder is Thawing)
+    for _, weight in regaudit.audit(file).model.weights():
+        assert not weight.trainable
+        own = weight.path.startswith("disc/")  # frozen by itself
+        assert weight.trainable_known is own
+        if weight.regularizer:
+            assert weight.regularizer.status is (Status.FROZEN if own else Status.UNKNOWN)
