@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from regaudit.model import Model
+from regaudit.model import Model, Status
 from regaudit.report.escape import plain
 from regaudit.report.report import NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
@@ -89,12 +89,23 @@ def _regularized(model: Model) -> str:
     active = [weight for weight in weights if weight.regularized]
     parameters = sum(w.size for w in weights if w.trainable or not w.trainable_known)
     yes, no, unknown = model.regularized
-    verb = "is" if yes == 1 else "are"
-    text = f"{count(yes, 'weight')} of {yes + no:,} {verb} regularized"
+    share = ""
     if yes and parameters:
-        share = percent(sum(weight.size for weight in active) / parameters)
-        text += f", {'at least ' if unknown else ''}{share} of the trainable parameters"
-    return text + (f"; of {unknown:,} more it is not known" if unknown else "")
+        share = f"{percent(sum(weight.size for weight in active) / parameters)} of the trainable"
+    if not unknown:
+        text = f"{count(yes, 'weight')} of {yes + no:,} {_are(yes)} regularized"
+        return f"{text}, {share} parameters" if share else text
+    parts = [
+        f"{yes:,} {_are(yes)} regularized" + f" (at least {share} parameters)" * bool(share),
+        f"{no:,} {_are(no)} not" + " regularized" * (not yes),
+        f"{unknown:,} {_are(unknown)} unknown",
+    ]
+    told = [part for part, some in zip(parts, (yes, no, unknown), strict=True) if some]
+    return f"Of {count(yes + no + unknown, 'weight')}, {', '.join(told)}"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _activity(model: Model) -> str:
@@ -135,25 +146,27 @@ def total_penalty(report: Report) -> str:
         return "not known: custom code decides what regularizes the weights"
     if report.known_penalty is None:
         return "not known: with --no-weights the values are not read"
+    untold = "" if report.penalty_complete else f"the file does not tell {_untold(report)}"
     if not paying:
-        known = report.penalty_complete
-        return f"{'none' if known else 'not known'}: no weight adds to the loss" + (
-            "" if known else f" except through {_untold(report)}"
-        )
+        return f"not known: {untold}" if untold else "none: no weight adds to the loss"
     text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
-    if not report.penalty_complete:
-        text += f", plus what comes from {_untold(report)}"
-    return text
+    return f"{text}, and maybe more: {untold}" if untold else text
 
 
 def _untold(report: Report) -> str:
     """Name what may add to the loss without the file telling how much."""
-    tally = report.coverage.regularized
-    opaque = report.model and any(
-        weight.regularizer and report.penalties.get(weight.stored_path) is None
-        for _, weight in report.model.weights()
+    layers = report.model.layers if report.model else ()
+    lost = [
+        weight.regularizer.status is Status.UNKNOWN
+        for layer in layers
+        for weight in layer.weights
+        if weight.regularizer and report.penalties.get(weight.stored_path) is None
+    ]
+    found = (
+        ("the strength of", lost.count(False), "regularizer"),
+        ("the effect of", lost.count(True), "regularizer"),
+        ("what regularizes", report.coverage.regularized.unknown, "weight"),
     )
-    found = ["regularizers whose strength is not in the file"] * bool(opaque or not tally.unknown)
-    if tally.unknown:
-        found.append(f"{count(tally.unknown, 'weight')} whose regularizers are not in the file")
-    return " and ".join(found)
+    named = [f"{what} {count(several, noun)}" for what, several, noun in found if several]
+    *others, last = named or ["what custom code adds"]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -64,6 +64,8 @@ def count(value: int, noun: str, nouns: str = "") -> str:
 
 def parameters(model: Model) -> str:
     """Format the size of a model: `7,114 parameters (640 trainable)`."""
+    if model.parameters and model.unknown_parameters == model.parameters:
+        return f"{count(model.parameters, 'parameter')} (not known which are trainable)"
     unknown = f", {model.unknown_parameters:,} unknown" if model.unknown_parameters else ""
     trainable = f"{model.trainable_parameters:,} trainable{unknown}"
     return f"{count(model.parameters, 'parameter')} ({trainable})"

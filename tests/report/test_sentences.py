@@ -20,13 +20,10 @@ APPLY, CORPUS = FIXTURES / "apply", FIXTURES / "corpus"
         (
             APPLY / "custom.keras",
             (
-                "0 weights of 2 are regularized; of 2 more it is not known; "
+                "Of 4 weights, 2 are not regularized, 2 are unknown; "
                 "activity regularizer not known for 1 layer."
             ),
-            (
-                "not known: no weight adds to the loss except through 2 weights whose "
-                "regularizers are not in the file"
-            ),
+            "not known: the file does not tell what regularizes 2 weights",
         ),
         (
             APPLY / "regularized.directory/model.weights.h5",
@@ -44,21 +41,18 @@ APPLY, CORPUS = FIXTURES / "apply", FIXTURES / "corpus"
         (
             FIXTURES / "rules/REG904/bad.keras",
             "1 weight of 2 is regularized, 88.9% of the trainable parameters.",
-            (
-                "not known: no weight adds to the loss except through regularizers whose strength "
-                "is not in the file"
-            ),
+            "not known: the file does not tell the strength of 1 regularizer",
         ),
         (
             CORPUS / "keras-3.3.3/custom_layer.keras",
             (
-                "1 weight of 2 is regularized, at least 8.3% of the trainable parameters; "
-                "of 14 more it is not known; activity regularizer not known for 8 layers; "
+                "Of 16 weights, 1 is regularized (at least 8.3% of the trainable parameters), "
+                "1 is not, 14 are unknown; activity regularizer not known for 8 layers; "
                 "1 regularizer on no stored weight."
             ),
             (
-                "0.0871025 added to the loss by 1 weight, plus what comes from 14 weights whose "
-                "regularizers are not in the file"
+                "0.0871025 added to the loss by 1 weight, and maybe more: the file does not tell "
+                "what regularizes 14 weights"
             ),
         ),
     ],
