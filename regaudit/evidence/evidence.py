@@ -309,7 +309,7 @@ class Evidence:
                 continue
             text = f"{training.class_name}'s weight decay of {training.weight_decay:g}"
             if training.steps is not None:
-                text += f" over {training.steps:,} steps"
+                text += f" over {training.steps:,} step{'s' * (training.steps != 1)}"
             yield Reason("decay", text)
 
 

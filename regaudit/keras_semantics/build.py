@@ -239,7 +239,8 @@ def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
 def activity_skip(layers: list[str]) -> Skip:
     """Say that the activity regularizers of layers are not in the file."""
     reason = (
-        f"activity regularizers of {len(layers)} layers are unknown: Keras 3.0 to 3.3 did not "
+        f"activity regularizers of {len(layers)} layer{'s' * (len(layers) > 1)} are unknown: "
+        "Keras 3.0 to 3.3 did not "
         "store them; save the model again with Keras 3.4 or later"
     )
     return Skip("(model)", reason)

@@ -10,6 +10,9 @@ from regaudit.tensors.tensor import TensorGroup
 
 UNCLAIMED = "no layer of the configuration has it: measured, but its role is unknown"
 
+_TF_IDF = "idf_weights"
+"""A table that layers which look values up store: no weights, whatever it is called."""
+
 
 def sweep(join: Join, stored: TensorGroup, training: Collection[str]) -> None:
     """Take in every stored variable that no layer has claimed, but those of training.
@@ -30,7 +33,7 @@ def sweep(join: Join, stored: TensorGroup, training: Collection[str]) -> None:
         free = [
             key
             for key in group.tensors
-            if not any(f"{group_path}/{key}" in paths for paths in known)
+            if key != _TF_IDF and not any(f"{group_path}/{key}" in paths for paths in known)
         ]
         if free:
             path = _noted_path(join, stored, group_path)

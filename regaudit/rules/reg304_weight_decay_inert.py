@@ -7,6 +7,7 @@ from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
+from regaudit.report.spelling import count
 from regaudit.rules.interface import About, Rule
 
 
@@ -73,7 +74,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
             yield self.item(
                 None,
                 f"{training.class_name}'s weight decay of {training.weight_decay:.3g} shrank "
-                f"weights by {most}{shrinkage:.2g} over {training.steps:,} steps; "
+                f"weights by {most}{shrinkage:.2g} over {count(training.steps, 'step')}; "
                 f"{_range(training, evidence.facts.steps_per_epoch)}",
                 weight_decay=training.weight_decay,
                 steps=training.steps,

@@ -9,6 +9,7 @@ from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
+from regaudit.report.spelling import count
 from regaudit.rules.interface import About, Rule
 
 
@@ -80,7 +81,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
             yield self.item(
                 weight,
                 f"L2 of {regularizer.l2:.3g} shrank it by {most}{shrinkage:.2g} over "
-                f"{training.steps:,} steps of SGD",
+                f"{count(training.steps, 'step')} of SGD",
                 suggestion=_stronger(evidence, layer, weight, regularizer.l2),
                 l2=regularizer.l2,
                 shrinkage=shrinkage,

@@ -58,6 +58,16 @@ def test_what_may_be_a_weight_is_kept(tmp_path, key, variables):
     assert len(found) == len(variables)
 
 
+def test_the_table_of_a_lookup_is_no_weight(tmp_path):
+    file = tmp_path / "model.weights.h5"
+    with h5py.File(file, "w") as hdf5:
+        hdf5.create_group("vars")
+        hdf5["layers/string_lookup/vars/idf_weights"] = np.ones(4, "f4")
+        hdf5["layers/dense/vars/0"] = KERNEL
+    found = [weight.stored_path for _, weight in regaudit.audit(file).model.weights()]
+    assert found == ["layers/dense/vars/0"]
+
+
 def test_metrics_alone_do_not_tell_that_a_model_was_compiled(tmp_path):
     weights_file(tmp_path, {"dense": [KERNEL], "loss_tracker": MEAN})
     assert regaudit.audit(tmp_path / "model.weights.h5").model.compiled is None

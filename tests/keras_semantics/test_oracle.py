@@ -335,15 +335,18 @@ def agree(
         same_name(layer, weight, variable, chains[id(variable)])
         assert weight.shape == tuple(variable.shape), at
         assert weight.dtype == str(variable.dtype), at
-        if layer.known or variable.trainable:  # `add_weight(trainable=False)` is in no file
+        assert weight.trainable_known or not layer.known, at
+        if weight.trainable_known:
             assert weight.trainable == (id(variable) in trainable), at
         real = arrays[weight.stored_path] if computed else values[id(variable)]
         if weight.dtype != "int8" or weight.role.endswith("zero"):
             # Keras holds codes; what they stand for is measured, and held against the corpus.
             same_numbers(report.moments[weight.stored_path], np.asarray(real, np.float64), at)
         same_regularizer(layer, weight, variable, id(variable) in trainable)
-        if not layer.known and variable.regularizer is not None:
-            continue  # the file does not say which regularizer a custom layer gives a weight
+        if not weight.regularizer_known:  # custom code decides which regularizer it has
+            assert not layer.known, at
+            assert report.penalties[weight.stored_path] is None, at
+            continue
         expected = penalties[id(variable)] if id(variable) in trainable else 0.0
         opaque |= expected is None
         expected = 0.0 if weight.shared_with else expected
