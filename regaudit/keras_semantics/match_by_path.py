@@ -265,8 +265,6 @@ class Join:
     ) -> Weight:
         """Make a weight and note where its values lie."""
         self.tensors[stored_path] = tensor
-        if slot.role.startswith("variable_"):  # nobody but custom code knows what it is
-            slot = replace(slot, trainable=False)
         weight = make_weight(
             slot,
             tensor,
@@ -278,7 +276,7 @@ class Join:
         )
         if not slot.role.startswith("variable_"):
             return weight
-        return replace(weight, trainable_known=False)
+        return replace(weight, trainable_known=False)  # custom code decides
 
     def _limit_layers(self, more: int) -> None:
         """Enforce the limit on layers."""

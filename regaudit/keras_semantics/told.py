@@ -6,6 +6,7 @@ from dataclasses import replace
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import all_slots, is_built_in
+from regaudit.keras_semantics.weightless_layers import FOREIGN
 from regaudit.model import Layer, Status, Weight
 
 
@@ -63,6 +64,8 @@ def regularizer_told(layer: Layer, weight: Weight, *, own: bool) -> bool:
     """
     if weight.regularizer is not None:
         return True
+    if layer.known and layer.class_name in FOREIGN:
+        return True  # Keras gives none of these a penalty
     if not layer.known or not layer.claims(weight):
         return False
     return (

@@ -71,11 +71,14 @@ def _unattributed(
     """Variables in a group that the configuration says nothing about."""
     name = path.rpartition("/")[2]
     weights = []
+    told = bool(join.owners)  # else there is no configuration: all of them may be statistics
     for key in keys:
         slot = Slot(f"variable_{key}")
         stored_path = f"{group_path}/{key}".lstrip("/")
         weights.append(
-            join.weight(slot, group.tensors[key], path, stored_path, trainable=not join.root_frozen)
+            join.weight(
+                slot, group.tensors[key], path, stored_path, trainable=told and not join.root_frozen
+            )
         )
     join.layers.append(
         Layer(path, name, "", {}, trainable=True, known=False, weights=tuple(weights))

@@ -336,7 +336,7 @@ def agree(
         assert weight.shape == tuple(variable.shape), at
         assert weight.dtype == str(variable.dtype), at
         assert weight.trainable_known or not layer.known, at
-        if weight.trainable_known:
+        if layer.known or variable.trainable:  # `add_weight(trainable=False)` is in no file
             assert weight.trainable == (id(variable) in trainable), at
         real = arrays[weight.stored_path] if computed else values[id(variable)]
         if weight.dtype != "int8" or weight.role.endswith("zero"):
