@@ -1,6 +1,7 @@
 """An audit held against a model that Keras has loaded: where the two differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isclose, isnan
 from typing import Any, NamedTuple
 
@@ -170,6 +171,8 @@ def _activity(report: Report, loaded: Loaded) -> Iterator[Difference]:
             if path.startswith(f"{layer.path}/")
         ]
         keras = keras or next(iter(below), None)
+        if audit.status is Status.INERT and keras is not None:
+            audit = replace(audit, status=Status.IN_FORCE)  # Keras keeps it and never applies it
         if not _same_regularizer(audit, keras):
             yield Difference(
                 layer.path, "activity regularizer", _described(audit), _described(keras)
