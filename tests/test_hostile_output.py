@@ -157,7 +157,7 @@ def test_no_command_prints_what_is_acted_on(folder, text, tmp_path, monkeypatch)
 
 def test_no_word_of_a_command_is_acted_on(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("regaudit.storage.remote_file.RETRY_TIMEOUT", 0)
+    monkeypatch.setattr("regaudit.storage.object_store.RETRY_TIMEOUT", 0)
     shutil.copy(MODELS / "tutorial-l2.keras", f"{safe(text)}.keras")
     assert_each_harmless(commands_with_words(text, f"{safe(text)}.keras"), tmp_path)
 

@@ -85,7 +85,8 @@ def restore(path: str | os.PathLike[str], *, force: bool = False) -> Restored:
     try:
         with locked(backup) as opened:
             restored = _put_back(file, part, backup, opened, force=force)
-            _remove_leftovers(part, opened)
+            with suppress(Exception):  # it is done, whatever comes
+                _remove_leftovers(part, opened)
             return restored
     except OSError as error:
         message = f"{part} cannot be replaced: {error.strerror or error}"
@@ -147,8 +148,8 @@ def backed_up(part: Path, before: Stamp) -> Iterator[Callable[[Path], None]]:
     backup = beside(part, BACKUP)
     refuse_note(part)
     with _kept(part, backup) as opened:
-        _remove_leftovers(part, opened)
         try:
+            _remove_leftovers(part, opened)
 
             def seal(new: Path) -> None:
                 write_note(part, new)

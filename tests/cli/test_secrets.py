@@ -52,7 +52,7 @@ SETTINGS = [
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("regaudit.storage.remote_file.RETRY_TIMEOUT", 0)
+    monkeypatch.setattr("regaudit.storage.object_store.RETRY_TIMEOUT", 0)
 
 
 def assert_kept(result, *what):
