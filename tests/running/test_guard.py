@@ -271,21 +271,46 @@ def test_very_many_members_are_refused_in_little_memory(command, crowd):
     assert result.memory < 150 << 20
 
 
-@pytest.fixture(scope="session")
-def extreme(tmp_path_factory):
-    """A model whose weights are near the largest number of float64."""
-    folder = tmp_path_factory.mktemp("extreme")
-    weights, file = folder / "model.weights.h5", folder / "extreme.keras"
+def with_kernel(folder, put):
+    """Return a model whose first kernel is what a function puts into its HDF5 file."""
+    weights, file = folder / "model.weights.h5", folder / "made.keras"
     with zipfile.ZipFile(MODEL) as archive, zipfile.ZipFile(file, "w") as made:
         weights.write_bytes(archive.read(weights.name))
         with h5py.File(weights, "r+") as hdf5:
             shape = hdf5["layers/dense/vars/0"].shape
             del hdf5["layers/dense/vars/0"]
-            hdf5["layers/dense/vars/0"] = np.full(shape, 1.7e308)
+            put(hdf5, "layers/dense/vars/0", shape)
         for name in ("config.json", "metadata.json"):
             made.writestr(name, archive.read(name))
         made.write(weights, weights.name)
     return file
+
+
+@pytest.fixture(scope="session")
+def chunks(tmp_path_factory):
+    """A model with a weight of a million chunks, of which a few are stored."""
+
+    def put(hdf5, path, _):
+        hdf5.create_dataset(path, (1_000_000,), "f4", chunks=(1,))[:200] = 1
+
+    return with_kernel(tmp_path_factory.mktemp("chunks"), put)
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: command[0])
+def test_a_million_chunks_are_refused_within_the_memory(command, chunks):
+    result = forked(*command, chunks)
+    assert result.returncode == 3
+    assert "more memory than there is" in " ".join((result.stdout + result.stderr).split())
+
+
+@pytest.fixture(scope="session")
+def extreme(tmp_path_factory):
+    """A model whose weights are near the largest number of float64."""
+
+    def put(hdf5, path, shape):
+        hdf5[path] = np.full(shape, 1.7e308)
+
+    return with_kernel(tmp_path_factory.mktemp("extreme"), put)
 
 
 @pytest.mark.parametrize(
