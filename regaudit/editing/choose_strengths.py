@@ -12,6 +12,7 @@ from regaudit.advice.strength import BUDGET, budget_strength, gap_strength, over
 from regaudit.editing.proposal import Aim, StrengthChange
 from regaudit.editing.slots import Slot
 from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CHANCE_LOSS, lacks
 
 TOO_MUCH = 0.5
 """Penalties above this share of the chance loss are scaled down, whatever the losses."""
@@ -32,7 +33,7 @@ def choose(
     if gap is None:
         return _start(evidence, places, aim)
     if chance is None:
-        lacking = evidence.lacks("chance_loss")
+        lacking = lacks(evidence, CHANCE_LOSS)
         return [], f"Leave it: judging the size of the gap needs {lacking}."
     floor = max(gap, 0.01 * chance.value)
     if penalty > OVER_GAP * floor and paying:
@@ -83,7 +84,7 @@ def _start(
             strength = budget_strength(chance, norm)
             changes += _strengthened(place, strength, aim, "low", why)
     if not changes:
-        lacking = evidence.lacks("chance_loss") or "both losses"
+        lacking = lacks(evidence, CHANCE_LOSS) or "both losses"
         return [], f"No strength can be proposed without {lacking}."
     return changes, (
         "Only a starting point: without --train-loss and --val-loss, nothing in a file says "

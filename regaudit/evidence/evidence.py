@@ -9,33 +9,10 @@ from regaudit.evidence.graph import Graph, rate
 from regaudit.evidence.optimizer_state import Training
 from regaudit.evidence.outputs import ChanceLoss, Head, heads_of, total_chance
 from regaudit.evidence.trainers import Trainers, without_excluded
-from regaudit.evidence.training_facts import Facts, option
+from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Optimizer, Status, Weight
-
-CHANCE_LOSS = "chance_loss"
-"""A need of rules that weigh penalties: the loss of a model that has learned nothing."""
-
-TOTAL_PENALTY = "total_penalty"
-"""A need of rules that compare losses with penalties: that the file contains all of these."""
-
-VALUES = "values"
-"""A need of rules that weigh numbers taken from the weights: that these were read."""
-
-DECAY = "the optimizer's weight decay, which the file does not tell"
-"""A need of rules that judge weights without decay, for some layers or for all."""
-CONFIGURATION = "configuration"
-"""A need of rules that look at layers, their options and what follows them: that it is there."""
-
-REGULARIZERS = "regularizers"
-"""A need of rules that look at regularizers: that the file tells them, of each layer judged."""
-
-_UNCONFIGURED = "the model's configuration, which is not in the file"
-
-_UNTOLD = "what regularizes the weights, which custom code decides"
-
-_UNREAD = "the values of the weights (--no-weights does not read them)"
 
 EFFECTIVE_DECAY = 0.02
 """Rate x weight decay x steps above which decay has had effect.
@@ -234,32 +211,6 @@ class Evidence:
             for layer in self.model.layers
             if any(not weight.regularizer_known for weight in layer.weights)
         )
-
-    def lacks(self, need: str) -> str | None:
-        """Say what is missing of something a rule needs; None when it is there.
-
-        Args:
-            need: a field of `Facts`, `CHANCE_LOSS`, `TOTAL_PENALTY`, `VALUES`, `CONFIGURATION` or
-                `REGULARIZERS`.
-        """
-        if need == CONFIGURATION or (need == REGULARIZERS and not self.model.class_name):
-            return None if self.model.class_name else _UNCONFIGURED
-        if need == REGULARIZERS:
-            known = any(weight.regularizer_known for _, weight in self.model.weights())
-            return None if known or not self.untold else _UNTOLD
-        if need == VALUES:
-            return None if self.values else _UNREAD
-        if need == CHANCE_LOSS:
-            return None if self.chance is not None else total_chance(self.heads)[1]
-        if need == TOTAL_PENALTY:
-            unknown = None in self.penalties.values()
-            if unknown and not self.values:
-                return _UNREAD
-            unknown |= not all(layer.tells_penalties for layer in self.model.layers)
-            return (
-                "built-in layers and regularizers, whose penalty can be read" if unknown else None
-            )
-        return option(need) if getattr(self.facts, need) is None else None
 
     def weigh(self, layer: Layer, weight: Weight) -> tuple[Reason, ...]:
         """Return what else regularizes a weight, the strongest first."""

@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
-from regaudit.evidence.evidence import (
-    CHANCE_LOSS,
-    CONFIGURATION,
-    REGULARIZERS,
-    TOTAL_PENALTY,
-    VALUES,
-)
+from regaudit.evidence.needs import CHANCE_LOSS, CONFIGURATION, REGULARIZERS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import option
 from regaudit.report.escape import command
 from regaudit.report.severity import Severity

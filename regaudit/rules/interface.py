@@ -8,7 +8,8 @@ from typing import ClassVar, dataclass_transform
 
 from regaudit.dataclass import dataclass, field
 from regaudit.discovery import defined, modules
-from regaudit.evidence.evidence import DECAY, REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import DECAY, REGULARIZERS, lacks
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
@@ -70,7 +71,7 @@ class Rule(ABC):
 
     about: ClassVar[About]
     needs: ClassVar[tuple[str, ...]] = ()
-    """Without these it cannot run: fields of `Facts`, or what `Evidence.lacks` knows besides."""
+    """Without these it cannot run: fields of `Facts`, or what `lacks` knows besides."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
     __match_args__: ClassVar[tuple[str, ...]]
@@ -107,9 +108,9 @@ class Rule(ABC):
 
     def not_run(self, evidence: Evidence) -> NotRun | None:
         """Say what keeps the rule from running, or from checking all it could."""
-        if lacking := [why for need in self.needs if (why := evidence.lacks(need)) is not None]:
+        if lacking := [why for need in self.needs if (why := lacks(evidence, need)) is not None]:
             return self._not_run(lacking)
-        lacking = [why for need in self.wants if (why := evidence.lacks(need)) is not None]
+        lacking = [why for need in self.wants if (why := lacks(evidence, need)) is not None]
         untold = evidence.untold if REGULARIZERS in self.needs else ()
         if untold:
             lacking.append(f"the regularizers of {_listed(untold)}, which custom code decides")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -6,7 +6,8 @@ from typing import ClassVar
 from regaudit.advice.strength import rounded
 from regaudit.advice.suggestions import Advice, set_l2, suggest
 from regaudit.dataclass import dataclass
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion

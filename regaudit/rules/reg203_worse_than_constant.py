@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from regaudit.advice.strength import BUDGET
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -5,7 +5,8 @@ from math import isclose
 from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import suggest
-from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import CHANCE_LOSS, REGULARIZERS, TOTAL_PENALTY, VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CHANCE_LOSS, REGULARIZERS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from regaudit.advice.recipes import RECIPES, above, recognized
 from regaudit.advice.suggestions import Advice, set_l2
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Weight
 from regaudit.report.report import Occurrence

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from reprlib import repr as shortened
 from typing import ClassVar
 
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.regularizers import is_refused
 from regaudit.model import Regularizer
 from regaudit.report.report import Occurrence

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.weightless_layers import POOLING, RESHAPING
 from regaudit.model import Layer, Node

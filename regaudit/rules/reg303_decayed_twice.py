@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import remove
-from regaudit.evidence.evidence import EFFECTIVE_DECAY, REGULARIZERS, Evidence
+from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.evidence.optimizer_state import Training
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import CONFIGURATION, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CONFIGURATION
 from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import CONFIGURATION, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CONFIGURATION
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.report import Occurrence

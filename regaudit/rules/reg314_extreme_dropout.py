@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from regaudit.evidence.evidence import CONFIGURATION, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph, rate
+from regaudit.evidence.needs import CONFIGURATION
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from regaudit.evidence.evidence import CONFIGURATION, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CONFIGURATION
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import VALUES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule

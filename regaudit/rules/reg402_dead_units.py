@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.pruning import Dead, dead_units
-from regaudit.evidence.evidence import VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import VALUES
 from regaudit.model import Status, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.suggestions import scale
-from regaudit.evidence.evidence import REGULARIZERS, VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.initializers import Initial
+from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

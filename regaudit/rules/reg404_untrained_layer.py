@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import CONFIGURATION, VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.initializers import is_untouched
+from regaudit.evidence.needs import CONFIGURATION, VALUES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule

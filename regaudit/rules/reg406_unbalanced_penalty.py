@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any, ClassVar
 
-from regaudit.evidence.evidence import REGULARIZERS, VALUES, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.initializers import is_untouched
+from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.weightless_layers import POOLING, RANDOM_REGULARIZERS, RESHAPING
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Occurrence

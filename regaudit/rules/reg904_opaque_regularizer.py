@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import REGULARIZERS, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import REGULARIZERS
 from regaudit.model import Regularizer, Status
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity

@@ -9,7 +9,7 @@ from command_line import USABLE, run
 from paths import CORPUS, FIXTURES, MODELS
 
 from regaudit import Config, audit
-from regaudit.evidence.evidence import VALUES
+from regaudit.evidence.needs import VALUES
 from regaudit.renderers.interface import renderer
 from regaudit.rules.interface import rules
 from regaudit.tensors.dequantized import DequantizedTensor

@@ -6,7 +6,8 @@ import pytest
 from rule_values import adam, evidence, kernel, layer
 
 from regaudit.errors import UsageError
-from regaudit.evidence.evidence import CHANCE_LOSS, TOTAL_PENALTY, Evidence
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY, lacks
 from regaudit.evidence.optimizer_state import Training
 from regaudit.evidence.training_facts import Facts
 from regaudit.formats.interface import recognize
@@ -73,11 +74,11 @@ class TestTraining:
 def test_the_chance_loss_by_the_loss(loss, value):
     found = evidence(OUT, loss=loss)
     assert found.chance is None if value is None else found.chance.value == pytest.approx(value)
-    assert bool(found.lacks(CHANCE_LOSS)) is (value is None)
+    assert bool(lacks(found, CHANCE_LOSS)) is (value is None)
 
 
 def test_a_squared_error_needs_the_variance_of_the_targets():
-    assert evidence(OUT, loss="mse").lacks(CHANCE_LOSS) == "--target-variance"
+    assert lacks(evidence(OUT, loss="mse"), CHANCE_LOSS) == "--target-variance"
     assert evidence(OUT, loss="mse", facts={"target_variance": 2.5}).chance.value == 2.5
 
 
@@ -111,7 +112,7 @@ def test_weights_that_leave_nothing_of_the_loss_leave_no_chance_loss(weight):
     fields = {name: getattr(found.model, name) for name in found.model.__slots__}
     weighted = Evidence(type(found.model)(**fields | {"loss_weights": [weight]}))
     assert weighted.chance is None
-    assert "loss weight" in weighted.lacks(CHANCE_LOSS)
+    assert "loss weight" in lacks(weighted, CHANCE_LOSS)
 
 
 class TestPenaltyShrinkage:
@@ -196,8 +197,8 @@ def test_facts_are_checked():
 
 def test_opaque_penalties_are_a_lack():
     found = evidence(OUT, penalties={"out/kernel": None})
-    assert found.lacks(TOTAL_PENALTY)
-    assert evidence(OUT).lacks(TOTAL_PENALTY) is None
+    assert lacks(found, TOTAL_PENALTY)
+    assert lacks(evidence(OUT), TOTAL_PENALTY) is None
 
 
 @pytest.mark.keras
