@@ -78,8 +78,8 @@ class Weight:
     shared_with: str | None = None
     """Path of the weight that is the same variable and carries its penalty."""
     trainable_known: bool = True
-    """Whether the file tells that; else `trainable` is what the role lets expect, and False where
-    there is no role."""
+    """Whether the file tells that; else `trainable` is what Keras makes of most such weights, and
+    False in weights alone, where each may be a statistic."""
     loads_from: str | None = None
     """Stored path of the values that a load by order puts here instead of its own."""
 

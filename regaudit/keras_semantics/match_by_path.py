@@ -2,6 +2,7 @@
 
 Below `layers`, a layer's group is named by its class and a counter, not by its name; elsewhere it
 is the attribute that holds it. Groups that carry a layer's name (Keras 3.6 on) confirm it.
+The file is long because it is one walk, with a method for each kind of layer it comes to.
 """
 
 from collections.abc import Iterable, Mapping
