@@ -188,7 +188,7 @@ def test_only_leftovers_are_removed(tmp_path):
 def test_mode_owner_and_attributes_stay(file, tmp_path):
     model = copied(file, tmp_path)
     part(model).chmod(0o640)
-    if os.getuid() == 0:
+    with suppress(PermissionError):  # root alone may
         os.chown(part(model), 1000, 1001)
 
     def now():

@@ -47,6 +47,12 @@ def run(program, *traced, **environment):
     )
 
 
+def traced(program, folder):
+    """Run a program that is led to a folder of plug-ins, and note which files it asks for."""
+    strace = (STRACE, "-f", "--seccomp-bpf", "-qq", "-e", "trace=file")
+    return run(program, *strace, HDF5_PLUGIN_PATH=str(folder))
+
+
 def audit(*files):
     return f"import regaudit; print(*(regaudit.audit(file).failure for file in {files}))"
 
@@ -56,16 +62,7 @@ def audit(*files):
 def test_no_plug_in_is_looked_for(damaged, folder, before):
     filtered = str(FIXTURES / "hostile" / "hdf5-filter-plug-in.keras")
     program = before + audit(str(damaged), filtered)
-    done = run(
-        program,
-        STRACE,
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        "-e",
-        "trace=file",
-        HDF5_PLUGIN_PATH=str(folder),
-    )
+    done = traced(program, folder)
     assert "damaged or cut short" in done.stdout
     assert f'"{folder}' not in done.stderr
     assert "hdf5/lib/plugin" not in done.stderr
@@ -74,16 +71,7 @@ def test_no_plug_in_is_looked_for(damaged, folder, before):
 @pytest.mark.skipif(not STRACE, reason="strace is not installed")
 def test_h5py_itself_looks_for_them(damaged, folder):
     program = f"import h5py; h5py.File({str(damaged)!r})"
-    done = run(
-        program,
-        STRACE,
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        "-e",
-        "trace=file",
-        HDF5_PLUGIN_PATH=str(folder),
-    )
+    done = traced(program, folder)
     assert f'"{folder}' in done.stderr
 
 
