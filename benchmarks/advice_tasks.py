@@ -4,17 +4,16 @@ Which tasks are for development and which are held out was written down before a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from sklearn import datasets
 
 Data = tuple[Any, Any]
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True, dict=True):
     """One data set and one model."""
 
     name: str

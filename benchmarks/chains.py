@@ -4,16 +4,16 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 _COPY = 16 << 20
 """Bytes written at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A model to make: a chain of dense layers."""
 
     widths: tuple[int, ...]

@@ -13,8 +13,9 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from benchmarks.chains import Chain, make
 from benchmarks.processes import Run, run
@@ -29,8 +30,7 @@ _CLEAR = 0.1
 """Processor time above a start that tells anything: a start varies by some of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """One model, and what it took."""
 
     amount: int

@@ -8,11 +8,12 @@ import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from msgspec import Struct
 
 from benchmarks import models
 from benchmarks.processes import SAMPLES_MEMORY, ProcessFailedError, Run, alternate, worst
@@ -28,8 +29,7 @@ class DifferentAnswersError(Exception):
     """Two sides that measured the same file do not agree on what is in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """An answer: what one side found in all weights of a model together."""
 
     weights: int

@@ -9,9 +9,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 SAMPLES_MEMORY = sys.platform == "linux"
 """Whether the private memory of a process can be sampled here: only Linux tells."""
@@ -27,8 +29,7 @@ class ProcessFailedError(Exception):
     """A measured process ended with an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One process from its start to its end, with all processes it started and waited for."""
 
     seconds: float

@@ -6,10 +6,11 @@ those of a model that overfits, so that most rules have something to say of ever
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+
+from msgspec.structs import replace
 
 from benchmarks import models
 from regaudit import Config, audit

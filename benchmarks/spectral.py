@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from benchmarks import models
 from benchmarks.inspect import ENVIRONMENT, conditions, rows, table
@@ -27,8 +28,7 @@ CONVOLUTION_SCALE = math.sqrt(2)
 """WeightWatcher divides a convolution's kernel by this (`conv2d_norm`); a rank has no scale."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Struct, frozen=True):
     """The largest relative differences on layers that both see as the same matrix."""
 
     layers: int

@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from benchmarks.chains import Chain, make
 from benchmarks.processes import ProcessFailedError, Run, run
@@ -23,8 +24,7 @@ from benchmarks.processes import ProcessFailedError, Run, run
 _COPY = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A model, and what may be fetched of it."""
 
     name: str
@@ -43,8 +43,7 @@ CASES = (
 )
 
 
-@dataclass(slots=True)
-class Traffic:
+class Traffic(Struct):
     """What a server was asked for."""
 
     requests: int = 0

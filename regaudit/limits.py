@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.errors import UnsafeFileError
 
 OUT_OF_MEMORY = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
@@ -15,8 +16,7 @@ SPECTRAL_BYTES = 768 << 20
 """What spectra may allocate on top: two threads with two arrays of 4096 x 4096 each, and bands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The budgets of one file, far above what Keras writes.
 
     `--limit NAME=VALUE` and `[tool.regaudit.limits]` set them by these names. A refusal names the

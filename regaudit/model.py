@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
 
 
 class UnitView(NamedTuple):
@@ -25,8 +25,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Regularizer:
+class Regularizer(Struct, frozen=True):
     """One regularizer as the file names it."""
 
     class_name: str
@@ -49,8 +48,7 @@ class Skip(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Struct, frozen=True):
     """One stored variable of a layer."""
 
     path: str
@@ -123,8 +121,7 @@ class Tally(NamedTuple):
         return cls(totals[True], totals[False], totals[None])
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One layer, nested and wrapped ones included."""
 
     path: str
@@ -140,7 +137,7 @@ class Layer:
     activity_regularizer: Regularizer | None = None
     activity_known: bool = True
     """Whether the file tells it; if not, that there is none here says nothing."""
-    unplaced: Mapping[str, Regularizer] = field(default_factory=dict)
+    unplaced: Mapping[str, Regularizer] = {}
     """Regularizers of the configuration that cannot be tied to a stored weight, by key."""
     node: str = ""
     """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
@@ -184,8 +181,7 @@ class Output(NamedTuple):
     """Path of the node that makes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(Struct, frozen=True):
     """What the file keeps of the optimizer: of the one that trains, where one is inside another."""
 
     class_name: str
@@ -226,8 +222,7 @@ class Part(NamedTuple):
     """Whether the patterns are names of weights, not regular expressions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """A whole saved model."""
 
     name: str
@@ -245,7 +240,7 @@ class Model:
     """Class of the optimizer that a load puts in place of the lost one."""
     parts: tuple[Part, ...] = ()
     """The optimizers among which `optimizer` divides the weights."""
-    inner_optimizers: Mapping[str, Optimizer | None] = field(default_factory=dict)
+    inner_optimizers: Mapping[str, Optimizer | None] = {}
     """Of nested models that were compiled themselves, by path; None where it is not told."""
     loss: Any = None
     """As stored: a name, a serialized object, or several of these; None if not compiled."""

@@ -1,11 +1,11 @@
 """Reports of made-up models, and what a page shows of them, for tests of the HTML page."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import numpy as np
+from msgspec.structs import replace
 
 from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight

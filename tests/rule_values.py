@@ -1,7 +1,6 @@
 """Models as plain values, for tests of rules: a chain of layers with made-up numbers."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from numpy import arange, packbits
 
 from regaudit.evidence.evidence import Evidence

@@ -6,12 +6,12 @@ parameters, those of the normalization, and the rows of the next kernels that re
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
-from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.keras_semantics.weightless_layers import ACTIVATIONS, POOLING, RANDOM_REGULARIZERS
 from regaudit.model import Layer, Node, Weight
@@ -40,8 +40,7 @@ _STEPS = 1_000
 """Nodes looked at for one layer: a graph may be anybody's, with circles and doubling ways."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(Struct, frozen=True):
     """The dead units of one kernel."""
 
     units: int
@@ -57,8 +56,7 @@ class Dead:
     """Why they cannot be cut out by themselves; empty if they can."""
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
+class _At(Struct, frozen=True):
     """A place on the way of some units."""
 
     node: Node
@@ -73,8 +71,7 @@ class _At:
         return self.flat or self.joined
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(Struct):
     """What follows a layer until other kernels have read all its units."""
 
     scales: list[Layer]

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.model import Layer, Model
 
 _VGG = (
@@ -31,8 +32,7 @@ _EFFICIENTNET = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """The weight decay that the authors of an architecture trained it with."""
 
     name: str

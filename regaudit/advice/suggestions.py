@@ -2,16 +2,16 @@
 
 from math import inf
 
+from msgspec import Struct
+
 from regaudit.advice.regularizer_code import argument, serialized
 from regaudit.advice.strength import FEW, budget_strength, gap_strength, overfits, usable
-from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Edit, Suggestion
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """A strength of L2 and where it comes from."""
 
     l2: float

@@ -1,10 +1,11 @@
 """Run the rules, and set apart what is accepted."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.ignore import matches_layer
 from regaudit.report.report import Finding, NotRun, Occurrence, Suppressed
@@ -13,8 +14,7 @@ from regaudit.settings.config import Config
 from regaudit.settings.presets import capped
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What the rules say about one model."""
 
     findings: tuple[Finding, ...]

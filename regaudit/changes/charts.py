@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
+
 from regaudit.changes.compare import Changes, Shift, WeightChange
-from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Regularizer
 from regaudit.pages.chart_geometry import (
@@ -35,8 +36,7 @@ _RATIO = Kind("new L2 norm against the old", "circle", BLUE)
 _ALONE = Kind("not in both", "cross", GREY, strip=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesCharts:
+class ChangesCharts(Struct, frozen=True):
     """The charts of a comparison; None where nothing of the kind moved."""
 
     strengths: Plot | None

@@ -5,7 +5,8 @@ from difflib import SequenceMatcher
 from math import inf, isclose, isfinite
 from typing import NamedTuple
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.model import Layer, Model, Regularizer, Weight
 from regaudit.report.report import Occurrence, Report
 
@@ -29,8 +30,7 @@ class Shift(NamedTuple):
         return share if isfinite(share) else None
 
 
-@dataclass(frozen=True, slots=True)
-class WeightChange:
+class WeightChange(Struct, frozen=True):
     """One weight in both files, or in one of them."""
 
     old: Weight | None
@@ -87,8 +87,7 @@ class FindingChange(NamedTuple):
     """As it is now; as it was, if it is fixed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Everything that differs between two audits."""
 
     old: Report

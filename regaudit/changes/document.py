@@ -2,14 +2,10 @@
 
 from typing import Any
 
+from msgspec import to_builtins
+
 from regaudit.changes.compare import Changes, Shift
-from regaudit.report.document import (
-    finite,
-    item_record,
-    optimizer_record,
-    regularizer_record,
-    weight_record,
-)
+from regaudit.report.document import finite, optimizer_settings, place, regularizer, weight
 from regaudit.version import VERSION
 
 SCHEMA = "regaudit-diff/1"
@@ -18,7 +14,7 @@ SCHEMA = "regaudit-diff/1"
 
 def changes_document(changes: Changes) -> dict[str, Any]:
     """Return everything that differs, and every weight with its numbers before and after."""
-    return {
+    content = {
         "schema": SCHEMA,
         "regaudit": VERSION,
         "old": changes.old.file,
@@ -31,7 +27,7 @@ def changes_document(changes: Changes) -> dict[str, Any]:
         "penalty": _shift(Shift(changes.old.told_penalty, changes.new.told_penalty)),
         "regularizers_unknown": changes.untold,
         "optimizer": {
-            side: optimizer_record(report.model.optimizer if report.model else None)
+            side: optimizer_settings(report.model.optimizer if report.model else None)
             for side, report in (("old", changes.old), ("new", changes.new))
         },
         "regularizers": [
@@ -39,8 +35,8 @@ def changes_document(changes: Changes) -> dict[str, Any]:
                 "path": one.path,
                 "key": one.key,
                 "kind": one.kind,
-                "old": regularizer_record(one.old),
-                "new": regularizer_record(one.new),
+                "old": regularizer(one.old),
+                "new": regularizer(one.new),
             }
             for one in changes.regularizers
         ],
@@ -48,17 +44,19 @@ def changes_document(changes: Changes) -> dict[str, Any]:
             {
                 "path": one.path,
                 "kind": one.kind,
-                "old": weight_record(one.old, changes.old) if one.old else None,
-                "new": weight_record(one.new, changes.new) if one.new else None,
+                "old": weight(one.old, changes.old) if one.old else None,
+                "new": weight(one.new, changes.new) if one.new else None,
                 "numbers": {name: _shift(shift) for name, shift in one.numbers.items()},
             }
             for one in changes.weights
         ],
         "findings": [
-            {"kind": one.kind, "code": one.code, "name": one.name, **item_record(one.item)}
+            {"kind": one.kind, "code": one.code, "name": one.name, **place(one.item)}
             for one in changes.findings
         ],
     }
+    found: dict[str, Any] = to_builtins(content)
+    return found
 
 
 def _shift(shift: Shift) -> dict[str, float | None]:

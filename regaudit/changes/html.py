@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from msgspec import Struct
+
 from regaudit.changes import spelling as words
 from regaudit.changes.charts import ChangesCharts, changes_charts
 from regaudit.changes.compare import Changes, Shift, WeightChange
-from regaudit.dataclass import dataclass
 from regaudit.pages.template import fill
 from regaudit.report import escape, spelling
 from regaudit.report.report import Finding
@@ -25,8 +26,7 @@ TOGETHER = 500
 """Weights in a table; those that changed less are folded away below it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
+class FindingGroup(Struct, frozen=True):
     """What happened to the places of one rule, all of them the same."""
 
     kind: str
@@ -35,8 +35,7 @@ class FindingGroup:
     rule: About | None
 
 
-@dataclass(frozen=True, slots=True)
-class WeightRow:
+class WeightRow(Struct, frozen=True):
     """One weight that changed, as the table shows it."""
 
     anchor: str
@@ -60,8 +59,7 @@ HEADERS = (
 """Of the table of weights; changes are relative."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesPage:
+class ChangesPage(Struct, frozen=True):
     """Everything that the template shows."""
 
     changes: Changes

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
 from regaudit.cli.options import LocalFile, LocalModel, collecting, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
-from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, hold_on, release
 from regaudit.running.termination import ending_tidily
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from regaudit.report.report import Edit
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True):
     """What to change, and where to write it."""
 
     out: Path | None

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regaudit.cli.output import emit
 from regaudit.cli.protected import refuse_outputs
@@ -18,7 +19,6 @@ from regaudit.cli.running import (
     say_redirects,
 )
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
-from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, release
 from regaudit.storage.working_folder import GONE, working_folder
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from regaudit.settings.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(Struct, frozen=True):
     """What the options of `judging` and `auditing` say."""
 
     facts: Mapping[str, float | None]

@@ -1,11 +1,11 @@
 """`regaudit diff`: what changed between two files."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing

@@ -1,12 +1,12 @@
 """Options that several commands share; a command gets those of one kind as one value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec.structs import fields
 
 from regaudit.cli.audit_models import AuditOptions
 from regaudit.cli.running import running

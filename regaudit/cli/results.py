@@ -1,17 +1,17 @@
 """Reports on the results of former runs: `regaudit report --from results.jsonl`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regaudit.cli.output import OK, TOLD, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import failure_of_killed
 from regaudit.cli.targets import Page, Target, ViewOptions, emit_all, files_of, require, view_of
-from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold, hold_on
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], limits: "Limit
     return reading.code(results)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """What came of the lines so far."""
 
     limits: "Limits"

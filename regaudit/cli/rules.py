@@ -21,8 +21,7 @@ from regaudit.cli.output import emit, say_page
 )
 def rules(format_: str) -> None:
     """List the rules; --format markdown prints the explanations of all rules."""
-    from dataclasses import asdict
-
+    from msgspec.structs import asdict
     from tabulate import tabulate
 
     from regaudit.report.escape import json_text, page

@@ -8,7 +8,8 @@ from regaudit.cli.output import say_page
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of --format json, "regaudit/1"."""
-    from importlib.resources import files
+    import json
 
-    text = files("regaudit.report").joinpath("regaudit-1.schema.json").read_text("utf-8")
-    say_page(text.splitlines())
+    from regaudit.report.schema import json_schema
+
+    say_page(json.dumps(json_schema(), indent=2).splitlines())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from msgspec import Struct
 
 from regaudit.cli.options import (
     FACT_NAMES,
@@ -19,7 +20,6 @@ from regaudit.cli.options import (
 )
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
-from regaudit.dataclass import dataclass
 from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from regaudit.report.report import Report
 
 
-@dataclass(frozen=True, slots=True)
-class AdviceOptions:
+class AdviceOptions(Struct, frozen=True):
     """What the options of `advising` say."""
 
     facts: Mapping[str, Any]

@@ -4,13 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
-from regaudit.dataclass import dataclass
 from regaudit.discovery import names
 from regaudit.running.guard import hold_on
 
@@ -47,8 +47,7 @@ class Target(NamedTuple):
         return cls(format_, file)
 
 
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
+class ViewOptions(Struct, frozen=True):
     """What the options of `viewing` say; the defaults are for commands without them."""
 
     layer: str = "*"

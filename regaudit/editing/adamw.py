@@ -1,7 +1,8 @@
 """AdamW in place of penalties, as a proposal."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from regaudit.advice.strength import overfits, rounded
 from regaudit.editing.proposal import Proposal

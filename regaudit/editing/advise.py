@@ -1,6 +1,6 @@
 """One proposal for a whole model, from its audit and what is known of its training."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from regaudit.editing.adamw import with_adamw
 from regaudit.editing.choose_strengths import choose, same_for_both_directions

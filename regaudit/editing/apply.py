@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.auditing.audit_file import audit_file, bug
-from regaudit.dataclass import dataclass
 from regaudit.editing.backup import Stamp, backed_up
 from regaudit.editing.backup_files import edited_part
 from regaudit.editing.config_edit import Written, edited
@@ -35,8 +36,7 @@ from regaudit.settings.config import Config
 from regaudit.storage.presence import exists, is_dir
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True, dict=True):
     """What edits make of a model."""
 
     before: Report
@@ -63,8 +63,7 @@ class Change:
         return self.written
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True, dict=True):
     """Edits ready to be written: all that can fail but the writing is done."""
 
     change: Change

@@ -5,8 +5,9 @@ are known. How well it does is measured by `benchmarks/advice.py`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from regaudit.advice.strength import BUDGET, budget_strength, gap_strength, overfits, rounded
 from regaudit.editing.proposal import Aim, StrengthChange

@@ -1,7 +1,8 @@
 """The two losses that the user gives: the penalty taken out, and what looks like a mistake."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from regaudit.advice.strength import FEW, overfits
 from regaudit.errors import UsageError

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from msgspec import Struct
+
 from regaudit.advice.regularizer_code import argument, serialized
-from regaudit.dataclass import dataclass
 from regaudit.editing.optimizer_edit import OPTIMIZER
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Regularizer
@@ -12,8 +13,7 @@ from regaudit.report.report import Edit, Report
 Aim = Literal["l2", "l1", "adamw"]
 
 
-@dataclass(frozen=True, slots=True)
-class StrengthChange:
+class StrengthChange(Struct, frozen=True):
     """One strength that should change."""
 
     layer: str
@@ -41,8 +41,7 @@ class StrengthChange:
         return argument(self.key, self.edit.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """What to change in one model, and what to know about it."""
 
     report: Report

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Literal
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.editing.proposal import Aim, StrengthChange
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Layer, Regularizer, Status, Weight
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One key of one layer, with the kernels that it governs."""
 
     layer: Layer

@@ -8,11 +8,12 @@ Source: Glorot and Bengio (2010), He et al. (2015) and LeCun et al. (1998), as i
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import isfinite, prod, sqrt
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 
@@ -29,8 +30,7 @@ _Config = Mapping[str, Any]
 _Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """One with a mean of zero and a standard deviation of one."""
 
     mean_abs: float
@@ -52,8 +52,7 @@ _DISTRIBUTIONS: Mapping[str, Distribution] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Initial:
+class Initial(Struct, frozen=True):
     """What an initializer makes of a weight."""
 
     rms: float

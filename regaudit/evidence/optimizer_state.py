@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.keras_semantics.optimizer_classes import AVERAGES
 from regaudit.model import Optimizer
 
@@ -28,8 +29,7 @@ ADAPTIVE = frozenset(
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(Struct, frozen=True):
     """What the optimizer's configuration and its stored counter say."""
 
     class_name: str

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from math import log, prod
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.evidence.graph import Graph
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import NORMALIZATIONS
@@ -12,8 +13,7 @@ from regaudit.keras_semantics.weightless_layers import ACTIVATIONS, POOLING, RAN
 from regaudit.model import Node
 
 
-@dataclass(frozen=True, slots=True)
-class ChanceLoss:
+class ChanceLoss(Struct, frozen=True):
     """The loss of a model that has learned nothing: the yardstick for penalties."""
 
     value: float
@@ -36,8 +36,7 @@ _UNCOMPILED, _NO_LOSS = "the model is not compiled", "the file tells no loss"
 _CHANNELS = ("units", "filters", "output_dim", "nb_filter")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """One output of a model and its loss."""
 
     name: str

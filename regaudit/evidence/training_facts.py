@@ -1,15 +1,15 @@
 """What the user knows about the training and no file contains."""
 
-from dataclasses import fields
 from math import isfinite
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import fields
+
 from regaudit.errors import UsageError, shown
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Numbers of the training run, each None where it was not given."""
 
     train_loss: float | None = None

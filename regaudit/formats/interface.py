@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.discovery import defined, modules
 from regaudit.errors import (
     RefusedEditError,
@@ -29,8 +30,7 @@ WEIGHTS_ONLY = (
 """Why neither advice nor an edit is possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A file that has been read: its model, and where the values of its weights lie."""
 
     model: Model
@@ -38,7 +38,7 @@ class Artifact:
     """By `Weight.stored_path`."""
     skipped: tuple[Skip, ...]
     """What could not be examined, and why."""
-    documents: Mapping[str, Serialized] = field(default_factory=dict)
+    documents: Mapping[str, Serialized] = {}
     """The JSON that the file keeps and `write` can replace, parsed, the model's first."""
     inflated: bool = False
     """Whether all of the weights were unpacked to be read: too much to be done many times."""

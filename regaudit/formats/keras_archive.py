@@ -11,9 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, ClassVar
+
+from msgspec.structs import replace
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import Artifact, Format

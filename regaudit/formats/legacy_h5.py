@@ -9,11 +9,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.errors import UnreadableModelError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
@@ -87,16 +88,15 @@ class LegacyH5(Format):
                 write_text(Path(copy.name), name, json.dumps(document))
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """The groups of weights of one file, and what in them no list of names mentions."""
 
     hdf5: Any
     tree: TensorGroup
     root: str
     """Path of the group that holds them; empty for the file itself."""
-    skipped: list[Skip] = field(default_factory=list)
-    claimed: set[str] = field(default_factory=set)
+    skipped: list[Skip] = []
+    claimed: set[str] = set()
 
     def groups(self) -> dict[str, Stored]:
         """Return the weights of each layer in stored order, those of the model under `""`.

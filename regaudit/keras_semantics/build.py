@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.limits import allowed, enforce_limit
 from regaudit.model import Node, Output
 
@@ -96,13 +97,12 @@ class _Reference(NamedTuple):
     tensor: int = 0
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """One walk through all calls of a model."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[Node] = []
     calls: int = 0
-    known: _Known = field(default_factory=dict)
+    known: _Known = {}
 
     def model(self, model: Serialized, path: str, called: str, feeding: tuple[str, ...]) -> None:
         """Take in the nodes of a model that is called on the outputs of `feeding`.

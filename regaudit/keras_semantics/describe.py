@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.keras_semantics.build import class_name_of, is_custom, own_flag
 from regaudit.keras_semantics.compile_state import CompileState, compiled_in
@@ -27,8 +28,7 @@ NO_CONFIGURATION = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """A model and where the values of its weights lie."""
 
     model: Model

@@ -3,14 +3,13 @@
 import re
 from typing import Self
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
 
 CURRENT = (3, 15, 1)
 """Assumed for files of Keras 3 that do not name their version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """The semantics of one version of Keras. All were measured by loading files with it."""
 
     version: tuple[int, int, int]

@@ -5,10 +5,11 @@ which names may stand before the role: Keras 2 leaves out those of wrapped layer
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import holder_of, is_custom, own_flag
 from regaudit.keras_semantics.config_graph import (
@@ -33,8 +34,7 @@ from regaudit.model import Weight
 Chains = tuple[tuple[str, ...], ...]
 
 
-@dataclass(slots=True)
-class Planned:
+class Planned(Struct):
     """A layer of the configuration that waits for its weights."""
 
     serialized: Serialized
@@ -55,13 +55,12 @@ class Planned:
     """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
-    weights: list[Weight] = field(default_factory=list)
-    missing: set[int] = field(default_factory=set)
+    weights: list[Weight] = []
+    missing: set[int] = set()
     """Indices of the slots that nothing stored has filled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where in the model a layer stands."""
 
     prefix: str = ""
@@ -95,8 +94,7 @@ class Position:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Planner:
+class Planner(Struct, frozen=True):
     """Makes plans by the rules of one Keras."""
 
     dialect: Dialect

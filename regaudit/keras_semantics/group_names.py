@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import name_of
 from regaudit.keras_semantics.layer_table import python_name

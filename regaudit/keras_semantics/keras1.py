@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.layer_table import Slot, first_axis, last_axis

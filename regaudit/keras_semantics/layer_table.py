@@ -6,11 +6,12 @@ A table, so it is long: a few lines for each of Keras's layers. It is checked ag
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.weightless_layers import FOREIGN, WEIGHTLESS
 from regaudit.model import UnitView
@@ -19,8 +20,7 @@ LayerConfig = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A place for one weight in a layer."""
 
     role: str

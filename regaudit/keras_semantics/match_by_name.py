@@ -5,9 +5,10 @@ of training (trainable first) when the file was saved, so names decide; see `sto
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import (
     LOST,
@@ -47,19 +48,18 @@ _UNCLAIMED = "no layer of the configuration has it: measured by name alone"
 _MERGED = "Keras 1.2 leaves out the penalties of the branches that a Sequential merges"
 
 
-@dataclass(slots=True)
-class LegacyJoin:
+class LegacyJoin(Struct):
     """One walk through a configuration and the groups of a legacy file."""
 
     dialect: Dialect
     root_frozen: bool = False
-    layers: list[Layer] = field(default_factory=list)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    skipped: list[Skip] = field(default_factory=list)
-    activity_unknown: list[str] = field(default_factory=list)
-    by_name: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    layers: list[Layer] = []
+    tensors: dict[str, Tensor] = {}
+    skipped: list[Skip] = []
+    activity_unknown: list[str] = []
+    by_name: dict[str, tuple[str, Tensor]] = {}
     """Of layers that no configuration describes: name -> first path and values under it."""
-    shared: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, str] = {}
     """Stored path of a weight -> path of the weight that is the same variable."""
 
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:

@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.keras_semantics.build import (
     is_custom,
     make_layer,
@@ -35,8 +36,7 @@ _NO_WEIGHT = re.compile(
 """Keys of what training and its bookkeeping keep: not audited."""
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """A layer, its place, and the variables that are its own."""
 
     node: int
@@ -48,23 +48,22 @@ class _Found:
     """Whether it and every layer around it are: then Keras 2 trains its weights."""
     known: bool
     slots: tuple[Slot, ...] = ()
-    filled: list[tuple[Slot, int]] = field(default_factory=list)
+    filled: list[tuple[Slot, int]] = []
 
 
-@dataclass(slots=True)
-class ObjectJoin:
+class ObjectJoin(Struct):
     """One walk through the object graph."""
 
     graph: ObjectGraph
     checkpoint: Checkpoint
     keys: Mapping[int, str]
     """Checkpoint key of a variable, by its node."""
-    layers: list[Layer] = field(default_factory=list)
-    found: list[_Found] = field(default_factory=list)
-    visited: set[int] = field(default_factory=set)
-    claimed: set[int] = field(default_factory=set)
-    skipped: list[Skip] = field(default_factory=list)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    layers: list[Layer] = []
+    found: list[_Found] = []
+    visited: set[int] = set()
+    claimed: set[int] = set()
+    skipped: list[Skip] = []
+    tensors: dict[str, Tensor] = {}
 
     def walk(self, dialect: Dialect) -> None:
         """Take in a model that Keras saved, and every variable of its checkpoint."""

@@ -6,9 +6,10 @@ The file is long because it is one walk, with a method for each kind of layer it
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.keras_semantics.build import (
     LOST,
     activity_skip,
@@ -53,22 +54,21 @@ from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
 
 
-@dataclass(slots=True)
-class Join:
+class Join(Struct):
     """One walk through a configuration and the tree of tensors."""
 
     dialect: Dialect
     root_frozen: bool
-    layers: list[Layer] = field(default_factory=list)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    skipped: list[Skip] = field(default_factory=list)
-    owners: dict[str, str] = field(default_factory=dict)
+    layers: list[Layer] = []
+    tensors: dict[str, Tensor] = {}
+    skipped: list[Skip] = []
+    owners: dict[str, str] = {}
     """Stored path of a group -> path of the layer it belongs to."""
-    no_weights: set[str] = field(default_factory=set)
+    no_weights: set[str] = set()
     """Stored paths of what layers keep besides their weights."""
-    nested: dict[str, tuple[str, Serialized]] = field(default_factory=dict)
+    nested: dict[str, tuple[str, Serialized]] = {}
     """By the path of each nested model: that of its group, and its configuration."""
-    activity_unknown: list[str] = field(default_factory=list)
+    activity_unknown: list[str] = []
     """Paths of the layers whose activity regularizer the file does not keep."""
 
     def walk(self, model: Serialized, stored: TensorGroup) -> None:

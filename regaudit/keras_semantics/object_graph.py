@@ -7,22 +7,22 @@ Which layers a layer holds is asked of this graph, not of the configuration as e
 import re
 from collections.abc import Iterator, Mapping
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import Slot
 from regaudit.tensors.tensorflow_objects import NO_LAYERS, OF_TRAINING, OPTIMIZERS, ObjectNode
 
 
-@dataclass(slots=True)
-class ObjectGraph:
+class ObjectGraph(Struct):
     """The objects of a model."""
 
     nodes: Mapping[int, ObjectNode]
     described: Mapping[int, Serialized]
     """Keras's description of a layer, by its node."""
-    opened: set[int] = field(default_factory=set)
+    opened: set[int] = set()
     """Objects whose children have been looked at."""
-    names: dict[int, dict[str, int]] = field(default_factory=dict)
+    names: dict[int, dict[str, int]] = {}
     """Variables of an object by their own names, which Normalization's attributes are not."""
 
     def reach(self, start: int, beyond: frozenset[int] = frozenset()) -> Iterator[int]:

@@ -1,9 +1,9 @@
 """Quantized layers: in which mode, and what they store besides their own weights."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.dialect import Dialect

@@ -5,13 +5,13 @@ answers to one-hot inputs, in Keras 3.2 to 3.15.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
-from regaudit.dataclass import dataclass
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import Equation, Shape, equation_of
@@ -25,8 +25,7 @@ OUTPUTS_FIRST = frozenset({"gptq", "awq"})
 """Modes that store a kernel as a matrix with its outputs first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(Struct, frozen=True):
     """One quantized weight and what is stored with it."""
 
     role: str

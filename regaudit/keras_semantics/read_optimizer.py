@@ -1,9 +1,10 @@
 """The optimizer in Keras's JSON: which class it is, what it is wrapped in, what decay it has."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeGuard
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import Serialized, config_of

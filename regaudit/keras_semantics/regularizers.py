@@ -5,9 +5,10 @@ not there is opaque.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import isfinite
 from typing import Any
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Regularizer, Status

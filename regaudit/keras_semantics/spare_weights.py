@@ -1,8 +1,9 @@
 """The weights of a legacy file that no slot is for: which layer each of them belongs to."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.expected_layers import Planned

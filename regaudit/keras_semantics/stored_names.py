@@ -9,14 +9,14 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.keras_semantics import keras1
 
 _NUMBER = re.compile(r"_\d+$")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredName:
+class StoredName(Struct, frozen=True):
     """The name of one stored weight, taken apart."""
 
     name: str
@@ -50,8 +50,7 @@ class StoredName:
             yield role, plain
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A place in the model that a stored weight may fill."""
 
     role: str
@@ -81,14 +80,13 @@ def match(stored: list[StoredName], wanted: list[Wanted]) -> dict[int, int]:
     return {index: index_of[id(place)] for index, place in matching.found.items()}
 
 
-@dataclass(slots=True)
-class _Matching:
+class _Matching(Struct):
     """Pairs found so far."""
 
     stored: list[StoredName]
     wanted: list[Wanted]
-    found: dict[int, Wanted] = field(default_factory=dict)
-    taken: set[int] = field(default_factory=set)
+    found: dict[int, Wanted] = {}
+    taken: set[int] = set()
 
     def pair(self, length: int, *, without_numbers: bool) -> None:
         """Pair what is still free and agrees in role and the last `length` names before it."""

@@ -1,13 +1,12 @@
 """Where the join by path stands, in the model and in the weights file at once."""
 
-from dataclasses import replace
+from msgspec import Struct
+from msgspec.structs import replace
 
-from regaudit.dataclass import dataclass
 from regaudit.tensors.tensor import TensorGroup
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPosition:
+class StoredPosition(Struct, frozen=True):
     """Where in the model and in the weights file a layer stands."""
 
     prefix: str = ""

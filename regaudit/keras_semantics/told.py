@@ -1,7 +1,8 @@
 """Which regularizers a file tells: that none is there is known only where one would be shown."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass, field
 from regaudit.live.data_file import DataError, read_arrays
 from regaudit.live.variables import layers_of
 from regaudit.tensors.tensor import Array
@@ -16,15 +16,14 @@ _LONGEST = 300
 """Characters of a list of names in a message."""
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(Struct):
     """What one layer has put out so far."""
 
     path: str
     layer: Any
     zeros: int = 0
     values: int = 0
-    penalties: list[float] = field(default_factory=list)
+    penalties: list[float] = []
     """One for each batch."""
 
     def take(self, outputs: Any) -> None:

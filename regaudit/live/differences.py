@@ -1,11 +1,12 @@
 """An audit held against a model that Keras has loaded: where the two differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import isclose, isnan
 from typing import Any, NamedTuple
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.live.variables import Pair, Variable, matched
 from regaudit.model import Regularizer, Status, Weight
 from regaudit.report.report import Report
@@ -28,8 +29,7 @@ class Difference(NamedTuple):
     keras: str
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What Keras made of the file."""
 
     keras: str

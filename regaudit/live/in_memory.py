@@ -3,9 +3,10 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from regaudit.auditing.audit_file import Attempt, report_on
 from regaudit.errors import UnreadableModelError, UsageError

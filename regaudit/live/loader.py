@@ -6,9 +6,10 @@ it has, as JSON. It runs in a process of its own, so that Keras never enters the
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict
 
 from regaudit.live.activity import measure_activity
 from regaudit.live.data_file import DataError

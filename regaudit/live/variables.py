@@ -5,15 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.model import Layer, Model, Regularizer, Status, Weight
 
 _STRENGTHS = {"L1": ("l1",), "L2": ("l2",), "L1L2": ("l1", "l2")}
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One variable of a model in memory."""
 
     names: tuple[str, ...]

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
@@ -24,8 +25,7 @@ from regaudit.report.report import Report
 MISSING = "Keras with TensorFlow is not installed: pip install 'regaudit[tensorflow]'"
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """How the audit of one file and Keras agree."""
 
     keras: str

@@ -5,8 +5,8 @@ from math import frexp, prod
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.model import UnitView
 from regaudit.tensors.tensor import Tensor
 
@@ -19,8 +19,7 @@ _FAR = 200
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """A matrix of `(slabs * inner, columns)`; a slab lies in one piece, as `(columns, inner)`.
 
     Its singular values are those of the weight times `scale`.

@@ -5,8 +5,8 @@ from functools import reduce
 from math import isfinite, prod, sqrt
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import (
     Part,
@@ -23,8 +23,7 @@ _BIAS = 1_023
 """What is added to the exponent of a stored float64."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(Struct, frozen=True):
     """What regaudit knows of the values of one weight.
 
     Sums are float64 whatever the dtype. With a NaN or an infinity among the values, norms, mean

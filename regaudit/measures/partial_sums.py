@@ -11,8 +11,8 @@ from math import floor, inf, log2, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.sums import BINADES, Counts, Sums, sums
 from regaudit.model import UnitView
@@ -62,8 +62,7 @@ class Piece(NamedTuple):
     stop: int
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """Sums over some consecutive values, non-finite ones left out."""
 
     seen_below: float
@@ -89,8 +88,7 @@ class Part:
         return exponents, counts
 
 
-@dataclass(frozen=True, slots=True)
-class PartRun:
+class PartRun(Struct, frozen=True):
     """Consecutive parts of one tensor, measured: plain data for another process to merge."""
 
     parts: tuple[Part, ...]

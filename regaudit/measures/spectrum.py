@@ -1,14 +1,13 @@
 """What `--spectral` shows of a weight: figures of the singular values of its matrix."""
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
 
 LARGEST_CONDITION = 50_000.0
 """Conditions are given up to here. Beyond, the smallest singular value is lost: a Gram matrix holds
 its square next to that of the largest, and float64 keeps 16 digits of their sum."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrum:
+class Spectrum(Struct, frozen=True):
     """Singular values of one weight as a matrix of (rows, units), summed up.
 
     A figure is None where it is undefined, as all but the norm are for a matrix of zeros, or where

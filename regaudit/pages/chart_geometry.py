@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, log10
 from statistics import median
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
 
 LEFT, RIGHT = 15.0, 98.0
 """Percent across at which marks begin and end; tick labels stand to their left."""
@@ -28,8 +28,7 @@ SHARED = 60
 """... this many places at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """What marks of one sort mean, and how they look: the shape says as much as the colour."""
 
     name: str
@@ -40,8 +39,7 @@ class Kind:
     """Whether it stands for the lack of a value, in a strip of its own below the axis."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """One value to show."""
 
     kind: Kind
@@ -50,8 +48,7 @@ class Value:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One place along the chart: a weight, or a checkpoint."""
 
     name: str
@@ -60,8 +57,7 @@ class Column:
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A value in its place."""
 
     x: str
@@ -74,8 +70,7 @@ class Mark:
     high: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line from one mark to the next of its kind."""
 
     x1: str
@@ -85,8 +80,7 @@ class Line:
     color: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """A labelled place on an axis."""
 
     at: str
@@ -96,8 +90,7 @@ class Tick:
     """Whether it is the one to compare with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
+class Plot(Struct, frozen=True):
     """A chart ready to draw."""
 
     height: int
@@ -113,8 +106,7 @@ class Plot:
     """How many columns share a place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """Where a value lies on the axis: 0 at its lower end, 1 at its upper end."""
 
     place: Callable[[float], float]

@@ -5,7 +5,8 @@ from itertools import groupby
 from math import inf, ldexp, log10
 from sys import float_info
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.evidence.initializers import Initial
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
@@ -54,8 +55,7 @@ _DEAD = Kind("dead units", "open-triangle", ORANGE)
 Kernel = tuple[Layer, Weight]
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One bar of a chart."""
 
     path: str
@@ -69,8 +69,7 @@ class Bar:
         return short(self.path, 38)
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(Struct, frozen=True):
     """Bars, longest first."""
 
     bars: tuple[Bar, ...]
@@ -78,8 +77,7 @@ class Bars:
     """Weights for whose bar there was no room."""
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """How the values of one weight are spread over the powers of two."""
 
     path: str
@@ -89,8 +87,7 @@ class Histogram:
     """The same in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Histograms:
+class Histograms(Struct, frozen=True):
     """Histograms on one pair of axes, in the order of the file."""
 
     each: tuple[Histogram, ...]
@@ -105,8 +102,7 @@ class Histograms:
     """Count at the upper end of the axis."""
 
 
-@dataclass(frozen=True, slots=True)
-class Charts:
+class Charts(Struct, frozen=True):
     """All charts of one report; None where there is nothing to draw."""
 
     shares: Bars

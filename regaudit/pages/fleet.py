@@ -5,7 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.pages.chart_geometry import Plot
 from regaudit.pages.template import fill
 from regaudit.pages.trends import TrendPoint, checkpoint, lines, measured_kernels, norm_of
@@ -20,8 +21,7 @@ CHARTS = 50
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class FleetRow:
+class FleetRow(Struct, frozen=True):
     """One report, in what the page shows of it: a fleet's reports would not fit into memory."""
 
     file: str
@@ -47,8 +47,7 @@ class FleetRow:
     """A hash of the model's name and of what weights it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One model: its files, or the states of its one file, in order of time."""
 
     anchor: str
@@ -87,8 +86,7 @@ class Row:
         return lines(places, series, spelling.number, log_axis=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One rule over the whole fleet, in the latest state of each model."""
 
     code: str
@@ -98,8 +96,7 @@ class Fault:
     places: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """All models."""
 
     rows: tuple[Row, ...]

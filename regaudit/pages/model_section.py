@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import hypot
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.pages.charts import Charts, charts, growth, times
@@ -27,8 +28,7 @@ _BLOCK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One weight as the table shows it."""
 
     anchor: str
@@ -93,8 +93,7 @@ class Row:
         return "; ".join(filter(None, found))
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Consecutive weights that belong together."""
 
     name: str
@@ -140,8 +139,7 @@ class Block:
         return hypot(*norms) if norms else None
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestedChange:
+class SuggestedChange(Struct, frozen=True):
     """A suggestion, with what there is today."""
 
     code: str
@@ -152,8 +150,7 @@ class SuggestedChange:
     """What the weight adds to the loss today."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """One report, arranged for the page."""
 
     anchor: str

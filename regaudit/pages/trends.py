@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from math import hypot, isfinite, log
 from pathlib import Path
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.pages.chart_geometry import (
@@ -34,8 +35,7 @@ _LOOKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TrendPoint:
+class TrendPoint(Struct, frozen=True):
     """One file of the series, in numbers."""
 
     file: str
@@ -46,8 +46,7 @@ class TrendPoint:
     dead: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trends:
+class Trends(Struct, frozen=True):
     """A series of checkpoints, in the order given."""
 
     checkpoints: tuple[TrendPoint, ...]

@@ -10,49 +10,32 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from msgspec import to_builtins
+
 from regaudit.model import Layer, Weight
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, spelling
-from regaudit.report.document import SPECTRUM, spectrum_record, weight_record
+from regaudit.report import escape, schema, spelling
+from regaudit.report.document import weight as described
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
-COLUMNS = (
-    "file",
-    "layer",
-    "class_name",
-    "path",
-    "role",
-    "shape",
-    "dtype",
-    "trainable",
-    "regularizer",
-    "status",
-    "l1",
-    "l2",
-    "penalty",
-    "penalty_share",
-    "l1_norm",
-    "l2_norm",
-    "max_abs",
-    "mean",
-    "std",
-    "nonfinite",
-    "zeros",
-    "sparsity",
-    "near_zeros",
-    "units",
-    "dead_units",
-    "findings",
-    "failure",
-    "trainable_known",
-    "regularizer_known",
-    "redirected",
+_NOT_SHOWN = {"stored_path", "dequantized_from", "constraint", "shared_with"} | schema.added_later(
+    schema.Weight
 )
+_OF_WEIGHT = [name for name in schema.Weight.__struct_fields__ if name not in _NOT_SHOWN]
+_AFTER = _OF_WEIGHT.index("regularizer") + 1
 
-FIGURES = tuple(name for name in SPECTRUM if name != "shape")
+COLUMNS = (
+    *("file", "layer", "class_name"),
+    *(*_OF_WEIGHT[:_AFTER], "status", "l1", "l2", *_OF_WEIGHT[_AFTER:]),
+    *("findings", "failure"),
+    *("trainable_known", "regularizer_known", "redirected"),
+)
+"""The fields of a weight, its regularizer in one word more, between those of its file."""
+
+FIGURES = tuple(name for name in schema.Spectrum.__struct_fields__ if name != "shape")
 """Columns that are there only with --spectral."""
 
 
@@ -88,9 +71,10 @@ def _rows(report: Report, view: View) -> Iterator[dict[str, Any]]:
 
 def _weight(report: Report, layer: Layer, weight: Weight) -> dict[str, Any]:
     regularizer = weight.regularizer
+    found: dict[str, Any] = to_builtins(described(weight, report))
     return {
-        **weight_record(weight, report),
-        **(spectrum_record(weight, report) or {}),
+        **found,
+        **(found.get("spectrum") or {}),
         "file": report.file,
         "layer": layer.path,
         "class_name": layer.class_name,

@@ -9,10 +9,12 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import asdict
+
 from regaudit.model import Layer, Weight
 from regaudit.renderers.interface import Renderer
-from regaudit.report import spelling
-from regaudit.report.document import weight_record
+from regaudit.report import schema, spelling
+from regaudit.report.document import weight as described
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -24,62 +26,44 @@ if TYPE_CHECKING:
 BATCH = 20_000
 """Rows of a row group."""
 
-COLUMNS = {
-    "file": "string",
-    "format": "string",
-    "size": "int64",
-    "keras_version": "string",
-    "saved_at": "timestamp",
-    "model": "string",
-    "model_class": "string",
-    "model_parameters": "int64",
-    "model_trainable_parameters": "int64",
-    "model_unknown_parameters": "int64",
-    "model_regularized": "int64",
-    "model_not_regularized": "int64",
-    "model_regularizer_unknown": "int64",
-    "model_penalty": "double",
-    "model_penalty_complete": "bool",
-    "model_worst": "string",
-    "model_errors": "int64",
-    "model_warnings": "int64",
-    "model_notes": "int64",
-    "model_findings": "strings",
-    "failure": "string",
-    "redirected": "string",
-    "layer": "string",
-    "class_name": "string",
-    "path": "string",
-    "stored_path": "string",
-    "role": "string",
-    "shape": "integers",
-    "parameters": "int64",
-    "dtype": "string",
-    "dequantized_from": "string",
-    "trainable": "bool",
-    "trainable_known": "bool",
-    "regularizer": "string",
-    "regularizer_known": "bool",
-    "status": "string",
-    "l1": "double",
-    "l2": "double",
-    "constraint": "string",
-    "shared_with": "string",
-    "penalty": "double",
-    "penalty_share": "double",
-    "l1_norm": "double",
-    "l2_norm": "double",
-    "max_abs": "double",
-    "mean": "double",
-    "std": "double",
-    "nonfinite": "int64",
-    "zeros": "int64",
-    "sparsity": "double",
-    "near_zeros": "int64",
-    "units": "int64",
-    "dead_units": "int64",
-    "findings": "strings",
+_OF_MODEL = {
+    "file": str,
+    "format": str,
+    "size": int,
+    "keras_version": str,
+    "saved_at": datetime,
+    "model": str,
+    "model_class": str,
+    "model_parameters": int,
+    "model_trainable_parameters": int,
+    "model_unknown_parameters": int,
+    "model_regularized": int,
+    "model_not_regularized": int,
+    "model_regularizer_unknown": int,
+    "model_penalty": float,
+    "model_penalty_complete": bool,
+    "model_worst": str,
+    "model_errors": int,
+    "model_warnings": int,
+    "model_notes": int,
+    "model_findings": list[str],
+    "failure": str,
+    "redirected": str,
 }
+_OF_WEIGHT = {
+    "layer": str,
+    "class_name": str,
+    **schema.columns(schema.Weight),
+    "shape": list[int],
+    "parameters": int,
+    "regularizer": str,
+    "status": str,
+    "l1": float,
+    "l2": float,
+    "findings": list[str],
+}
+
+COLUMNS = {**_OF_MODEL, **_OF_WEIGHT}
 """Types by column: those of the model first, the same in all its rows, then those of the weight.
 
 `findings` are the codes of what was found at the weight, `model_findings` those of the whole model.
@@ -114,13 +98,13 @@ def _schema() -> "pa.Schema":
     import pyarrow as pa  # noqa: PLC0415 - an extra
 
     types = {
-        "string": pa.string(),
-        "int64": pa.int64(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-        "timestamp": pa.timestamp("us"),
-        "strings": pa.list_(pa.string()),
-        "integers": pa.list_(pa.int64()),
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+        datetime: pa.timestamp("us"),
+        list[str]: pa.list_(pa.string()),
+        list[int]: pa.list_(pa.int64()),
     }
     return pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
 
@@ -171,7 +155,7 @@ def _model(report: Report) -> dict[str, Any]:
 def _weight(report: Report, layer: Layer, weight: Weight, codes: list[str]) -> dict[str, Any]:
     """Return the columns of a weight."""
     regularizer = weight.regularizer
-    found = weight_record(weight, report)
+    found = asdict(described(weight, report))
     return {
         **{key: found[key] for key in COLUMNS if key in found},
         "layer": layer.path,

@@ -1,15 +1,20 @@
 """What in a report that was read back cannot be: no audit has found it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import hypot, isclose, prod, sqrt
 from typing import Any
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Status, Weight
-from regaudit.report.document import record as record_of
+from regaudit.report import schema
+from regaudit.report.document import described
 from regaudit.report.report import Report
+from regaudit.report.schema import added_later
 
 MOST = 1 << 62
 """Largest count, size, or product of a shape."""
@@ -23,15 +28,6 @@ _ROUNDING, _UNDERFLOW = 1e-6, 1e-140
 _TAME = 1e150
 """No square of what is below overflows."""
 
-_LATER = frozenset(
-    {"regularizer_known", "activity_regularizer_known", "unplaced_regularizers"}
-    | {"regularized", "not_regularized", "regularizer_unknown", "layers"}
-    | {"trainable_known", "trainable_parameters_known", "unknown_parameters"}
-    | {"compiled", "compiled_known", "optimizer_known", "loads_with", "optimizer_parts"}
-    | {"inner_optimizers", "around", "scales_decay", "weight_decay_known", "learning_rate_known"}
-)
-"""Keys that earlier versions did not write."""
-
 _BYTE = re.compile(r"\\udc[89a-f][0-9a-f]")
 """A byte of a file's name that is no UTF-8, as a record has it."""
 
@@ -39,12 +35,12 @@ _Faults = Iterator[tuple[bool, str]]
 """Whether there is a fault, and which."""
 
 
-def check_report(report: Report, record: Mapping[str, Any]) -> None:
+def check_report(report: Report, read: schema.Report) -> None:
     """Refuse what contradicts itself.
 
     Args:
         report: as it was read.
-        record: that it was read from.
+        read: what it was made from.
 
     Raises:
         ValueError: it does; the message says how.
@@ -54,7 +50,8 @@ def check_report(report: Report, record: Mapping[str, Any]) -> None:
         moments = report.moments.get(weight.stored_path)
         _refuse(_of_weight(weight, report, moments), weight.path)
     # Sums, shares and counts are worked out anew: others are not of this report.
-    if place := _difference(record, {**record_of(report), "file": record["file"]}):
+    made = replace(described(report), file=read.file)
+    if place := _difference(read, made):
         raise ValueError(f"{place.lstrip('.')[:100]} is not what the rest of it comes to")
 
 
@@ -180,10 +177,13 @@ def _is_close(one: float, other: float) -> bool:
 def _difference(given: Any, made: Any, place: str = "") -> str:
     """Return where what was given is not what was made of it; empty for nowhere.
 
-    Keys that are only given come from a later version; some that are not, from an earlier one.
+    Results of earlier versions lack some keys.
     """
-    if type(given) is dict and type(made) is dict:
-        keys = (key for key in made if key in given or key not in _LATER)
+    if isinstance(given, Struct) and type(given) is type(made):
+        names = (name for name in given.__struct_fields__ if getattr(given, name) is not UNSET)
+        pairs = ((f"{place}.{name}", getattr(given, name), getattr(made, name)) for name in names)
+    elif type(given) is dict and type(made) is dict:
+        keys = (key for key in made if key in given or key not in _OF_OPTIMIZERS)
         pairs = ((f"{place}.{key}", given.get(key), made[key]) for key in keys)
     elif type(given) is list and type(made) is list and len(given) == len(made):
         both = enumerate(zip(given, made, strict=True))
@@ -193,3 +193,6 @@ def _difference(given: Any, made: Any, place: str = "") -> str:
     else:
         return "" if given == made else place
     return next(filter(None, (_difference(one, other, at) for at, one, other in pairs)), "")
+
+
+_OF_OPTIMIZERS = added_later(schema.Optimizer)

@@ -3,11 +3,10 @@
 from datetime import date
 from fnmatch import fnmatchcase
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(Struct, frozen=True):
     """Findings that were looked at and accepted."""
 
     code: str

@@ -1,31 +1,41 @@
 """A report out of its record, by the schema "regaudit/1"; one that no audit has made is refused."""
 
-from collections.abc import Mapping, Sequence
-from math import prod
+from math import inf, prod
 from typing import Any
+
+import msgspec
+from msgspec import UNSET
 
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.measures.moments import Moments
+from regaudit.measures.spectrum import Spectrum
+from regaudit.model import Layer, Model, Optimizer, Part, Regularizer, Skip, Status, Weight
+from regaudit.report import schema
 from regaudit.report.contradictions import MOST, check_report
-from regaudit.report.report import UNREAD, Report
-from regaudit.report.typed_json import made
+from regaudit.report.ignore import Ignore
+from regaudit.report.report import (
+    UNREAD,
+    Edit,
+    Failure,
+    Finding,
+    NotRun,
+    Occurrence,
+    Report,
+    Suggestion,
+    Suppressed,
+)
+from regaudit.report.severity import Severity
 from regaudit.storage.location import redacted_name
 
 RANK = 64
 """Most dimensions of a shape."""
 
-_MEASURED = (
-    "nonfinite",
-    "zeros",
-    "near_zeros",
-    "l1_norm",
-    "l2_norm",
-    "max_abs",
-    "mean",
-    "std",
-    "units",
-    "dead_units",
-)
+_OF_VALUES = [
+    name
+    for name in schema.Weight.__struct_fields__
+    if name in Moments.__struct_fields__ or name == "sparsity"
+]
 
 
 def report_of(record: Any) -> Report:
@@ -35,164 +45,193 @@ def report_of(record: Any) -> Report:
         ValueError: something is missing or of a wrong type; the message says what.
     """
     try:
-        found = made(Report, _report(record))
-        check_report(found, record)
-    except KeyError as error:
-        raise ValueError(f"{error.args[0]!r} is missing") from error
+        read = msgspec.convert(record, schema.Report)
+        found = _report(read)
+        check_report(found, read)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
     except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
         raise ValueError("its structure is another one") from error
     return found
 
 
-def _report(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrange a record as `made` takes a report."""
-    layers = record["layers"]
-    if len(layers) != record["coverage"]["layers"]:
+def _report(read: schema.Report) -> Report:
+    if len(read.layers) != read.coverage.layers:
         raise ValueError("it has only some of the layers: write it without --layer")
-    weights = [weight for layer in layers for weight in layer["weights"]]
-    penalties = {_stored_path(weight): weight["penalty"] for weight in weights}
-    certain = record["penalty"]["complete"] or None in penalties.values()
-    skipped = [[one["path"], one["reason"]] for one in record["coverage"]["skipped"]]
-    dialect = Dialect.of(_version(record["keras_version"]))
-    spectral = any("spectrum" in weight for weight in weights)
-    spectra = {_stored_path(w): w["spectrum"] for w in weights if w.get("spectrum")}
-    return {
-        # What wrote it may have shown more of a URL.
-        "file": redacted_name(_text(record["file"])),
-        **{key: record[key] for key in ("format", "size", "not_run", "failure")},
-        "model": _model(record, [_layer(layer, certain, dialect) for layer in layers]),
-        "moments": {_stored_path(w): _moments(w) for w in weights if w["zeros"] is not None},
-        "penalties": penalties,
-        "spectra": spectra if spectral else None,
-        "measured": list(UNREAD) not in skipped,
-        "findings": [_finding(one) for one in record["findings"]],
-        "suppressed": [_suppressed(one) for one in record["suppressed"]],
-        "skipped": skipped,
-    }
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _model(record: Mapping[str, Any], layers: Sequence[Any]) -> dict[str, Any] | None:
-    model = record["model"]
-    if model is None:
-        return None
-    return {
-        **{key: model[key] for key in ("name", "class_name", "loss")},
-        **{key: record[key] for key in ("keras_version", "saved_at")},
-        "layers": layers,
-        "optimizer": _optimizer(model["optimizer"]),
-        "compiled": _compiled(model),
-        "optimizer_known": model.get("optimizer_known", True),
-        "loads_with": model.get("loads_with"),
-        "parts": [
-            [part["patterns"], _optimizer(part["optimizer"]), part["names"]]
-            for part in model.get("optimizer_parts", ())
-        ],
-        "inner_optimizers": {
-            path: _optimizer(one) for path, one in model.get("inner_optimizers", {}).items()
-        },
-    }
-
-
-def _compiled(model: Mapping[str, Any]) -> bool | None:
-    """Return whether a model was compiled; results of before say it by the optimizer."""
-    if "compiled" not in model:
-        return model["optimizer"] is not None or None
-    return model["compiled"] if model["compiled_known"] else None
-
-
-def _optimizer(optimizer: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if optimizer is None:
-        return None
-    own = ("class_name", "iterations")
-    added = ("around", "scales_decay", "weight_decay_known", "learning_rate_known")
-    config = {key: value for key, value in optimizer.items() if key not in own + added}
-    return {
-        **{key: optimizer[key] for key in own},
-        "config": config,
-        "around": optimizer.get("around", []),
-        "scales_decay": optimizer.get("scales_decay", True),
-        "decay_known": optimizer.get("weight_decay_known", True),
-    }
-
-
-def _version(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _layer(layer: Mapping[str, Any], certain: bool, dialect: Dialect) -> dict[str, Any]:
-    serialized = {"class_name": layer["class_name"]}
-    told = bool(layer["class_name"]) and not activity_unknown(serialized, dialect)
-    return {
-        **{key: layer[key] for key in ("path", "name", "class_name", "trainable")},
-        "config": {},
-        # All that hangs on it in a record is whether the penalty is complete.
-        "known": certain,
-        "weights": [_weight(layer, weight) for weight in layer["weights"]],
-        "activity_regularizer": layer["activity_regularizer"],
-        # Earlier results do not say so themselves.
-        "activity_known": layer.get("activity_regularizer_known", told),
-        "unplaced": layer["unplaced_regularizers"],
-    }
-
-
-def _weight(layer: Mapping[str, Any], weight: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("path", "role", "shape", "dtype", "trainable", "regularizer")
-    more = ("constraint", "dequantized_from", "shared_with")
-    kept = {key: weight[key] for key in (*keys, *more)}
-    shape = kept["shape"]
-    if len(shape) > RANK or not all(type(n) is int and 0 <= n <= MOST for n in shape):
-        raise ValueError("a weight has a shape that none can have")
-    if weight["zeros"] is None and any(weight[key] is not None for key in (*_MEASURED, "sparsity")):
-        raise ValueError("a weight is measured only in part")
-    # Earlier results do not say what is known.
-    told = weight["regularizer"] is not None or (
-        bool(layer["class_name"]) and not _text(weight["role"]).startswith("variable_")
+    weights = {_stored_path(one): one for layer in read.layers for one in layer.weights}
+    spectra = {path: one.spectrum for path, one in weights.items() if one.spectrum is not UNSET}
+    skipped = tuple(Skip(one.path, one.reason) for one in read.coverage.skipped)
+    return Report(
+        redacted_name(read.file),  # what wrote it may have shown more of a URL
+        read.format,
+        read.size,
+        _model(read, read.model) if read.model else None,
+        {path: _moments(one) for path, one in weights.items() if one.zeros is not None},
+        {path: one.penalty for path, one in weights.items()},
+        tuple(map(_finding, read.findings)),
+        tuple(map(_not_run, read.not_run)),
+        tuple(map(_suppressed, read.suppressed)),
+        skipped,
+        Failure(read.failure.kind, read.failure.message) if read.failure else None,
+        {path: _spectrum(one) for path, one in spectra.items() if one} if spectra else None,
+        measured=UNREAD not in skipped,
     )
-    return {
-        **kept,
-        "trainable_known": weight.get("trainable_known", True),
-        "regularizer_known": weight.get("regularizer_known", told),
-        "stored_path": _stored_path(weight),
-    }
 
 
-def _stored_path(weight: Mapping[str, Any]) -> Any:
+def _told(value: Any, otherwise: Any) -> Any:
+    """Return a value, or what results of before mean that do not have it."""
+    return otherwise if value is UNSET else value
+
+
+def _model(read: schema.Report, model: schema.Model) -> Model:
+    penalties = [one.penalty for layer in read.layers for one in layer.weights]
+    certain = read.penalty.complete or None in penalties
+    dialect = Dialect.of(read.keras_version)
+    return Model(
+        model.name,
+        model.class_name,
+        tuple(_layer(layer, certain, dialect) for layer in read.layers),
+        read.keras_version,
+        read.saved_at,
+        optimizer=_optimizer(model.optimizer),
+        compiled=_compiled(model),
+        optimizer_known=_told(model.optimizer_known, True),
+        loads_with=_told(model.loads_with, None),
+        parts=tuple(map(_part, _told(model.optimizer_parts, ()))),
+        inner_optimizers={
+            path: _optimizer(one) for path, one in _told(model.inner_optimizers, {}).items()
+        },
+        loss=model.loss,
+    )
+
+
+def _compiled(model: schema.Model) -> bool | None:
+    """Return whether a model was compiled; results of before say it by the optimizer."""
+    if model.compiled is UNSET:
+        return model.optimizer is not None or None
+    return model.compiled if model.compiled_known else None
+
+
+def _part(part: schema.OptimizerPart) -> Part:
+    optimizer = _optimizer(part.optimizer)
+    if optimizer is None:
+        raise ValueError("a part of an optimizer is none")
+    return Part(tuple(part.patterns), optimizer, part.names)
+
+
+def _optimizer(settings: dict[str, Any] | None) -> Optimizer | None:
+    if settings is None:
+        return None
+    own = msgspec.convert(settings, schema.Optimizer)
+    config = {key: settings[key] for key in settings if key not in own.__struct_fields__}
+    return Optimizer(
+        own.class_name,
+        config,
+        own.iterations,
+        tuple(_told(own.around, ())),
+        _told(own.scales_decay, True),
+        _told(own.weight_decay_known, True),
+    )
+
+
+def _layer(layer: schema.Layer, certain: bool, dialect: Dialect) -> Layer:
+    serialized = {"class_name": layer.class_name}
+    told = bool(layer.class_name) and not activity_unknown(serialized, dialect)
+    unplaced = {key: _regularizer(one) for key, one in layer.unplaced_regularizers.items()}
+    return Layer(
+        layer.path,
+        layer.name,
+        layer.class_name,
+        {},
+        layer.trainable,
+        # All that hangs on it in a record is whether the penalty is complete.
+        known=certain,
+        weights=tuple(_weight(layer, weight) for weight in layer.weights),
+        activity_regularizer=_regularizer(layer.activity_regularizer),
+        activity_known=_told(layer.activity_regularizer_known, told),
+        unplaced={key: one for key, one in unplaced.items() if one},
+    )
+
+
+def _regularizer(found: schema.Regularizer | None) -> Regularizer | None:
+    if found is None:
+        return None
+    return Regularizer(
+        found.class_name, found.l1, found.l2, found.config, Status(found.status), found.why
+    )
+
+
+def _weight(layer: schema.Layer, weight: schema.Weight) -> Weight:
+    if len(weight.shape) > RANK or max(weight.shape, default=0) > MOST:
+        raise ValueError("a weight has a shape that none can have")
+    if weight.zeros is None and any(getattr(weight, key) is not None for key in _OF_VALUES):
+        raise ValueError("a weight is measured only in part")
+    told = weight.regularizer is not None or (
+        bool(layer.class_name) and not weight.role.startswith("variable_")
+    )
+    return Weight(
+        weight.path,
+        _stored_path(weight),
+        weight.role,
+        tuple(weight.shape),
+        weight.dtype,
+        weight.trainable,
+        _regularizer(weight.regularizer),
+        _told(weight.regularizer_known, told),
+        constraint=weight.constraint,
+        dequantized_from=weight.dequantized_from,
+        shared_with=weight.shared_with,
+        trainable_known=_told(weight.trainable_known, True),
+    )
+
+
+def _stored_path(weight: schema.Weight) -> str:
     """Return where the values lie; a model in memory has no stored paths."""
-    return weight["stored_path"] or weight["path"]
+    return weight.stored_path or weight.path
 
 
-def _moments(weight: Mapping[str, Any]) -> dict[str, Any]:
-    measured = {key: weight[key] for key in _MEASURED}
+def _moments(weight: schema.Weight) -> Moments:
+    measured = {key: getattr(weight, key) for key in _OF_VALUES if key != "sparsity"}
     # Only an audit compares with the threshold; a record holds what came of it.
-    return {"size": _size(weight), "threshold": 0.0, **measured}
+    return Moments(size=_size(weight), threshold=0.0, **measured)
 
 
-def _size(weight: Mapping[str, Any]) -> int:
+def _size(weight: schema.Weight) -> int:
     """Return how many values were measured: those of the shape, unless they lie packed."""
-    packed = weight["dequantized_from"] is not None and weight["sparsity"]
-    size: int = round(weight["zeros"] / packed) if packed else prod(weight["shape"])
-    return size
+    packed = weight.dequantized_from is not None and weight.sparsity
+    return round((weight.zeros or 0) / packed) if packed else prod(weight.shape)
 
 
-def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
-    items = finding["items"]
-    if not items:
-        raise ValueError("a finding has no items")
-    return {**{key: finding[key] for key in ("code", "name")}, "items": items}
+def _spectrum(found: schema.Spectrum) -> Spectrum:
+    return msgspec.convert(found, Spectrum, from_attributes=True)
 
 
-def _suppressed(one: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("severity", "path", "message", "observed", "evidence", "suggestion")
-    named = {key: one[key] for key in ("code", "reason")}
-    return {
-        **named,
-        "name": one["name"],
-        "item": {key: one[key] for key in keys},
-        "ignore": named if one["by"] == "ignore" else None,
-    }
+def _finding(finding: schema.Finding) -> Finding:
+    return Finding(finding.code, finding.name, tuple(map(_place, finding.items)))
+
+
+def _place(found: schema.Place | schema.Suppressed) -> Occurrence:
+    return Occurrence(
+        found.path,
+        Severity[found.severity.upper()],
+        found.message,
+        found.observed,
+        tuple(found.evidence),
+        _suggestion(found.suggestion) if found.suggestion else None,
+    )
+
+
+def _suggestion(found: schema.Suggestion) -> Suggestion:
+    edits = tuple(Edit(one.layer, one.key, one.value) for one in found.edits)
+    penalty = inf if found.penalty is None else found.penalty
+    return Suggestion(found.weight, found.code, edits, penalty, found.reason)
+
+
+def _not_run(rule: schema.NotRun) -> NotRun:
+    layers = tuple(_told(rule.layers, ()))
+    return NotRun(rule.code, rule.name, rule.needs, rule.partly, layers)
+
+
+def _suppressed(one: schema.Suppressed) -> Suppressed:
+    ignore = Ignore(one.code, one.reason) if one.by == "ignore" else None
+    return Suppressed(one.code, one.name, _place(one), one.reason, ignore)

@@ -11,11 +11,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.errors import UsageError, shortened, why_no_text
-from regaudit.report.document import SCHEMA
 from regaudit.report.read_record import report_of
 from regaudit.report.report import Report
+from regaudit.report.schema import SCHEMA
 from regaudit.storage.plain_file import open_plain
 
 FILE_BYTES, LINE_BYTES = 4 << 30, 128 << 20
@@ -31,8 +32,7 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """Perhaps lone: one half of a pair looks the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(Struct, frozen=True):
     """A line that is not a report."""
 
     file: str

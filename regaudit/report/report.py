@@ -5,7 +5,8 @@ from functools import cached_property
 from importlib import import_module
 from math import isfinite
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Tally, Weight
@@ -16,8 +17,7 @@ UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, 
 """What a report says that was not to read the values of the weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """One change to a layer's configuration, as data."""
 
     layer: str
@@ -28,8 +28,7 @@ class Edit:
     """The serialized regularizer to put there; None removes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """A concrete change worth making to one weight."""
 
     weight: str
@@ -43,8 +42,7 @@ class Suggestion:
     """Where the strength comes from, in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True):
     """One place at which a rule found its fault."""
 
     path: str
@@ -52,7 +50,7 @@ class Occurrence:
     severity: Severity
     message: str
     """What is wrong, with the numbers that decided it, in one sentence."""
-    observed: Mapping[str, float | int | str] = field(default_factory=dict)
+    observed: Mapping[str, float | int | str] = {}
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
@@ -60,8 +58,7 @@ class Occurrence:
     """Larger is worse among items of the same severity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What one rule found in a model: the fault, and every place of it."""
 
     code: str
@@ -96,8 +93,7 @@ class Finding:
         return self.items[0].message
 
 
-@dataclass(frozen=True, slots=True)
-class NotRun:
+class NotRun(Struct, frozen=True):
     """A rule that did not run, or ran only partly."""
 
     code: str
@@ -114,8 +110,7 @@ class NotRun:
         return not self.layers or any(f"{path}/".startswith(f"{one}/") for one in self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(Struct, frozen=True):
     """One place of a fault that was looked at and accepted."""
 
     code: str
@@ -126,8 +121,7 @@ class Suppressed:
     """What accepts it; None for the baseline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a file could not be audited."""
 
     kind: str
@@ -137,8 +131,7 @@ class Failure:
     """Where it happened, as Python shows it, if it is a bug here; for people, in no output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """How much of the file was examined."""
 
     layers: int
@@ -152,8 +145,7 @@ class Coverage:
     """Configured ones that are tied to no stored weight."""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True, dict=True, tag=True):
     """The audit of one file."""
 
     file: str
@@ -162,9 +154,9 @@ class Report:
     size: int | None = None
     """Bytes."""
     model: Model | None = None
-    moments: Mapping[str, Moments] = field(default_factory=dict)
+    moments: Mapping[str, Moments] = {}
     """By `Weight.stored_path`."""
-    penalties: Mapping[str, float | None] = field(default_factory=dict)
+    penalties: Mapping[str, float | None] = {}
     """By `Weight.stored_path`; None where it is not known from the file."""
     findings: tuple[Finding, ...] = ()
     """One a rule, worst first."""

@@ -5,14 +5,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What the reader asked to see, and what the place of output can show."""
 
     tables: bool = True

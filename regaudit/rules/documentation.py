@@ -1,7 +1,8 @@
 """A rule explained in Markdown: the text of `explain`, of SARIF's help and of the rules page."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+
+from msgspec.structs import fields
 
 from regaudit.evidence.needs import CHANCE_LOSS, CONFIGURATION, REGULARIZERS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import option

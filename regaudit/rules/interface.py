@@ -1,12 +1,14 @@
 """What a rule is: a check on evidence, with its thresholds and its documentation."""
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
 from functools import cache
 from typing import ClassVar, dataclass_transform
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct, StructMeta
+from msgspec.structs import fields
+
 from regaudit.discovery import defined, modules
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import DECAY, REGULARIZERS, lacks
@@ -20,8 +22,7 @@ LISTED = 100
 """Most layers that a rule which did not judge them lists; of more it is said how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """The documentation of a rule; `explain`, SARIF and the rules page are made from it."""
 
     code: str
@@ -48,7 +49,7 @@ class About:
     bad_file: str = ""
     """File below `fixtures` that stands for `bad` where today's Keras cannot make one."""
     good_file: str = ""
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
     """What the user says about the training of both examples."""
 
     @property
@@ -58,11 +59,14 @@ class About:
 
 
 @dataclass_transform(frozen_default=True)
-class Rule(ABC):
+class _Meta(StructMeta, ABCMeta):
+    """Of structs that may be abstract."""
+
+
+class Rule(Struct, frozen=True, metaclass=_Meta):
     """One rule; each lives in a module of `regaudit.rules`.
 
-    A subclass is a frozen data class, without a decorator; its fields are the thresholds, each
-    with a default:
+    A subclass is a frozen struct; its fields are the thresholds, each with a default:
 
         class LargeLayerUnregularized(Rule):
             about: ClassVar[About] = About(...)
@@ -74,17 +78,11 @@ class Rule(ABC):
     """Without these it cannot run: fields of `Facts`, or what `lacks` knows besides."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
-    __match_args__: ClassVar[tuple[str, ...]]
-    """The names of its fields, as every data class has them."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        dataclass(frozen=True)(cls)
 
     @classmethod
     def thresholds(cls) -> dict[str, float]:
         """Return the default thresholds, by name."""
-        return {name: getattr(cls, name) for name in cls.__match_args__}
+        return {one.name: one.default for one in fields(cls)}
 
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from msgspec import Struct
+
 from regaudit.advice.strength import rounded
 from regaudit.advice.suggestions import Advice, set_l2, suggest
-from regaudit.dataclass import dataclass
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.dialect import Dialect
@@ -135,8 +136,7 @@ model = keras.Sequential([
         return count.regularized > 0 and count.regularized >= self.min_share * count.kernels
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct):
     """How many of some kernels are regularized."""
 
     kernels: int = 0

@@ -20,9 +20,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
-from regaudit.report.serialization import report_from_json, report_to_json
-from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.ordered import AHEAD, in_order
 from regaudit.running.report_cache import Cache
 from regaudit.running.shares import Share, Split
@@ -118,7 +117,7 @@ class _Task:
             answer = future.result()
             if isinstance(answer, bytearray):
                 answer = self._split(future, answer).result()
-            return report_from_json(answer)
+            return from_bytes(Report, answer)
         except KilledWorker:
             message = "every worker of the cluster that tried to audit it was lost"
             return Report(self.file, failure=Failure("UnreadableModelError", message))
@@ -143,7 +142,7 @@ class _Task:
                 return self.future
             submit = partial(self.client.submit, pure=False, priority=1)
             # They bring the order along: the few of one file would be queued where it lies.
-            count = from_json(Plan, plan).shares
+            count = from_bytes(Plan, plan).shares
             shares = [
                 submit(_measure, self.file, self.order, number, count) for number in range(count)
             ]
@@ -226,20 +225,23 @@ def _audit(file: str, order: bytes) -> bytes | bytearray:
     """
     workers, split = _run(order)
     found = workers.audit_or_plan(file, split)
-    return bytearray(to_json(Plan, found)) if isinstance(found, Plan) else report_to_json(found)
+    return bytearray(to_bytes(found)) if isinstance(found, Plan) else to_bytes(found)
 
 
 def _measure(file: str, order: bytes, number: int, count: int) -> bytes:
     """Measure one share of a file."""
-    return to_json(Share | Report, _run(order)[0].measure(file, number, count))
+    return to_bytes(_run(order)[0].measure(file, number, count))
 
 
 def _merge(file: str, order: bytes, plan: bytearray, *shares: bytes) -> bytes:
     """Audit a file by its shares."""
-    measured = [from_json(Share | Report, share) for share in shares]
-    report = _run(order)[0].merge(file, measured, from_json(Plan, plan).entry)
-    return report_to_json(report)
+    measured = [from_bytes(_MEASURED, share) for share in shares]
+    report = _run(order)[0].merge(file, measured, from_bytes(Plan, plan).entry)
+    return to_bytes(report)
 
+
+_MEASURED: Any = Share | Report
+"""What comes of measuring a share."""
 
 _RUNS: dict[bytes, tuple[Workers, Split]] = {}
 """The child processes of each run on this worker of the cluster, and what they are to split."""

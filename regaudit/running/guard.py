@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.running.termination import ASKED, PASSED_ON, die_of
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ _LED = b"/led/"
 """Notes that are not names: of the end of memory, and of hosts that we were redirected to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Killed:
+class Killed(Struct, frozen=True):
     """The end of a guarded process."""
 
     file: str

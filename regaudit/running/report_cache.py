@@ -1,25 +1,27 @@
 """Reports of models that did not change since: kept in a folder, by what they depend on.
 
 A key is the SHA-256 of the content, the settings, the name by which reports call the model, and the
-version of regaudit. What is kept is JSON with a checksum, never a pickle; what cannot be read
-back as a report is ignored. The folder may be deleted at any time.
+version of regaudit. What is kept is MessagePack with a checksum, never a pickle; what cannot be
+read back as a report is ignored. The folder may be deleted at any time.
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import replace
+
 from regaudit.errors import UsageError
 from regaudit.formats.interface import formats
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
-from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.plain_file import read_plain
@@ -48,8 +50,7 @@ class CacheEntry(NamedTuple):
     before: _State
 
 
-@dataclass(slots=True)
-class Cache:
+class Cache(Struct, dict=True):
     """A folder of reports for one run."""
 
     folder: Path
@@ -57,8 +58,6 @@ class Cache:
     hits: int = 0
     trouble: str = ""
     """Why nothing could be kept, if that is so."""
-    settings: bytes = field(init=False)
-    """A digest of what of the settings decides on reports."""
 
     def __post_init__(self) -> None:
         """Look whether the folder is ours.
@@ -79,7 +78,11 @@ class Cache:
                 f"--cache {self.folder}: this folder is not a cache: it has files, but no {_TAG}; "
                 "name an empty folder, or put --cache after the models for the default"
             )
-        self.settings = _digest(self.config)
+
+    @cached_property
+    def settings(self) -> bytes:
+        """A digest of what of the settings decides on reports."""
+        return _digest(self.config)
 
     def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
         """Return the report that is kept, else that of an audit, which is kept unless it failed.
@@ -124,7 +127,7 @@ class Cache:
                 key.update(_part(os.fsencode(member)))
                 key.update(file_digest(stream, "sha256").digest())
         digest = key.hexdigest()
-        return self.folder / digest[:2] / f"{digest[2:]}.json"
+        return self.folder / digest[:2] / f"{digest[2:]}.msgpack"
 
     def keep(self, report: Report, entry: CacheEntry) -> None:
         """Keep a report unless it failed, or the model changed since room for it was found.
@@ -137,7 +140,7 @@ class Cache:
             return
         place = entry.place
         try:
-            body = report_to_json(report)
+            body = to_bytes(report)
             if _state(entry.file) != entry.before:
                 return  # it changed meanwhile: the report may be on either content
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -176,7 +179,7 @@ def _kept(place: Path) -> Report | None:
             return None
         content = read_plain(place, ENTRY_BYTES, follow_links=False)
         checksum, _, body = content.partition(b"\n")
-        return report_from_json(body) if checksum == sha256(body).hexdigest().encode() else None
+        return from_bytes(Report, body) if checksum == sha256(body).hexdigest().encode() else None
     except (OSError, ValueError):
         return None
 

@@ -14,8 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from regaudit.auditing.audit_file import Attempt, Opened, measure_some, report_on, values_of
-from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.measures.partial_sums import PartRun, Piece, pieces_of
 from regaudit.model import UnitView
@@ -43,8 +44,7 @@ class Split(NamedTuple):
     """Bytes of weights in one share, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True, tag=True):
     """What one process measured of a file."""
 
     state: str

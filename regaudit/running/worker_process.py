@@ -3,8 +3,8 @@
 A worker is `python -c` with this module; it reads requests from its standard input and writes
 reports, or shares of one, to its standard output.
 
-A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is JSON
-(`regaudit.report.typed_json`): a file may have taken over the process that wrote it.
+A request is a pickle, as the parent is trusted. An answer, and a share inside a request, is
+MessagePack (`regaudit.report.messages`): a file may have taken over the process that wrote it.
 """
 
 import os
@@ -19,8 +19,8 @@ from typing import IO, Any, NamedTuple
 from regaudit.auditing.audit_file import failure_of
 from regaudit.formats.interface import formats
 from regaudit.limits import allowing
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
-from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.process_limits import allocated, confined, timed
 from regaudit.running.shares import Share, audit_shares
 from regaudit.settings.config import Config
@@ -109,15 +109,15 @@ def _answer(
         found = job(file, config)
         # What this file leaves behind must not be missing for the next one.
         fit = allocated() < start + config.limits.memory_bytes // 4
-        return to_json(Answer, Answer(found, fit))
+        return to_bytes(Answer(found, fit))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
         failed = Report(redacted_name(file), failure=failure_of(error))
-        return to_json(Answer, Answer(failed, fit=False))
+        return to_bytes(Answer(failed, fit=False))
 
 
 def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> Report:
-    """Audit a file by its shares, which the parent sends as JSON."""
-    return audit_shares(file, config, [from_json(Share, share) for share in shares])
+    """Audit a file by its shares, which the parent sends as bytes."""
+    return audit_shares(file, config, [from_bytes(Share, share) for share in shares])
 
 
 def _requests(

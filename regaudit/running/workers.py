@@ -15,11 +15,12 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Timer
 from typing import Any, NamedTuple, Self, TypeVar
 
+from msgspec import Struct, field
+
 from regaudit.auditing.audit_file import audit_file
-from regaudit.dataclass import dataclass, field
 from regaudit.errors import RegauditError
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
-from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.ordered import in_order
 from regaudit.running.process_limits import PER_CPU, death
 from regaudit.running.report_cache import Cache, CacheEntry
@@ -70,8 +71,7 @@ class Plan(NamedTuple):
     """Where the report is to be kept."""
 
 
-@dataclass(slots=True)
-class Workers:
+class Workers(Struct):
     """The workers of one run; as many are started as are needed at once."""
 
     config: Config
@@ -79,7 +79,7 @@ class Workers:
     folder: str | None = None
     """From which relative paths lead; None for the working directory."""
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
-    started: list["_Worker"] = field(default_factory=list)
+    started: list["_Worker"] = []
     starting: Lock = field(default_factory=Lock)
     ended: bool = False
 
@@ -113,7 +113,7 @@ class Workers:
         for share in shares:
             if isinstance(share, Report):
                 return share
-            sound.append(to_json(Share, share))
+            sound.append(to_bytes(share))
         return self._kept(
             self._ask(file, partial(audit_written_shares, shares=sound), Report), entry
         )
@@ -204,7 +204,7 @@ class _Worker:
             most = limits.memory_bytes + PER_CPU
             while (message := receive(self.process.stdout, most)).startswith(LED):
                 led = message.removeprefix(LED).decode(errors="replace")
-            found, self.fit = from_json(Answer, message)
+            found, self.fit = from_bytes(Answer, message)
         except (OSError, EOFError):
             return Report(redacted_name(file), failure=self._death(led))
         except (ValueError, MemoryError):

@@ -8,13 +8,15 @@ from errno import ENOENT
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from regaudit.dataclass import dataclass, field
+import msgspec
+from msgspec import Struct
+
 from regaudit.errors import UsageError, why_no_text
 from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.report import NotRun, Occurrence, Report
+from regaudit.report.schema import Level
 from regaudit.report.severity import Severity
-from regaudit.report.typed_json import made
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import exists
 
@@ -45,13 +47,12 @@ class Accepted(NamedTuple):
     """`Occurrence.rank`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """The content of a baseline file."""
 
     file: Path
     """Absolute, so that its folder stays the same."""
-    entries: Mapping[Key, Accepted] = field(default_factory=dict)
+    entries: Mapping[Key, Accepted] = {}
 
     def accepts(self, model: str, code: str, item: Occurrence) -> bool:
         """Whether a place of a fault is known and no worse than it was."""
@@ -159,19 +160,17 @@ def read_baseline(file: Path) -> Baseline:
     return Baseline(file.absolute(), entries)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One finding as the file has it."""
 
     model: str
     code: str
     path: str
-    severity: Severity
+    severity: Level
     rank: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(Struct, frozen=True):
     """What the file has."""
 
     schema: str
@@ -179,13 +178,16 @@ class _Content:
 
 
 def _entries(read: Any) -> dict[Key, Accepted]:
-    content = made(_Content, read)
+    try:
+        content = msgspec.convert(read, _Content)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
     if content.schema != SCHEMA:
         raise ValueError(f"its schema is not {SCHEMA}")
     for number, one in enumerate(content.findings):
         if not is_number(one.rank):
             raise ValueError(f"findings[{number}].rank is not a finite number")
     return {
-        Key(one.model, one.code, one.path): Accepted(one.severity, float(one.rank))
+        Key(one.model, one.code, one.path): Accepted(Severity[one.severity.upper()], one.rank)
         for one in content.findings
     }

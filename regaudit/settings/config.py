@@ -1,11 +1,12 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+from msgspec.structs import fields, replace
+
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
@@ -44,8 +45,7 @@ UNKNOWN = ("pass", "fail")
 """What a check does with a model of which no regularizer is known; the first by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """What to check and how strictly."""
 
     rules: tuple[Rule, ...]
@@ -59,7 +59,7 @@ class Config:
     ignores: tuple[Ignore, ...] = ()
     architecture: Serialized | None = None
     """Configuration of the model, for files with weights only."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     """What one file may cost."""
     detailed: bool = False
     """Also take what only a page for people shows: the SHA-256 of the file, and how the values of
@@ -68,9 +68,9 @@ class Config:
     """Also take the spectrum of every kernel; see `with_spectra`."""
     weights: bool = True
     """Whether to read the values of weights: `replace(config, weights=False)` is `--no-weights`."""
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = {}
     """The highest severity of rules by code, where it is not their own."""
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
     """What the user knows of the training."""
     preset: str = "default"
     file: Path | None = None
@@ -79,7 +79,7 @@ class Config:
     """Where the findings are that are accepted for now."""
     baseline: Baseline | None = None
     """Its content, where it was read."""
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = {}
     """The settings as they were given, without overrides."""
     overrides: tuple[Override, ...] = ()
     layers: tuple[tuple[str, "Config"], ...] = ()

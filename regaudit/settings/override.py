@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.errors import UsageError, shown
 from regaudit.settings.values import checked_glob
 
@@ -12,8 +13,7 @@ KEYS = ("model", "layer", "rules")
 """Keys of `[[tool.regaudit.override]]`; one without a layer may have the facts as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """One entry of `[[tool.regaudit.override]]`."""
 
     content: Mapping[str, Any]

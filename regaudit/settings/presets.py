@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.report.severity import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(Struct, frozen=True):
     """What an audit changes of the rules' own settings; the user's settings lie over it."""
 
     title: str
     off: frozenset[str] = frozenset()
     """Codes of rules that do not run, unless they are selected by code."""
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = {}
     """Highest severity by code."""
-    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, float]] = {}
     """By code and field."""
 
 

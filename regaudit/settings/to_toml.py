@@ -1,8 +1,9 @@
 """The settings in force as TOML, which gives the same settings when read back."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
+
+from msgspec.structs import fields
 
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule

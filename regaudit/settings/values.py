@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
 from datetime import date
 from typing import Any
+
+from msgspec.structs import fields, replace
 
 from regaudit.errors import UsageError, did_you_mean, shown
 from regaudit.evidence.training_facts import is_number

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, cast
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.storage.object_store import Store, connected
 from regaudit.storage.range_reader import RangeStream
@@ -75,8 +76,7 @@ def models_below(url: str, models_among: Chosen) -> Iterator[str]:
     yield from (f"{store.scheme}://{name}" for name in sorted(found))
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
+class _Status(Struct, frozen=True):
     """As `os.stat` puts it."""
 
     st_size: int

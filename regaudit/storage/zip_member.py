@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 from zlib import crc32
 
-from regaudit.dataclass import dataclass
+from msgspec import Struct
+
 from regaudit.errors import RefusedEditError
 
 _LOCAL, _CENTRAL, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
@@ -24,8 +25,7 @@ _IN_EXTRA = 0xFFFFFFFF
 """Stands for a number that did not fit and is in the extra field."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
+class _Numbers(Struct, frozen=True):
     """What the headers say of a member's data."""
 
     crc: int

@@ -5,13 +5,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.tensors.tensor import BLOCK, Array, Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class DequantizedTensor:
+class DequantizedTensor(Struct, frozen=True):
     """A weight of 8-bit codes, or of 4-bit ones that share bytes, scaled back.
 
     W = q / scale or, with zero points, W = (q - zero) * scale. Scales, zero points and divisors

@@ -5,16 +5,15 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import FAULTS, fault
 from regaudit.tensors.hdf5_library import h5py
 from regaudit.tensors.tensor import BLOCK, Array
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetTensor:
+class DatasetTensor(Struct, frozen=True):
     """A chunked or compressed dataset, read through HDF5 while its file is open."""
 
     dataset: h5py.Dataset

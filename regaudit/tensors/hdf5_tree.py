@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location
@@ -37,27 +37,26 @@ def read_tree(hdf5: h5py.File, file: Location, offset: int = 0) -> TensorGroup:
         UnreadableModelError: the file is damaged or cut short.
     """
     with damage():
-        return _Tree(file, offset).group(hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0)
+        return _Tree(file, offset, file.stat().st_size).group(
+            hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0
+        )
 
 
-@dataclass(slots=True)
-class _Tree:
+class _Tree(Struct):
     """One reading of a file: what was visited and where the bytes lie."""
 
     file: Location
     offset: int
-    end: int = field(init=False)
-    visited: set[int] = field(default_factory=set)
+    end: int
+    """Size of the file in bytes."""
+    visited: set[int] = set()
     """Addresses of groups."""
     objects: int = 0
     declared: int = 0
     """Bytes of all datasets by their shapes ..."""
     stored: int = 0
     """... and as they are stored, compressed perhaps."""
-    dtypes: list[tuple[h5py.h5t.TypeID, np.dtype[Any] | str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.end = self.file.stat().st_size
+    dtypes: list[tuple[h5py.h5t.TypeID, np.dtype[Any] | str]] = []
 
     def group(self, gid: h5py.h5g.GroupID, address: int, path: str, depth: int) -> TensorGroup:
         if address in self.visited:

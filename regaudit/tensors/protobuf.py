@@ -6,7 +6,8 @@ There is no schema and no recursion: to ask for a submessage is to read one more
 from collections.abc import Iterator
 from typing import Self
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
 
@@ -68,11 +69,10 @@ def fields(raw: memoryview) -> Iterator[tuple[int, Value]]:
         at += size
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """The fields of one message by number; a field may occur more than once."""
 
-    values: dict[int, list[Value]] = field(default_factory=dict)
+    values: dict[int, list[Value]] = {}
 
     @classmethod
     def of(cls, raw: memoryview | bytes) -> Self:

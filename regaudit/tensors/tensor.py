@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass, field
 from regaudit.errors import UnreadableModelError
 from regaudit.storage.location import Location
 
@@ -33,13 +33,12 @@ class Tensor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TensorGroup:
+class TensorGroup(Struct, frozen=True):
     """A folder of tensors in a weights file."""
 
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    groups: Mapping[str, "TensorGroup"] = field(default_factory=dict)
-    unreadable: Mapping[str, str] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = {}
+    groups: Mapping[str, "TensorGroup"] = {}
+    unreadable: Mapping[str, str] = {}
     """Datasets that hold no numbers, with the reason."""
     name: str | None = None
     """The `name` attribute of a group without groups: Keras 3.6 and later note the layer's name
@@ -69,8 +68,7 @@ def merged(trees: Iterable[TensorGroup]) -> TensorGroup:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
+class StoredTensor(Struct, frozen=True):
     """Values that lie in one piece in a file: plain data, so it can be sent to another process.
 
     Blocks are read, not mapped: as fast, the pages never count as this process's memory, and a
@@ -102,8 +100,7 @@ class StoredTensor:
                 start += count
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayTensor:
+class ArrayTensor(Struct, frozen=True):
     """Values already in memory."""
 
     values: Array

@@ -10,8 +10,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+from msgspec import Struct
 
-from regaudit.dataclass import dataclass
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location, read_bounded
@@ -48,8 +48,7 @@ _DTYPES: Mapping[int, np.dtype[Any]] = {
 """TensorFlow's numbers of the types that a weight can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(Struct, frozen=True):
     """What the index says about one tensor."""
 
     dtype: int
@@ -65,8 +64,7 @@ class BundleEntry:
     """Whether it is partitioned over several entries, as TensorFlow 1 could."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """An index that has been read."""
 
     prefix: Location

@@ -3,7 +3,8 @@
 Keras's own description of each layer stands in the graph up to TensorFlow 2.4, later next to it.
 """
 
-from regaudit.dataclass import dataclass, field
+from msgspec import Struct
+
 from regaudit.errors import UnreadableModelError
 from regaudit.limits import enforce_limit
 from regaudit.tensors.protobuf import Message
@@ -32,11 +33,10 @@ _SEEDS = frozenset({"StateVar", "seed_generator_state"})
 """Names of the state of random number generators: TensorFlow's, and Keras 3's."""
 
 
-@dataclass(slots=True)
-class ObjectNode:
+class ObjectNode(Struct):
     """One object of the graph."""
 
-    children: dict[str, int] = field(default_factory=dict)
+    children: dict[str, int] = {}
     identifier: str = ""
     """What kind of object: `_tf_keras_layer`, `trackable_list_wrapper`, ..."""
     metadata: bytes = b""

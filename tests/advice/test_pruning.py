@@ -1,9 +1,8 @@
 """Dead units: what cutting them out saves is what Keras counts without them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer, moments
 
 import regaudit

@@ -1,10 +1,10 @@
 """Asking the rules: what is found, what is accepted, what could not be asked."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer
 
 from regaudit.auditing.judge import judge

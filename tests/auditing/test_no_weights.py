@@ -1,11 +1,11 @@
 """`--no-weights`: what can be known without a value is said, the rest is said to be unknown."""
 
 import json
-from dataclasses import replace
 
 import jsonschema
 import pytest
 from command_line import USABLE, run
+from msgspec.structs import replace
 from paths import CORPUS, FIXTURES, MODELS
 
 from regaudit import Config, audit

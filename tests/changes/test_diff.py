@@ -1,11 +1,11 @@
 """What changed between two audits, from values and from files."""
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import FIXTURES, MODELS
 from rule_values import evidence, kernel, l2, layer
 

@@ -1,12 +1,12 @@
 """What changed between two files as an HTML page."""
 
 import re
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from page_values import HOSTILE, Page, audited, dense, drawings, finding, marks, rule, table, to_l2
 from paths import MODELS
 

@@ -1,10 +1,10 @@
 """What `apply` says is to be done with the file that it has written."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, layer
 
 from regaudit.cli.apply_text import what_changes

@@ -3,11 +3,11 @@
 import json
 import shutil
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import CORPUS, MODELS
 
 import regaudit

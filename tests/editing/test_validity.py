@@ -1,8 +1,7 @@
 """Which edits can act on which layers, and why others cannot."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer
 
 import regaudit

@@ -1,10 +1,10 @@
 """What weights are before training, held against real Keras."""
 
-from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rule_values import kernel, layer, moments
 
 import regaudit

@@ -1,10 +1,10 @@
 """The outputs of a model: their losses, their classes, and what guessing costs."""
 
-from dataclasses import replace
 from math import log
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer
 
 import regaudit

@@ -3,10 +3,10 @@
 import json
 import shutil
 import struct
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from oracles import assert_known, oracle_of
 from paths import CORPUS
 

@@ -6,11 +6,11 @@ Each oracle is what the very Keras that wrote the file makes of it on loading.
 import io
 import re
 import zipfile
-from dataclasses import replace
 from math import isclose
 
 import h5py
 import pytest
+from msgspec.structs import replace
 from oracles import assert_known, inside_custom_code, oracle_of
 from paths import CORPUS
 

@@ -1,11 +1,11 @@
 """What is read of optimizers, held against real Keras: which there are, and what they do."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import regaudit
 from regaudit.evidence.evidence import Evidence

@@ -4,11 +4,11 @@ import random
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import h5py
 import pytest
+from msgspec.structs import replace
 from paths import CORPUS
 
 import regaudit

@@ -5,13 +5,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import command_line
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from paths import FIXTURES, MODELS
 
 import regaudit

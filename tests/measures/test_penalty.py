@@ -1,9 +1,8 @@
 """What regularizers add to the loss, worked out by NumPy and by Keras itself."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rule_values import kernel, l2, layer, moments
 
 from regaudit.measures.penalty import penalties

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from command_line import run
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 from page_values import Page, audited, dense
 from paths import MODELS
 from report_schema import SCHEMA, closed

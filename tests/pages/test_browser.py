@@ -3,11 +3,11 @@
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 
 import chromium
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from page_values import HOSTILE, audited, deep, dense, finding, render, rule, to_l2
 from paths import MODELS
 

@@ -1,9 +1,8 @@
 """Charts: every value is in its place, gaps show, and nothing is left out without a word."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from page_values import SVG, Page, audited, deep, dense, drawings, marks, render, table
 
 from regaudit.model import Regularizer, Status

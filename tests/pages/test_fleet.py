@@ -1,10 +1,10 @@
 """Results read back, and the page of a fleet."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
 from paths import FIXTURES, MODELS
 
@@ -13,9 +13,9 @@ from regaudit.errors import UsageError
 from regaudit.pages.fleet import fleet, fleet_page
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import record
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.read_results import Malformed, read_results, report_of
 from regaudit.report.report import Failure, Report
-from regaudit.report.serialization import report_from_json, report_to_json
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.settings.config import Config
@@ -45,7 +45,7 @@ def test_every_report_comes_back(part):
     assert len(FILES) > 400
     for file in FILES[part::48]:
         report = regaudit.audit(file, detailed)
-        assert report_from_json(report_to_json(report)) == report
+        assert to_bytes(from_bytes(Report, to_bytes(report))) == to_bytes(report)
         back = report_of(json.loads(json.dumps(record(report))))
         assert json.dumps(record(back)) == json.dumps(record(report))
         for name in ("csv", "github", "jsonl", "junit", "markdown", "sarif", "terminal"):
@@ -71,10 +71,12 @@ def test_a_record_of_a_wrong_shape_is_refused(change):
         report_of(content)
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"file": 3}', "[" * 99_999])
-def test_a_text_that_is_no_report_makes_none(text):
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xc0", b"[]", b"{}", b'{"file": 3}', b"[" * 99_999, b"\x91" * 99_999]
+)
+def test_a_text_that_is_no_report_makes_none(raw):
     with pytest.raises(ValueError, match=r"\w"):
-        report_from_json(text)
+        from_bytes(Report, raw)
 
 
 def test_malformed_lines_are_named_and_the_rest_goes_on(tmp_path):

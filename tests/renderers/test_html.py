@@ -4,11 +4,11 @@ import base64
 import hashlib
 import re
 import sys
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from page_values import (
     HOSTILE,
     Page,

@@ -1,11 +1,11 @@
 """Parquet: what pandas, DuckDB and Spark read is what the JSON says."""
 
 import sys
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from page_values import audited, dense, finding
 from paths import MODELS
 

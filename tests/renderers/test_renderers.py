@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -13,6 +12,7 @@ import pytest
 import xmlschema
 from command_line import USABLE, run
 from jsonschema import Draft7Validator
+from msgspec.structs import replace
 from paths import FIXTURES, MODELS, SCHEMAS
 
 import regaudit

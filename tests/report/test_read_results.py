@@ -3,12 +3,12 @@
 import copy
 import json
 import os
-from dataclasses import replace
 
 import pytest
 from command_line import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from paths import FIXTURES, MODELS
 
 import regaudit

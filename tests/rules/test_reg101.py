@@ -1,8 +1,8 @@
-from dataclasses import replace
 from functools import partial
 
 import pytest
 import rule_values
+from msgspec.structs import replace
 from rule_values import adam, kernel, layer, severities
 
 from regaudit.model import Optimizer, Regularizer, Status

@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, l2, layer
 
 from regaudit.keras_semantics.dialect import Dialect

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from rule_values import adam, evidence, kernel, layer
 
 from regaudit.rules.reg307_decay_reaches_norms_and_biases import DecayReachesNormsAndBiases

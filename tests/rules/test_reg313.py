@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer
 
 from regaudit.model import Node

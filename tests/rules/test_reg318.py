@@ -1,7 +1,7 @@
-from dataclasses import replace
 from math import prod
 
 import pytest
+from msgspec.structs import replace
 from rule_values import evidence, kernel, layer
 
 import regaudit

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from rule_values import adam, evidence, kernel, l2, layer
 
 import regaudit

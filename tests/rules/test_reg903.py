@@ -1,7 +1,7 @@
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Report

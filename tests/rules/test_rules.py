@@ -7,12 +7,13 @@ import re
 import shutil
 import tempfile
 import tomllib
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError
 from datetime import date
 from pathlib import Path
 
 import pytest
 from command_line import run
+from msgspec.structs import fields, replace
 from paths import FIXTURES, MODELS, ROOT
 
 import regaudit

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import large
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import CORPUS, FIXTURES, MODELS
 
 import regaudit
@@ -117,7 +117,7 @@ def test_the_cache_is_the_workers(dask, models):
     assert first.stdout == again.stdout
     plain = run("inspect", *models[:4], "--format", "json")
     assert first.stdout == plain.stdout
-    assert len(list(Path("kept").glob("??/*.json"))) == 4
+    assert len(list(Path("kept").glob("??/*.msgpack"))) == 4
 
 
 def test_very_large_files_are_measured_in_shares_and_the_rest_is_as_here(dask, models, monkeypatch):
@@ -211,7 +211,7 @@ def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch
     first = run(*command)
     assert set(split) == {"large.keras"}
     split.clear()
-    assert len(list(Path("kept").glob("??/*.json"))) == 1
+    assert len(list(Path("kept").glob("??/*.msgpack"))) == 1
     assert run(*command).stdout == first.stdout
     assert not split
 
@@ -219,16 +219,16 @@ def test_a_kept_report_of_a_very_large_file_is_taken(dask, tmp_path, monkeypatch
 def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch):
     made = Dask(tmp_path, workers=1)
     made.until(1)
-    rendered = dask_cluster.report_from_json
+    rendered = dask_cluster.from_bytes
     done = []
 
-    def counted(text):
-        done.append(text)
+    def counted(kind, raw):
+        done.append(raw)
         if len(done) == 5:
             made.end()
-        return rendered(text)
+        return rendered(kind, raw)
 
-    monkeypatch.setattr(dask_cluster, "report_from_json", counted)
+    monkeypatch.setattr(dask_cluster, "from_bytes", counted)
     monkeypatch.setattr(dask_cluster, "PATIENCE", 5)
     command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
     with pytest.importorskip("dask").config.set(

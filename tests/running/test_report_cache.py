@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import CORPUS, MODELS
 
 import regaudit
@@ -33,7 +33,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def entries():
-    return sorted(Path("cache").glob("??/*.json"))
+    return sorted(Path("cache").glob("??/*.msgpack"))
 
 
 class Auditing:
@@ -246,7 +246,7 @@ def test_the_default_folder_is_the_users(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path("xdg").absolute()))
     assert run("inspect", GOOD, "--cache").exit_code == 0
     assert default_folder() == Path("xdg/regaudit").absolute()
-    assert len(list(Path("xdg/regaudit").glob("??/*.json"))) == 1
+    assert len(list(Path("xdg/regaudit").glob("??/*.msgpack"))) == 1
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/somewhere")
     assert default_folder() == Path("/somewhere/.cache/regaudit")

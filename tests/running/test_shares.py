@@ -3,18 +3,18 @@
 import os
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import large
 import pytest
+from msgspec.structs import replace
 from paths import FIXTURES, MODELS
 
 from regaudit import audit
 from regaudit.measures import partial_sums
+from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
-from regaudit.report.typed_json import from_json, to_json
 from regaudit.running.shares import Share, Split, audit_or_count, audit_shares, measure_share
 from regaudit.running.workers import Plan, Workers
 from regaudit.settings.config import Config
@@ -46,7 +46,7 @@ def in_shares(file, count, config=CONFIG):
     count = min(count, size)
     shares = [measure_share(file, config, number, count) for number in range(count)]
     assert all(isinstance(share, Share) for share in shares)
-    return audit_shares(file, config, [from_json(Share, to_json(Share, one)) for one in shares])
+    return audit_shares(file, config, [from_bytes(Share, to_bytes(one)) for one in shares])
 
 
 def same(found, whole):

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from paths import FIXTURES
 
 from regaudit.cli import main
+from regaudit.report.messages import to_bytes
 from regaudit.report.report import Report
-from regaudit.report.typed_json import to_json
 from regaudit.running import workers
 from regaudit.running.worker_process import Answer, audit_written_shares
 from regaudit.settings.config import Config
@@ -41,8 +41,8 @@ def write(pipe, message):
 worker_process.write = write
 worker_process.main()
 """
-OTHER = to_json(Answer, Answer(Report("other.keras"), fit=True))
-COUNT = to_json(Answer, Answer(3, fit=True))
+OTHER = to_bytes(Answer(Report("other.keras"), fit=True))
+COUNT = to_bytes(Answer(3, fit=True))
 INVALID = "the process that read it sent an invalid answer"
 ENDED = "the process that read it ended unexpectedly (exit code 0)"
 BAD = {

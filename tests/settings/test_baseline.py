@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import MODELS
 
 from regaudit.errors import UsageError

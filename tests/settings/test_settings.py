@@ -3,11 +3,11 @@
 import json
 import shutil
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import run
+from msgspec.structs import replace
 from paths import MODELS
 
 from regaudit.cli.config import TEMPLATE

@@ -12,7 +12,6 @@ import time
 import tomllib
 import zipfile
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from command_line import USABLE, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Proxy, answering, serving
+from msgspec.structs import replace
 from paths import CORPUS, MODELS, ROOT
 
 import regaudit
