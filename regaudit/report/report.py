@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
 from math import isfinite
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,7 +25,7 @@ class Edit(Struct, frozen=True):
     """Path of the layer."""
     key: str
     """Key of its configuration: `kernel_regularizer`."""
-    value: Mapping[str, object] | None
+    value: Mapping[str, Any] | None
     """The serialized regularizer to put there; None removes it."""
 
 
@@ -54,7 +55,7 @@ class Occurrence(Struct, frozen=True):
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
-    rank: float = 0.0
+    rank: int | float = 0.0
     """Larger is worse among items of the same severity."""
 
 
