@@ -1,6 +1,5 @@
 """The cache: what did not change is not audited again, and nothing else comes out of it."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 from command_line import run
 from msgspec.structs import replace
@@ -80,11 +80,11 @@ def test_the_command_takes_reports_from_it():
     shutil.copy(OVERFIT, "model.keras")
     assert "REG101" in run("check", "--cache=cache", "model.keras").output
     (entry,) = entries()
-    _, _, body = entry.read_text().partition("\n")
-    content = json.loads(body)
+    _, _, body = entry.read_bytes().partition(b"\n")
+    content = msgspec.msgpack.decode(body)
     content["findings"] = []
-    body = json.dumps(content)
-    entry.write_text(f"{sha256(body.encode()).hexdigest()}\n{body}")
+    body = msgspec.msgpack.encode(content)
+    entry.write_bytes(sha256(body).hexdigest().encode() + b"\n" + body)
     result = run("check", "--cache=cache", "model.keras")
     assert result.exit_code == 0
     assert "REG101" not in result.output

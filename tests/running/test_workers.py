@@ -35,7 +35,7 @@ import os
 from regaudit.running import worker_process
 sound = worker_process.write
 def write(pipe, message):
-    if b'"file":"bad.keras"' in message:
+    if b"bad.keras" in message:
         return bad(pipe, message)
     return sound(pipe, message)
 worker_process.write = write
@@ -49,7 +49,7 @@ BAD = {
     "an error": (AUDITS, "1 / 0", "ZeroDivisionError"),
     "an error of no known kind": (AUDITS, "raise Exception('\\n\\ud800')", "(Exception in "),
     "the end": (AUDITS, "sys.exit()", ENDED),
-    "no report": (AUDITS, "return None", "TypeError"),
+    "no report": (AUDITS, "return None", INVALID),
     "a report of anything": (
         AUDITS,
         "return worker_process.Report(file, size=object())",
@@ -57,7 +57,7 @@ BAD = {
     ),
     "a report of another file": (ANSWERS, f"return sound(pipe, {OTHER!r})", INVALID),
     "a number": (ANSWERS, f"return sound(pipe, {COUNT!r})", INVALID),
-    "no JSON": (ANSWERS, "return sound(pipe, message[:-9])", INVALID),
+    "no MessagePack": (ANSWERS, "return sound(pipe, message[:-9])", INVALID),
     "depth": (ANSWERS, "return sound(pipe, b'[' * 999_999)", INVALID),
     "a pickle": (
         ANSWERS,
@@ -138,7 +138,7 @@ def test_a_process_that_ends_at_once(files, monkeypatch):
 def test_a_share_that_is_wrong_is_its_files_failure(files):
     with workers.Workers(Config.default()) as pool:
         report = pool._ask(files[0], partial(audit_written_shares, shares=[b"{}"]), Report)
-        assert "share has no state" in report.failure.message
+        assert "missing required field `state`" in report.failure.message
         assert pool.audit(files[0]).ok
 
 
