@@ -39,7 +39,7 @@ def from_bytes(kind: type[_T], raw: bytes | bytearray) -> _T:
         ValueError: it is no such value.
     """
     try:
-        if raw[:1] in {b"{", b"["}:
+        if raw[:1] in (b"{", b"["):
             plain = json.loads(raw.decode("utf-8", "surrogatepass"))
             return msgspec.convert(plain, kind, str_keys=True, dec_hook=_made)
         return msgspec.msgpack.decode(raw, type=kind, dec_hook=_made)

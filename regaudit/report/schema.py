@@ -135,7 +135,10 @@ class Regularizer(Struct, kw_only=True):
 class Spectrum(Struct, kw_only=True):
     """Singular values of a weight as a matrix, summed up."""
 
-    shape: Annotated[tuple[Count, Count], Meta(description="rows and units of the matrix")]
+    shape: Annotated[
+        list[Count],
+        Meta(description="rows and units of the matrix", min_length=2, max_length=2),
+    ]
     spectral_norm: Annotated[float | None, Meta(description="the largest singular value")]
     spectral_norm_error: Annotated[
         float | None, Meta(description="how far it may be off at most, relative to it")
