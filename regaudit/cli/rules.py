@@ -21,7 +21,7 @@ from regaudit.cli.output import emit, say_page
 )
 def rules(format_: str) -> None:
     """List the rules; --format markdown prints the explanations of all rules."""
-    from msgspec.structs import asdict
+    from msgspec import to_builtins
     from tabulate import tabulate
 
     from regaudit.report.escape import json_text, page
@@ -36,7 +36,7 @@ def rules(format_: str) -> None:
     if format_ == "json":
         records = [
             {
-                **asdict(rule.about),
+                **to_builtins(rule.about),
                 "severity": str(rule.about.severity),
                 "needs": rule.needs,
                 "wants": rule.wants,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec import to_builtins
 
 from regaudit.live.activity import measure_activity
 from regaudit.live.data_file import DataError
@@ -39,9 +39,9 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - a regularizer that fails is a fact about the model
         reply["losses_failure"] = one_line(error)
     variables = variables_of(model, measured=True)
-    reply["variables"] = [asdict(variable) for variable in variables]
+    reply["variables"] = to_builtins(variables)
     reply["activity_regularizers"] = {
-        path: asdict(regularizer)
+        path: to_builtins(regularizer)
         for path, layer in layers_of(model)
         if (regularizer := regularizer_of(getattr(layer, "activity_regularizer", None)))
     }

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -28,9 +29,8 @@ class Variable(Struct, frozen=True):
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Variable":
-        """Rebuild a variable from `dataclasses.asdict` after a trip through JSON."""
-        values = {**record, "names": tuple(record["names"]), "shape": tuple(record["shape"])}
-        return cls(**{**values, "regularizer": regularizer_of_record(record["regularizer"])})
+        """Rebuild a variable from its record in JSON."""
+        return msgspec.convert(record, cls)
 
 
 class Pair(NamedTuple):
@@ -42,8 +42,8 @@ class Pair(NamedTuple):
 
 
 def regularizer_of_record(record: Mapping[str, Any] | None) -> Regularizer | None:
-    """Rebuild a regularizer from `dataclasses.asdict` after a trip through JSON."""
-    return Regularizer(**{**record, "status": Status(record["status"])}) if record else None
+    """Rebuild a regularizer from its record in JSON."""
+    return msgspec.convert(record, Regularizer | None)
 
 
 def variables_of(model: Any, *, measured: bool = False) -> list[Variable]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -39,6 +38,8 @@ SENT = [Report, Share, Plan, Answer]
 
 def values(kind):
     """Return a strategy for all values that an annotation allows."""
+    if getattr(kind, "__struct_fields__", None) or hasattr(kind, "_fields"):
+        return records(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in {Any, object}:
         return JSON
@@ -56,8 +57,11 @@ def values(kind):
         return st.dictionaries(*map(values, arguments), max_size=2)
     if kind is Path:
         return TEXTS.map(Path)
-    if issubclass(kind, Enum):
-        return st.sampled_from(kind)
+    return st.sampled_from(kind)  # an enumeration
+
+
+def records(kind):
+    """Return a strategy for structs or named tuples of a class."""
     names = getattr(kind, "__struct_fields__", None) or kind._fields
     hints = get_type_hints(kind)
     fields = {name: values(hints[name]) for name in names}
