@@ -10,7 +10,7 @@ import click
 from regaudit.cli.audit_models import AuditOptions, run_audit
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
-from regaudit.cli.targets import Target, ViewOptions, emit_all, rendered
+from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 def check(
     *,
-    format_: str,
+    format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
     fail_on: str | None,
@@ -50,7 +50,7 @@ def check(
     something could not be audited. 3 takes precedence over 1, and the findings are still printed.
     A model of which no regularizer is known passes, unless --fail-on-unknown is given.
     """
-    targets = (Target.of(format_, output), *also)
+    targets = all_of(format_, output, also)
     reports, config = run_audit(
         options, targets, fail_on, unknown="fail" if fail_on_unknown else None
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit
-from regaudit.cli.options import LocalFile, also, auditing, output_file, spectral, weights
+from regaudit.cli.options import also, auditing, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
+from regaudit.cli.paths import LocalFile, Output
 from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 @weights
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=Output(),
     metavar="FILE",
     help="Write one self-contained HTML page.",
 )
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
-@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
+@click.option("--markdown", type=Output(), metavar="FILE", help="Write Markdown.")
+@click.option("--json", type=Output(), metavar="FILE", help="Write JSON.")
 @spectral
 @click.option(
     "--format",
@@ -67,8 +68,8 @@ def report(
     from regaudit.settings.config import Config
 
     named = (("html", html), ("markdown", markdown), ("json", json))
-    targets = [*(Target(format_, file) for format_, file in named if file), *also]
-    targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
+    targets = [*(Target.of(format_, file) for format_, file in named if file), *also]
+    targets += [Target.main(format_, output)] if format_ or output else []
     if not targets:
         message = (
             "nothing to write: give --html FILE, --markdown FILE, --json FILE, "
