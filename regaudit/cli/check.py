@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
@@ -54,6 +54,7 @@ def check(
     reports, config = run_audit(
         options, targets, fail_on, unknown="fail" if fail_on_unknown else None
     )
+    whole, reports = reports, only(reports, view_options.layer)
     bare = {"terminal", "markdown"}
     emit_all(
         [
@@ -64,7 +65,7 @@ def check(
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
         _say_unjudged(reports, fail=config.fail_on_unknown)
-    _say_stale(reports, config)
+    _say_stale(whole, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     failed |= config.fail_on_unknown and any(report.unjudged for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
 from regaudit.cli.paths import Named
@@ -79,7 +79,9 @@ def diff(
     if any(report.failure for report in reports):
         sys.exit(UNREADABLE)
     hold(f"diff of {reports[0].file} and {reports[1].file}", config.limits)
-    found = compare(*reports)
+    found = compare(*only(reports, view_options.layer))
+    if view_options.layer != "*":
+        found = _only(found, view_options.layer)
     emit_all(
         [
             Page(_spelled(found, one.format, config, view_of(view_options, one)), one.file)
@@ -87,6 +89,17 @@ def diff(
         ]
     )
     sys.exit(FINDINGS if exit_code and not found.same else OK)
+
+
+def _only(changes: "Changes", layer: str) -> "Changes":
+    """Return the changes of some layers."""
+    from regaudit.report.only_layers import in_layer
+
+    return replace(
+        changes,
+        regularizers=tuple(one for one in changes.regularizers if in_layer(one.path, layer)),
+        weights=tuple(one for one in changes.weights if in_layer(one.path, layer)),
+    )
 
 
 def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> "Escaped":

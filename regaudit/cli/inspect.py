@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
@@ -45,6 +45,7 @@ def inspect(
     """
     targets = all_of(format_, output, also)
     reports, config = run_audit(options, targets)
+    reports = only(reports, view_options.layer)
     write(targets, reports, config, view_options, sort=sort, wide=wide)
     if all(target.file for target in targets):
         say_failed(reports)

@@ -186,6 +186,14 @@ def fact_options() -> list[Callable[[_Command], _Command]]:
     ]
 
 
+only_layer = click.option(
+    "--layer",
+    default="*",
+    metavar="GLOB",
+    help="Show only layers whose path matches, such as 'encoder/*', and what was found in them.",
+)
+
+
 def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that show weights, `view_options: ViewOptions`."""
     for option in (
@@ -199,12 +207,7 @@ def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "-v", "--verbose", is_flag=True, help="Show everything, not only the first few entries."
         ),
-        click.option(
-            "--layer",
-            default="*",
-            metavar="GLOB",
-            help="Show only layers whose path matches, such as 'encoder/*'.",
-        ),
+        only_layer,
     ):
         command = option(command)
     return collecting("view_options", ViewOptions, command)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
-from regaudit.cli.options import also, auditing, output_file, spectral, weights
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.paths import LocalFile, Output
 from regaudit.cli.results import report_on
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 )
 @output_file
 @also
+@only_layer
 @click.option(
     "--from",
     "results",
@@ -55,6 +56,7 @@ def report(
     format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
+    layer: str,
     results: tuple[Path, ...],
     options: AuditOptions,
 ) -> None:
@@ -79,11 +81,12 @@ def report(
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        code = report_on(results, targets, Config.default().allowing(options.limits).limits)
+        code = report_on(results, targets, Config.default().allowing(options.limits).limits, layer)
         _say_written(targets)
         sys.exit(code)
     reports, config = run_audit(options, targets)
-    write(targets, reports, config, ViewOptions())
+    reports = only(reports, layer)
+    write(targets, reports, config, ViewOptions(layer))
     _say(reports, targets)
     sys.exit(unreadable(reports))
 

@@ -1,4 +1,4 @@
-"""What a name of a file may be: `-` for standard input and output, never empty, once as an output."""
+"""What the name of a file may be: `-` for standard streams, never empty, once as an output."""
 
 import json
 
@@ -90,3 +90,24 @@ def test_an_empty_name_is_not_the_current_folder(arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "the name is empty" in result.stderr
+
+
+@pytest.mark.parametrize("given", ["mdoel.keras", "./mdoel.keras", "modell.*"])
+def test_a_name_that_leads_to_nothing_gets_the_nearest(given, tmp_path):
+    (tmp_path / "model.keras").touch()
+    result = run("check", given)
+    assert result.exit_code == 3
+    assert "; did you mean 'model.keras'?" in result.stdout
+
+
+def test_so_does_a_pattern(tmp_path):
+    (tmp_path / "a.keras").touch()
+    assert "; did you mean '*.keras'?" in run("check", "*.kera").stdout
+
+
+@pytest.mark.parametrize("given", ["modles/a.keras", "modles/*.keras", "modles/deep/**/*.h5"])
+def test_so_does_a_folder_on_the_way(given, tmp_path):
+    (tmp_path / "models").mkdir()
+    result = run("check", given)
+    assert result.exit_code == 3
+    assert "; did you mean 'models'?" in result.stdout
