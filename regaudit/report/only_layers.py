@@ -1,7 +1,8 @@
 """Reports restricted to some layers: what `--layer` asks for."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from regaudit.errors import did_you_mean
 from regaudit.report.ignore import matches_layer
