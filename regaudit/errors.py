@@ -5,7 +5,7 @@ RegauditError
 ├─ RefusedEditError         `apply` cannot do that to this file           exit 3, nothing is changed
 └─ UnreadableModelError     the file is missing, damaged or not a model   exit 3, the run goes on
    ├─ UnknownFormatError    no format recognizes the content
-   │  └─ ForeignDataError   it is HDF5 of another program: passed over where models are searched
+   │  └─ ForeignDataError   it is whole, and HDF5 of something else than a model
    └─ UnsafeFileError       reading on would follow a link or exhaust the machine
 """
 

@@ -69,8 +69,6 @@ class Format(ABC):
     """Files that count as models when a directory is searched, by the end of their names."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that make a directory of a store a model in itself."""
-    folder_parts: ClassVar[frozenset[str]] = frozenset()
-    """Names of the files and folders that are, or belong to, a directory that is a model."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
