@@ -5,6 +5,7 @@ RegauditError
 ├─ RefusedEditError         `apply` cannot do that to this file           exit 3, nothing is changed
 └─ UnreadableModelError     the file is missing, damaged or not a model   exit 3, the run goes on
    ├─ UnknownFormatError    no format recognizes the content
+   │  └─ ForeignDataError   it is whole, and HDF5 of something else than a model
    └─ UnsafeFileError       reading on would follow a link or exhaust the machine
 """
 
@@ -26,6 +27,10 @@ class UnreadableModelError(RegauditError):
 
 class UnknownFormatError(UnreadableModelError):
     """No format recognizes the content of the file."""
+
+
+class ForeignDataError(UnknownFormatError):
+    """The file is whole, and other data than a model in a format that models have, too."""
 
 
 class UnsafeFileError(UnreadableModelError):

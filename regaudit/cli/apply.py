@@ -11,8 +11,9 @@ import click
 from msgspec import Struct
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
-from regaudit.cli.options import LocalFile, LocalModel, collecting, limiting
+from regaudit.cli.options import collecting, limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
+from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel, Output
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.running.guard import hold, hold_on, release
@@ -51,9 +52,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("model", type=LocalModel(path_type=Path))
-@click.option(
-    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="OUT", help="File to write."
-)
+@click.option("-o", "--output", "out", type=Output(), metavar="OUT", help="File to write.")
 @click.option(
     "--set",
     "settings",
@@ -156,6 +155,8 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
     ways = [options.out is not None, options.in_place, options.dry_run]
     if sum(ways) != 1:
         raise click.UsageError("say where to write: give one of -o OUT, --in-place and --dry-run")
+    if options.out == STANDARD_OUTPUT:
+        raise click.UsageError("a model is not printed: write it to a file, -o OUT")
     if options.verify and options.dry_run:
         raise click.UsageError("--verify cannot be used with --dry-run, which writes no file")
     given = {**advice.facts, "data": advice.data, "val_data": advice.val_data}

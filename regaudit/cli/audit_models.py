@@ -1,7 +1,7 @@
 """The audit that the command line asks for: which models, by which settings."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regaudit.cli.output import emit
+from regaudit.cli.output import emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import (
     INTERRUPTED,
@@ -111,6 +111,21 @@ def run_audit(
     whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
+
+
+def only(reports: Sequence["Report"], layer: str) -> list["Report"]:
+    """Restrict reports to the layers that `--layer` asks for.
+
+    Raises:
+        click.UsageError: no model has one; said on standard error if a file could not be read.
+    """
+    from regaudit.report.only_layers import restricted, unmatched
+
+    if why := unmatched(reports, layer):
+        if not any(report.failure for report in reports):
+            raise click.UsageError(why)
+        say(why, err=True)
+    return [restricted(report, layer) for report in reports]
 
 
 def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
-from regaudit.cli.targets import Target, ViewOptions, emit_all, rendered
+from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 def check(
     *,
-    format_: str,
+    format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
     fail_on: str | None,
@@ -50,10 +50,11 @@ def check(
     something could not be audited. 3 takes precedence over 1, and the findings are still printed.
     A model of which no regularizer is known passes, unless --fail-on-unknown is given.
     """
-    targets = (Target.of(format_, output), *also)
+    targets = all_of(format_, output, also)
     reports, config = run_audit(
         options, targets, fail_on, unknown="fail" if fail_on_unknown else None
     )
+    whole, reports = reports, only(reports, view_options.layer)
     bare = {"terminal", "markdown"}
     emit_all(
         [
@@ -64,7 +65,7 @@ def check(
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
         _say_unjudged(reports, fail=config.fail_on_unknown)
-    _say_stale(reports, config)
+    _say_stale(whole, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     failed |= config.fail_on_unknown and any(report.unjudged for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))

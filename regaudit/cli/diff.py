@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
-from regaudit.cli.targets import Page, Target, ViewOptions, emit_all, view_of
+from regaudit.cli.paths import Named
+from regaudit.cli.targets import Page, Target, ViewOptions, all_of, emit_all, view_of
 from regaudit.running.guard import hold
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ FORMATS = ("html", "json", "markdown", "terminal")
 
 
 @click.command()
-@click.argument("old", type=click.Path())
-@click.argument("new", type=click.Path())
-@click.argument("more", nargs=-1, type=click.Path(), metavar="")
+@click.argument("old", type=Named())
+@click.argument("new", type=Named())
+@click.argument("more", nargs=-1, type=Named(), metavar="")
 @judging
 @viewing
 @output_file
@@ -33,9 +34,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    default="terminal",
-    show_default=True,
-    help="Output format.",
+    help="Output format.  [default: terminal]",
 )
 @also_in(FORMATS)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
@@ -44,7 +43,7 @@ def diff(
     new: str,
     *,
     more: tuple[str, ...],
-    format_: str,
+    format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
     exit_code: bool,
@@ -68,7 +67,9 @@ def diff(
             "`regaudit report FILE... --html OUT.html`"
         )
         raise click.UsageError(message)
-    targets = (Target(format_, output), *also)
+    targets = all_of(format_, output, also)
+    if unknown := next((one.format for one in targets if one.format not in FORMATS), None):
+        raise click.UsageError(f"diff writes no {unknown}, but {', '.join(FORMATS)}")
     reports, config = run_audit(replace(options, models=(old, new)), targets)
     if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
@@ -78,7 +79,9 @@ def diff(
     if any(report.failure for report in reports):
         sys.exit(UNREADABLE)
     hold(f"diff of {reports[0].file} and {reports[1].file}", config.limits)
-    found = compare(*reports)
+    found = compare(*only(reports, view_options.layer))
+    if view_options.layer != "*":
+        found = _only(found, view_options.layer)
     emit_all(
         [
             Page(_spelled(found, one.format, config, view_of(view_options, one)), one.file)
@@ -86,6 +89,17 @@ def diff(
         ]
     )
     sys.exit(FINDINGS if exit_code and not found.same else OK)
+
+
+def _only(changes: "Changes", layer: str) -> "Changes":
+    """Return the changes of some layers."""
+    from regaudit.report.only_layers import in_layer
+
+    return replace(
+        changes,
+        regularizers=tuple(one for one in changes.regularizers if in_layer(one.path, layer)),
+        weights=tuple(one for one in changes.weights if in_layer(one.path, layer)),
+    )
 
 
 def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -> "Escaped":

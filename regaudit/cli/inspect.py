@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import say_failed, unreadable
-from regaudit.cli.targets import Target, ViewOptions, write
+from regaudit.cli.targets import Target, ViewOptions, all_of, write
 
 
 @click.command()
@@ -28,7 +28,7 @@ from regaudit.cli.targets import Target, ViewOptions, write
 )
 def inspect(
     *,
-    format_: str,
+    format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
     sort: str,
@@ -43,8 +43,9 @@ def inspect(
 
     Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
-    targets = (Target.of(format_, output), *also)
+    targets = all_of(format_, output, also)
     reports, config = run_audit(options, targets)
+    reports = only(reports, view_options.layer)
     write(targets, reports, config, view_options, sort=sort, wide=wide)
     if all(target.file for target in targets):
         say_failed(reports)

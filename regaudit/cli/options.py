@@ -9,33 +9,12 @@ import click
 from msgspec.structs import fields
 
 from regaudit.cli.audit_models import AuditOptions
+from regaudit.cli.paths import LocalFile, Named, Output
 from regaudit.cli.running import running
 from regaudit.cli.targets import FORMATS, Target, ViewOptions
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-
-class LocalModel(click.Path):
-    """The path of a model for commands that do more than read it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from regaudit.storage.location import is_url
-
-        if is_url(str(value)):
-            self.fail("this command needs a file: download the URL first", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class LocalFile(click.Path):
-    """The path of a file that is read, and not from a store."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from regaudit.storage.location import is_url, redacted_name
-
-        if is_url(str(value)):
-            self.fail(f"it is a file, not a URL: {redacted_name(str(value))}", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 FACTS = (
@@ -62,9 +41,9 @@ output_file = click.option(
     "-o",
     "--output-file",
     "output",
-    type=click.Path(path_type=Path),
+    type=Output(),
     metavar="FILE",
-    help="Write to FILE instead of standard output.",
+    help="Write to FILE instead of standard output, which - stands for.",
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -106,7 +85,7 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
                 raise click.BadParameter(
                     f"{text!r} is not FORMAT:FILE, where FORMAT is one of {known}"
                 )
-            found.append(Target(format_, Path(file)))
+            found.append(Target.of(format_, Output().convert(file, _option, _context)))
         return tuple(found)
 
     return click.option(
@@ -115,7 +94,8 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
         metavar="FORMAT:FILE",
         callback=targets,
         multiple=True,
-        help="Also write this format to this file. Can be repeated.",
+        help="Also write this format to this file; - is standard output, in place of the table. "
+        "Can be repeated.",
     )
 
 
@@ -138,9 +118,7 @@ def rule_codes(
 
 def auditing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that audit models, `options: AuditOptions`."""
-    return judging(
-        click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path())(command)
-    )
+    return judging(click.argument("models", nargs=-1, metavar="[MODEL]...", type=Named())(command))
 
 
 limiting = click.option(
@@ -208,6 +186,14 @@ def fact_options() -> list[Callable[[_Command], _Command]]:
     ]
 
 
+only_layer = click.option(
+    "--layer",
+    default="*",
+    metavar="GLOB",
+    help="Show only layers whose path matches, such as 'encoder/*', and what was found in them.",
+)
+
+
 def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that show weights, `view_options: ViewOptions`."""
     for option in (
@@ -221,12 +207,7 @@ def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "-v", "--verbose", is_flag=True, help="Show everything, not only the first few entries."
         ),
-        click.option(
-            "--layer",
-            default="*",
-            metavar="GLOB",
-            help="Show only layers whose path matches, such as 'encoder/*'.",
-        ),
+        only_layer,
     ):
         command = option(command)
     return collecting("view_options", ViewOptions, command)
@@ -247,8 +228,6 @@ def printing(command: Callable[..., Any]) -> Callable[..., Any]:
         "--format",
         "format_",
         type=click.Choice(FORMATS),
-        default="terminal",
-        show_default=True,
-        help="Output format.",
+        help="Output format.  [default: terminal]",
     )
     return also(choice(output_file(viewing(command))))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, run_audit
-from regaudit.cli.options import LocalFile, also, auditing, output_file, spectral, weights
+from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
+from regaudit.cli.paths import LocalFile, Output
 from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 @weights
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=Output(),
     metavar="FILE",
     help="Write one self-contained HTML page.",
 )
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
-@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON.")
+@click.option("--markdown", type=Output(), metavar="FILE", help="Write Markdown.")
+@click.option("--json", type=Output(), metavar="FILE", help="Write JSON.")
 @spectral
 @click.option(
     "--format",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 )
 @output_file
 @also
+@only_layer
 @click.option(
     "--from",
     "results",
@@ -54,6 +56,7 @@ def report(
     format_: str | None,
     output: Path | None,
     also: tuple[Target, ...],
+    layer: str,
     results: tuple[Path, ...],
     options: AuditOptions,
 ) -> None:
@@ -67,8 +70,8 @@ def report(
     from regaudit.settings.config import Config
 
     named = (("html", html), ("markdown", markdown), ("json", json))
-    targets = [*(Target(format_, file) for format_, file in named if file), *also]
-    targets += [Target.of(format_ or "terminal", output)] if format_ or output else []
+    targets = [*(Target.of(format_, file) for format_, file in named if file), *also]
+    targets += [Target.main(format_, output)] if format_ or output else []
     if not targets:
         message = (
             "nothing to write: give --html FILE, --markdown FILE, --json FILE, "
@@ -78,11 +81,12 @@ def report(
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        code = report_on(results, targets, Config.default().allowing(options.limits).limits)
+        code = report_on(results, targets, Config.default().allowing(options.limits).limits, layer)
         _say_written(targets)
         sys.exit(code)
     reports, config = run_audit(options, targets)
-    write(targets, reports, config, ViewOptions())
+    reports = only(reports, layer)
+    write(targets, reports, config, ViewOptions(layer))
     _say(reports, targets)
     sys.exit(unreadable(reports))
 

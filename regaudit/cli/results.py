@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.cli.audit_models import only
 from regaudit.cli.output import OK, TOLD, UNREADABLE, emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import failure_of_killed
@@ -22,8 +23,10 @@ _TIMES = 32
 """Bytes of memory for a byte of a report, several times what it takes."""
 
 
-def report_on(results: Sequence[Path], targets: Sequence[Target], limits: "Limits") -> int:
-    """Write what the results say; return the exit code.
+def report_on(
+    results: Sequence[Path], targets: Sequence[Target], limits: "Limits", layer: str = "*"
+) -> int:
+    """Write what the results say of layers that a glob matches; return the exit code.
 
     For the page of a fleet alone, one report at a time is in memory.
 
@@ -41,10 +44,10 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], limits: "Limit
         say(f"{killed.file}: {verdict(killed)}", err=True)
         return UNREADABLE
     reading = _Reading(limits)
-    if [target.format for target in targets] == ["html"]:
+    if [target.format for target in targets] == ["html"] and layer == "*":
         emit(fleet_page(reading.reports(results)), targets[0].file)
         return reading.code(results)
-    reports = list(reading.reports(results))
+    reports = only(list(reading.reports(results)), layer)
     abouts = [rule.about for rule in rules()]
     pages: list[Page] = []
     for target in targets:
@@ -52,7 +55,7 @@ def report_on(results: Sequence[Path], targets: Sequence[Target], limits: "Limit
         if target.format == "html":
             pages.append(Page(fleet_page(reports), target.file))
         else:
-            view = view_of(ViewOptions(), target)
+            view = view_of(ViewOptions(layer), target)
             made = renderer(target.format).render(reports, abouts, view)
             pages.append(Page(made, target.file))
     emit_all(pages)

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from msgspec import Struct
 
-from regaudit.cli.options import (
-    FACT_NAMES,
-    LocalFile,
-    LocalModel,
-    collecting,
-    fact_options,
-    limiting,
-)
+from regaudit.cli.options import FACT_NAMES, collecting, fact_options, limiting, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
+from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
 from regaudit.cli.protected import refuse_outputs
 from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
@@ -85,14 +79,7 @@ def advising(command: Any) -> Any:
     show_default=True,
     help="A table, Keras code to paste, or edits for `apply --from`.",
 )
-@click.option(
-    "-o",
-    "--output-file",
-    "output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write to FILE instead of standard output.",
-)
+@output_file
 def suggest(
     model: Path, format_: str, output: Path | None, advice: AdviceOptions, limits: tuple[str, ...]
 ) -> None:
@@ -108,6 +95,7 @@ def suggest(
     from regaudit.errors import RegauditError, UsageError
     from regaudit.settings.config import Config
 
+    output = None if output == STANDARD_OUTPUT else output
     if output is not None:
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:

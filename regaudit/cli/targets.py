@@ -11,6 +11,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.cli.paths import STANDARD_OUTPUT
 from regaudit.discovery import names
 from regaudit.running.guard import hold_on
 
@@ -33,18 +34,23 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, format_: str, file: Path | None) -> "Target":
-        """Make a target from -o and --format; -o results.parquet says both.
+        """Make a target of a format and what was given as its file, which may be `-`."""
+        return cls(format_, None if file == STANDARD_OUTPUT else file)
 
-        Raises:
-            click.UsageError: a binary format for standard output.
-        """
+    @classmethod
+    def main(cls, format_: str | None, file: Path | None) -> "Target":
+        """Make a target from --format and -o; -o results.parquet says both."""
         suffix = file.suffix[1:] if file else ""
-        if format_ == "terminal" and suffix in FORMATS and _is_binary(suffix):
+        if format_ in {None, "terminal"} and suffix in FORMATS and _is_binary(suffix):
             return cls(suffix, file)
-        if not file and _is_binary(format_):
-            message = f"{format_} is a binary format: write it to a file, -o results.{format_}"
-            raise click.UsageError(message)
-        return cls(format_, file)
+        return cls.of(format_ or "terminal", file)
+
+
+def all_of(format_: str | None, output: Path | None, also: Sequence[Target]) -> tuple[Target, ...]:
+    """Return what --format, -o and --output ask for; by default the table is printed."""
+    if not format_ and not output and any(target.file is None for target in also):
+        return tuple(also)
+    return (Target.main(format_, output), *also)
 
 
 class ViewOptions(Struct, frozen=True):
@@ -119,14 +125,21 @@ def rendered(
     return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
 
 
-def require(targets: Iterable[Target]) -> None:
-    """Check, before the audit, that what the formats need is installed.
+def require(targets: Sequence[Target]) -> None:
+    """Check, before the audit, that each format can be made, and goes where it can go.
 
     Raises:
-        click.UsageError: it is not.
+        click.UsageError: something is not installed, binary, or would be mixed with another.
     """
     from regaudit.renderers.interface import renderer
 
+    printed = [target.format for target in targets if target.file is None]
+    if len(printed) > 1:
+        message = f"{' and '.join(printed)} would both be printed: write one of them to a file"
+        raise click.UsageError(message)
+    for name in filter(_is_binary, printed):
+        message = f"{name} is a binary format: write it to a file, -o results.{name}"
+        raise click.UsageError(message)
     for target in targets:
         if missing := renderer(target.format).missing():
             raise click.UsageError(missing)

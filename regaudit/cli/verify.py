@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import LocalFile, LocalModel, limiting
+from regaudit.cli.options import limiting
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
+from regaudit.cli.paths import LocalFile, LocalModel
 from regaudit.running.guard import release
 from regaudit.running.termination import ending_tidily
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from regaudit.errors import UnknownFormatError
+from regaudit.errors import ForeignDataError, UnknownFormatError
 from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
@@ -16,6 +16,8 @@ from regaudit.tensors.hdf5_tree import read_tree
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
+_FOREIGN = "an HDF5 file that was not written by Keras"
+_OF_KERAS_HUB = "the LoRA weights of a KerasHub backbone, which are no model without it"
 
 
 class WeightsH5(Format):
@@ -39,5 +41,5 @@ class WeightsH5(Format):
                 message = "a shard with only the optimizer's state: audit its list, *.weights.json"
                 raise UnknownFormatError(message)
             if not roots & ROOT_GROUPS:
-                raise UnknownFormatError("an HDF5 file that was not written by Keras")
+                raise ForeignDataError(_OF_KERAS_HUB if roots == {"lora"} else _FOREIGN)
             yield Artifact.of(describe_weights(tree, architecture))

@@ -42,7 +42,7 @@ def _report(report: Report, view: View) -> Iterator[Sequence[str]]:
     if view.tables and report.model is not None:
         yield _table(report, view)
         yield from _spectra(report, view)
-    yield from _others(report)
+    yield from _others(report, view)
 
 
 def _facts(report: Report, model: Model) -> Sequence[str]:
@@ -99,14 +99,14 @@ def _spectra(report: Report, view: View) -> Iterator[Sequence[str]]:
         yield pipe_table(rows, titles, align)
 
 
-def _others(report: Report) -> Iterator[Sequence[str]]:
+def _others(report: Report, view: View) -> Iterator[Sequence[str]]:
     """Regularizers that are on no weight, and what was not examined, and rules that did not run."""
     lines = []
     for layer in report.model.layers if report.model else ():
         others = dict(layer.unplaced)
         if layer.activity_regularizer:
             others["activity_regularizer"] = layer.activity_regularizer
-        for key, regularizer in others.items():
+        for key, regularizer in others.items() if view.shows(layer.path) else ():
             spelled = _text(spelling.regularizer(regularizer))
             lines.append(f"- {_text(layer.path)}: {_text(key)} {spelled}, {regularizer.status}")
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]

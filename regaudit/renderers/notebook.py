@@ -28,15 +28,15 @@ class Notebook(Renderer):
     name: ClassVar[str] = "notebook"
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        return escape.by_format("".join(f"{report_html(report)}\n" for report in reports))
+        return escape.by_format("".join(f"{report_html(report, view)}\n" for report in reports))
 
 
-def report_html(report: Report) -> str:
+def report_html(report: Report, view: View | None = None) -> str:
     """Return the verdict, the findings and the weights, the latter folded."""
-    return f'<div style="overflow-x:auto">{"".join(_parts(report))}</div>'
+    return f'<div style="overflow-x:auto">{"".join(_parts(report, view or View()))}</div>'
 
 
-def _parts(report: Report) -> Iterator[str]:
+def _parts(report: Report, view: View) -> Iterator[str]:
     yield f"<p><b>{_text(report.file)}</b>: {_text(sentences.verdict(report))}</p>"
     if led := sentences.redirected(report):
         yield f"<p>{_text(led)}</p>"
@@ -50,7 +50,7 @@ def _parts(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield from _finding(finding)
     if report.model is not None:
-        yield from _weights(report)
+        yield from _weights(report, view)
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -68,9 +68,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"<div>{badge} {name}<ul>{''.join(places)}{more}</ul></div>"
 
 
-def _weights(report: Report) -> Iterator[str]:
-    model = report.model
-    weights = [weight for _, weight in model.weights()] if model else []
+def _weights(report: Report, view: View) -> Iterator[str]:
+    weights = [weight for _, weight in view.weights(report)]
     rows = []
     for weight in weights[:SHOWN]:
         moments = report.moments.get(weight.stored_path)

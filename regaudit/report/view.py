@@ -1,13 +1,13 @@
 """What the reader of a report asked to see."""
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from regaudit.model import Layer, Weight
+from regaudit.report.only_layers import in_layer
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 
@@ -60,9 +60,7 @@ class View(Struct, frozen=True):
 
     def shows(self, *paths: str) -> bool:
         """Whether any of the paths is of a layer to show."""
-        return any(
-            fnmatchcase(path, self.layer) or fnmatchcase(path, f"{self.layer}/*") for path in paths
-        )
+        return any(in_layer(path, self.layer) for path in paths)
 
 
 SORT_KEYS = ("name", "size", "penalty", "l1", "l2", "sparsity", "dead")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regaudit.auditing.audit_file import audit_file
@@ -10,8 +11,8 @@ from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
 from regaudit.running.model_search import search
 from regaudit.settings.config import Config
-from regaudit.storage.location import redacted_name
-from regaudit.storage.presence import is_dir
+from regaudit.storage.location import is_url, redacted_name
+from regaudit.storage.presence import is_dir, near
 
 if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
@@ -67,7 +68,8 @@ def audit_files(
     for target, (models, refused) in found:
         if not models and not refused:
             where = "below" if is_dir(target) else "by"
-            message = f"no saved model found {where} {redacted_name(target)}"
+            hint = "" if is_url(target) else near(Path(target))
+            message = f"no saved model found {where} {redacted_name(target)}{hint}"
             yield Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
         yield from islice(reports, len(models))
         yield from refused

@@ -4,7 +4,13 @@
 """
 
 import os.path
+from itertools import islice
 from pathlib import Path
+
+from regaudit.errors import did_you_mean
+
+_NEAR = 1000
+"""Names that one which is not there is compared with."""
 
 
 def exists(path: str | Path) -> bool:
@@ -25,3 +31,17 @@ def is_file(path: str | Path) -> bool:
 def is_link(path: str | Path) -> bool:
     """Whether it is a link, wherever it leads."""
     return os.path.islink(path)  # noqa: PTH114 - as above
+
+
+def near(path: Path) -> str:
+    """Return a hint at a name that is close to the first part of a path that is not there."""
+    for part in reversed((path, *path.parents)):
+        if not exists(part):
+            try:
+                with os.scandir(part.parent) as entries:
+                    names = {entry.name for entry in islice(entries, _NEAR)}
+                alike = {f"*{Path(name).suffix}" for name in names} if "*" in part.name else set()
+                return did_you_mean(part.name, sorted(names | alike))
+            except (OSError, ValueError):
+                return ""
+    return ""

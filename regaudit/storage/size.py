@@ -13,6 +13,7 @@ from regaudit.errors import (
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import FileStatus, Location, is_url
 from regaudit.storage.plain_file import open_plain
+from regaudit.storage.presence import near
 from regaudit.storage.search import everything_below
 from regaudit.storage.siblings import hub_blob
 
@@ -54,7 +55,8 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     try:
         mode = file.stat().st_mode
     except (FileNotFoundError, ValueError) as error:  # a zero byte in its name
-        raise UnreadableModelError("no such file") from error
+        hint = near(file) if isinstance(file, Path) else ""
+        raise UnreadableModelError(f"no such file{hint}") from error
     if S_ISREG(mode):
         return _bytes(file, file.stat(), stored)
     if not S_ISDIR(mode):
