@@ -117,7 +117,8 @@ class LegacyJoin(Struct):
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
         outermost = plan[0].serialized
         ignored = self.dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
-        if not self.dialect.multi_backend and (own_flag(outermost) or ignored):
+        guessed = own or others  # no table says which of these are trainable
+        if not guessed and not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
             self._add(planned)
