@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 from paths import CORPUS, FIXTURES, MODELS
+from samples import sampled
 
 import regaudit
 from regaudit import Edit, RefusedEditError, UsageError
@@ -135,10 +136,7 @@ run = partial(command_line.run, "apply")
 # What changes and what stays ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "file",
-    writable(MODELS, FIXTURES / "rules", CORPUS),
-)
+@pytest.mark.parametrize("file", sampled(writable(MODELS, FIXTURES / "rules", CORPUS)))
 def test_weights_stay_and_the_announced_penalty_is_that_of_the_file(file, tmp_path):
     edits, out = everything(file), tmp_path / file.name
     change = regaudit.apply(file, edits, out)
@@ -635,7 +633,7 @@ def loaded(keras, file):
 
 @real_keras
 @quiet
-@pytest.mark.parametrize("file", writable(MODELS, CURRENT))
+@pytest.mark.parametrize("file", sampled(writable(MODELS, CURRENT), every=3))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
     force = file.name.startswith("dtype_")  # not of float32: loads, and may not train
