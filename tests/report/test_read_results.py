@@ -235,3 +235,13 @@ def test_what_is_known_is_read_back():
             assert stored.regularizer_known is back.regularizer_known
             assert stored.trainable_known is back.trainable_known
     assert record(read_back) == record(audited)
+
+
+def test_results_of_before_structs_are_read_and_written_as_they_were():
+    """`fixtures/results/0.1.0.jsonl` was written before reports were described in one place."""
+    file = FIXTURES / "results" / "0.1.0.jsonl"
+    lines = file.read_text("utf-8").splitlines()
+    for report, line in zip(read_results(file), lines, strict=True):
+        written = json.loads(line)
+        kept = {key: value for key, value in written.items() if key not in {"schema", "regaudit"}}
+        assert json.dumps(record(report)) == json.dumps(kept)
