@@ -1,10 +1,11 @@
 """The settings in force as TOML, which gives the same settings when read back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import fields
 
+from regaudit.keras_semantics.declared_roles import Declared
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import FAIL_ON, UNKNOWN, Config
@@ -30,6 +31,7 @@ def _lines(config: Config) -> Iterator[str]:
         value = getattr(config.facts, one.name)
         if value is not None:
             yield f"{one.name.replace('_', '-')} = {_toml(value)}"
+    yield from declared_lines(config.roles)
     yield "\n[limits]"
     yield from (f"{one.name} = {getattr(config.limits, one.name)}" for one in fields(config.limits))
     for rule in config.rules:
@@ -44,6 +46,14 @@ def _lines(config: Config) -> Iterator[str]:
         content = {"model": override.model, **layer, **override.content}
         yield "\n[[override]]"
         yield from (f"{key} = {_toml(value)}" for key, value in content.items())
+
+
+def declared_lines(roles: Iterable[Declared], table: str = "layers") -> Iterator[Escaped]:
+    """Yield the table of what is declared of custom classes; nothing for none."""
+    for number, one in enumerate(roles):
+        if not number:
+            yield from (visible(""), visible(f"[{table}]"))
+        yield visible(f"{_toml(one.name)} = {_toml(one.value)}")
 
 
 def _rule(rule: Rule, config: Config) -> Iterator[str]:
