@@ -85,7 +85,7 @@ def _declared(name: str, value: Any) -> Declared:
     roles = tuple(one.removesuffix("?") for one in value)
     for role in roles:
         hint = did_you_mean(role, _SLOTS)
-        compound = any(f"_{known}_" in f"_{role}_" for known in _SLOTS)
+        compound = any(f"_{known}_" in f"_{role}_" for known in (*_SLOTS, "variable"))
         if not role.isidentifier() or (hint and not compound):
             raise UsageError(f"layers: {shown(name)}: no role is called {shown(role)}{hint}")
     if len(set(roles)) < len(roles):

@@ -10,7 +10,10 @@ from msgspec.structs import replace
 import regaudit
 from regaudit.cli import main
 from regaudit.errors import UsageError
+from regaudit.model import Layer, Model, Weight
+from regaudit.report.report import Report
 from regaudit.settings.config import Config, read_config
+from regaudit.settings.stored_roles import roles_page
 from regaudit.settings.to_toml import settings_page
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -147,3 +150,30 @@ def test_commands_take_roles(folder, command):
 def test_a_wrong_role_is_wrong_usage(folder, role):
     result = CliRunner().invoke(main, ["inspect", str(folder / FILES[0]), "--role", role])
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("file", ["m.keras", "m.h5"])
+def test_what_is_stored_is_printed_to_be_pasted(folder, file, tmp_path):
+    project = tmp_path / "pyproject.toml"
+    printed = CliRunner().invoke(main, ["inspect", "--isolated", "--roles", str(folder / file)])
+    assert printed.exit_code == 0
+    project.write_text(printed.output, "utf-8")
+    config = read_config(project)
+    assert [one.name for one in config.roles] == ["team>MyDense", "team>MyBlock"]
+    assert "(5 x 3)" in printed.output
+    layer = layers_of(regaudit.audit(folder / file, config))["block"]
+    plain = layers_of(regaudit.audit(folder / file))["block"]
+    assert layer.weights == plain.weights
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [('a"]\n[evil]\n\x1b', "kernel"), ("::error::x", "kernel"), ("A", "a b\n")]
+)
+def test_names_of_anybody_break_out_of_nothing(name, role, tmp_path):
+    weight = Weight("l/w", "w", role, (2, 3), "float32", trainable=True)
+    layer = Layer("l", "l", name, {}, trainable=True, known=False, weights=(weight,))
+    page = roles_page([Report("m", model=Model("m", "M", (layer,)))])
+    file = tmp_path / "pyproject.toml"
+    file.write_text(page, "utf-8")
+    assert "::" not in page
+    assert [one.name for one in read_config(file).roles] == ([] if " " in role else [name])
