@@ -7,10 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from msgspec.structs import replace
+
 from regaudit.auditing.judge import judge
 from regaudit.errors import RegauditError, UnreadableModelError, is_out_of_memory
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
+from regaudit.keras_semantics.declared_roles import with_declared
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
@@ -85,7 +88,11 @@ class Attempt:
             self._size = size_on_disk(file)
             refuse_holes(file, self._size)
             plugin = recognize(file)
-            with plugin.read(file, config.architecture) as artifact:
+            with plugin.read(file, config.architecture) as found:
+                model, skipped = with_declared(
+                    found.model, found.skipped, found.tensors, config.roles
+                )
+                artifact = replace(found, model=model, skipped=skipped)
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
     def _located(self, config: Config) -> AbstractContextManager[Location]:

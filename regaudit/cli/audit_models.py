@@ -49,6 +49,7 @@ class AuditOptions(Struct, frozen=True):
     models: tuple[str, ...] = ()
     weights: bool = True
     spectral: bool = False
+    roles: tuple[str, ...] = ()
 
 
 def run_audit(
@@ -215,6 +216,7 @@ def settings_of(
 
 def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> "Config":
     from regaudit.errors import UsageError
+    from regaudit.keras_semantics.declared_roles import role_option
     from regaudit.settings.config import find_config, read_architecture, read_config
 
     architectures = [file for file in options.config_files if file.suffix == ".json"]
@@ -232,6 +234,7 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
         fail_on=fail_on,
         unknown=unknown,
         baseline=options.baseline,
+        layers=dict(map(role_option, options.roles)) or None,
         **options.facts,
     )
     return (

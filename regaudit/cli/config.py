@@ -30,6 +30,11 @@ preset = "default"
 # min_parameters = 100_000
 # severity = "warning"
 
+# Custom classes: one of Keras's that they read as, or the roles of their weights; ? may be missing.
+# [layers]
+# MyDense = "Dense"
+# MyBlock = ["kernel", "bias", "scale?"]
+
 # Other settings for some models, or for some layers of them.
 # [[override]]
 # model = "models/teacher*"

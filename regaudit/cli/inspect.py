@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
+from msgspec.structs import replace
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, spectral, weights
-from regaudit.cli.output import say_failed, unreadable
+from regaudit.cli.output import emit, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
 
 
@@ -26,6 +28,12 @@ from regaudit.cli.targets import Target, ViewOptions, all_of, write
 @click.option(
     "--wide", is_flag=True, help="Show all columns, even if they do not fit the terminal."
 )
+@click.option(
+    "--roles",
+    "show_roles",
+    is_flag=True,
+    help="Print what is stored for custom classes instead, as [tool.regaudit.layers] to paste.",
+)
 def inspect(
     *,
     format_: str | None,
@@ -33,6 +41,7 @@ def inspect(
     also: tuple[Target, ...],
     sort: str,
     wide: bool,
+    show_roles: bool,
     options: AuditOptions,
     view_options: ViewOptions,
 ) -> None:
@@ -44,9 +53,22 @@ def inspect(
     Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
     targets = all_of(format_, output, also)
+    if show_roles:
+        _print_roles(options, output)
     reports, config = run_audit(options, targets)
     reports = only(reports, view_options.layer)
     write(targets, reports, config, view_options, sort=sort, wide=wide)
     if all(target.file for target in targets):
         say_failed(reports)
+    sys.exit(unreadable(reports))
+
+
+def _print_roles(options: AuditOptions, output: Path | None) -> NoReturn:
+    """Print the custom classes of the models instead of a report, and exit."""
+    from regaudit.settings.stored_roles import roles_page
+
+    outputs = () if output is None else (output,)
+    reports, _ = run_audit(replace(options, weights=False), (), baseline=False, writes=outputs)
+    emit(roles_page(reports), output)
+    say_failed(reports)
     sys.exit(unreadable(reports))

@@ -161,6 +161,14 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Skip these rules.",
         ),
         click.option(
+            "--role",
+            "roles",
+            multiple=True,
+            metavar="CLASS=ROLES",
+            help="Read a custom class as one of Keras's (MyDense=Dense), or by the roles of its "
+            "weights (MyBlock=kernel,bias,scale?; one with ? may be missing).",
+        ),
+        click.option(
             "--select",
             multiple=True,
             metavar="RULE",

@@ -10,6 +10,7 @@ from msgspec.structs import fields, replace
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.declared_roles import Declared, checked_roles
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits, allowed
 from regaudit.report.ignore import Ignore
@@ -68,6 +69,8 @@ class Config(Struct, frozen=True):
     """Also take the spectrum of every kernel; see `with_spectra`."""
     weights: bool = True
     """Whether to read the values of weights: `replace(config, weights=False)` is `--no-weights`."""
+    roles: tuple[Declared, ...] = ()
+    """What is declared of custom classes."""
     severities: Mapping[str, Severity] = {}
     """The highest severity of rules by code, where it is not their own."""
     facts: Facts = Facts()
@@ -169,7 +172,8 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Args:
         file: regaudit.toml or pyproject.toml; None for no settings.
         flags: choices of the command line that win over the file's, None where there is none:
-            `preset`, `select`, `fail_on`, `unknown`, `baseline`, and the fields of `Facts`.
+            `preset`, `select`, `fail_on`, `unknown`, `baseline`, `layers`, and
+            the fields of `Facts`.
 
     Raises:
         UsageError: it is not TOML, or has an unknown key or a value of the wrong kind.
@@ -183,7 +187,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     content: Mapping[str, Any] = own or {}
     content = {key.replace("_", "-"): value for key, value in content.items()}
     try:
-        config = replace(_checked({**content, **given}), file=file)
+        config = replace(_checked(_under(content, given)), file=file)
         for one in config.overrides:  # so that errors are reported before any model is read
             _checked(laid_over(config.content, one.content))
     except UsageError as error:
@@ -193,6 +197,14 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     if config.baseline_file and "baseline" not in given:
         return replace(config, baseline_file=file.parent / config.baseline_file)
     return config
+
+
+def _under(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with choices over them; of `layers`, each class by itself."""
+    declared = content.get("layers", {})
+    if "layers" not in given or not isinstance(declared, Mapping):
+        return {**content, **given}
+    return {**content, **given, "layers": {**declared, **given["layers"]}}
 
 
 def read_architecture(file: Path) -> Serialized:
@@ -248,6 +260,7 @@ _KNOWN = (
     "preset",
     "baseline",
     "override",
+    "layers",
     *_FACT_KEYS,
 )
 
@@ -286,6 +299,7 @@ def _checked(content: Mapping[str, Any]) -> Config:
         limits=checked_limits(content.get("limits", {}), Limits()),
         severities={**preset.severities, **dict(checked_severities(settings))},
         facts=Facts.checked(**{key: content[key] for key in _KNOWN if _is_fact(key, content)}),
+        roles=checked_roles(content.get("layers", {})),
         preset=name,
         baseline_file=Path(baseline) if baseline else None,
         content={key: value for key, value in content.items() if key != "override"},

@@ -9,7 +9,7 @@ import pytest
 from command_line import run
 from paths import MODELS
 
-from regaudit.settings.to_toml import _toml
+from regaudit.settings.to_toml import toml
 
 BAD = {
     "models": ['models=["%s"]' % ("a" * 300), 'models=["***"]', 'models=["a\\u0000b"]'],
@@ -124,4 +124,4 @@ def test_secrets_in_keys_are_not_shown(text, shown, tmp_path, monkeypatch):
 
 
 def test_secrets_in_keys_of_shown_settings():
-    assert "hunter2" not in _toml({"s3://u:hunter2@x": {"https://x.example/?a=hunter2": 1}})
+    assert "hunter2" not in toml({"s3://u:hunter2@x": {"https://x.example/?a=hunter2": 1}})
