@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
+from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.layer_table import Slot
+from regaudit.keras_semantics.layer_table import MODELS, Slot
 from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
@@ -209,7 +209,7 @@ def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regulari
         divided = "divided" if dialect.divides_activity else "not divided"
         why = f"on each call; {divided} by the batch size in the Keras that saved the file"
         found = replace(found, why=why)
-        if not layers_of(serialized) and (why := why_not_seen(holder, dialect)):
+        if class_name not in MODELS and (why := why_not_seen(holder, dialect)):
             unseen = holder == "TimeDistributed"
             found = replace(found, status=Status.INERT if unseen else Status.UNKNOWN, why=why)
     return found

@@ -17,19 +17,23 @@ def activity(model, folder):
     return found[0], {finding.code for finding in report.findings}
 
 
-@pytest.mark.parametrize("kind", ["dense", "regularization", "model"])
+@pytest.mark.parametrize("kind", ["dense", "regularization", "rnn", "wrapper", "model"])
 def test_time_distributed_applies_that_of_layers_in_a_model_only(tmp_path, kind):
     keras = pytest.importorskip("keras")
     layers = keras.layers
-    dense = layers.Dense(2, activity_regularizer=keras.regularizers.L1(0.1))
+    l1 = keras.regularizers.L1(0.1)
+    dense = layers.Dense(2, activity_regularizer=l1)
     inner = {
         "dense": dense,
         "regularization": layers.ActivityRegularization(l1=0.1),
+        "rnn": layers.LSTM(2, activity_regularizer=l1),
+        "wrapper": layers.SpectralNormalization(layers.Dense(2), activity_regularizer=l1),
         "model": keras.Sequential([keras.Input((4,)), dense]),
     }[kind]
-    model = keras.Sequential([keras.Input((3, 4)), layers.TimeDistributed(inner)])
+    shape = (3, 5, 4) if kind == "rnn" else (3, 4)
+    model = keras.Sequential([keras.Input(shape), layers.TimeDistributed(inner)])
     model.compile("sgd", "mse")
-    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     penalty = model.evaluate(x, model.predict(x, verbose=0), verbose=0)
     regularizer, codes = activity(model, tmp_path)
     acts = kind == "model"
