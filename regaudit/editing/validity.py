@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from regaudit.editing.config_edit import same, understood
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
-from regaudit.keras_semantics.build import why_not_seen
+from regaudit.keras_semantics.build import deaf_layer, why_not_seen
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.model import Layer, Model, Regularizer, Weight
@@ -247,8 +247,7 @@ def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
 def _why_no_activity(layer: Layer, dialect: Dialect) -> str:
     """Say why an activity regularizer would not act on a layer; empty if it would."""
     name = layer.class_name
-    never = {"EinsumDense"} if dialect.before_keras_3 else {"SimpleRNN"}
-    if name in never:
+    if name == deaf_layer(dialect):
         return f"{layer.path}, a {name}, never applies an activity regularizer"
     if name == "ActivityRegularization":
         return f"{layer.path} is itself a regularizer: its options l1 and l2 are its strengths"

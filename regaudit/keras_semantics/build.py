@@ -209,7 +209,10 @@ def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regulari
         divided = "divided" if dialect.divides_activity else "not divided"
         why = f"on each call; {divided} by the batch size in the Keras that saved the file"
         found = replace(found, why=why)
-        if class_name not in MODELS and (why := why_not_seen(holder, dialect)):
+        if class_name == deaf_layer(dialect) and not is_custom(serialized):
+            why = f"{class_name} accepts it and never applies it"
+            found = replace(found, status=Status.INERT, why=why)
+        elif class_name not in MODELS and (why := why_not_seen(holder, dialect)):
             unseen = holder == "TimeDistributed"
             found = replace(found, status=Status.INERT if unseen else Status.UNKNOWN, why=why)
     return found
@@ -217,6 +220,11 @@ def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regulari
 
 _UNSEEN = "TimeDistributed of Keras 3 runs the layer's call by itself: the regularizer sees nothing"
 _IN_A_CELL = "Keras 3 on TensorFlow can neither train nor evaluate a model with one on a cell"
+
+
+def deaf_layer(dialect: Dialect) -> str:
+    """Return the built-in class that never applies its activity regularizer."""
+    return "EinsumDense" if dialect.before_keras_3 else "SimpleRNN"
 
 
 def why_not_seen(holder: str, dialect: Dialect) -> str:

@@ -79,12 +79,8 @@ model = keras.Sequential([
                 if regularizer.status is not Status.UNKNOWN and not _is_zero(regularizer):
                     message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
                     yield self.item(layer, message, key=key)
-            deaf = "EinsumDense" if before_keras_3 else "SimpleRNN"
             activity = layer.activity_regularizer
-            if layer.class_name == deaf and activity and not _is_zero(activity):
-                message = f"activity regularizer {activity.class_name} does nothing: {deaf} "
-                yield self.item(layer, f"{message}accepts it and never applies it", key="activity")
-            elif activity and activity.status is Status.INERT and not _is_zero(activity):
+            if activity and activity.status is Status.INERT and not _is_zero(activity):
                 message = f"activity regularizer {activity.class_name} does nothing: {activity.why}"
                 yield self.item(layer, message, key="activity")
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import regaudit
+from regaudit.keras_semantics.build import _activity
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Status
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
@@ -54,3 +56,20 @@ def test_that_of_a_cell_cannot_be_trained(tmp_path, stacked):
         model.evaluate(np.ones((2, 3, 4)), np.ones((2, 2)), verbose=0)
     regularizer, _ = activity(model, tmp_path)
     assert regularizer.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("class_name", "version", "status"),
+    [
+        ("SimpleRNN", "3.15.1", Status.INERT),
+        ("SimpleRNN", "2.15.0", Status.IN_FORCE),
+        ("EinsumDense", "3.15.1", Status.IN_FORCE),
+        ("EinsumDense", "2.15.0", Status.INERT),
+        ("LSTM", "3.15.1", Status.IN_FORCE),
+    ],
+)
+def test_some_layers_accept_one_and_never_apply_it(class_name, version, status):
+    """As measured with `fixtures/activity.py`."""
+    config = {"activity_regularizer": {"class_name": "L2", "config": {"l2": 0.1}}}
+    serialized = {"class_name": class_name, "config": config}
+    assert _activity(serialized, Dialect.of(version), "").status is status
