@@ -231,6 +231,9 @@ UNLOADABLE = {
 }
 """What Keras rightly refuses, and with what word."""
 
+OVERFLOWS = "rules/REG211/bad.keras"
+"""Of which Keras makes infinity, where the audit says what the weights come to."""
+
 
 @real_keras
 @quiet
@@ -245,6 +248,9 @@ def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
             result = verify.verify(regaudit.audit(file))
         except regaudit.UnreadableModelError as error:
             refused[file] = reason, str(error)
+            continue
+        if str(file).endswith(OVERFLOWS):
+            assert {one.keras for one in result.differences} == {"inf"}
             continue
         assert not result.differences, (file, result.differences)
         assert not reason, file

@@ -145,7 +145,7 @@ def test_the_terminal_has_a_table_that_fits():
     assert max(map(len, text.splitlines())) <= 80
     assert "hidden/kernel  384x288" in text
     assert "Spectra" not in invoked("inspect")
-    assert "Spectra" not in invoked("inspect", "--spectral", "--layer", "none")
+    assert "Spectra" not in invoked("inspect", "--spectral", "--layer", "flatten")
 
 
 def test_long_paths_leave_out_the_matrix_and_then_are_shortened():
