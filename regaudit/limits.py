@@ -65,6 +65,8 @@ class Limits(Struct, frozen=True):
     checked_bytes: int = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 
+    spooled_bytes: int = 8 << 30
+    """Longest standard input, which is kept in a temporary file."""
     spectral_seconds: int = 60
     """After this long, `--spectral` takes no further spectrum of a model."""
 

@@ -43,8 +43,8 @@ def check(
 ) -> None:
     """Check models against the rules, for CI.
 
-    MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
-    extra: pip install 'regaudit[stores]'.
+    MODEL is a file, a folder, a pattern, a URL (s3://, gs://, hf://, https://), or - for a model of
+    one file on standard input. URLs need an extra: pip install 'regaudit[stores]'.
 
     Exits with 0 if there are no findings at or above --fail-on, with 1 if there are, and with 3 if
     something could not be audited. 3 takes precedence over 1, and the findings are still printed.

@@ -97,7 +97,8 @@ def audited(
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
-        hold(files[0], config.limits)  # until `emit` releases it: rendering, too
+        # Until `emit` releases it: rendering, too.
+        hold(files[0], config.limits, config.place_of(files[0]))
         with progress_of_one() as told:
             made = audit_files(files, config, isolate=False, cache=kept, progress=told)
             reports = list(made)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from regaudit.auditing.audit_file import audit_file
 from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
-from regaudit.running.model_search import search
+from regaudit.running.model_search import Found, search
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.presence import is_dir, near
@@ -52,7 +52,7 @@ def audit_files(
     """
     config = config or Config.default()
     with allowing(config.limits):
-        found = [(target, search(target)) for target in targets]
+        found = [(target, _search(target, config)) for target in targets]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
@@ -73,3 +73,7 @@ def audit_files(
             yield Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
         yield from islice(reports, len(models))
         yield from refused
+
+
+def _search(target: str, config: Config) -> Found:
+    return Found([target], []) if config.place_of(target) != target else search(target)
