@@ -18,7 +18,7 @@ from regaudit.errors import (
 )
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
-from regaudit.keras_semantics.declared_roles import with_declared
+from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
@@ -95,9 +95,7 @@ class Attempt:
             refuse_holes(file, self._size)
             plugin = self._recognized(file, config)
             with plugin.read(file, config.architecture) as found:
-                model, skipped = with_declared(
-                    found.model, found.skipped, found.tensors, config.roles
-                )
+                model, skipped = with_roles(found.model, found.skipped, found.tensors, config.roles)
                 artifact = replace(found, model=model, skipped=skipped)
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
