@@ -9,6 +9,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.cli.declared import say_unused
 from regaudit.cli.output import emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import (
@@ -51,6 +52,30 @@ class AuditOptions(Struct, frozen=True):
     weights: bool = True
     spectral: bool = False
     roles: tuple[str, ...] = ()
+
+
+class OpeningOptions(Struct, frozen=True):
+    """What the options of `opening` say: of commands that open a model and run no rules."""
+
+    limits: tuple[str, ...]
+    isolated: bool
+    roles: tuple[str, ...]
+
+
+def opening_settings(options: OpeningOptions) -> "Config":
+    """Return the limits and what is declared of custom classes; all else is as by default.
+
+    Raises:
+        UsageError: a wrong setting or flag.
+    """
+    from regaudit.keras_semantics.declared_roles import role_option
+    from regaudit.settings.config import Config, find_config, read_config
+
+    here = None if options.isolated else working_folder()
+    declared = dict(map(role_option, options.roles)) or None
+    read = read_config(here and find_config(here), layers=declared)
+    config = replace(Config.default(), roles=read.roles, limits=read.limits)
+    return config.allowing(options.limits)
 
 
 def run_audit(
@@ -106,6 +131,7 @@ def run_audit(
         cache=options.cache,
         dask=options.dask,
     )
+    say_unused(reports, config.roles)
     if not outputs:  # a baseline, say
         say_redirects(reports)
     reports = go_on_guarded(

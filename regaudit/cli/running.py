@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regaudit.cli.declared import say_unused
 from regaudit.cli.output import say, say_trace
 from regaudit.cli.progress import progress, progress_of_one
 from regaudit.running.guard import Killed, hold
@@ -123,6 +124,7 @@ def audited_one(file: str, config: "Config") -> "Report":
     reports = audited([file], config)
     if len(reports) != 1:
         raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
+    say_unused(reports, config.roles)
     return reports[0]
 
 
