@@ -199,10 +199,19 @@ def test_without_a_pipe_it_says_how_to_use_one():
     os.close(theirs)
 
 
+_HEARING = """
+import signal
+from regaudit.__main__ import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+main()
+"""
+
+
 def _waiting(tmp_path, *way):
     """Start a command, and return it once it has something of its standard input."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "regaudit", "check", "-", *way],
+        [sys.executable, "-c", _HEARING, "check", "-", *way],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
