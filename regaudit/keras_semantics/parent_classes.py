@@ -6,6 +6,7 @@ are those that every version writes; `tests/keras_semantics/test_placed.py` asks
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from regaudit.keras_semantics.dialect import Dialect
@@ -42,8 +43,11 @@ _GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
 
 def parents_of(config: LayerConfig, dialect: Dialect) -> list[str]:
     """Return the classes that a configuration may be of: those with most keys, at best one."""
-    every = {name: _keys(name, dialect) for name in _OWN}
-    of_any = {key for own in every.values() for key in own}
+    every, given = _keys_of_classes(before_keras_3=dialect.before_keras_3), set(config)
+    fitting = {name: own for name, own in every.items() if own <= given}
+    if not fitting:
+        return []
+    of_any = frozenset[str]().union(*every.values())
     regularized = {
         key
         for key, value in config.items()
@@ -53,8 +57,8 @@ def parents_of(config: LayerConfig, dialect: Dialect) -> list[str]:
     }
     fitting = {
         name: own
-        for name, own in every.items()
-        if regularized <= own <= config.keys() and _is_over_its_axes(name, config)
+        for name, own in fitting.items()
+        if regularized <= own and _is_over_its_axes(name, config)
     }
     if "output_padding" in config:  # Keras 2 has the keys of a convolution in a transposed one
         fitting = {name: own for name, own in fitting.items() if name.endswith("Transpose")}
@@ -63,11 +67,17 @@ def parents_of(config: LayerConfig, dialect: Dialect) -> list[str]:
     )
 
 
-def _keys(name: str, dialect: Dialect) -> set[str]:
-    slots = all_slots(name, before_keras_3=dialect.before_keras_3) or ()
-    stems = {s.regularizer_key.removesuffix("_regularizer") for s in slots if s.regularizer_key}
+@cache
+def _keys_of_classes(*, before_keras_3: bool) -> Mapping[str, frozenset[str]]:
     kinds = ("regularizer", "constraint", "initializer")
-    return {*_OWN[name].split(), *(f"{stem}_{kind}" for stem in stems for kind in kinds)}
+    found = {}
+    for name, own in _OWN.items():
+        slots = all_slots(name, before_keras_3=before_keras_3) or ()
+        stems = {s.regularizer_key.removesuffix("_regularizer") for s in slots if s.regularizer_key}
+        found[name] = frozenset(
+            {*own.split(), *(f"{stem}_{kind}" for stem in stems for kind in kinds)}
+        )
+    return found
 
 
 def _is_over_its_axes(name: str, config: LayerConfig) -> bool:

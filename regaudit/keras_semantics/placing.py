@@ -298,7 +298,8 @@ def _guessed_pairs(
         found = _by_name(stored, wanted) or _by_shape(stored, wanted, parent, layer)
         if not all(may_be(slot, weight.shape, parent, layer.config) for weight, slot in found):
             return []
-        if len(found) != len(wanted):
+        codes = any(not weight.dtype.startswith(("float", "bfloat")) for weight, _ in found)
+        if codes or len(found) != len(wanted):
             return []
         pairs += found
     return pairs

@@ -171,3 +171,12 @@ def test_what_is_stored_in_parts_is_printed_as_the_class(tmp_path):
     (tmp_path / "regaudit.toml").write_text(printed.replace("tool.regaudit.", ""), "utf-8")
     (found,) = classes(run("check", MODEL, "--format", "json").stdout)
     assert found["lstm"] == "LSTM"
+
+
+@pytest.mark.keras
+def test_real_keras_lacks_a_class_whatever_it_is_declared_as():
+    pytest.importorskip("keras")
+    result = run("verify", MODEL, *ROLES)
+    assert result.exit_code == 3
+    missing = " ".join(result.stderr.split()).partition("custom objects are missing: ")[2]
+    assert "team>MyDense, " in missing.partition(";")[0]
