@@ -150,12 +150,12 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
                     yield str(path)
                 inner.append((path, found, held))
         own = kind.folder_parts if kind else frozenset()
-        rest = [one for one in entries if not is_folder(one) and one.name not in own]
+        rest = [one for one in entries if not is_folder(one)]
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
         files = files_among((one.name for one in rest), kinds)
-        yield from (str(place / name) for name in files if name not in links)
+        yield from (str(place / name) for name in files if name not in links and name not in own)
         for name in links:
-            if why := _why_not(place / name, folder):
+            if name not in own and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
         stack += reversed(inner)
 
