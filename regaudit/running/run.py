@@ -86,8 +86,9 @@ def audit_files(
 
 
 def is_foreign(report: Report) -> bool:
-    """Whether a file is no model, though it is named like one: no failure of a search."""
-    return report.failure is not None and report.failure.kind == ForeignDataError.__name__
+    """Whether a file is no model, and not called one either: no failure of a search."""
+    kind = report.failure.kind if report.failure else ""
+    return kind == ForeignDataError.__name__ and not report.file.endswith(".keras")
 
 
 def nothing_found(target: str) -> Report:

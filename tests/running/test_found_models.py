@@ -271,9 +271,11 @@ def test_a_folder_of_nothing_else_has_no_model(tmp_path):
 
 
 def test_a_damaged_file_still_fails(tmp_path):
+    with h5py.File(tmp_path / "data.keras", "w") as file:
+        data(file)
     (tmp_path / "cut.h5").write_bytes(WEIGHTS.read_bytes()[:2000])
     (tmp_path / "empty.h5").touch()
     (tmp_path / "text.h5").write_text("hello")
     assert {r.file for r in regaudit.audit_files([str(tmp_path)], isolate=False) if r.failure} == {
-        str(tmp_path / name) for name in ("cut.h5", "empty.h5", "text.h5")
+        str(tmp_path / name) for name in ("cut.h5", "data.keras", "empty.h5", "text.h5")
     }
