@@ -97,12 +97,12 @@ def _weights(folder: Location) -> list[str]:
 def _has_text(folder: Location, name: str, key: str) -> bool:
     """Whether a JSON file has a text under a key; who may not look says so when it is read."""
     try:
-        part = beside(folder, name)
-    except UnreadableModelError:
+        raw = read_bounded(beside(folder, name), "json_bytes")
+    except (UnreadableModelError, PermissionError):
         return True
     try:
-        return isinstance(_json(part).get(key), str)
-    except (UnsafeFileError, OSError):
+        return isinstance(parse_json(raw, name).get(key), str)
+    except UnsafeFileError:
         return True
     except UnreadableModelError:
         return False

@@ -23,6 +23,7 @@ def beside(folder: Location, *parts: str) -> Location:
         UnreadableModelError: there is no such file, we may not look, or it is a Git LFS pointer.
         UnsafeFileError: it, or a folder on the way, is a link, but for those of a hub's cache; or
             it is a pipe or a device.
+        OSError: it cannot be opened.
     """
     place = folder
     for part in parts:
@@ -52,11 +53,8 @@ def beside(folder: Location, *parts: str) -> Location:
 
 
 def _is_pointer(file: Location) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return is_pointer(stream.read(LONGEST))
-    except OSError:  # reading it says why
-        return False
+    with file.open("rb") as stream:
+        return is_pointer(stream.read(LONGEST))
 
 
 def hub_blob(link: Path) -> Path | None:
