@@ -76,6 +76,10 @@ class Format(ABC):
     edited: Mapping[str, Serialized] = MappingProxyType({})
     """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
 
+    by_name: bool = False
+    """Whether weights alone are loaded into an architecture by the names of its layers; Keras does
+    so with `by_name=True`, and only in HDF5 of the kind that Keras 1 and 2 wrote."""
+
     @abstractmethod
     def sniff(self, file: Location) -> bool:
         """Whether the content is of this format; the suffix does not count."""

@@ -22,9 +22,11 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
-from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
+from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin
+from regaudit.keras_semantics.match_by_order import Loads
 from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
+from regaudit.keras_semantics.stored_names import Stored
 from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
@@ -65,7 +67,8 @@ class LegacyH5(Format):
             config = _json(hdf5, "model_config")
             if config is None:
                 alone = _Reader(hdf5, tree, "")
-                yield _whole(alone, architecture) if architecture else _weights_alone(alone)
+                loads = Loads.BY_NAME if self.by_name else Loads.BY_ORDER
+                yield _whole(alone, architecture, loads) if architecture else _weights_alone(alone)
             else:
                 training = _json(hdf5, "training_config")
                 kept = {"model_config": config}
@@ -158,8 +161,14 @@ class _Reader(Struct):
                 yield path, free
 
 
-def _whole(reader: _Reader, config: Serialized) -> Artifact:
-    """Read a file that holds a model with its configuration."""
+def _whole(reader: _Reader, config: Serialized, loads: Loads | None = None) -> Artifact:
+    """Read a file that holds a model with its configuration.
+
+    Args:
+        reader: of the file.
+        config: the configuration.
+        loads: how a file of weights alone is loaded, where the configuration lies beside it.
+    """
     if not isinstance(config.get("class_name"), str):
         raise UnreadableModelError(
             "model_config does not describe a Keras model: it names no class"
@@ -167,7 +176,8 @@ def _whole(reader: _Reader, config: Serialized) -> Artifact:
     check_configuration(config, "model_config")
     version = _version(reader, config)
     dialect = replace(Dialect.of(version), of_hdf5=True)
-    join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
+    frozen = freezes_all(config) and not dialect.before_keras_3
+    join = LegacyJoin(dialect, root_frozen=frozen, loads=loads)
     join.walk(config, reader.groups())
     _sweep(join, reader)
     model = make_model(

@@ -1,0 +1,302 @@
+"""The join of a configuration with legacy weights beside it, as `load_weights` of Keras makes it.
+
+Layers that have weights get the groups of the file that have some, first to first; with
+`by_name=True` each gets the group of its name. Inside a group order decides in either case. What
+Keras does not load is refused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple, NoReturn
+
+from msgspec.structs import replace
+
+from regaudit.errors import UnreadableModelError, shown
+from regaudit.keras_semantics.build import own_flag
+from regaudit.keras_semantics.config_graph import (
+    Serialized,
+    config_of,
+    layers_of,
+    members,
+    name_of,
+)
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
+from regaudit.keras_semantics.expected_shapes import Expected, expected_shape, is_shaped
+from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot
+from regaudit.keras_semantics.quantized_plan import quantize
+from regaudit.keras_semantics.stored_names import Stored, StoredName
+from regaudit.model import Skip
+
+_WITH_MORE = {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}
+"""Layers that have weights of which the table does not know."""
+_WEIGHTS = "(weights)"
+_BY_NAME = "joined by name, as --by-name asks"
+_PROJECTIONS = ("query", "key", "gate", "value", "output")
+"""Of attention, in the order that they are made; stored by path they stand in that of names."""
+
+
+class Loads(StrEnum):
+    """How weights are loaded into a model that is there."""
+
+    BY_ORDER = "by order"
+    BY_NAME = "by name"
+
+
+class Unit(NamedTuple):
+    """A layer of the outermost model, with all that is inside it: what a group is stored for."""
+
+    name: str
+    plan: list[Planned]
+
+
+def names_of(layers: list[Serialized], groups: list[str]) -> list[str]:
+    """Return the names of layers; in an old list nested models have none but their group's."""
+    names = [name_of(layer) for layer in layers]
+    if len(groups) != len(layers):
+        return names
+    unnamed = [isinstance(layer.get("config"), list) and "name" not in layer for layer in layers]
+    return [groups[at] if unnamed[at] else name for at, name in enumerate(names)]
+
+
+class Variable(NamedTuple):
+    """A place for a weight."""
+
+    planned: Planned
+    at: int
+    """Index of its slot."""
+
+    @property
+    def slot(self) -> Slot:
+        return self.planned.slots[self.at]
+
+    @property
+    def path(self) -> str:
+        return "/".join(filter(None, (self.planned.path, self.slot.below, self.slot.role)))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a load leaves it trainable."""
+        return self.planned.trainable and self.slot.trainable
+
+
+def variables(plan: list[Planned], dialect: Dialect) -> list[Variable] | None:
+    """Return the places in a layer in the order that Keras fills them: the trainable ones first.
+
+    None if code decides, or adapters of LoRA, which have an order of their own.
+    """
+    for planned in plan:
+        class_name = str(planned.serialized.get("class_name"))
+        if not planned.known or not planned.certain or class_name in _WITH_MORE:
+            return None
+        if config_of(planned.serialized).get("lora_rank"):
+            return None
+    natural = [
+        one
+        for planned in plan
+        for one in sorted((Variable(planned, at) for at in range(len(planned.slots))), key=_rank)
+    ]
+    outermost = plan[0].serialized
+    ignored = dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
+    if not own_flag(outermost) and not ignored:
+        return natural  # of a frozen layer, none comes first
+    return sorted(natural, key=lambda one: not one.trainable)
+
+
+def _rank(one: Variable) -> int:
+    """Where a weight stands in its layer."""
+    projection = one.slot.at.strip("_").removesuffix("_dense")
+    return _PROJECTIONS.index(projection) if projection in _PROJECTIONS else 0
+
+
+def in_order(plan: list[Planned], stored: Stored, dialect: Dialect) -> list[Variable] | None:
+    """Return the places that Keras fills with a group, in its order; None if code decides."""
+    order = variables(plan, dialect)
+    fits = order is not None and len(order) == len(stored) and not _has_gates(stored, dialect)
+    return order if fits else None
+
+
+def units_of(
+    model: Serialized, groups: Iterable[str], planner: Planner, place: Position | None = None
+) -> Iterator[Unit]:
+    """Yield the layers of the outermost model, in the order of the configuration."""
+    place = place or Position()
+    layers = members(model)
+    for layer, name in zip(layers, names_of(layers, list(groups)), strict=True):
+        if planner.dialect.keras_1 and layer.get("class_name") == "Merge":
+            below = place.below(name, layer, model=True, certain=True)
+            for branch in layers_of(layer):  # Keras 1 stores what is in them one by one
+                flat = branch if layers_of(branch) else {"config": [branch]}
+                yield from units_of(flat, (), planner, below)
+        else:
+            yield Unit(name, list(planner.plan({**layer, "name": name}, place)))
+
+
+def match_groups(
+    units: list[Unit], groups: Mapping[str, Stored], dialect: Dialect, loads: Loads
+) -> dict[str, str]:
+    """Return the group that each layer gets its weights from, by the names of both.
+
+    Args:
+        units: the layers, in the order of Keras.
+        groups: of the file, in its order.
+        dialect: of the Keras that loads them.
+        loads: how.
+
+    Raises:
+        UnreadableModelError: Keras does not load them.
+    """
+    if loads is Loads.BY_NAME:
+        pairs = [(unit, unit.name) for unit in units if unit.name in groups]
+    else:
+        names = [name for name, stored in groups.items() if stored]
+        chosen = _with_weights(units, names)
+        if not names:  # of a model that was never built
+            return {}
+        if len(chosen) != len(names):
+            refuse(_miscounted(chosen, names, groups, dialect))
+        pairs = list(zip(chosen, names, strict=True))
+    for unit, name in pairs:
+        if why := _misfit(unit, name, groups[name], dialect):
+            refuse(why)
+    return {unit.name: name for unit, name in pairs}
+
+
+def remarks(
+    units: list[Unit],
+    groups: Mapping[str, Stored],
+    dialect: Dialect,
+    loads: Loads,
+    found: Mapping[str, str],
+) -> Iterator[Skip]:
+    """Say what a load leaves out, and where the other kind of load makes something else of it.
+
+    Args:
+        units: the layers, in the order of Keras.
+        groups: of the file, in its order.
+        dialect: of the Keras that loads them.
+        loads: how.
+        found: what `match_groups` made of that.
+    """
+    if loads is Loads.BY_ORDER:
+        if moved := _moved(found, "gets"):
+            text = f"joined by order, as load_weights does: {moved}; by_name=True is --by-name"
+            yield Skip(_WEIGHTS, text)
+        return
+    for name, stored in groups.items():
+        if stored and name not in found:
+            yield Skip(name, "not loaded: the model of --config has no layer of this name")
+    try:
+        ordered = match_groups(units, groups, dialect, Loads.BY_ORDER)
+    except UnreadableModelError:
+        yield Skip(_WEIGHTS, f"{_BY_NAME}: by order, Keras does not load them")
+        return
+    if moved := _moved(ordered, "would get"):
+        yield Skip(_WEIGHTS, f"{_BY_NAME}: by order, {moved}")
+
+
+def _moved(found: Mapping[str, str], gets: str) -> str:
+    """Name the first layers whose weights have another name in the file; empty for none."""
+    moved = [(unit, name) for unit, name in found.items() if unit != name]
+    texts = [f"{shown(unit)} {gets} what is stored as {shown(name)}" for unit, name in moved[:2]]
+    more = [f"and {len(moved) - 2:,} more"] if len(moved) > 2 else []
+    return ", ".join(texts + more)
+
+
+def refuse(why: str) -> NoReturn:
+    """Say that Keras does not load the weights, and what to do.
+
+    Raises:
+        UnreadableModelError: always.
+    """
+    raise UnreadableModelError(
+        f"Keras does not load these weights into the model of --config: {why}; give the "
+        "configuration that they were saved with"
+    )
+
+
+def _has_weights(unit: Unit) -> bool | None:
+    """Whether a layer has weights; None if code decides."""
+    if any(planned.slots and planned.certain for planned in unit.plan):
+        return True
+    sure = all(planned.known and planned.certain for planned in unit.plan)
+    return False if sure else None
+
+
+def _with_weights(units: list[Unit], names: Iterable[str]) -> list[Unit]:
+    """Return the layers that have weights; of custom ones, as many as there are groups for."""
+    names = list(names)
+    has = {unit.name: _has_weights(unit) for unit in units}
+    unsure = [unit.name for unit in units if has[unit.name] is None]
+    spare = len(names) - sum(one is True for one in has.values())
+    named = [name for name in unsure if name in names]
+    if spare >= len(unsure):
+        named = unsure
+    elif spare <= 0:
+        named = []
+    elif spare != len(named):
+        custom = ", ".join(map(shown, unsure[:3]))
+        refuse(f"which of its custom layers have weights ({custom}) cannot be told")
+    return [unit for unit in units if has[unit.name] or unit.name in named]
+
+
+def _miscounted(
+    units: list[Unit], names: list[str], groups: Mapping[str, Stored], dialect: Dialect
+) -> str:
+    """Say that there are more layers than groups, or fewer, and where that begins to show."""
+    what = f"it has {len(units):,} layers with weights, the file {len(names):,}"
+    for unit, name in zip(units, names, strict=False):
+        if why := _misfit(unit, name, groups[name], dialect):
+            return f"{what}, and {why}"
+    if len(units) > len(names):
+        return f"{what}, nothing for {shown(units[len(names)].name)}"
+    return f"{what}, {shown(names[len(units)])} being one too many"
+
+
+def _misfit(unit: Unit, name: str, stored: Stored, dialect: Dialect) -> str:
+    """Say how a layer and a group do not fit; empty if they do, or nobody can tell."""
+    plan = [replace(planned) for planned in unit.plan]
+    for planned in plan:
+        quantize(planned, stored)
+    expected = variables(plan, dialect)
+    if expected is None or _has_gates(stored, dialect):
+        return ""
+    if len(expected) != len(stored):
+        return (
+            f"{shown(unit.name)} takes {len(expected):,} weights, where the file has "
+            f"{len(stored):,} in {shown(name)}"
+        )
+    for one, (text, (_, tensor)) in zip(expected, stored.items(), strict=True):
+        wanted = _shape(one, dialect)
+        if not is_shaped(tensor.shape, wanted) and not _converted(one, tensor.shape, dialect):
+            sizes = ", ".join("any" if size is None else str(size) for size in wanted or ())
+            return (
+                f"{shown(one.path)} has the shape ({sizes}), where the file has {tensor.shape} in "
+                f"{shown(f'{name}/{text}')}"
+            )
+    return ""
+
+
+def _has_gates(stored: Stored, dialect: Dialect) -> bool:
+    """Whether a group is one of Keras 1 with the gates of a recurrent layer apart."""
+    return dialect.keras_1 and any(StoredName.of(text, keras_1_names=True).gate for text in stored)
+
+
+def _shape(one: Variable, dialect: Dialect) -> Expected:
+    if one.planned.mode or dialect.keras_1:  # packed; or of other axes, which a load turns
+        return None
+    return expected_shape(one.planned.serialized, one.slot)
+
+
+def _converted(one: Variable, shape: tuple[int, ...], dialect: Dialect) -> bool:
+    """Whether Keras 2 makes what is expected out of a weight of another shape."""
+    if not dialect.before_keras_3:
+        return False
+    expected, class_name = _shape(one, dialect), str(one.planned.serialized.get("class_name"))
+    if class_name.startswith("Conv") and len(shape) == 4:  # as Theano kept it
+        return is_shaped(tuple(shape[axis] for axis in (3, 2, 0, 1)), expected)
+    if class_name in {"LSTM", "GRU"} and one.slot.role == "bias" and len(shape) == 1 and expected:
+        whole = expected if len(expected) == 2 else (2, *expected)  # CuDNN has two biases
+        both = class_name == "LSTM" or len(expected) == 2
+        return both and whole[1] is not None and shape[0] == 2 * whole[1]
+    return False
