@@ -14,6 +14,7 @@ from regaudit.discovery import defined, modules
 from regaudit.errors import (
     RefusedEditError,
     UnknownFormatError,
+    UnreadableModelError,
 )
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
@@ -98,6 +99,17 @@ class Format(ABC):
             UnreadableModelError: the file is damaged.
             UnsafeFileError: reading on would leave the file or exhaust the machine.
         """
+
+    def refuse_by_name(self) -> None:
+        """Refuse to load weights by name, for formats that Keras only loads by path.
+
+        Raises:
+            UnreadableModelError: that is asked for.
+        """
+        if self.by_name:
+            raise UnreadableModelError(
+                "Keras loads weights of this layout by path, not by name: leave --by-name out"
+            )
 
     def write(  # the formats that can, do
         self,

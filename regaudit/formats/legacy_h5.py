@@ -28,6 +28,7 @@ from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.keras_semantics.stored_names import Stored
 from regaudit.keras_semantics.told import marked
+from regaudit.keras_semantics.which_keras import loading_version
 from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
@@ -174,7 +175,7 @@ def _whole(reader: _Reader, config: Serialized, loads: Loads | None = None) -> A
             "model_config does not describe a Keras model: it names no class"
         )
     check_configuration(config, "model_config")
-    version = _version(reader, config)
+    version = _version(reader, config, loads)
     dialect = replace(Dialect.of(version), of_hdf5=True)
     frozen = freezes_all(config) and not dialect.before_keras_3
     join = LegacyJoin(dialect, root_frozen=frozen, loads=loads)
@@ -223,10 +224,14 @@ def _sweep(join: LegacyJoin, reader: _Reader) -> None:
         join.unattributed(path, stored, "in the file, but no layer lists it: Keras ignores it")
 
 
-def _version(reader: _Reader, config: Serialized) -> str:
-    """Return the version of Keras that saved the file; the oldest ones did not note it."""
-    version = _text_of(reader, "keras_version")
-    if version or isinstance(version := config.get("keras_version"), str):
+def _version(reader: _Reader, config: Serialized, loads: Loads | None) -> str:
+    """Return the version of the Keras that loads the file, which is that which saved it.
+
+    Weights may be of another one than the configuration beside them. The oldest files name none.
+    """
+    saved = _text_of(reader, "keras_version")
+    version = loading_version(config, saved) if loads else saved or config.get("keras_version")
+    if isinstance(version, str):
         return version
     return "1.1 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
 

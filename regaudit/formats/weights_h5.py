@@ -42,4 +42,6 @@ class WeightsH5(Format):
                 raise UnknownFormatError(message)
             if not roots & ROOT_GROUPS:
                 raise ForeignDataError(_OF_KERAS_HUB if roots == {"lora"} else _FOREIGN)
+            if architecture:
+                self.refuse_by_name()
             yield Artifact.of(describe_weights(tree, architecture))

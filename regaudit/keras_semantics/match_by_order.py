@@ -85,12 +85,9 @@ def variables(plan: list[Planned], dialect: Dialect) -> list[Variable] | None:
 
     None if code decides, or adapters of LoRA, which have an order of their own.
     """
-    for planned in plan:
-        class_name = str(planned.serialized.get("class_name"))
-        if not planned.known or not planned.certain or class_name in _WITH_MORE:
-            return None
-        if config_of(planned.serialized).get("lora_rank"):
-            return None
+    adapted = any(config_of(planned.serialized).get("lora_rank") for planned in plan)
+    if adapted or not all(map(_is_told, plan)):
+        return None
     natural = [
         one
         for planned in plan
@@ -101,6 +98,12 @@ def variables(plan: list[Planned], dialect: Dialect) -> list[Variable] | None:
     if not own_flag(outermost) and not ignored:
         return natural  # of a frozen layer, none comes first
     return sorted(natural, key=lambda one: not one.trainable)
+
+
+def _is_told(planned: Planned) -> bool:
+    """Whether the configuration tells what weights a layer has, but for those inside it."""
+    more = str(planned.serialized.get("class_name")) in _WITH_MORE
+    return planned.known and planned.certain and not more
 
 
 def _rank(one: Variable) -> int:
@@ -219,7 +222,7 @@ def _has_weights(unit: Unit) -> bool | None:
     """Whether a layer has weights; None if code decides."""
     if any(planned.slots and planned.certain for planned in unit.plan):
         return True
-    sure = all(planned.known and planned.certain for planned in unit.plan)
+    sure = all(_is_told(planned) for planned in unit.plan)
     return False if sure else None
 
 
