@@ -69,9 +69,11 @@ def _ordered(
     if not walk.finished or len(by_name) != len(layers):
         return layers  # no Keras loads it
     distance = walk.distances()
-    found = sorted(distance, key=lambda name: (-distance[name], walk.met[name]))
     inputs = [name_of(one) for one in layers if one.get("class_name") == "InputLayer"]
-    found += [name for name in inputs if name not in distance]
+    for name in inputs:
+        if name not in distance:  # no output needs it
+            distance[name], walk.met[name] = 0, -1
+    found = sorted(distance, key=lambda name: (-distance[name], walk.met[name]))
     if before_keras_3:  # which keeps what no output needs
         found += [name for name in by_name if name not in set(found)]
     return [by_name[name] for name in found]

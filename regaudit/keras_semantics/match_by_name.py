@@ -34,6 +34,7 @@ from regaudit.keras_semantics.loading_order import as_loaded
 from regaudit.keras_semantics.match_by_order import (
     Loads,
     Variable,
+    counted,
     in_order,
     match_groups,
     names_of,
@@ -103,7 +104,9 @@ class LegacyJoin(Struct):
         units = list(units_of(model, groups, Planner(self.dialect, self.root_frozen)))
         custom = is_custom(model) or model.get("class_name") not in MODELS
         if own and not custom:
-            refuse(f"the file has {len(own):,} weights of the model itself, which has none")
+            refuse(
+                f"the file has {counted(len(own), 'weight')} of the model itself, which has none"
+            )
         try:
             found = match_groups(units, groups, self.dialect, loads)
         except UnreadableModelError:

@@ -149,6 +149,7 @@ def match_groups(
     Raises:
         UnreadableModelError: Keras does not load them.
     """
+    way_out = ""
     if loads is Loads.BY_NAME:
         pairs = [(unit, unit.name) for unit in units if unit.name in groups]
     else:
@@ -156,12 +157,14 @@ def match_groups(
         chosen = _with_weights(units, names)
         if not names:  # of a model that was never built
             return {}
+        named = any(unit.name in names for unit in units)
+        way_out = ", or --by-name if they are loaded with by_name=True" * named
         if len(chosen) != len(names):
-            refuse(_miscounted(chosen, names, groups, dialect))
+            refuse(_miscounted(chosen, names, groups, dialect), way_out)
         pairs = list(zip(chosen, names, strict=True))
     for unit, name in pairs:
         if why := _misfit(unit, name, groups[name], dialect):
-            refuse(why)
+            refuse(why, way_out)
     return {unit.name: name for unit, name in pairs}
 
 
@@ -206,7 +209,7 @@ def _moved(found: Mapping[str, str], gets: str) -> str:
     return ", ".join(texts + more)
 
 
-def refuse(why: str) -> NoReturn:
+def refuse(why: str, way_out: str = "") -> NoReturn:
     """Say that Keras does not load the weights, and what to do.
 
     Raises:
@@ -214,7 +217,7 @@ def refuse(why: str) -> NoReturn:
     """
     raise UnreadableModelError(
         f"Keras does not load these weights into the model of --config: {why}; give the "
-        "configuration that they were saved with"
+        f"configuration that they were saved with{way_out}"
     )
 
 
@@ -247,13 +250,18 @@ def _miscounted(
     units: list[Unit], names: list[str], groups: Mapping[str, Stored], dialect: Dialect
 ) -> str:
     """Say that there are more layers than groups, or fewer, and where that begins to show."""
-    what = f"it has {len(units):,} layers with weights, the file {len(names):,}"
+    what = f"it has {counted(len(units), 'layer')} with weights, the file {len(names):,}"
     for unit, name in zip(units, names, strict=False):
         if why := _misfit(unit, name, groups[name], dialect):
             return f"{what}, and {why}"
     if len(units) > len(names):
         return f"{what}, nothing for {shown(units[len(names)].name)}"
     return f"{what}, {shown(names[len(units)])} being one too many"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _misfit(unit: Unit, name: str, stored: Stored, dialect: Dialect) -> str:
@@ -266,7 +274,7 @@ def _misfit(unit: Unit, name: str, stored: Stored, dialect: Dialect) -> str:
         return ""
     if len(expected) != len(stored):
         return (
-            f"{shown(unit.name)} takes {len(expected):,} weights, where the file has "
+            f"{shown(unit.name)} takes {counted(len(expected), 'weight')}, where the file has "
             f"{len(stored):,} in {shown(name)}"
         )
     for one, (text, (_, tensor)) in zip(expected, stored.items(), strict=True):
