@@ -26,7 +26,6 @@ from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin
 from regaudit.keras_semantics.match_by_order import Loads
 from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
-from regaudit.keras_semantics.stored_names import Stored
 from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.which_keras import loading_version
 from regaudit.keras_semantics.whole_configuration import check_configuration
@@ -42,7 +41,7 @@ from regaudit.tensors.hdf5_attributes import (
     write_text,
 )
 from regaudit.tensors.hdf5_tree import read_tree
-from regaudit.tensors.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Stored, Tensor, TensorGroup
 
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
 _TOP = "top_level_model_weights"

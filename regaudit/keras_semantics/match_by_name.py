@@ -30,12 +30,16 @@ from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
 from regaudit.keras_semantics.layer_table import MODELS, Slot, last_axis
+from regaudit.keras_semantics.loaded_variables import (
+    Place,
+    counted,
+    filled_places,
+    in_order,
+    mark_renamed,
+)
 from regaudit.keras_semantics.loading_order import as_loaded
 from regaudit.keras_semantics.match_by_order import (
     Loads,
-    Variable,
-    counted,
-    in_order,
     match_groups,
     names_of,
     refuse,
@@ -45,16 +49,14 @@ from regaudit.keras_semantics.match_by_order import (
 from regaudit.keras_semantics.quantization import scaled_back
 from regaudit.keras_semantics.quantized_plan import quantize
 from regaudit.keras_semantics.spare_weights import Named, extra_slot, spare_weights
-from regaudit.keras_semantics.stored_names import Stored, StoredName, Wanted, match, relative_path
+from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
-from regaudit.tensors.tensor import Tensor
+from regaudit.tensors.tensor import Stored, Tensor
 
 MARKS = frozenset({"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"})
 """Attributes at the root of the HDF5 files of Keras 1 and 2: one of them is in every file."""
 
-_Place = tuple[Wanted, Planned, int]
-"""A place for a weight, its layer, and the index of the slot there."""
 _CUSTOM_MODEL = (
     "joined with the configuration by name: the model is custom, and what else it loads is unknown"
 )
@@ -146,7 +148,7 @@ class LegacyJoin(Struct):
         places = [place for planned in plan for place in self._places(planned)]
         wanted = [wanted for wanted, _, _ in places]
         order = in_order(plan, stored, self.dialect) if self.loads else None
-        found = match(names, wanted) if order is None else _filled(order, places)
+        found = match(names, wanted) if order is None else filled_places(order, places)
         filled: dict[int, Named] = {}
         for index, place in found.items():
             _, planned, at = places[place]
@@ -165,7 +167,7 @@ class LegacyJoin(Struct):
         ignored = self.dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
         guessed = own or others  # no table says which of these are trainable
         if order is not None:
-            _mark_renamed(order, names, places)
+            mark_renamed(order, names, places)
         elif not guessed and not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
@@ -182,7 +184,7 @@ class LegacyJoin(Struct):
         group = self.stored_as.get(layer, layer)
         return names if group == layer else [name.below(group, layer) for name in names]
 
-    def _places(self, planned: Planned) -> Iterator[_Place]:
+    def _places(self, planned: Planned) -> Iterator[Place]:
         """Yield the places for weights in a layer, each with the layer and the slot's index."""
         table = self.dialect.keras_1 and planned.serialized.get("class_name") == "Embedding"
         for index, slot in enumerate(planned.slots):
@@ -286,26 +288,6 @@ class LegacyJoin(Struct):
             Layer(path, name, "", {}, trainable=True, known=False, weights=weights, node=path)
         )
         self.skipped.append(Skip(path or "(model)", reason))
-
-
-def _filled(order: list[Variable], places: list[_Place]) -> dict[int, int]:
-    """Return the index of the place of each weight that a load takes in order."""
-    index_of = {(id(planned), at): index for index, (_, planned, at) in enumerate(places)}
-    return {index: index_of[id(one.planned), one.at] for index, one in enumerate(order)}
-
-
-def _mark_renamed(order: list[Variable], names: list[StoredName], places: list[_Place]) -> None:
-    """Note which weights are stored under each other's names, though Keras loads by order."""
-    by_name = match(names, [wanted for wanted, _, _ in places])
-    named = [(index, name) for index, name in enumerate(names) if index in by_name]
-    if len(named) < len(order) or not all(n.is_of(places[by_name[at]][0]) for at, n in named):
-        return  # of another model, or one of another session: its names say nothing
-    for index, one in enumerate(order):
-        other = Variable(*places[by_name[index]][1:])
-        if other.path != one.path:
-            weights = one.planned.weights
-            at = next(at for at, weight in enumerate(weights) if weight.path == one.path)
-            weights[at] = replace(weights[at], named_for=other.path)
 
 
 def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:

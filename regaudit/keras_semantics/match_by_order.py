@@ -9,31 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple, NoReturn
 
-from msgspec.structs import replace
-
 from regaudit.errors import UnreadableModelError, shown
-from regaudit.keras_semantics.build import own_flag
 from regaudit.keras_semantics.config_graph import (
     Serialized,
-    config_of,
     layers_of,
     members,
     name_of,
 )
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
-from regaudit.keras_semantics.expected_shapes import Expected, expected_shape, is_shaped
-from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot
-from regaudit.keras_semantics.quantized_plan import quantize
-from regaudit.keras_semantics.stored_names import Stored, StoredName
+from regaudit.keras_semantics.loaded_variables import counted, is_told, misfit
 from regaudit.model import Skip
+from regaudit.tensors.tensor import Stored
 
-_WITH_MORE = {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}
-"""Layers that have weights of which the table does not know."""
 _WEIGHTS = "(weights)"
 _BY_NAME = "joined by name, as --by-name asks"
-_PROJECTIONS = ("query", "key", "gate", "value", "output")
-"""Of attention, in the order that they are made; stored by path they stand in that of names."""
 
 
 class Loads(StrEnum):
@@ -57,66 +47,6 @@ def names_of(layers: list[Serialized], groups: list[str]) -> list[str]:
         return names
     unnamed = [isinstance(layer.get("config"), list) and "name" not in layer for layer in layers]
     return [groups[at] if unnamed[at] else name for at, name in enumerate(names)]
-
-
-class Variable(NamedTuple):
-    """A place for a weight."""
-
-    planned: Planned
-    at: int
-    """Index of its slot."""
-
-    @property
-    def slot(self) -> Slot:
-        return self.planned.slots[self.at]
-
-    @property
-    def path(self) -> str:
-        return "/".join(filter(None, (self.planned.path, self.slot.below, self.slot.role)))
-
-    @property
-    def trainable(self) -> bool:
-        """Whether a load leaves it trainable."""
-        return self.planned.trainable and self.slot.trainable
-
-
-def variables(plan: list[Planned], dialect: Dialect) -> list[Variable] | None:
-    """Return the places in a layer in the order that Keras fills them: the trainable ones first.
-
-    None if code decides, or adapters of LoRA, which have an order of their own.
-    """
-    adapted = any(config_of(planned.serialized).get("lora_rank") for planned in plan)
-    if adapted or not all(map(_is_told, plan)):
-        return None
-    natural = [
-        one
-        for planned in plan
-        for one in sorted((Variable(planned, at) for at in range(len(planned.slots))), key=_rank)
-    ]
-    outermost = plan[0].serialized
-    ignored = dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
-    if not own_flag(outermost) and not ignored:
-        return natural  # of a frozen layer, none comes first
-    return sorted(natural, key=lambda one: not one.trainable)
-
-
-def _is_told(planned: Planned) -> bool:
-    """Whether the configuration tells what weights a layer has, but for those inside it."""
-    more = str(planned.serialized.get("class_name")) in _WITH_MORE
-    return planned.known and planned.certain and not more
-
-
-def _rank(one: Variable) -> int:
-    """Where a weight stands in its layer."""
-    projection = one.slot.at.strip("_").removesuffix("_dense")
-    return _PROJECTIONS.index(projection) if projection in _PROJECTIONS else 0
-
-
-def in_order(plan: list[Planned], stored: Stored, dialect: Dialect) -> list[Variable] | None:
-    """Return the places that Keras fills with a group, in its order; None if code decides."""
-    order = variables(plan, dialect)
-    fits = order is not None and len(order) == len(stored) and not _has_gates(stored, dialect)
-    return order if fits else None
 
 
 def units_of(
@@ -163,7 +93,7 @@ def match_groups(
             refuse(_miscounted(chosen, names, groups, dialect), way_out)
         pairs = list(zip(chosen, names, strict=True))
     for unit, name in pairs:
-        if why := _misfit(unit, name, groups[name], dialect):
+        if why := misfit(unit.plan, name, groups[name], dialect):
             refuse(why, way_out)
     return {unit.name: name for unit, name in pairs}
 
@@ -225,7 +155,7 @@ def _has_weights(unit: Unit) -> bool | None:
     """Whether a layer has weights; None if code decides."""
     if any(planned.slots and planned.certain for planned in unit.plan):
         return True
-    sure = all(_is_told(planned) for planned in unit.plan)
+    sure = all(is_told(planned) for planned in unit.plan)
     return False if sure else None
 
 
@@ -252,62 +182,8 @@ def _miscounted(
     """Say that there are more layers than groups, or fewer, and where that begins to show."""
     what = f"it has {counted(len(units), 'layer')} with weights, the file {len(names):,}"
     for unit, name in zip(units, names, strict=False):
-        if why := _misfit(unit, name, groups[name], dialect):
+        if why := misfit(unit.plan, name, groups[name], dialect):
             return f"{what}, and {why}"
     if len(units) > len(names):
         return f"{what}, nothing for {shown(units[len(names)].name)}"
     return f"{what}, {shown(names[len(units)])} being one too many"
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _misfit(unit: Unit, name: str, stored: Stored, dialect: Dialect) -> str:
-    """Say how a layer and a group do not fit; empty if they do, or nobody can tell."""
-    plan = [replace(planned) for planned in unit.plan]
-    for planned in plan:
-        quantize(planned, stored)
-    expected = variables(plan, dialect)
-    if expected is None or _has_gates(stored, dialect):
-        return ""
-    if len(expected) != len(stored):
-        return (
-            f"{shown(unit.name)} takes {counted(len(expected), 'weight')}, where the file has "
-            f"{len(stored):,} in {shown(name)}"
-        )
-    for one, (text, (_, tensor)) in zip(expected, stored.items(), strict=True):
-        wanted = _shape(one, dialect)
-        if not is_shaped(tensor.shape, wanted) and not _converted(one, tensor.shape, dialect):
-            sizes = ", ".join("any" if size is None else str(size) for size in wanted or ())
-            return (
-                f"{shown(one.path)} has the shape ({sizes}), where the file has {tensor.shape} in "
-                f"{shown(f'{name}/{text}')}"
-            )
-    return ""
-
-
-def _has_gates(stored: Stored, dialect: Dialect) -> bool:
-    """Whether a group is one of Keras 1 with the gates of a recurrent layer apart."""
-    return dialect.keras_1 and any(StoredName.of(text, keras_1_names=True).gate for text in stored)
-
-
-def _shape(one: Variable, dialect: Dialect) -> Expected:
-    if one.planned.mode or dialect.keras_1:  # packed; or of other axes, which a load turns
-        return None
-    return expected_shape(one.planned.serialized, one.slot)
-
-
-def _converted(one: Variable, shape: tuple[int, ...], dialect: Dialect) -> bool:
-    """Whether Keras 2 makes what is expected out of a weight of another shape."""
-    if not dialect.before_keras_3:
-        return False
-    expected, class_name = _shape(one, dialect), str(one.planned.serialized.get("class_name"))
-    if class_name.startswith("Conv") and len(shape) == 4:  # as Theano kept it
-        return is_shaped(tuple(shape[axis] for axis in (3, 2, 0, 1)), expected)
-    if class_name in {"LSTM", "GRU"} and one.slot.role == "bias" and len(shape) == 1 and expected:
-        whole = expected if len(expected) == 2 else (2, *expected)  # CuDNN has two biases
-        both = class_name == "LSTM" or len(expected) == 2
-        return both and whole[1] is not None and shape[0] == 2 * whole[1]
-    return False

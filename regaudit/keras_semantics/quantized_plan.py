@@ -3,8 +3,7 @@
 from regaudit.keras_semantics.config_graph import name_of
 from regaudit.keras_semantics.expected_layers import Planned
 from regaudit.keras_semantics.quantization import packs_attention, policy_mode, quantized
-from regaudit.keras_semantics.stored_names import Stored
-from regaudit.tensors.tensor import Tensor
+from regaudit.tensors.tensor import Stored, Tensor
 
 
 def quantize(planned: Planned, stored: Stored) -> None:

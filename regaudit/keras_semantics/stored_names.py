@@ -7,15 +7,11 @@ ending decides, and stored order only where names cannot.
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from regaudit.keras_semantics import keras1
-from regaudit.tensors.tensor import Tensor
-
-Stored = Mapping[str, tuple[str, Tensor]]
-"""Of one group: the names of its weights, with stored path and values, in stored order."""
 
 _NUMBER = re.compile(r"_\d+$")
 
