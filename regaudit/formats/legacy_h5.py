@@ -261,7 +261,7 @@ def _iterations(group: TensorGroup | None) -> int | None:
 
 
 def _within(group: TensorGroup, path: str) -> TensorGroup | None:
-    """Return the group at a path below this one; `..` and absolute paths lead nowhere."""
+    """Return the group at a path below this one; `..` is a name like any other."""
     for key in path.split("/") if path else ():
         below = group.groups.get(key)
         if below is None:
