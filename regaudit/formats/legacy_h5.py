@@ -177,8 +177,10 @@ def _whole(reader: _Reader, config: Serialized, loads: Loads | None = None) -> A
     version = _version(reader, config, loads)
     dialect = replace(Dialect.of(version), of_hdf5=True)
     frozen = freezes_all(config) and not dialect.before_keras_3
-    join = LegacyJoin(dialect, root_frozen=frozen, loads=loads)
-    join.walk(config, reader.groups())
+    groups = reader.groups()
+    lacking = next((skip.path for skip in reader.skipped), "")
+    join = LegacyJoin(dialect, root_frozen=frozen, loads=loads, lacking=lacking)
+    join.walk(config, groups)
     _sweep(join, reader)
     model = make_model(
         config, join.layers, keras_version=version, compiled=_compiled(reader, config, version)

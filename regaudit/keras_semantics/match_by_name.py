@@ -2,17 +2,18 @@
 
 One group per layer of the outermost model holds all weights below that layer. Their order is that
 of training (trainable first) when the file was saved. In a whole model names decide, and where a
-load by order makes something else of it, that is noted; see `stored_names`. Weights with a
-configuration beside them need not be of the same model: they go where a load puts them; see
-`match_by_order`.
+load by order makes something else of it, that is noted; see `stored_names`. Where the layers have
+other names than the groups, or a configuration lies beside the weights, all go where a load puts
+them; see `match_by_order`.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, shown
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import (
     LOST,
@@ -40,6 +41,7 @@ from regaudit.keras_semantics.loaded_variables import (
 from regaudit.keras_semantics.loading_order import as_loaded
 from regaudit.keras_semantics.match_by_order import (
     Loads,
+    is_renamed,
     match_groups,
     names_of,
     refuse,
@@ -71,6 +73,8 @@ class LegacyJoin(Struct):
     root_frozen: bool = False
     loads: Loads | None = None
     """How weights beside the configuration are loaded; None where they are in one file."""
+    lacking: str = ""
+    """The first of the weights that the file lists and does not have; empty for none."""
     layers: list[Layer] = []
     tensors: dict[str, Tensor] = {}
     skipped: list[Skip] = []
@@ -85,9 +89,13 @@ class LegacyJoin(Struct):
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
         """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
         left = dict(groups)
+        loaded = as_loaded(model, before_keras_3=self.dialect.before_keras_3)
         if self.loads is not None:
-            model = as_loaded(model, before_keras_3=self.dialect.before_keras_3)
-            left = self._as_loaded(model, left, self.loads)
+            model, left = loaded, self._as_loaded(loaded, left, self.loads)
+        elif not self.dialect.keras_1 and is_renamed(loaded, left):
+            with suppress(UnreadableModelError):  # what does not fit is told as unattributed
+                model, left = loaded, self._as_loaded(loaded, left, Loads.WHOLE)
+                self.loads = Loads.WHOLE
         inside = members(model)
         if has_regularizers(model, inside):
             known = not is_custom(model)
@@ -99,12 +107,15 @@ class LegacyJoin(Struct):
             self.skipped.append(activity_skip(self.activity_unknown))
 
     def _as_loaded(
-        self, model: Serialized, groups: dict[str, Stored], loads: Loads
+        self, model: Serialized, groups: Mapping[str, Stored], loads: Loads
     ) -> dict[str, Stored]:
         """Return the groups by the names of the layers that a load puts them into."""
+        groups = dict(groups)
         own = groups.pop("", {})
         units = list(units_of(model, groups, Planner(self.dialect, self.root_frozen)))
         custom = is_custom(model) or model.get("class_name") not in MODELS
+        if self.lacking:
+            refuse(f"the file lists {shown(self.lacking)}, and does not have it")
         if own and not custom:
             refuse(
                 f"the file has {counted(len(own), 'weight')} of the model itself, which has none"
@@ -112,7 +123,7 @@ class LegacyJoin(Struct):
         try:
             found = match_groups(units, groups, self.dialect, loads)
         except UnreadableModelError:
-            if not custom:
+            if not custom or loads is Loads.WHOLE:
                 raise
             self.skipped.append(Skip("(weights)", _CUSTOM_MODEL))
             return {**groups, "": own} if own else groups

@@ -31,6 +31,14 @@ class Loads(StrEnum):
 
     BY_ORDER = "by order"
     BY_NAME = "by name"
+    WHOLE = "with the model"
+    """By order as well, from a file that has both."""
+
+
+def is_renamed(model: Serialized, groups: Mapping[str, Stored]) -> bool:
+    """Whether groups have other names than the layers of a model, or another order."""
+    layers = map(name_of, members(model))
+    return not all(name in layers for name, stored in groups.items() if stored and name)
 
 
 class Unit(NamedTuple):
@@ -114,9 +122,11 @@ def remarks(
         loads: how.
         found: what `match_groups` made of that.
     """
-    if loads is Loads.BY_ORDER:
+    if loads is not Loads.BY_NAME:
         if moved := _moved(found, "gets"):
             text = f"joined by order, as load_weights does: {moved}; by_name=True is --by-name"
+            if loads is Loads.WHOLE:
+                text = f"joined by order, as load_model does: {moved}"
             yield Skip(_WEIGHTS, text)
         return
     for name, stored in groups.items():

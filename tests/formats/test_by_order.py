@@ -185,6 +185,13 @@ def test_weights_of_the_model_itself_fit_no_model_of_layers(tmp_path):
     assert "1 weight of the model itself" in report.failure.message
 
 
+def test_weights_that_are_listed_and_missing_are_not_loaded(tmp_path):
+    file = save(tmp_path, "a", "b")
+    with h5py.File(file, "r+") as hdf5:
+        del hdf5["a/a/bias:0"]
+    assert "'a/a/bias:0'" in audited(file, dense("a"), dense("b")).failure.message
+
+
 def test_the_configuration_tells_which_keras_loads():
     into_3 = audit(*pair("nested_frozen: tfkeras into keras3"))
     into_2 = audit(*pair("nested_frozen: keras3 into tfkeras"))
@@ -214,3 +221,26 @@ def test_layers_have_the_order_that_keras_gives_them(library, seed):
     loaded = keras.models.model_from_json(json.dumps(config))
     ours = as_loaded(config, before_keras_3=library == "tf_keras")
     assert [name_of(layer) for layer in layers_of(ours)] == [one.name for one in loaded.layers]
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@pytest.mark.parametrize("names", ["xyz", "cab", "bxa"])
+def test_a_whole_model_of_other_names_than_its_weights_is_loaded_by_order(library, names, tmp_path):
+    keras = pytest.importorskip(library)
+    layers = [keras.layers.Dense(2, name=n, kernel_regularizer="l2") for n in "abc"]
+    layers[1].kernel_regularizer = None
+    model = keras.Sequential([keras.layers.Input((2,)), *layers])
+    model.layers[0].set_weights([np.full((2, 2), 5.0), np.ones(2)])
+    file = tmp_path / "m.h5"
+    model.save(file)
+    with h5py.File(file, "r+") as hdf5:
+        config = hdf5.attrs["model_config"]
+        for old, new in zip("abc", names, strict=True):
+            config = config.replace(f'"name": "{old}"', f'"name": "={new}"')
+        hdf5.attrs["model_config"] = config.replace('"name": "=', '"name": "')
+    loaded = keras.models.load_model(file)
+    report = regaudit.audit(file)
+    assert report.penalty == pytest.approx(sum(float(loss) for loss in loaded.losses))
+    assert "as load_model does" in remarks(report)
