@@ -30,6 +30,7 @@ from regaudit.keras_semantics.build import (
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
+from regaudit.keras_semantics.input_shapes import with_input_shapes
 from regaudit.keras_semantics.layer_table import MODELS, Slot, last_axis
 from regaudit.keras_semantics.loaded_variables import (
     Place,
@@ -112,7 +113,8 @@ class LegacyJoin(Struct):
         """Return the groups by the names of the layers that a load puts them into."""
         groups = dict(groups)
         own = groups.pop("", {})
-        units = list(units_of(model, groups, Planner(self.dialect, self.root_frozen)))
+        planner = Planner(self.dialect, self.root_frozen)
+        units = list(units_of(with_input_shapes(model), groups, planner))
         custom = is_custom(model) or model.get("class_name") not in MODELS
         if self.lacking:
             refuse(f"the file lists {shown(self.lacking)}, and does not have it")

@@ -49,6 +49,27 @@ def test_the_penalty_is_that_of_keras_or_both_refuse(case, how):
         assert report.known_penalty == pytest.approx(expected["penalty"], rel=2e-6)
 
 
+def without_build_configs(value):
+    """Return a configuration as Keras 2.12 and older wrote it, which noted no shapes of layers."""
+    if isinstance(value, list):
+        return [without_build_configs(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {k: without_build_configs(v) for k, v in value.items() if k != "build_config"}
+
+
+@pytest.mark.parametrize("case", [case for case in EXPECTED if case.endswith("into tfkeras")])
+def test_shapes_are_followed_through_the_layers_where_they_are_not_told(case):
+    weights, config = pair(case)
+    architecture = without_build_configs(json.loads(config.read_text()))
+    report = regaudit.audit(weights, replace(regaudit.Config.default(), architecture=architecture))
+    expected = EXPECTED[case]["by_order"]
+    if "refused" in expected:
+        assert report.failure is not None
+    else:
+        assert report.known_penalty == pytest.approx(expected["penalty"], rel=2e-6)
+
+
 def test_all_kinds_of_outcomes_are_among_the_pairs():
     refused = [case for case in EXPECTED if "refused" in EXPECTED[case]["by_order"]]
     differing = [case for case in EXPECTED if len({str(v) for v in EXPECTED[case].values()}) > 1]
