@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from regaudit.keras_semantics.config_graph import (
     Reference,
     Serialized,
-    calls_of,
     config_of,
     is_old_style,
     layers_of,
@@ -121,9 +120,8 @@ class _Walk:
         self.met.setdefault(call.layer, len(self.met))
         if call in self._feeding:  # the output of a model may be what feeds another one
             return [] if call in self.finished else self._feeding[call]
-        inbound = self._by_name[call.layer].get("inbound_nodes")
-        calls = inbound if isinstance(inbound, list) else []
-        sources = _in_order(calls[call.number]) if call.number < len(calls) else ()
+        calls = _calls(self._by_name[call.layer])
+        sources = _in_order(calls[call.number]) if calls else ()
         self._feeding[call] = [found for one in sources if (found := self._call(one))]
         return self._feeding[call]
 
@@ -134,7 +132,13 @@ class _Walk:
             return None
         if (layers_of(layer) or wrapped_model(layer)) and is_old_style(layer):
             number -= 1  # Keras 1 and 2 count the making of a model as its first call
-        return _Call(reference.layer, min(max(number, 0), len(calls_of(layer)) - 1))
+        return _Call(reference.layer, min(max(number, 0), max(len(_calls(layer)) - 1, 0)))
+
+
+def _calls(layer: Serialized) -> list[Any]:
+    """Return the calls of a layer, as they are written."""
+    inbound = layer.get("inbound_nodes")
+    return inbound if isinstance(inbound, list) else []
 
 
 def _in_order(value: Any) -> Iterator[Reference]:

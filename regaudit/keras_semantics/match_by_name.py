@@ -90,13 +90,14 @@ class LegacyJoin(Struct):
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
         """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
         left = dict(groups)
-        loaded = as_loaded(model, before_keras_3=self.dialect.before_keras_3)
         if self.loads is not None:
-            model, left = loaded, self._as_loaded(loaded, left, self.loads)
-        elif not self.dialect.keras_1 and is_renamed(loaded, left):
+            model = self._in_order(model)
+            left = self._by_load(model, left, self.loads)
+        elif not self.dialect.keras_1 and is_renamed(model, left):
+            loaded = self._in_order(model)
             with suppress(UnreadableModelError):  # what does not fit is told as unattributed
-                model, left = loaded, self._as_loaded(loaded, left, Loads.WHOLE)
-                self.loads = Loads.WHOLE
+                left = self._by_load(loaded, left, Loads.WHOLE)
+                model, self.loads = loaded, Loads.WHOLE
         inside = members(model)
         if has_regularizers(model, inside):
             known = not is_custom(model)
@@ -107,7 +108,11 @@ class LegacyJoin(Struct):
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
-    def _as_loaded(
+    def _in_order(self, model: Serialized) -> Serialized:
+        """Return a model with its layers in the order of a load."""
+        return as_loaded(model, before_keras_3=self.dialect.before_keras_3)
+
+    def _by_load(
         self, model: Serialized, groups: Mapping[str, Stored], loads: Loads
     ) -> dict[str, Stored]:
         """Return the groups by the names of the layers that a load puts them into."""
