@@ -133,6 +133,7 @@ class LegacyJoin(Struct):
             if not custom or loads is Loads.WHOLE:
                 raise
             self.skipped.append(Skip("(weights)", _CUSTOM_MODEL))
+            self.loads = None
             return {**groups, "": own} if own else groups
         self.stored_as = found
         self.skipped += remarks(units, groups, self.dialect, loads, found)
