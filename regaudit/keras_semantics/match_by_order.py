@@ -22,6 +22,10 @@ from regaudit.keras_semantics.loaded_variables import counted, is_told, misfit
 from regaudit.model import Skip
 from regaudit.tensors.tensor import Stored
 
+_OPERATIONS = frozenset(
+    {"ClassMethod", "InstanceMethod", "InstanceProperty", "SlicingOpLambda", "TFOpLambda"}
+)
+"""Layers that TensorFlow makes of its operations."""
 _WEIGHTS = "(weights)"
 _BY_NAME = "joined by name, as --by-name asks"
 
@@ -163,6 +167,8 @@ def refuse(why: str, way_out: str = "") -> NoReturn:
 
 def _has_weights(unit: Unit) -> bool | None:
     """Whether a layer has weights; None if code decides."""
+    if str(unit.plan[0].serialized.get("class_name")) in _OPERATIONS:
+        return False
     if any(planned.slots and planned.certain for planned in unit.plan):
         return True
     sure = all(is_told(planned) for planned in unit.plan)

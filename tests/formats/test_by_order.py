@@ -193,6 +193,13 @@ def test_a_custom_layer_without_weights_takes_none(tmp_path):
     assert sources(report)["b/kernel"] == "q/q/kernel:0"
 
 
+def test_operations_of_tensorflow_take_none(tmp_path):
+    operation = {"class_name": "TFOpLambda", "config": {"name": "p", "function": "nn.relu"}}
+    file = save(tmp_path, "p", "q", "r", custom={"q"})
+    report = audited(file, dense("a"), operation, custom("gate"), dense("b"))
+    assert sources(report)["gate/kernel"] == "q/q/kernel:0"
+
+
 def test_of_several_custom_layers_the_names_tell_which_have_weights(tmp_path):
     layers = [custom("one"), dense("a"), custom("two")]
     report = audited(save(tmp_path, "p", "two", custom={"two"}), *layers)
