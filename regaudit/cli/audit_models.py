@@ -37,6 +37,7 @@ class AuditOptions(Struct, frozen=True):
     facts: Mapping[str, float | None]
     """By the fields of `regaudit.evidence.training_facts.Facts`."""
     config_files: tuple[Path, ...]
+    by_name: bool
     isolated: bool
     show_settings: bool
     preset: str | None
@@ -253,6 +254,8 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
     settings = [file for file in options.config_files if file.suffix != ".json"]
     if len(architectures) > 1 or len(settings) > 1:
         raise UsageError("--config takes at most one settings file and one architecture")
+    if options.by_name and not architectures:
+        raise UsageError("--by-name needs the architecture to load into: --config FILE.json")
     file = None
     if not options.isolated:
         here = working_folder()
@@ -267,6 +270,6 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
         layers=dict(map(role_option, options.roles)) or None,
         **options.facts,
     )
-    return (
-        replace(config, architecture=read_architecture(*architectures)) if architectures else config
-    )
+    if not architectures:
+        return config
+    return replace(config, architecture=read_architecture(*architectures), by_name=options.by_name)

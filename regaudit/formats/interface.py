@@ -15,6 +15,7 @@ from regaudit.discovery import defined, modules
 from regaudit.errors import (
     RefusedEditError,
     UnknownFormatError,
+    UnreadableModelError,
 )
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
@@ -81,6 +82,10 @@ class Format(ABC):
     edited: Mapping[str, Serialized] = MappingProxyType({})
     """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
 
+    by_name: bool = False
+    """Whether weights alone are loaded into an architecture by the names of its layers; Keras does
+    so with `by_name=True`, and only in HDF5 of the kind that Keras 1 and 2 wrote."""
+
     @abstractmethod
     def sniff(self, file: Location) -> bool:
         """Whether the content is of this format; the suffix does not count."""
@@ -99,6 +104,17 @@ class Format(ABC):
             UnreadableModelError: the file is damaged.
             UnsafeFileError: reading on would leave the file or exhaust the machine.
         """
+
+    def refuse_by_name(self) -> None:
+        """Refuse to load weights by name, for formats that Keras only loads by path.
+
+        Raises:
+            UnreadableModelError: that is asked for.
+        """
+        if self.by_name:
+            raise UnreadableModelError(
+                "Keras loads weights of this layout by path, not by name: leave --by-name out"
+            )
 
     def write(  # the formats that can, do
         self,

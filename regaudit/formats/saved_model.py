@@ -92,6 +92,9 @@ def _whole(
     if not isinstance(version, str):  # tf.keras numbers itself like this
         version = f"{tensorflow}-tf" if re.match(r"[12]\.\d", tensorflow) else None
     dialect = Dialect.of(version, default=KERAS_2.version)
+    # Keras calls itself 2.4.0 in TensorFlow 2.3, too; the older of the two numbers counts.
+    saved_by = min(dialect.version, Dialect.of(tensorflow, default=dialect.version).version)
+    join.spreads_flag = saved_by < (2, 5, 0)
     join.walk(dialect)
     model = make_model(
         serialized,

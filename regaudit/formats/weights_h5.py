@@ -46,6 +46,8 @@ class WeightsH5(Format):
             tree = read_tree(hdf5, file)
             if not _has_variables(tree):
                 raise ForeignDataError(_FOREIGN)
+            if architecture:
+                self.refuse_by_name()
             yield Artifact.of(describe_weights(tree, architecture))
 
 

@@ -87,7 +87,8 @@ class _Tree(Struct):
                 raise UnsafeFileError(
                     f"HDF5 link {below!r} leads elsewhere: links are not followed"
                 )
-            if b"/" in raw or raw in {b"", b".", b".."} or key in groups or key in tensors:
+            # HDF5 knows no parent: ".." is a name like others, and "." the group itself.
+            if b"/" in raw or raw in {b"", b"."} or key in groups or key in tensors:
                 raise UnsafeFileError(
                     f"HDF5 name {below!r} occurs twice in its group, or is a path"
                 )
