@@ -94,6 +94,7 @@ class Attempt:
             self._size = size_on_disk(file)
             refuse_holes(file, self._size)
             plugin = self._recognized(file, config)
+            plugin.by_name = config.by_name
             with plugin.read(file, config.architecture) as found:
                 model, skipped = with_roles(found.model, found.skipped, found.tensors, config.roles)
                 artifact = replace(found, model=model, skipped=skipped)
