@@ -40,6 +40,14 @@ class Regularizer(Struct, frozen=True):
     why: str = ""
     """One sentence on the status; empty when it is in force and nothing needs saying."""
 
+    @property
+    def negative(self) -> bool:
+        """Whether a strength is below zero: then it rewards what it should penalize."""
+        strengths: list[Any] = [self.l1, self.l2]
+        if self.class_name == "OrthogonalRegularizer" and self.status is not Status.OPAQUE:
+            strengths.append(self.config.get("factor"))
+        return any(isinstance(value, int | float) and value < 0 for value in strengths)
+
 
 class Skip(NamedTuple):
     """Something that is in the file, or should be, and was not or not wholly examined."""

@@ -67,7 +67,7 @@ def _start(
 ) -> tuple[list[StrengthChange], str]:
     """Propose where to start a sweep: without losses the right strength is not known."""
     chance = evidence.chance
-    bare = [place for place in places if place.weights[0].regularizer is None]
+    bare = [place for place in places if not (one := place.weights[0].regularizer) or one.negative]
     free = [place for place in places if not evidence.next_normalization(place.layer)]
     if not bare:
         return [], "Leave it: every kernel has a regularizer; only the two losses can say more."

@@ -38,6 +38,8 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
             continue
         if not weight.size:
             continue  # nothing decays
+        if regularizer.negative:
+            continue
         if regularizer.status is Status.IN_FORCE and regularizer.l2 and not regularizer.l1:
             found[Edit(layer.path, key, None)] = regularizer.l2
             total += regularizer.l2 * weight.size
