@@ -103,4 +103,5 @@ model = keras.Sequential([
 def _described(regularizer: Regularizer) -> str:
     stored = regularizer.config
     given = ", ".join(f"{key}={shortened(stored[key])}" for key in _STRENGTHS if key in stored)
-    return f"{regularizer.class_name}({given}): " if regularizer.class_name else ""
+    name = f"{regularizer.class_name}({given})" if given else regularizer.class_name
+    return f"{name}: " if name else ""
