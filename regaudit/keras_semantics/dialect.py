@@ -73,8 +73,12 @@ class Dialect(Struct, frozen=True):
 
     @property
     def casts_strengths(self) -> bool:
-        """Whether Keras 3 multiplies an L1 strength that is an integer with weights."""
-        return self.version >= (3, 5, 0)
+        """Whether strengths are cast to the dtype of the weight, through float32.
+
+        In Keras 3.0 to 3.13 that of L1 was a tensor, which does not multiply weights of another
+        dtype.
+        """
+        return self.before_keras_3 or self.version >= (3, 14, 0)
 
     @property
     def accepts_negative(self) -> bool:

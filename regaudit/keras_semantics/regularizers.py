@@ -217,7 +217,9 @@ def _problem(value: Any, class_name: str, dialect: Dialect) -> str:
         return f"its strength is beyond float32: Keras 3 {_REFUSES}"
     casts = class_name == "L1" and (dialect.casts_strengths or isinstance(value, bool))
     if isinstance(value, int) and not casts:
-        return f"its strength is an integer, which Keras 3 does not multiply with weights: {_FAILS}"
+        return (
+            f"its strength is an integer, which TensorFlow does not multiply with weights: {_FAILS}"
+        )
     return ""
 
 
