@@ -106,6 +106,11 @@ class Weight(Struct, frozen=True):
         return None if status is Status.UNKNOWN else status in {Status.IN_FORCE, Status.OPAQUE}
 
     @property
+    def rewarded(self) -> bool:
+        """Whether its regularizer has a negative strength: that is not a regularization."""
+        return self.regularizer is not None and self.regularizer.negative
+
+    @property
     def bare(self) -> bool:
         """Whether the file tells that nothing acts on it, nor would once it is thawed."""
         if self.regularizer is None:

@@ -88,7 +88,7 @@ class Evidence(Struct, frozen=True, dict=True):
             for layer, weight in self.model.weights()
             if weight.regularizer is not None
             and weight.regularizer.status is Status.IN_FORCE
-            and not weight.regularizer.negative
+            and not weight.rewarded
             and weight.shared_with is None
         )
 
@@ -272,6 +272,6 @@ def _l2_in_force(weight: Weight) -> float:
     regularizer = weight.regularizer
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return 0.0
-    if regularizer.negative or not regularizer.l2:
+    if weight.rewarded or not regularizer.l2:
         return 0.0
     return float(f"{regularizer.l2:.6g}")
