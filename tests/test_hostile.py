@@ -414,7 +414,7 @@ def test_limits_are_raised_by_option_and_by_settings(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("jsonbytes=3", "unknown limit 'jsonbytes'; did you mean 'json_bytes'?"),
+        ("jsonbytes=3", "unknown setting 'limits.jsonbytes'; did you mean 'json_bytes'?"),
         ("json_bytes", "must be a whole number above 0"),
         ("json_bytes=-1", "must be a whole number above 0"),
         ("json_bytes=0", "must be a whole number above 0"),
