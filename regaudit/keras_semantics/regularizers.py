@@ -236,7 +236,7 @@ def _kept(value: float, class_name: str, dialect: Dialect) -> float:
 
 def _in_float32(value: float) -> float:
     with np.errstate(over="ignore", under="ignore"):
-        return float(np.float32(value))
+        return float(np.float32(float(value)))
 
 
 def _opaque(name: str, config: Any) -> Regularizer:
