@@ -3,17 +3,22 @@
 from os import PathLike
 from typing import Any
 
+from msgspec.structs import replace
+
 from regaudit.auditing.audit_file import audit_file
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
 
 
-def audit(model: Any, config: Config | None = None) -> Report:
+def audit(model: Any, config: Config | None = None, *, by_name: bool = False) -> Report:
     """Audit one model.
 
     Args:
         model: path or URL of the file; or a `keras.Model` in memory, of Keras 3 or tf-keras.
-        config: rules and thresholds; all rules with their own by default.
+        config: rules and thresholds; all rules with their own by default. Its `architecture` is
+            that of a file with weights only.
+        by_name: whether such a file is loaded into its architecture with `by_name=True`, not by
+            the order of its layers.
 
     Returns:
         The report. A file that cannot be read makes a report with a `failure`, never an error.
@@ -26,6 +31,8 @@ def audit(model: Any, config: Config | None = None) -> Report:
         UnreadableModelError: Keras cannot save a model in memory.
     """
     if isinstance(model, str | PathLike):
+        if by_name:
+            config = replace(config or Config.default(), by_name=True)
         return audit_file(model, config)
     from regaudit.live.in_memory import audit_model  # noqa: PLC0415 - files need none of it
 

@@ -88,6 +88,8 @@ class Weight(Struct, frozen=True):
     False in weights alone, where each may be a statistic."""
     loads_from: str | None = None
     """Stored path of the values that a load by order puts here instead of its own."""
+    named_for: str | None = None
+    """Path of the weight whose name its values have in the file, where a load goes by order."""
 
     @property
     def size(self) -> int:

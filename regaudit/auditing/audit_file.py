@@ -88,6 +88,7 @@ class Attempt:
             self._size = size_on_disk(file)
             refuse_holes(file, self._size)
             plugin = recognize(file)
+            plugin.by_name = config.by_name
             with plugin.read(file, config.architecture) as found:
                 model, skipped = with_declared(
                     found.model, found.skipped, found.tensors, config.roles

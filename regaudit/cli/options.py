@@ -146,6 +146,13 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             "pyproject.toml, or the architecture from FILE.json (the output of model.to_json()) "
             "for files with weights only. Can be given once for each.",
         ),
+        click.option(
+            "--by-name",
+            is_flag=True,
+            help="Join HDF5 weights of Keras 2 or older with the architecture by the names of "
+            "layers, as load_weights(by_name=True) does; without it by their order, as "
+            "load_weights does.",
+        ),
         click.option("--show-settings", is_flag=True, help="Print the settings in use and exit."),
         click.option(
             "--baseline",

@@ -1,8 +1,9 @@
 """What a file format is: something that recognizes files and reads models out of them."""
 
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -14,13 +15,16 @@ from regaudit.discovery import defined, modules
 from regaudit.errors import (
     RefusedEditError,
     UnknownFormatError,
+    UnreadableModelError,
 )
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip, names
+from regaudit.storage.lfs_pointer import is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
+from regaudit.storage.siblings import names_in
 from regaudit.tensors.tensor import Tensor
 
 WEIGHTS_ONLY = (
@@ -68,13 +72,19 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Files that count as models when a directory is searched, by the end of their names."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
-    """Files that make a directory of a store a model in itself."""
+    """Files that a directory which is a model in itself has, the first of them always."""
+    folder_parts: ClassVar[frozenset[str]] = frozenset()
+    """Files of such a directory that are no models of their own, though they are named like one."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
     """Why models of this format cannot be edited; empty where `write` does it."""
     edited: Mapping[str, Serialized] = MappingProxyType({})
     """JSON that is read in place of the file's own, by name: the file as an edit would make it."""
+
+    by_name: bool = False
+    """Whether weights alone are loaded into an architecture by the names of its layers; Keras does
+    so with `by_name=True`, and only in HDF5 of the kind that Keras 1 and 2 wrote."""
 
     @abstractmethod
     def sniff(self, file: Location) -> bool:
@@ -94,6 +104,17 @@ class Format(ABC):
             UnreadableModelError: the file is damaged.
             UnsafeFileError: reading on would leave the file or exhaust the machine.
         """
+
+    def refuse_by_name(self) -> None:
+        """Refuse to load weights by name, for formats that Keras only loads by path.
+
+        Raises:
+            UnreadableModelError: that is asked for.
+        """
+        if self.by_name:
+            raise UnreadableModelError(
+                "Keras loads weights of this layout by path, not by name: leave --by-name out"
+            )
 
     def write(  # the formats that can, do
         self,
@@ -142,9 +163,30 @@ def recognize(file: Location) -> Format:
     raise UnknownFormatError(_what_it_is(file))
 
 
-def is_model(folder: Location) -> bool:
-    """Whether a directory is a saved model in itself."""
-    return any(plugin.sniff(folder) for plugin in formats())
+def folder_format(folder: Location) -> Format | None:
+    """Return the format of a directory that is a saved model in itself; None for all others."""
+    return next((one for one in formats() if one.folder_marks and one.sniff(folder)), None)
+
+
+def unread(folder: Location, read: Collection[str]) -> tuple[Skip, ...]:
+    """Name the weights that lie in a model's directory beside its own.
+
+    Args:
+        folder: the directory.
+        read: the files that are read.
+    """
+    left = [name for name in names_in(folder) if _WEIGHTS.search(name) and name not in read]
+    named = [Skip(name, "lies in the model's folder and is not read") for name in left[:_NAMED]]
+    if len(left) > _NAMED:
+        more = f"{len(left) - _NAMED:,} more files of weights lie in the model's folder, not read"
+        named.append(Skip("(folder)", more))
+    return tuple(named)
+
+
+_WEIGHTS = re.compile(r"\.(weights\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE)
+"""Files of weights by name: Keras's, and those of others."""
+_NAMED = 20
+"""Files that are named one by one."""
 
 
 def model_of_part(file: Path) -> Path | None:
@@ -173,8 +215,8 @@ def _what_it_is(file: Location) -> str:
         head = stream.read(64)
     if not head:
         return "an empty file"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the model itself: run `git lfs pull`"
+    if is_pointer(head):
+        return pointer("the model")
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
     return "not a saved Keras model: unknown file format"

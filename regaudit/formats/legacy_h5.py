@@ -22,10 +22,12 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, freezes_all, make_model
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.keras1 import has_options_of_keras_1
-from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin, Stored
+from regaudit.keras_semantics.match_by_name import MARKS, LegacyJoin
+from regaudit.keras_semantics.match_by_order import Loads
 from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.keras_semantics.told import marked
+from regaudit.keras_semantics.which_keras import loading_version
 from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
@@ -39,7 +41,7 @@ from regaudit.tensors.hdf5_attributes import (
     write_text,
 )
 from regaudit.tensors.hdf5_tree import read_tree
-from regaudit.tensors.tensor import Tensor, TensorGroup
+from regaudit.tensors.tensor import Stored, Tensor, TensorGroup
 
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
 _TOP = "top_level_model_weights"
@@ -65,7 +67,8 @@ class LegacyH5(Format):
             config = _json(hdf5, "model_config")
             if config is None:
                 alone = _Reader(hdf5, tree, "")
-                yield _whole(alone, architecture) if architecture else _weights_alone(alone)
+                loads = Loads.BY_NAME if self.by_name else Loads.BY_ORDER
+                yield _whole(alone, architecture, loads) if architecture else _weights_alone(alone)
             else:
                 training = _json(hdf5, "training_config")
                 kept = {"model_config": config}
@@ -158,17 +161,26 @@ class _Reader(Struct):
                 yield path, free
 
 
-def _whole(reader: _Reader, config: Serialized) -> Artifact:
-    """Read a file that holds a model with its configuration."""
+def _whole(reader: _Reader, config: Serialized, loads: Loads | None = None) -> Artifact:
+    """Read a file that holds a model with its configuration.
+
+    Args:
+        reader: of the file.
+        config: the configuration.
+        loads: how a file of weights alone is loaded, where the configuration lies beside it.
+    """
     if not isinstance(config.get("class_name"), str):
         raise UnreadableModelError(
             "model_config does not describe a Keras model: it names no class"
         )
     check_configuration(config, "model_config")
-    version = _version(reader, config)
+    version = _version(reader, config, loads)
     dialect = replace(Dialect.of(version), of_hdf5=True)
-    join = LegacyJoin(dialect, root_frozen=freezes_all(config) and not dialect.before_keras_3)
-    join.walk(config, reader.groups())
+    frozen = freezes_all(config) and not dialect.before_keras_3
+    groups = reader.groups()
+    lacking = next((skip.path for skip in reader.skipped), "")
+    join = LegacyJoin(dialect, root_frozen=frozen, loads=loads, lacking=lacking)
+    join.walk(config, groups)
     _sweep(join, reader)
     model = make_model(
         config, join.layers, keras_version=version, compiled=_compiled(reader, config, version)
@@ -213,10 +225,14 @@ def _sweep(join: LegacyJoin, reader: _Reader) -> None:
         join.unattributed(path, stored, "in the file, but no layer lists it: Keras ignores it")
 
 
-def _version(reader: _Reader, config: Serialized) -> str:
-    """Return the version of Keras that saved the file; the oldest ones did not note it."""
-    version = _text_of(reader, "keras_version")
-    if version or isinstance(version := config.get("keras_version"), str):
+def _version(reader: _Reader, config: Serialized, loads: Loads | None) -> str:
+    """Return the version of the Keras that loads the file, which is that which saved it.
+
+    Weights may be of another one than the configuration beside them. The oldest files name none.
+    """
+    saved = _text_of(reader, "keras_version")
+    version = loading_version(config, saved) if loads else saved or config.get("keras_version")
+    if isinstance(version, str):
         return version
     return "1.1 (assumed)" if has_options_of_keras_1(config) else "2.0 (assumed)"
 
@@ -247,7 +263,7 @@ def _iterations(group: TensorGroup | None) -> int | None:
 
 
 def _within(group: TensorGroup, path: str) -> TensorGroup | None:
-    """Return the group at a path below this one; `..` and absolute paths lead nowhere."""
+    """Return the group at a path below this one; `..` is a name like any other."""
     for key in path.split("/") if path else ():
         below = group.groups.get(key)
         if below is None:

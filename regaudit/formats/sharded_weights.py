@@ -39,6 +39,8 @@ class ShardedWeights(Format):
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
+        if architecture:
+            self.refuse_by_name()
         with ExitStack() as stack:
             trees = []
             for name in shards_of(parse_json(read_bounded(file, "json_bytes"), file.name)):

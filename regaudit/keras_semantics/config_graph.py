@@ -89,7 +89,7 @@ _Known = dict[int, tuple[Output, ...]]
 """Outputs of models, by the identity of their configuration; paths are below the model."""
 
 
-class _Reference(NamedTuple):
+class Reference(NamedTuple):
     """A tensor as configurations name it."""
 
     layer: str
@@ -120,10 +120,10 @@ class _Walk(Struct):
                 feeding = _outputs_at(layer, path + name_of(layer), self.known)
             return
         by_name = {name_of(layer): layer for layer in layers}
-        inputs = [found.layer for found in _references(config_of(model).get("input_layers"))]
+        inputs = [found.layer for found in references(config_of(model).get("input_layers"))]
         for layer in layers:
             name = name_of(layer)
-            for index, sources in enumerate(_calls(layer)):
+            for index, sources in enumerate(calls_of(layer)):
                 fed = tuple(
                     output
                     for source in sources
@@ -165,11 +165,11 @@ def _built_for(layer: Serialized) -> tuple[int, ...]:
     return tuple(size or 0 for size in sizes[:_MOST_AXES]) if known else ()
 
 
-def _calls(layer: Serialized) -> list[list[_Reference]]:
+def calls_of(layer: Serialized) -> list[list[Reference]]:
     """Return what feeds each call of a layer; a layer that nothing feeds is called once."""
     inbound = layer.get("inbound_nodes")
     calls = inbound if isinstance(inbound, list) else []
-    return [list(_references(call)) for call in calls] or [[]]
+    return [list(references(call)) for call in calls] or [[]]
 
 
 def _numbered(name: str, call: int) -> str:
@@ -177,18 +177,18 @@ def _numbered(name: str, call: int) -> str:
 
 
 def _outputs_of(
-    reference: _Reference, layer: Serialized, path: str, known: _Known
+    reference: Reference, layer: Serialized, path: str, known: _Known
 ) -> tuple[str, ...]:
     """Return the node that makes a tensor; none for a model without outputs."""
-    calls, index = _calls(layer), reference.call
-    if (layers_of(layer) or wrapped_model(layer)) and _is_old_style(layer):
+    calls, index = calls_of(layer), reference.call
+    if (layers_of(layer) or wrapped_model(layer)) and is_old_style(layer):
         index -= 1  # Keras 1 and 2 count the making of a model as its first call
     index = min(max(index, 0), len(calls) - 1)
     outputs = _outputs_at(layer, path + _numbered(name_of(layer), index), known)
     return outputs[-1:] if reference.tensor >= len(outputs) else (outputs[reference.tensor],)
 
 
-def _is_old_style(layer: Serialized) -> bool:
+def is_old_style(layer: Serialized) -> bool:
     """Whether Keras 1 or 2 wrote it: calls as lists."""
     inbound = layer.get("inbound_nodes")
     return isinstance(inbound, list) and bool(inbound) and isinstance(inbound[0], list)
@@ -225,29 +225,29 @@ def _named_outputs(model: Serialized, known: _Known) -> Iterator[Output]:
     listed = config_of(model).get("output_layers")
     keyed = listed if isinstance(listed, Mapping) else {"": listed}
     for key, value in keyed.items():
-        for reference in _references(value):
+        for reference in references(value):
             if reference.layer in by_name:
                 for path in _outputs_of(reference, by_name[reference.layer], "", known):
                     yield Output(str(key) or reference.layer, path)
 
 
-def _references(value: Any) -> Iterator[_Reference]:
+def references(value: Any) -> Iterator[Reference]:
     """Yield the tensors that a part of a configuration refers to, old style or new."""
     if isinstance(value, Mapping):
         history = config_of(value).get("keras_history")
         if value.get("class_name") == "__keras_tensor__" and isinstance(history, list):
             if _is_reference(history):
-                yield _Reference(*history[:3])
+                yield Reference(*history[:3])
         else:
             for item in value.values():
-                yield from _references(item)
+                yield from references(item)
     elif isinstance(value, list):
         if _is_reference(value):
-            yield _Reference(*value[:3])
-            yield from _references(value[3:])
+            yield Reference(*value[:3])
+            yield from references(value[3:])
         else:
             for item in value:
-                yield from _references(item)
+                yield from references(item)
 
 
 def _is_reference(value: list[Any]) -> bool:

@@ -1,14 +1,19 @@
-"""The join of a configuration with the groups of a legacy HDF5 file, by the names of weights.
+"""The join of a configuration with the groups of a legacy HDF5 file.
 
 One group per layer of the outermost model holds all weights below that layer. Their order is that
-of training (trainable first) when the file was saved, so names decide; see `stored_names`.
+of training (trainable first) when the file was saved. In a whole model names decide, and where a
+load by order makes something else of it, that is noted; see `stored_names`. Where the layers have
+other names than the groups, or a configuration lies beside the weights, all go where a load puts
+them; see `match_by_order`.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.errors import UnreadableModelError, shown
 from regaudit.keras_semantics import keras1
 from regaudit.keras_semantics.build import (
     LOST,
@@ -25,25 +30,39 @@ from regaudit.keras_semantics.build import (
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, members, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
-from regaudit.keras_semantics.layer_table import Slot, last_axis
-from regaudit.keras_semantics.quantization import (
-    packs_attention,
-    policy_mode,
-    quantized,
-    scaled_back,
+from regaudit.keras_semantics.input_shapes import with_input_shapes
+from regaudit.keras_semantics.layer_table import MODELS, Slot, last_axis
+from regaudit.keras_semantics.loaded_variables import (
+    Place,
+    counted,
+    filled_places,
+    in_order,
+    mark_renamed,
 )
+from regaudit.keras_semantics.loading_order import as_loaded
+from regaudit.keras_semantics.match_by_order import (
+    Loads,
+    is_renamed,
+    match_groups,
+    names_of,
+    refuse,
+    remarks,
+    units_of,
+)
+from regaudit.keras_semantics.quantization import scaled_back
+from regaudit.keras_semantics.quantized_plan import quantize
 from regaudit.keras_semantics.spare_weights import Named, extra_slot, spare_weights
 from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
-from regaudit.tensors.tensor import Tensor
-
-Stored = Mapping[str, tuple[str, Tensor]]
-"""Of one group: the names of its weights, with stored path and values, in stored order."""
+from regaudit.tensors.tensor import Stored, Tensor
 
 MARKS = frozenset({"model_config", "model_config0", "layer_names", "layer_names0", "nb_layers"})
 """Attributes at the root of the HDF5 files of Keras 1 and 2: one of them is in every file."""
 
+_CUSTOM_MODEL = (
+    "joined with the configuration by name: the model is custom, and what else it loads is unknown"
+)
 _UNCLAIMED = "no layer of the configuration has it: measured by name alone"
 _MERGED = "Keras 1.2 leaves out the penalties of the branches that a Sequential merges"
 
@@ -53,18 +72,32 @@ class LegacyJoin(Struct):
 
     dialect: Dialect
     root_frozen: bool = False
+    loads: Loads | None = None
+    """How weights beside the configuration are loaded; None where they are in one file."""
+    lacking: str = ""
+    """The first of the weights that the file lists and does not have; empty for none."""
     layers: list[Layer] = []
     tensors: dict[str, Tensor] = {}
     skipped: list[Skip] = []
     activity_unknown: list[str] = []
     by_name: dict[str, tuple[str, Tensor]] = {}
     """Of layers that no configuration describes: name -> first path and values under it."""
+    stored_as: Mapping[str, str] = {}
+    """Layer of the outermost model -> name of its group, where a load decides that."""
     shared: dict[str, str] = {}
     """Stored path of a weight -> path of the weight that is the same variable."""
 
     def walk(self, model: Serialized, groups: Mapping[str, Stored]) -> None:
         """Take in a whole model; `groups` are by layer name, that of the model itself is ``""``."""
         left = dict(groups)
+        if self.loads is not None:
+            model = self._in_order(model)
+            left = self._by_load(model, left, self.loads)
+        elif not self.dialect.keras_1 and is_renamed(model, left):
+            loaded = self._in_order(model)
+            with suppress(UnreadableModelError):  # what does not fit is told as unattributed
+                left = self._by_load(loaded, left, Loads.WHOLE)
+                model, self.loads = loaded, Loads.WHOLE
         inside = members(model)
         if has_regularizers(model, inside):
             known = not is_custom(model)
@@ -75,13 +108,45 @@ class LegacyJoin(Struct):
         if self.activity_unknown:
             self.skipped.append(activity_skip(self.activity_unknown))
 
+    def _in_order(self, model: Serialized) -> Serialized:
+        """Return a model with its layers in the order of a load."""
+        return as_loaded(model, before_keras_3=self.dialect.before_keras_3)
+
+    def _by_load(
+        self, model: Serialized, groups: Mapping[str, Stored], loads: Loads
+    ) -> dict[str, Stored]:
+        """Return the groups by the names of the layers that a load puts them into."""
+        groups = dict(groups)
+        own = groups.pop("", {})
+        planner = Planner(self.dialect, self.root_frozen)
+        units = list(units_of(with_input_shapes(model), groups, planner))
+        custom = is_custom(model) or model.get("class_name") not in MODELS
+        if self.lacking:
+            refuse(f"the file lists {shown(self.lacking)}, and does not have it")
+        if own and not custom:
+            refuse(
+                f"the file has {counted(len(own), 'weight')} of the model itself, which has none"
+            )
+        try:
+            found = match_groups(units, groups, self.dialect, loads)
+        except UnreadableModelError:
+            if not custom or loads is Loads.WHOLE:
+                raise
+            self.skipped.append(Skip("(weights)", _CUSTOM_MODEL))
+            self.loads = None
+            return {**groups, "": own} if own else groups
+        self.stored_as = found
+        self.skipped += remarks(units, groups, self.dialect, loads, found)
+        left = {unit.name: groups[found[unit.name]] if unit.name in found else {} for unit in units}
+        return {**left, "": own} if own else left
+
     def _walk(self, model: Serialized, left: dict[str, Stored], place: Position) -> None:
         """Give each layer of a model the group of its name."""
         enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         planner = Planner(self.dialect, self.root_frozen)
         layers = members(model)
         for layer, name in zip(
-            layers, _names(layers, [name for name in left if name]), strict=True
+            layers, names_of(layers, [name for name in left if name]), strict=True
         ):
             named = {**layer, "name": name} if name != name_of(layer) else layer
             if name not in left and layers_of(layer):  # Keras 1 stored nested models flat
@@ -96,11 +161,13 @@ class LegacyJoin(Struct):
 
     def _emit(self, plan: list[Planned], stored: Stored) -> None:
         """Fill the places of a group's layers and add these."""
-        names = [StoredName.of(name, keras_1_names=self.dialect.keras_1) for name in stored]
+        names = self._stored_names(plan[0], stored)
         for planned in plan:
-            _quantize(planned, stored)
+            quantize(planned, stored)
         places = [place for planned in plan for place in self._places(planned)]
-        found = match(names, [wanted for wanted, _, _ in places])
+        wanted = [wanted for wanted, _, _ in places]
+        order = in_order(plan, stored, self.dialect) if self.loads else None
+        found = match(names, wanted) if order is None else filled_places(order, places)
         filled: dict[int, Named] = {}
         for index, place in found.items():
             _, planned, at = places[place]
@@ -112,13 +179,15 @@ class LegacyJoin(Struct):
             plan, [name for at, name in enumerate(names) if at not in found]
         )
         for planned in plan:
-            in_order = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
-            for slot, name in [*in_order, *own.get(id(planned), ())]:
+            ranked = sorted(filled.get(id(planned), ()), key=lambda pair: _rank(planned, pair[0]))
+            for slot, name in [*ranked, *own.get(id(planned), ())]:
                 planned.weights.append(self._weight(planned, slot, *stored[name.name]))
         outermost = plan[0].serialized
         ignored = self.dialect.before_keras_3 or outermost.get("class_name") == "Sequential"
         guessed = own or others  # no table says which of these are trainable
-        if not guessed and not self.dialect.multi_backend and (own_flag(outermost) or ignored):
+        if order is not None:
+            mark_renamed(order, names, places)
+        elif not guessed and not self.dialect.multi_backend and (own_flag(outermost) or ignored):
             _mark_misplaced(plan, [path for path, _ in stored.values()])
         for planned in plan:
             self._add(planned)
@@ -127,7 +196,14 @@ class LegacyJoin(Struct):
             reason = f"inside {plan[0].path}: measured, but its regularizers are unknown"
             self._add_unknown(path, weights, reason, trainable=plan[0].trainable)
 
-    def _places(self, planned: Planned) -> Iterator[tuple[Wanted, Planned, int]]:
+    def _stored_names(self, outermost: Planned, stored: Stored) -> list[StoredName]:
+        """Return the names in a group, with that of its layer where the file has another one."""
+        names = [StoredName.of(name, keras_1_names=self.dialect.keras_1) for name in stored]
+        layer = name_of(outermost.serialized)
+        group = self.stored_as.get(layer, layer)
+        return names if group == layer else [name.below(group, layer) for name in names]
+
+    def _places(self, planned: Planned) -> Iterator[Place]:
         """Yield the places for weights in a layer, each with the layer and the slot's index."""
         table = self.dialect.keras_1 and planned.serialized.get("class_name") == "Embedding"
         for index, slot in enumerate(planned.slots):
@@ -231,41 +307,6 @@ class LegacyJoin(Struct):
             Layer(path, name, "", {}, trainable=True, known=False, weights=weights, node=path)
         )
         self.skipped.append(Skip(path or "(model)", reason))
-
-
-def _names(layers: list[Serialized], groups: list[str]) -> list[str]:
-    """Return the names of layers; in an old list nested models have none but their group's."""
-    names = [name_of(layer) for layer in layers]
-    if len(groups) != len(layers):
-        return names
-    unnamed = [isinstance(layer.get("config"), list) and "name" not in layer for layer in layers]
-    return [groups[at] if unnamed[at] else name for at, name in enumerate(names)]
-
-
-def _quantize(planned: Planned, stored: Stored) -> None:
-    """Give a quantized layer the slots of its scales."""
-    if not planned.slots or not any(t.dtype.kind in "iu" for _, t in stored.values()):
-        return
-    planned.mode = policy_mode(planned.serialized) or _mode_of_attention(planned, stored)
-    if planned.mode:
-        grouped = any(name.endswith(("_zero", "_zero:0")) for name in stored)
-        planned.slots = quantized(planned.slots, planned.mode, grouped=grouped)
-
-
-def _mode_of_attention(planned: Planned, stored: Stored) -> str:
-    """Return the mode of projections, whose policies are in no file, by their kernels."""
-    kernels: dict[str, Tensor | None] = {}
-    for slot in planned.slots:
-        ending = f"{name_of(planned.serialized)}/{slot.below}/{slot.role}"
-        for name, (_, tensor) in stored.items():
-            if slot.below and slot.role == "kernel" and f"/{name}".endswith(f"/{ending}"):
-                kernels[slot.at] = tensor
-    dtypes = {tensor.dtype.name for tensor in kernels.values() if tensor is not None}
-    if "uint8" in dtypes:
-        return "awq" if any(name.endswith("/awq_scales") for name in stored) else "gptq"
-    if "int8" not in dtypes:
-        return ""
-    return "int4" if packs_attention(planned.serialized, kernels) else "int8"
 
 
 def _mark_misplaced(plan: list[Planned], stored: list[str]) -> None:

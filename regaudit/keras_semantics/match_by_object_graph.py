@@ -30,6 +30,10 @@ KERAS_2 = Dialect((2, 15, 0))
 
 _NETWORKS = frozenset({"_tf_keras_sequential", "_tf_keras_network"})
 """Kinds whose layers are loaded one by one, each with its own flag."""
+_THAWED = (
+    "saved as frozen and trainable once loaded: {layers}; TensorFlow before 2.5 sets the flag of "
+    "the whole model on every layer"
+)
 _NO_WEIGHT = re.compile(
     r"(^|/)(optimizer|save_counter|keras_api/metrics|_random_generator|\.OPTIMIZER_SLOT)/"
 )
@@ -58,6 +62,10 @@ class ObjectJoin(Struct):
     checkpoint: Checkpoint
     keys: Mapping[int, str]
     """Checkpoint key of a variable, by its node."""
+    spreads_flag: bool = False
+    """Whether a load sets the flag of the outermost model on all that is inside."""
+    thawed: list[str] = []
+    """Paths of layers saved as frozen that this makes trainable."""
     layers: list[Layer] = []
     found: list[_Found] = []
     visited: set[int] = set()
@@ -68,6 +76,9 @@ class ObjectJoin(Struct):
     def walk(self, dialect: Dialect) -> None:
         """Take in a model that Keras saved, and every variable of its checkpoint."""
         self.visit(0, "", "", trainable=True, depth=0)
+        if self.thawed:
+            more = f" and {len(self.thawed) - 1:,} more" if len(self.thawed) > 1 else ""
+            self.skipped.append(Skip("(model)", _THAWED.format(layers=self.thawed[0] + more)))
         for found in self.found:
             self._fill(found)
         self.graph.opened.clear()
@@ -96,13 +107,15 @@ class ObjectJoin(Struct):
             trainable: whether everything around it is.
             depth: how many layers are around it.
             flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
-                layer is made again from its configuration, and its flag then set on all inside.
+                layer is made again from its configuration, and its flag then set on all inside;
+                see also `spreads_flag`.
         """
         if number in self.visited:
             return
         enforce_limit("layer_depth", depth, "layers are nested deeper than {limit} levels")
         self.visited.add(number)
         serialized = self.graph.described[number]
+        frozen = not own_flag(serialized)
         if flag is not None:
             serialized = {**serialized, "config": {**config_of(serialized), "trainable": flag}}
         path = f"{prefix}{name_of(serialized)}" if depth else ""
@@ -111,8 +124,13 @@ class ObjectJoin(Struct):
         trainable = trainable and own_flag(serialized)
         found = _Found(number, serialized, path, caller or path, trainable, known=True)
         self.found.append(found)
-        if self.graph.nodes[number].identifier not in _NETWORKS and serialized["configured"]:
+        of_config = (
+            self.graph.nodes[number].identifier not in _NETWORKS and serialized["configured"]
+        )
+        if of_config or (self.spreads_flag and not depth):
             flag = own_flag(serialized)
+        if self.spreads_flag and frozen and own_flag(serialized):
+            self.thawed.append(path)
         if not layers_of(serialized) and depth:  # else the graph has its layers as nodes
             caller = caller or path
         children = self.graph.nodes[number].children

@@ -36,6 +36,21 @@ class StoredName(Struct, frozen=True):
             return cls(name, (*owner, last), role, gate)
         return cls(name, tuple(owner), role)
 
+    def below(self, group: str, layer: str) -> "StoredName":
+        """Return the name as it is for a layer that its group is not named for."""
+        ours, theirs = tuple(layer.split("/")), tuple(group.split("/"))
+        for at in range(len(self.owner) - len(theirs) + 1):
+            end = at + len(theirs)
+            if self.owner[at:end] == theirs:
+                owner = (*self.owner[:at], *ours, *self.owner[end:])
+                return StoredName(self.name, owner, self.role, self.gate)
+        return self
+
+    def is_of(self, place: "Wanted") -> bool:
+        """Whether it names the very layer of a place."""
+        last = self.owner[-1:]
+        return bool(last) and any(chain[-1:] == last for chain in place.chains)
+
     def forms(self, *, without_numbers: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield role and owner as they are, then perhaps without the numbers TensorFlow adds."""
         yield self.role, self.owner

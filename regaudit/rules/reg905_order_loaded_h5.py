@@ -61,6 +61,9 @@ model = keras.Sequential([keras.layers.Input((4,)), inner, keras.layers.Dense(2)
         weights = [weight for _, weight in evidence.model.weights()]
         stored = {weight.stored_path: weight for weight in weights}
         for weight in weights:
+            if weight.named_for is not None:
+                effect = f"loading gives it the values stored as {weight.named_for}"
+                yield self.item(weight, f"stored in another order than Keras loads it: {effect}")
             other = stored.get(weight.loads_from or "")
             if other is None:
                 continue

@@ -50,6 +50,8 @@ class Config(Struct, frozen=True):
     ignores: tuple[Ignore, ...] = ()
     architecture: Serialized | None = None
     """Configuration of the model, for files with weights only."""
+    by_name: bool = False
+    """Whether those are loaded with `by_name=True`, not by order."""
     limits: Limits = Limits()
     """What one file may cost."""
     detailed: bool = False

@@ -128,3 +128,7 @@ def _read_fully(stream: Any, raw: memoryview) -> None:
         if not count:
             raise UnreadableModelError("the file ends in the middle of a weight: it is cut short")
         got += count
+
+
+Stored = Mapping[str, tuple[str, Tensor]]
+"""Of a group in a legacy file: names of its weights, stored path and values, in stored order."""

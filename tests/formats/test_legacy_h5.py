@@ -299,6 +299,26 @@ def test_keras_1_speaks_of_w_u_and_b(file):
     assert report.penalty_complete
 
 
+def test_a_layer_may_be_called_like_a_parent_folder(file):
+    config = sequential(dense("..", units=3, kernel_regularizer=L2))
+    report = audit(save(file, {"..": {"../kernel:0": kernel(), "../bias:0": np.ones(3)}}, config))
+    assert paths_of(report)["../kernel"] == "model_weights/../../kernel:0"
+    assert report.penalty == pytest.approx(3.0)
+    assert report.penalty_complete
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_keras_writes_and_reads_such_a_layer(library, tmp_path):
+    keras = pytest.importorskip(library)
+    made = keras.layers.Dense(2, name="..", kernel_regularizer="l2")
+    keras.Sequential([keras.layers.Input((2,)), made]).save(tmp_path / "m.h5")
+    loaded = keras.models.load_model(tmp_path / "m.h5")
+    report = audit(tmp_path / "m.h5")
+    assert report.penalty == pytest.approx(sum(float(loss) for loss in loaded.losses))
+
+
 def gates_of(name):
     shapes = {"W": (3, 1), "U": (2, 1), "b": (1,)}
     return {f"{name}_{x}_{gate}:0": np.ones(shapes[x]) for gate in "icfo" for x in "WUb"}

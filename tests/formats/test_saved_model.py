@@ -169,8 +169,11 @@ def wire(field, value):
     return number(field << 3 | 2) + number(len(value)) + value
 
 
-def without_metadata_file(folder, into):
-    """Move the metadata into the object graph, where TensorFlow 2.4 and earlier had it."""
+def without_metadata_file(folder, into, version="2.3.2"):
+    """Move the metadata into the object graph, where TensorFlow 2.4 and earlier had it.
+
+    Those cannot be run on the Pythons of today, so their files are made of later ones.
+    """
     saved = shutil.copytree(folder, into)
     raw = (saved / "keras_metadata.pb").read_bytes()
     texts = {node.integer(2): bytes(node.raw(5)) for node in protobuf.Message.of(raw).messages(1)}
@@ -188,12 +191,33 @@ def without_metadata_file(folder, into):
             metadata = wire(3, texts[index]) if index in texts else b""
             parts += wire(4, bytes(user) + metadata)
         nodes += wire(1, parts)
-    info = wire(5, "2.3.2")
+    info = wire(5, version)
     (saved / "saved_model.pb").write_bytes(wire(2, wire(1, info) + wire(7, nodes)))
     return saved
 
 
-@pytest.mark.parametrize("name", ["cnn", "rnn", "attention", "nested_outer_frozen"])
+@pytest.mark.parametrize(
+    ("version", "thaws"),
+    # By the source of load.py: up to 2.4 `revived_obj.trainable = ...`, which sets the flag of all
+    # that is inside, too; from 2.5 on `revived_obj._trainable = ...`, which does not.
+    [("2.3.4", True), ("2.4.4", True), ("2.5.3", False), ("2.6.0", False)],
+)
+def test_tensorflow_before_2_5_thaws_what_is_frozen_inside_a_model(version, thaws, tmp_path):
+    folder = CNN.with_name("nested_outer_frozen.savedmodel")
+    report = audited(without_metadata_file(folder, tmp_path / "old", version))
+    weights = {weight.path: weight for _, weight in report.model.weights()}
+    assert weights["middle/inner/a/kernel"].trainable is thaws
+    assert weights["middle/inner/norm/gamma"].trainable is thaws
+    assert not weights["middle/inner/norm/moving_mean"].trainable
+    assert weights["b/kernel"].trainable
+    status = weights["middle/inner/a/kernel"].regularizer.status
+    assert status is (Status.IN_FORCE if thaws else Status.FROZEN)
+    said = [skip.reason for skip in report.skipped if "TensorFlow before 2.5" in skip.reason]
+    assert len(said) == thaws
+    assert report.penalty == pytest.approx(audited(folder).penalty)
+
+
+@pytest.mark.parametrize("name", ["cnn", "rnn", "attention"])
 def test_metadata_inside_the_graph_reads_the_same(name, tmp_path):
     folder = CNN.with_name(f"{name}.savedmodel")
     old = audited(without_metadata_file(folder, tmp_path / "old"))
