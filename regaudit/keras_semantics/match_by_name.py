@@ -180,7 +180,7 @@ class LegacyJoin(Struct):
             known=known,
             inside=planned.inside,
             lost=lost,
-            holder=planned.holder,
+            runner=planned.runner,
             node=planned.node,
         )
         self.layers.append(layer)
