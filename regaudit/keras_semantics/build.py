@@ -1,6 +1,5 @@
 """One stored tensor, its slot and its layer's configuration made into a weight; likewise layers."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from regaudit.keras_semantics.activity import Runner, fate, runner_inside
+from regaudit.keras_semantics.activity import Surroundings, fate, inside, writes_down
 from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import Slot
@@ -83,6 +82,9 @@ def uncounted(weight: Weight, why: str) -> Weight:
     return replace(weight, regularizer=replace(weight.regularizer, status=Status.INERT, why=why))
 
 
+_NOTHING = Surroundings()
+
+
 def make_layer(
     serialized: Serialized,
     path: str,
@@ -94,7 +96,7 @@ def make_layer(
     node: str = "",
     inside: Iterable[Serialized] = (),
     lost: bool = False,
-    runner: Runner = Runner.CALLED,
+    around: Surroundings = _NOTHING,
 ) -> Layer:
     """Make a layer out of its serialized form and its weights.
 
@@ -108,7 +110,7 @@ def make_layer(
         node: path of the graph node that calls it, if that is not the layer itself.
         inside: the layers in its configuration that are made by themselves.
         lost: whether custom code holds it, so that its weights cannot be told from others.
-        runner: how the layers around it run it.
+        around: what the layers around it do with it.
     """
     enforce_limit(
         "key_bytes", len(path), "the model has a layer with a path longer than {limit} characters"
@@ -126,7 +128,7 @@ def make_layer(
         trainable=own_flag(serialized),
         known=known,
         weights=weights,
-        activity_regularizer=_activity(serialized, dialect, runner),
+        activity_regularizer=_activity(serialized, dialect, around),
         unplaced={
             key: regularizer
             for key, value in _configured(config, skipped if own else None)
@@ -186,19 +188,13 @@ def _in_effect(
     return regularizer
 
 
-_LISTS_ACTIVITY = re.compile(
-    r"Conv|^(LSTM|GRU|RNN|Embedding|EinsumDense|MultiHeadAttention)$|Bidirectional"
-)
-"""Classes whose own configuration always has the key, whatever the version."""
-
-
-def runner_in(serialized: Serialized, around: Runner, dialect: Dialect) -> Runner:
-    """Return what runs the layers that stand directly in a layer, of which `around` does."""
+def inside_of(serialized: Serialized, around: Surroundings, dialect: Dialect) -> Surroundings:
+    """Return the surroundings of the layers that stand directly in a layer, from its own."""
     custom, class_name = is_custom(serialized), str(serialized.get("class_name"))
-    return runner_inside(class_name, config_of(serialized), around, dialect, custom=custom)
+    return inside(class_name, config_of(serialized), around, dialect, custom=custom)
 
 
-def _activity(serialized: Serialized, dialect: Dialect, runner: Runner) -> Regularizer | None:
+def _activity(serialized: Serialized, dialect: Dialect, around: Surroundings) -> Regularizer | None:
     """The regularizer of the layer's output."""
     config, custom = config_of(serialized), is_custom(serialized)
     class_name = str(serialized.get("class_name"))
@@ -209,7 +205,7 @@ def _activity(serialized: Serialized, dialect: Dialect, runner: Runner) -> Regul
         found = parse_regularizer(config.get("activity_regularizer"), dialect)
     if found is None or found.status not in {Status.IN_FORCE, Status.OPAQUE}:
         return found
-    status, why = fate(class_name, runner, dialect, custom=custom)
+    status, why = fate(class_name, around, dialect, custom=custom)
     if found.status is Status.OPAQUE and status is Status.IN_FORCE:
         return found
     return replace(found, status=status, why=why)
@@ -219,8 +215,7 @@ def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
     """Whether the file does not say if the layer has an activity regularizer."""
     if dialect.stores_activity or "activity_regularizer" in config_of(serialized):
         return False
-    class_name = str(serialized.get("class_name"))
-    return not _LISTS_ACTIVITY.search(class_name)
+    return not writes_down(str(serialized.get("class_name")), dialect)
 
 
 def activity_skip(layers: list[str]) -> Skip:

@@ -180,7 +180,7 @@ class LegacyJoin(Struct):
             known=known,
             inside=planned.inside,
             lost=lost,
-            runner=planned.runner,
+            around=planned.around,
             node=planned.node,
         )
         self.layers.append(layer)

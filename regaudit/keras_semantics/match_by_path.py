@@ -15,12 +15,12 @@ from regaudit.keras_semantics.build import (
     activity_skip,
     activity_unknown,
     has_regularizers,
+    inside_of,
     is_custom,
     make_layer,
     make_weight,
     not_stored,
     own_flag,
-    runner_in,
 )
 from regaudit.keras_semantics.config_graph import (
     Serialized,
@@ -218,7 +218,7 @@ class Join(Struct):
     ) -> StoredPosition:
         """Return the place of what a layer at `path` holds in attribute `key`."""
         below = place.below(path, key, node, thawed=thawed)
-        return replace(below, runner=runner_in(serialized, place.runner, self.dialect))
+        return replace(below, around=inside_of(serialized, place.around, self.dialect))
 
     def _trainable(self, serialized: Serialized, place: StoredPosition) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
@@ -321,7 +321,7 @@ class Join(Struct):
                 known=known and not place.lost,
                 inside=inside,
                 lost=place.lost,
-                runner=place.runner,
+                around=place.around,
                 node=place.node or path,
             )
         )

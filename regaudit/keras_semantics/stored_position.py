@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regaudit.keras_semantics.activity import Runner
+from regaudit.keras_semantics.activity import Surroundings
 from regaudit.tensors.tensor import TensorGroup
 
 
@@ -20,8 +20,8 @@ class StoredPosition(Struct, frozen=True):
     depth: int = 0
     thawed: bool = True
     """Whether all layers around it are trainable."""
-    runner: Runner = Runner.CALLED
-    """How the layers around it run it."""
+    around: Surroundings = Surroundings()
+    """What the layers around it do with it."""
     lost: bool = False
     """Whether it is held by custom code, and which stored weights are its own cannot be told."""
 
