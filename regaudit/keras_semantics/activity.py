@@ -109,6 +109,13 @@ def _goes_step_by_step(layer: Any) -> bool:
     return stateful or not is_built_in(str(layer.get("class_name")))
 
 
+def _deaf(dialect: Dialect) -> set[str]:
+    """Return the classes of Keras's own that never apply their activity regularizer."""
+    if dialect.before_keras_3:
+        return {"EinsumDense"}
+    return {"SimpleRNN", *(["MultiHeadAttention"] if dialect.version[:2] == (3, 7) else [])}
+
+
 def fate(
     class_name: str, around: Surroundings, dialect: Dialect, *, custom: bool = False
 ) -> tuple[Status, str]:
@@ -120,7 +127,7 @@ def fate(
         dialect: of the Keras that saved the file.
         custom: whether its class is not Keras's own.
     """
-    if not custom and class_name == ("EinsumDense" if dialect.before_keras_3 else "SimpleRNN"):
+    if not custom and class_name in _deaf(dialect):
         return Status.INERT, f"{class_name} accepts it and never applies it"
     if not custom and around.rebuilt and not writes_down(class_name, dialect):
         return Status.INERT, _REBUILT

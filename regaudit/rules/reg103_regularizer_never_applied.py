@@ -31,8 +31,9 @@ class RegularizerNeverApplied(Rule):
             "Looks for regularizers in the configuration of built-in layers that Keras never "
             "uses: those of a bias, beta or gamma that the layer's options switch off, "
             "kernel_regularizer of a SeparableConv in Keras 2, and the activity regularizer of a "
-            "SimpleRNN in Keras 3, of an EinsumDense in Keras 2, and of whatever stands directly "
-            "in a TimeDistributed of Keras 3 and is no model."
+            "SimpleRNN in Keras 3, of a MultiHeadAttention in Keras 3.7, of an EinsumDense in "
+            "Keras 2, of whatever stands directly in a TimeDistributed of Keras 3 and is no model, "
+            "or in a wrapper of TensorFlow's toolkit for pruning, clustering and quantization."
         ),
         rationale=(
             "The code looks as if the layer were regularized, but it is not: Keras accepts the "

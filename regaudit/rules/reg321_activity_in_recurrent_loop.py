@@ -20,11 +20,12 @@ class ActivityInRecurrentLoop(Rule):
         confidence="high",
         what=(
             "Looks for activity regularizers on the cells of an RNN, or on layers inside of these, "
-            "unless the RNN is unrolled."
+            "unless the RNN is unrolled; and, in Keras 2, for those of custom and of stateful "
+            "layers in a TimeDistributed."
         ),
         rationale=(
-            "The cell runs in a loop of TensorFlow's graph, and the penalty of a step is not to be "
-            "had outside of it: `fit` and `evaluate` fail with InaccessibleTensorError. The model "
+            "They run in a loop of TensorFlow's graph, and the penalty of a step is not to be had "
+            "outside of it: `fit` and `evaluate` fail with InaccessibleTensorError. The model "
             "predicts all the same, so that it may be saved before anyone notices."
         ),
         source=(

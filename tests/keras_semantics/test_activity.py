@@ -4,6 +4,7 @@
 """
 
 import json
+from functools import cache
 from itertools import count
 
 import pytest
@@ -12,6 +13,8 @@ from paths import FIXTURES
 
 from regaudit import Edit
 from regaudit.editing.validity import refusal
+from regaudit.keras_semantics.activity import writes_down
+from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.describe import describe
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.match_by_name import LegacyJoin
@@ -21,6 +24,8 @@ from regaudit.tensors.tensor import TensorGroup
 TABLE = json.loads((FIXTURES / "activity.json").read_text(encoding="utf-8"))
 VERSIONS = list(TABLE["versions"])
 KEY = "activity_regularizer"
+CUSTOM = {"Cell", "Held", "HoldingCell"}
+"""Classes of `fixtures/activity_outcome.py` itself."""
 L1 = {"class_name": "L1", "config": {"l1": 0.1}}
 
 
@@ -53,55 +58,55 @@ def written(value, names):
         config["cell"] = written(
             {"class_name": "StackedRNNCells", "config": {"cells": value["config"]["cell"]}}, names
         )
-    if value["class_name"] in {"Cell", "Held", "HoldingCell"}:
+    if value["class_name"] in CUSTOM:
         own = {"module": None, "registered_name": f"oracle>{value['class_name']}"}
         return {"class_name": value["class_name"], "config": config, **own}
     return {"class_name": value["class_name"], "config": config}
 
 
-def models(case, version):
-    """Yield the model of a case as the joins by path and by name describe it."""
-    layer = written(case["layer"], count())
-    if case.get("frozen"):
-        layer["config"]["trainable"] = False
-    keras = TABLE["versions"][version]["keras"]
-    config = {"class_name": "Sequential", "config": {"name": "model", "layers": [layer]}}
-    model = describe(config, {"keras_version": keras}, TensorGroup()).model
-    yield model
-    join = LegacyJoin(Dialect.of(keras))
-    join.walk(config, {layer["config"]["name"]: {}})
-    yield replace(model, layers=tuple(join.layers))
+@cache
+def described(version):
+    """Return what a version made of each case, and the model as the joins describe it."""
+    found = []
+    for case in TABLE["cases"]:
+        layer = written(case["layer"], count())
+        if case.get("frozen"):
+            layer["config"]["trainable"] = False
+        keras = TABLE["versions"][version]["keras"]
+        config = {"class_name": "Sequential", "config": {"name": "model", "layers": [layer]}}
+        by_path = describe(config, {"keras_version": keras}, TensorGroup()).model
+        join = LegacyJoin(Dialect.of(keras))
+        join.walk(config, {layer["config"]["name"]: {}})
+        models = by_path, replace(by_path, layers=tuple(join.layers))
+        found.append((case, outcome_in(version, case), models))
+    return found
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_is_in_force_where_keras_pays_it(version):
-    for case in TABLE["cases"]:
-        outcome = outcome_in(version, case)
+    for case, outcome, models in described(version):
         if "refused" in outcome:
             continue
-        for model in models(case, version):
-            paying = [layer for layer in model.layers if layer.activity_regularizer]
-            found = {layer.activity_regularizer.status for layer in paying}
-            assert found == {expected(outcome)}, (case, outcome)
-            if "divided" in outcome and found == {Status.IN_FORCE}:
-                said = {"not divided" in layer.activity_regularizer.why for layer in paying}
-                assert said == {not outcome["divided"]}, (case, outcome)
+        for model in models:
+            found = [one.activity_regularizer for one in model.layers if one.activity_regularizer]
+            assert {one.status for one in found} == {expected(outcome)}, (case, outcome)
+            if "divided" in outcome and expected(outcome) is Status.IN_FORCE:
+                said = {"not divided" not in one.why for one in found}
+                assert said == {outcome["divided"]}, (case, outcome)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_apply_refuses_those_that_keras_never_pays(version):
-    for case in TABLE["cases"]:
-        outcome = outcome_in(version, case)
+    for case, outcome, models in described(version):
         never = outcome.get("refused") == "takes no activity regularizer"
         if "refused" in outcome and not never:
             continue
         acts = not never and expected(outcome) is Status.IN_FORCE
-        for model in models(case, version):
+        for model in models:
             for layer in model.layers:
                 if layer.activity_regularizer and layer.class_name != "ActivityRegularization":
-                    said = refusal(
-                        without(model, layer, listed=not never), Edit(layer.path, KEY, L1)
-                    )
+                    bare = without(model, layer, listed=not never)
+                    said = refusal(bare, Edit(layer.path, KEY, L1))
                     assert bool(said) is not acts, (case, outcome, said)
                     assert "\n" not in said
 
@@ -109,7 +114,20 @@ def test_apply_refuses_those_that_keras_never_pays(version):
 def without(model, layer, *, listed):
     """Return a model with no regularizer on the output of a layer, which may list the key."""
     config = {key: value for key, value in layer.config.items() if key != KEY}
-    bare = replace(
-        layer, activity_regularizer=None, config=config | {KEY: None} if listed else config
-    )
-    return replace(model, layers=tuple(bare if one is layer else one for one in model.layers))
+    config |= {KEY: None} if listed else {}
+    bare = replace(layer, activity_regularizer=None, config=config)
+    layers = tuple(bare if one is layer else one for one in model.layers)
+    return replace(model, layers=layers)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_none_in_a_file_says_something_only_of_layers_that_write_it_down(version):
+    dialect = Dialect.of(TABLE["versions"][version]["keras"])
+    for case in TABLE["cases"]:
+        name, outcome = case["layer"]["class_name"], outcome_in(version, case)
+        own = KEY in case["layer"]["config"] and name not in CUSTOM
+        if own and outcome.get("losses") and isinstance(outcome["stored"], bool):
+            assert writes_down(name, dialect) is outcome["stored"], (case, outcome)
+            if not dialect.before_keras_3:
+                bare = {"class_name": name, "config": {}}
+                assert activity_unknown(bare, dialect) is not outcome["stored"]
