@@ -38,8 +38,9 @@ _STAYS = {Runner.STEPS, Runner.LOOP, Runner.LOOP_AT_TIMES, Runner.NEVER}
 """Hold for all that is further inside."""
 
 _WRITTEN_BY_KERAS_2 = re.compile(
-    r"Conv|^(Dense|LSTM|GRU|SimpleRNN|Embedding|MultiHeadAttention|LocallyConnected[12]D)$"
+    r"Conv|^(Dense|(CuDNN)?(LSTM|GRU)|SimpleRNN|Embedding|MultiHeadAttention|LocallyConnected[12]D)$"
 )
+"""Those of cuDNN run on a GPU only; what they write down was asked for without."""
 _WRITTEN_BY_KERAS_3_0 = re.compile(
     r"Conv|^(LSTM|GRU|Embedding|EinsumDense|MultiHeadAttention|GroupQueryAttention)$"
 )
