@@ -167,7 +167,7 @@ class _Entry(Struct, frozen=True):
     code: str
     path: str
     severity: Level
-    rank: float
+    rank: Any  # msgspec 0.20 cannot convert an integer beyond a float's range
 
 
 class _Content(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from regaudit.settings.config import Config, read_config
 from regaudit.settings.stored_roles import roles_page
 from regaudit.settings.to_toml import settings_page
 
+keras = pytest.importorskip("keras")
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
