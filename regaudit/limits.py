@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from regaudit.errors import UnsafeFileError
@@ -16,6 +17,16 @@ SPECTRAL_BYTES = 768 << 20
 """What spectra may allocate on top: two threads with two arrays of 4096 x 4096 each, and bands."""
 
 
+Amount = Annotated[
+    int,
+    Meta(ge=1, le=1 << 50, description=f"a whole number above 0, at most {1 << 50:,}"),
+]
+Seconds = Annotated[
+    int, Meta(ge=1, le=1_000_000, description="a whole number above 0, at most 1,000,000")
+]
+"""Beyond, systems refuse to be told, and it is no limit."""
+
+
 class Limits(Struct, frozen=True):
     """The budgets of one file, far above what Keras writes.
 
@@ -23,49 +34,49 @@ class Limits(Struct, frozen=True):
     limit that it is for.
     """
 
-    cpu_seconds: int = 2
+    cpu_seconds: Seconds = 2
     """Processor time in a guarded or a worker process, apart from that for the size."""
-    wall_seconds: int = 60
+    wall_seconds: Seconds = 60
     """Time in a guarded or a worker process, apart from that for the size."""
-    bytes_per_second: int = 1 << 20
+    bytes_per_second: Amount = 1 << 20
     """So many bytes, stored or arrived from a store, buy a second of both kinds."""
-    memory_bytes: int = 192 << 20
+    memory_bytes: Amount = 192 << 20
     """What a guarded or a worker process may allocate (Linux)."""
-    json_bytes: int = 32 << 20
+    json_bytes: Amount = 32 << 20
     """Largest JSON: `config.json`, `model_config`, a list of shards."""
-    json_values: int = 1_000_000
+    json_values: Amount = 1_000_000
     """Most values in one JSON."""
-    json_depth: int = 200
+    json_depth: Amount = 200
     """Deepest nesting of objects and lists in JSON; a nested model takes four of them."""
-    layers: int = 20_000
+    layers: Amount = 20_000
     """Most layers of one model."""
-    layer_depth: int = 100
+    layer_depth: Amount = 100
     """Deepest nesting of models and wrappers."""
-    calls: int = 100_000
+    calls: Amount = 100_000
     """Most calls of layers in one model: nested models that call each other multiply."""
-    outputs: int = 1_000
+    outputs: Amount = 1_000
     """Most outputs of one model, nested ones too: these multiply likewise."""
-    group_depth: int = 64
+    group_depth: Amount = 64
     """Deepest nesting of HDF5 groups, and of folders in a model that is one."""
-    objects: int = 200_000
+    objects: Amount = 200_000
     """Most HDF5 groups and datasets, archive members, fields of a protobuf message, or files."""
-    inflation: int = 200
+    inflation: Amount = 200
     """Largest ratio of declared to stored bytes: of an archive member, a dataset, a whole file."""
-    unstored_bytes: int = 4 << 20
+    unstored_bytes: Amount = 4 << 20
     """What may be declared without being stored: a file's fill values, and what deflates well."""
-    chunk_bytes: int = 32 << 20
+    chunk_bytes: Amount = 32 << 20
     """Largest chunk of a chunked dataset: the least that has to be held in memory."""
-    graph_bytes: int = 1 << 30
+    graph_bytes: Amount = 1 << 30
     """Largest `saved_model.pb`."""
-    index_bytes: int = 64 << 20
+    index_bytes: Amount = 64 << 20
     """Largest index of a TensorFlow checkpoint, packed or with its keys written out."""
-    key_bytes: int = 4096
+    key_bytes: Amount = 4096
     """Longest name: of a model, a layer with its path, a class, a weight, a key of JSON, an HDF5
     object, or in the index of a TensorFlow checkpoint."""
-    checked_bytes: int = 4 << 20
+    checked_bytes: Amount = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 
-    spectral_seconds: int = 60
+    spectral_seconds: Seconds = 60
     """After this long, `--spectral` takes no further spectrum of a model."""
 
     def with_spectra(self) -> "Limits":

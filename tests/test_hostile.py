@@ -126,7 +126,12 @@ def test_every_hazard_of_the_maker_is_there():
 def test_a_folder_of_good_and_hostile_files_reports_the_good_ones_as_alone(tmp_path):
     good = sorted(CORPUS.rglob("*.keras"))[:50]
     ending = {HANGS, CRASHES}
-    chosen = [name for name, answer in EXPECTED.items() if answer["kind"] and name not in ending]
+    answered = {None, "ForeignDataError"}  # the latter a search skips
+    chosen = [
+        name
+        for name, answer in EXPECTED.items()
+        if answer["kind"] not in answered and name not in ending
+    ]
     bad = [name for name in chosen if (HOSTILE / name).is_file() and "/" not in name]
     bad = [HANGS, CRASHES, *bad[:: len(bad) // 48][:48]]
     for number, file in enumerate(good):
@@ -414,7 +419,7 @@ def test_limits_are_raised_by_option_and_by_settings(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("jsonbytes=3", "unknown limit 'jsonbytes'; did you mean 'json_bytes'?"),
+        ("jsonbytes=3", "unknown setting 'limits.jsonbytes'; did you mean 'json_bytes'?"),
         ("json_bytes", "must be a whole number above 0"),
         ("json_bytes=-1", "must be a whole number above 0"),
         ("json_bytes=0", "must be a whole number above 0"),

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from math import inf, isclose, isfinite
+from math import inf, isfinite
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from regaudit.model import Layer, Model, Regularizer, Weight
+from regaudit.changes.regularizers import RegularizerChange, Row, configured, regularizer_changes
+from regaudit.model import Layer, Model, Weight
 from regaudit.report.report import Occurrence, Report
 
 NUMBERS = ("l1_norm", "l2_norm", "max_abs", "mean", "std", "nonfinite", "sparsity", "dead_units")
@@ -58,24 +59,6 @@ class WeightChange(Struct, frozen=True):
         return "same" if self.old.path == self.new.path else "renamed"
 
 
-class RegularizerChange(NamedTuple):
-    """A regularizer of a weight, or of a layer's output."""
-
-    path: str
-    """Of the weight; of the layer, for an activity regularizer."""
-    key: str
-    """`kernel_regularizer`, `activity_regularizer`, ..."""
-    old: Regularizer | None
-    new: Regularizer | None
-
-    @property
-    def kind(self) -> str:
-        """`added`, `removed` or `changed`."""
-        if self.old is None:
-            return "added"
-        return "removed" if self.new is None else "changed"
-
-
 class FindingChange(NamedTuple):
     """One place of a fault that is in one of the files alone, or of another severity in each."""
 
@@ -115,7 +98,7 @@ class Changes(Struct, frozen=True):
     @property
     def untold(self) -> int:
         """Weights whose regularizers one of the files does not tell: they are not compared."""
-        if not _configured(self.old, self.new):
+        if not configured(self.old, self.new):
             return len(self.weights)
         return sum(
             any(weight and not weight.regularizer_known for weight in (one.old, one.new))
@@ -156,7 +139,7 @@ def diff(old: Report, new: Report) -> Changes:
     return Changes(
         old,
         new,
-        tuple(_regularizers(pairs, old, new, renamed)),
+        tuple(regularizer_changes(pairs, old, new, renamed)),
         weights,
         tuple(_findings(old, new, renamed)),
     )
@@ -171,20 +154,17 @@ def _importance(change: WeightChange) -> tuple[int, float]:
     return order.get(change.kind, 2), -abs(norm.relative)
 
 
-_Row = tuple[Layer, Weight]
-
-
-def _rows(report: Report) -> list[_Row]:
+def _rows(report: Report) -> list[Row]:
     return list(report.model.weights()) if report.model else []
 
 
-def _both(pairs: Sequence[tuple[_Row | None, _Row | None]]) -> Iterator[tuple[_Row, _Row]]:
+def _both(pairs: Sequence[tuple[Row | None, Row | None]]) -> Iterator[tuple[Row, Row]]:
     for a, b in pairs:
         if a is not None and b is not None:
             yield a, b
 
 
-def _pairs(old: Sequence[_Row], new: Sequence[_Row]) -> Iterator[tuple[_Row | None, _Row | None]]:
+def _pairs(old: Sequence[Row], new: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:
     """Match weights; first what is in the new file, in its order, then what was removed."""
     before = {weight.path: (layer, weight) for layer, weight in old}
     now = {weight.path for _, weight in new}
@@ -221,66 +201,6 @@ def _numbers(
         name: Shift(value(old, before, name), value(new, after, name))
         for name in (*NUMBERS, "penalty")
     }
-
-
-def _regularizers(
-    pairs: Sequence[tuple[_Row | None, _Row | None]],
-    old: Report,
-    new: Report,
-    renamed: Mapping[str, str],
-) -> Iterator[RegularizerChange]:
-    told = _configured(old, new)
-    for a, b in pairs if told else ():
-        if any(row and not row[1].regularizer_known for row in (a, b)):
-            continue  # one of the files does not tell: that is no change
-        was, now = (a[1].regularizer if a else None), (b[1].regularizer if b else None)
-        if not _alike(was, now):
-            weight = (b or a or pairs[0][0])[1]  # type: ignore[index] # one of the two is there
-            key = weight.regularizer_key or (a[1].regularizer_key if a else None)
-            yield RegularizerChange(weight.path, key or f"{weight.role}_regularizer", was, now)
-    before = {layer.path: layer for layer in (old.model.layers if old.model else ())}
-    for layer in new.model.layers if new.model and told else ():
-        was_layer = before.pop(renamed.get(layer.path, layer.path), None)
-        sides = [side for side in (was_layer, layer) if side]
-        activity = all(side.activity_known for side in sides)
-        yield from _loose_changes(
-            layer.path,
-            _loose(was_layer, activity=activity) if was_layer else {},
-            _loose(layer, activity=activity),
-        )
-    for path, was_layer in before.items() if told else ():
-        yield from _loose_changes(path, _loose(was_layer), {})
-
-
-def _configured(*sides: Report) -> bool:
-    """Whether no side is of weights alone, whose regularizers are not known."""
-    return all(side.model is None or bool(side.model.class_name) for side in sides)
-
-
-def _loose(layer: Layer, *, activity: bool = True) -> dict[str, Regularizer]:
-    """Return the regularizers of a layer that are on no weight, by key."""
-    found = dict(layer.unplaced)
-    if activity and layer.activity_regularizer is not None:
-        found["activity_regularizer"] = layer.activity_regularizer
-    return found
-
-
-def _loose_changes(
-    path: str, old: Mapping[str, Regularizer], new: Mapping[str, Regularizer]
-) -> Iterator[RegularizerChange]:
-    for key in (*new, *(key for key in old if key not in new)):
-        if not _alike(old.get(key), new.get(key)):
-            yield RegularizerChange(path, key, old.get(key), new.get(key))
-
-
-def _alike(old: Regularizer | None, new: Regularizer | None) -> bool:
-    if old is None or new is None:
-        return old is new
-    if old.status != new.status or (old.l1 is None) != (new.l1 is None):
-        return False
-    if old.l1 is None or old.l2 is None or new.l1 is None or new.l2 is None:
-        return (old.class_name, old.config) == (new.class_name, new.config)
-    return isclose(old.l1, new.l1, rel_tol=1e-6) and isclose(old.l2, new.l2, rel_tol=1e-6)
 
 
 def _findings(old: Report, new: Report, renamed: Mapping[str, str]) -> Iterator[FindingChange]:

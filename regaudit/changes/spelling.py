@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from regaudit.changes.compare import Changes, RegularizerChange, Shift, WeightChange
+from regaudit.changes.compare import Changes, Shift, WeightChange
+from regaudit.changes.regularizers import RegularizerChange
 from regaudit.model import Regularizer
 from regaudit.report import sentences, spelling
 

@@ -5,7 +5,8 @@ from textwrap import wrap
 from typing import TypeVar
 
 from regaudit.changes import spelling as words
-from regaudit.changes.compare import Changes, FindingChange, RegularizerChange, WeightChange
+from regaudit.changes.compare import Changes, FindingChange, WeightChange
+from regaudit.changes.regularizers import RegularizerChange
 from regaudit.report import escape, spelling
 from regaudit.report.report import Report
 from regaudit.report.tables import Column, fitted_table, informative, pipe_table

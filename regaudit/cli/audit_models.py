@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from regaudit.cli.running import (
     cache_folder,
     failure_of_killed,
     say_redirects,
+    say_skipped,
 )
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.running.guard import hold, release
@@ -60,6 +62,7 @@ def run_audit(
     unknown: str | None = None,
     baseline: bool = True,
     writes: Iterable[Path] = (),
+    nested: bool = True,
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
 
@@ -70,6 +73,7 @@ def run_audit(
         unknown: what becomes of models of which no regularizer is known, if that is given.
         baseline: whether to read the baseline.
         writes: other files that will be written.
+        nested: whether a directory that is a model is searched for others, too.
 
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
@@ -83,7 +87,7 @@ def run_audit(
     outputs = tuple(outputs)
     require(outputs)
     config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
-    found = _models(options, config)
+    found = _models(options, config, nested)
     files = [
         file for target, (models, refused) in found for file in models or [target] * (not refused)
     ]
@@ -101,6 +105,7 @@ def run_audit(
         cache=options.cache,
         dask=options.dask,
     )
+    reports = _without_foreign(reports, found)
     if not outputs:  # a baseline, say
         say_redirects(reports)
     reports = go_on_guarded(
@@ -129,7 +134,32 @@ def only(reports: Sequence["Report"], layer: str) -> list["Report"]:
     return [restricted(report, layer) for report in reports]
 
 
-def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]]:
+def _without_foreign(
+    reports: Sequence["Report"], found: Iterable[tuple[str, "Found"]]
+) -> list["Report"]:
+    """Return the reports but those on files that a search met and that are no models: say which.
+
+    Args:
+        reports: on the models found, in their order; fewer after an interruption.
+        found: by what the user named.
+    """
+    from regaudit.running.run import is_foreign, nothing_found
+
+    kept: list[Report] = []
+    skipped: list[Report] = []
+    coming = iter(reports)
+    for target, (models, refused) in found:
+        some = list(islice(coming, len(models) or (not refused)))
+        sound = [one for one in some if models == [target] or not is_foreign(one)]
+        skipped += [one for one in some if models != [target] and is_foreign(one)]
+        kept += sound
+        if some and not sound and not refused:
+            kept.append(nothing_found(target))
+    say_skipped(skipped)
+    return kept
+
+
+def _models(options: AuditOptions, config: "Config", nested: bool) -> list[tuple[str, "Found"]]:
     """Return what was named, each with the models found there."""
     from regaudit.errors import UsageError
     from regaudit.storage.location import is_url, redacted_name
@@ -145,7 +175,7 @@ def _models(options: AuditOptions, config: "Config") -> list[tuple[str, "Found"]
         if why := _why_unread(target):
             raise click.UsageError(f"MODEL number {number} is not shown: {why}")
     try:
-        return [(target, _search(target, config.limits)) for target in targets]
+        return [(target, _search(target, config.limits, nested)) for target in targets]
     except UsageError as error:
         raise click.UsageError(str(error)) from error
 
@@ -167,7 +197,7 @@ def _why_unread(target: str) -> str | None:
     )
 
 
-def _search(target: str, limits: "Limits") -> "Found":
+def _search(target: str, limits: "Limits", nested: bool) -> "Found":
     """Search; what a store lists is held to the limits, as a file is."""
     from regaudit.limits import allowing
     from regaudit.running.model_search import Found, is_searched, search
@@ -175,11 +205,11 @@ def _search(target: str, limits: "Limits") -> "Found":
 
     with allowing(limits):
         if not is_url(target) or not is_searched(target):
-            return search(target)
+            return search(target, nested=nested)
         if failure_of_killed(limits):  # perhaps by this very search
             return Found([target], [])
         hold(target, limits)
-        found = search(target)
+        found = search(target, nested=nested)
         release()
         return found
 

@@ -46,6 +46,9 @@ def check(
     MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
     extra: pip install 'regaudit[stores]'.
 
+    Folders are searched, also those that are models themselves. HDF5 that is found there and was
+    not written by Keras is skipped, and named on standard error.
+
     Exits with 0 if there are no findings at or above --fail-on, with 1 if there are, and with 3 if
     something could not be audited. 3 takes precedence over 1, and the findings are still printed.
     A model of which no regularizer is known passes, unless --fail-on-unknown is given.

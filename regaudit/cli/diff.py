@@ -70,7 +70,7 @@ def diff(
     targets = all_of(format_, output, also)
     if unknown := next((one.format for one in targets if one.format not in FORMATS), None):
         raise click.UsageError(f"diff writes no {unknown}, but {', '.join(FORMATS)}")
-    reports, config = run_audit(replace(options, models=(old, new)), targets)
+    reports, config = run_audit(replace(options, models=(old, new)), targets, nested=False)
     if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:

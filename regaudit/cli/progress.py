@@ -1,4 +1,8 @@
-"""Progress of a long run, on standard error where that is a terminal."""
+"""Progress of a long run, on standard error where that is a terminal.
+
+Not `click.progressbar`: it has no rate, and no way to leave the line to what a report prints
+between two of its updates.
+"""
 
 import sys
 import time

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from regaudit.storage.lfs_pointer import is_pointer
 from regaudit.storage.plain_file import open_plain
 from regaudit.storage.presence import exists, is_dir, is_file
 
@@ -110,7 +111,6 @@ _JSON_OF_MODEL = re.compile(
     re.DOTALL,
 )
 """How an architecture, the metadata of an archive, or a list of shards begins; no report does."""
-_POINTER = b"version https://git-lfs"
 
 
 def _why_kept(file: Path) -> str:
@@ -129,7 +129,7 @@ def _why_kept(file: Path) -> str:
         return ""
     if _NO_TEXT.search(head) or _NO_TEXT.search(tail):
         return "no report but a binary file, perhaps a model"
-    if head.startswith(_POINTER):
+    if is_pointer(head):
         return "a Git LFS pointer, perhaps of a model"
     if _JSON_OF_MODEL.match(head):
         return "a model, or a part of one, in JSON"

@@ -65,6 +65,9 @@ def report(
     MODEL is a file, a folder, a pattern or a URL (s3://, gs://, hf://, https://). URLs need an
     extra: pip install 'regaudit[stores]'.
 
+    Folders are searched, also those that are models themselves. HDF5 that is found there and was
+    not written by Keras is skipped, and named on standard error.
+
     Exits with 0, whatever the findings, or with 3 if something could not be audited.
     """
     from regaudit.settings.config import Config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from regaudit.cli.output import say, say_trace
+from regaudit.cli.output import TOLD, say, say_trace
 from regaudit.cli.progress import progress, progress_of_one
 from regaudit.running.guard import Killed, hold
 from regaudit.running.termination import ending_tidily
@@ -83,8 +83,8 @@ def audited(
 ) -> list["Report"]:
     """Audit one file in this process, several in workers, unless `isolate` says something else.
 
-    Ctrl-C ends it with the reports so far, and one that says how many models were not audited; so
-    does the loss of a cluster.
+    A directory that is a model is that model alone. Ctrl-C ends it with the reports so far, and one
+    that says how many models were not audited; so does the loss of a cluster.
 
     Raises:
         click.UsageError: the cache or the cluster cannot be used.
@@ -94,18 +94,35 @@ def audited(
     if killed := failure_of_killed(config.limits):
         return [killed]
     kept = None if cache is None else _opened(cache, config)
+    skipped: list[Report] = []
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
         hold(files[0], config.limits)  # until `emit` releases it: rendering, too
         with progress_of_one() as told:
-            made = audit_files(files, config, isolate=False, cache=kept, progress=told)
+            made = audit_files(
+                *(files, config),
+                isolate=False,
+                cache=kept,
+                progress=told,
+                nested=False,
+                skipped=skipped.append,
+            )
             reports = list(made)
     else:
         gc.enable()
-        made = audit_files(files, config, isolate=isolate, jobs=jobs, cache=kept, dask=dask)
+        made = audit_files(
+            *(files, config),
+            isolate=isolate,
+            jobs=jobs,
+            cache=kept,
+            dask=dask,
+            nested=False,
+            skipped=skipped.append,
+        )
         with ending_tidily(), closing(made):
             reports = _until_the_end(made, files)
+    say_skipped(skipped)
     for report in reports:
         say_trace(report.failure)
     if kept is not None and kept.trouble:
@@ -123,6 +140,17 @@ def audited_one(file: str, config: "Config") -> "Report":
     if len(reports) != 1:
         raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
     return reports[0]
+
+
+def say_skipped(reports: Sequence["Report"]) -> None:
+    """Say on standard error which files that a search found are no models."""
+    from regaudit.report.escape import plain
+
+    for report in reports[:TOLD]:
+        if report.failure:
+            say(f"{plain(report.file)}: skipped: {report.failure.message}", err=True)
+    if len(reports) > TOLD:
+        say(f"and {len(reports) - TOLD:,} more files skipped that are no models", err=True)
 
 
 def say_redirects(reports: Sequence["Report"]) -> None:

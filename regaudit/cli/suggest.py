@@ -121,13 +121,14 @@ def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":
     """
     from regaudit.editing.advise import suggest as advise
     from regaudit.evidence.training_facts import Facts
+    from regaudit.settings.decode import decoded
 
     data = {"train_loss": advice.data, "val_loss": advice.val_data}
     measured = {
         name: _loss(report, file, advice.facts[name]) for name, file in data.items() if file
     }
     with_penalty = advice.with_penalty and not measured
-    facts = Facts.checked(**{**advice.facts, **measured})
+    facts = decoded(Facts, {**advice.facts, **measured})
     return advise(report, facts, advice.aim, with_penalty=with_penalty)
 
 

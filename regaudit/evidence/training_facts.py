@@ -1,43 +1,31 @@
 """What the user knows about the training and no file contains."""
 
 from math import isfinite
-from typing import Any
+from sys import float_info
+from typing import Annotated, Any
 
-from msgspec import Struct
-from msgspec.structs import fields
+from msgspec import Meta, Struct
 
-from regaudit.errors import UsageError, shown
+Loss = Annotated[float, Meta(ge=-float_info.max, le=float_info.max, description="a finite number")]
+Variance = Annotated[float, Meta(gt=0, le=float_info.max, description="a number above zero")]
+Samples = Annotated[int, Meta(ge=1, le=(1 << 63) - 1, description="a whole number of samples")]
 
 
-class Facts(Struct, frozen=True):
+class Facts(Struct, frozen=True, rename="kebab"):
     """Numbers of the training run, each None where it was not given."""
 
-    train_loss: float | None = None
+    train_loss: Loss | None = None
     """Loss on the training set by `model.evaluate`, without the penalty."""
-    val_loss: float | None = None
+    val_loss: Loss | None = None
     """Loss on the validation set by `model.evaluate`, without the penalty."""
-    train_size: int | None = None
+    train_size: Samples | None = None
     """Samples in the training set."""
-    val_size: int | None = None
+    val_size: Samples | None = None
     """Samples in the validation set."""
-    batch_size: int | None = None
+    batch_size: Samples | None = None
     """Samples in a training step."""
-    target_variance: float | None = None
+    target_variance: Variance | None = None
     """Mean squared deviation of the targets from their mean: the yardstick of a squared error."""
-
-    @classmethod
-    def checked(cls, **given: Any) -> "Facts":
-        """Make facts out of what a user gives; names may be written with dashes.
-
-        Raises:
-            UsageError: a number that its fact cannot be.
-        """
-        names = {field.name for field in fields(cls)}
-        found = {key.replace("-", "_"): value for key, value in given.items() if value is not None}
-        for name, value in found.items():
-            if name in names:
-                _check(name, value)
-        return cls(**found)
 
     @property
     def gap(self) -> float | None:
@@ -57,16 +45,6 @@ class Facts(Struct, frozen=True):
 def option(name: str) -> str:
     """Write a fact as the command line does: `--train-loss`."""
     return f"--{name.replace('_', '-')}"
-
-
-def _check(name: str, value: Any) -> None:
-    key = name.replace("_", "-")
-    if not is_number(value):
-        raise UsageError(f"{key} must be a finite number, not {shown(value)}")
-    if name.endswith("_size") and (not isinstance(value, int) or not 0 < value < 1 << 63):
-        raise UsageError(f"{key} must be a whole number of samples, not {shown(value)}")
-    if name == "target_variance" and value <= 0:
-        raise UsageError(f"{key} must be above zero, not {value!r}")
 
 
 def is_number(value: Any) -> bool:

@@ -1,8 +1,9 @@
 """What a file format is: something that recognizes files and reads models out of them."""
 
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +20,10 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip, names
+from regaudit.storage.lfs_pointer import is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
+from regaudit.storage.siblings import names_in
 from regaudit.tensors.tensor import Tensor
 
 WEIGHTS_ONLY = (
@@ -68,7 +71,9 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Files that count as models when a directory is searched, by the end of their names."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
-    """Files that make a directory of a store a model in itself."""
+    """Files that a directory which is a model in itself has, the first of them always."""
+    folder_parts: ClassVar[frozenset[str]] = frozenset()
+    """Files of such a directory that are no models of their own, though they are named like one."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""
@@ -142,9 +147,30 @@ def recognize(file: Location) -> Format:
     raise UnknownFormatError(_what_it_is(file))
 
 
-def is_model(folder: Location) -> bool:
-    """Whether a directory is a saved model in itself."""
-    return any(plugin.sniff(folder) for plugin in formats())
+def folder_format(folder: Location) -> Format | None:
+    """Return the format of a directory that is a saved model in itself; None for all others."""
+    return next((one for one in formats() if one.folder_marks and one.sniff(folder)), None)
+
+
+def unread(folder: Location, read: Collection[str]) -> tuple[Skip, ...]:
+    """Name the weights that lie in a model's directory beside its own.
+
+    Args:
+        folder: the directory.
+        read: the files that are read.
+    """
+    left = [name for name in names_in(folder) if _WEIGHTS.search(name) and name not in read]
+    named = [Skip(name, "lies in the model's folder and is not read") for name in left[:_NAMED]]
+    if len(left) > _NAMED:
+        more = f"{len(left) - _NAMED:,} more files of weights lie in the model's folder, not read"
+        named.append(Skip("(folder)", more))
+    return tuple(named)
+
+
+_WEIGHTS = re.compile(r"\.(weights\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE)
+"""Files of weights by name: Keras's, and those of others."""
+_NAMED = 20
+"""Files that are named one by one."""
 
 
 def model_of_part(file: Path) -> Path | None:
@@ -173,8 +199,8 @@ def _what_it_is(file: Location) -> str:
         head = stream.read(64)
     if not head:
         return "an empty file"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the model itself: run `git lfs pull`"
+    if is_pointer(head):
+        return pointer("the model")
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
     return "not a saved Keras model: unknown file format"

@@ -23,6 +23,8 @@ from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.atomic_write import replacing
+from regaudit.storage.glued import refuse_glued
+from regaudit.storage.lfs_pointer import LONGEST, is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.zip_member import replace_member
 from regaudit.tensors.hdf5 import opened
@@ -60,7 +62,7 @@ class KerasArchive(Format):
         if not file.is_file():
             return False
         with file.open("rb") as stream:
-            # An archive may have something before it; one that is cut short has no end.
+            # One with something before it is refused by name; one that is cut short has no end.
             return stream.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(stream)
 
     @contextmanager
@@ -68,7 +70,7 @@ class KerasArchive(Format):
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(file.open("rb"))
-                _refuse_list(stream)
+                _refuse_end(stream)
                 archive = stack.enter_context(zipfile.ZipFile(stream))
                 members = _members(archive)
                 config = self.edited.get("config.json") or _json(archive, members, "config.json")
@@ -96,11 +98,11 @@ class KerasArchive(Format):
             replace_member(file, "config.json", content, copy)
 
 
-def _refuse_list(stream: BinaryIO) -> None:
-    """Refuse an archive of too many members before the standard library lists them.
+def _refuse_end(stream: BinaryIO) -> None:
+    """Refuse an archive by its end, before the standard library lists its members.
 
     Raises:
-        UnsafeFileError: its list of members is too long.
+        UnsafeFileError: its list of members is too long, or it is only a part of the file.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(size - _TAIL, 0))
@@ -113,6 +115,8 @@ def _refuse_list(stream: BinaryIO) -> None:
         listed = struct.unpack_from("<Q", tail, end - 36)[0]
     message = "the archive has more than {limit} members"
     enforce_limit("objects", min(listed, size) // _SHORTEST, message)
+    comment: int = struct.unpack_from("<H", tail, end + 20)[0]
+    refuse_glued(len(tail) - end - 22 - comment, "behind")
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -139,6 +143,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise UnsafeFileError(f"the archive has {info.filename!r} twice")
         names.add(name)
         members[info.filename] = info
+    refuse_glued(min((info.header_offset for info in infos), default=0), "before")
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
@@ -168,7 +173,14 @@ def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
     info = members[name]
     enforce_limit("json_bytes", info.file_size, f"{name} is larger than {{limit}} bytes")
     _refuse_bomb(info)
-    return parse_json(archive.read(info), name)
+    raw = archive.read(info)
+    _refuse_pointer(raw, name)
+    return parse_json(raw, name)
+
+
+def _refuse_pointer(raw: bytes, name: str) -> None:
+    if is_pointer(raw):
+        raise UnreadableModelError(f"{name} in the archive is {pointer('the file')}")
 
 
 def _refuse_bomb(info: zipfile.ZipInfo) -> None:
@@ -198,6 +210,8 @@ def _tree(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Location, stack: ExitStack
 ) -> TensorGroup:
     """Return what is in an HDF5 member, which stays open as long as `stack`."""
+    if info.file_size < LONGEST:
+        _refuse_pointer(archive.read(info), info.filename)
     place, offset = stack.enter_context(_located(archive, info, file))
     hdf5 = stack.enter_context(opened(place, offset, info.file_size))
     return read_tree(hdf5, place, offset)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
-from regaudit.formats.interface import Artifact, Format
+from regaudit.formats.interface import Artifact, Format, unread
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.describe import make_model
@@ -70,6 +70,7 @@ class SavedModel(Format):
         beside(folder, "variables", "variables.index")  # no link on the way
         checkpoint = read_checkpoint(folder / "variables" / "variables")
         join = ObjectJoin(ObjectGraph(nodes, described), checkpoint, checkpoint.variables())
+        join.skipped += unread(folder, ())
         if 0 in described:
             yield _whole(join, described[0], layers, tensorflow)
         else:

@@ -1,5 +1,6 @@
 """Weights without a configuration, in the layout of Keras 3: `model.weights.h5` by itself."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -12,7 +13,8 @@ from regaudit.keras_semantics.match_by_name import MARKS
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import is_hdf5, opened
 from regaudit.tensors.hdf5_attributes import root_attributes
-from regaudit.tensors.hdf5_tree import read_tree
+from regaudit.tensors.hdf5_tree import names_at_root, read_tree
+from regaudit.tensors.tensor import TensorGroup
 
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
@@ -35,11 +37,24 @@ class WeightsH5(Format):
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
-            tree = read_tree(hdf5, file)
-            roots = {key.partition("\\")[0] for key in tree.groups}  # on Windows, one name
+            roots = frozenset(_first(name) for name in names_at_root(hdf5))
             if roots == {"optimizer"}:
                 message = "a shard with only the optimizer's state: audit its list, *.weights.json"
                 raise UnknownFormatError(message)
-            if not roots & ROOT_GROUPS:
+            if not roots & ROOT_GROUPS:  # before others' data is held to what models are
                 raise ForeignDataError(_OF_KERAS_HUB if roots == {"lora"} else _FOREIGN)
+            tree = read_tree(hdf5, file)
+            if not _has_variables(tree):
+                raise ForeignDataError(_FOREIGN)
             yield Artifact.of(describe_weights(tree, architecture))
+
+
+def _first(path: str) -> str:
+    """Return the first part of a path; Keras on Windows writes a whole path as one name."""
+    return path.partition("\\")[0]
+
+
+def _has_variables(tree: TensorGroup) -> bool:
+    """Whether the values lie where Keras puts those of a layer, unless there are none."""
+    holding = [path for path, group in tree.walk() if group.tensors or group.unreadable]
+    return not holding or any(re.search(r"(^|[/\\])vars$", path) for path in holding)

@@ -56,14 +56,12 @@ class Declared(Struct, frozen=True):
         return self.built_in or [f"{role}{'?' * (role in self.optional)}" for role in self.roles]
 
 
-def checked_roles(given: Any) -> tuple[Declared, ...]:
+def checked_roles(given: Mapping[str, Any]) -> tuple[Declared, ...]:
     """Read `[tool.regaudit.layers]`.
 
     Raises:
         UsageError: a class that Keras does not have, or a value of the wrong kind.
     """
-    if not isinstance(given, Mapping):
-        raise UsageError("layers must be a table: [tool.regaudit.layers]")
     return tuple(_declared(name, value) for name, value in given.items())
 
 

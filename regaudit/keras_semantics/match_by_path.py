@@ -339,7 +339,8 @@ def _by_sublayer(slots: tuple[Slot, ...]) -> dict[str, list[Slot]]:
 
 def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]) -> list[Slot]:
     """Return the slots without the kernel, where a quantizing wrapper around the layer keeps it."""
-    moved = slots and variables and slots[0].role == "kernel" and len(variables[0][1].shape) == 1
+    fewer = 0 < len(variables) < len(slots)
+    moved = fewer and slots[0].role == "kernel" and len(variables[0][1].shape) == 1
     return slots[1:] if moved else slots
 
 

@@ -25,6 +25,8 @@ from regaudit.model import Optimizer, Part
 _INNER = ("inner_optimizer", "optimizer", "base_optimizer")
 """Keys under which one optimizer holds another."""
 _DECAY = "weight_decay"
+_EXCLUDED = "exclude_from_weight_decay"
+"""What classes of TensorFlow Addons and those built on them have, and none of Keras's."""
 _DEEPEST, _MOST_PARTS = 8, 64
 """Optimizers inside each other, and beside each other: more are not looked into."""
 
@@ -92,9 +94,10 @@ def _plain(
         config = {**config, "learning_rate": config["lr"]}
     if name not in RATES:
         return _foreign(Optimizer(name, config, iterations))
-    if not config:
+    if not config or (dialect is not None and not dialect.before_keras_3):
         kept = {} if rate is None else {"learning_rate": rate}
-        config = {**defaults(name, dialect), **kept}
+        others = {**defaults(name, dialect), **kept}  # `compile` may be given a part
+        config = {**config, **{key: others[key] for key in others if key not in config}}
     every = config.get("gradient_accumulation_steps")
     if iterations is not None and type(every) is int and every > 1:  # the counter counts batches
         iterations //= every
@@ -120,8 +123,10 @@ def _name_of(serialized: Serialized) -> str:
     if is_custom(serialized) or nowhere:  # `nowhere`: in the program that was run
         known = registered if isinstance(registered, str) and ">" in registered else None
         return known or (f"{module or 'custom'}>{name}" if name in RATES else name)
-    # Keras 2 registers its own as Custom; with another module it is somebody else's.
-    own = name.removeprefix("Custom>")
+    # Keras 2 registers its own as Custom, but not the old ones that classes of others build on.
+    own, config = name.removeprefix("Custom>"), config_of(serialized)
+    if own in RATES and (_EXCLUDED in config or (own != name and "decay" in config)):
+        return f"Custom>{own}"
     return own if ">" in own else named(own)
 
 

@@ -2,21 +2,27 @@
 
 from datetime import date
 from fnmatch import fnmatchcase
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Glob = Annotated[str, Meta(max_length=1024, description="a glob of at most 1,024 characters")]
+Code = Annotated[str, Meta(description="the code or name of a rule")]
+Reason = Annotated[str, Meta(pattern=r"\S", description="a reason, in words")]
+Day = Annotated[date, Meta(description="a date: 2027-01-31")]
 
 
 class Ignore(Struct, frozen=True):
     """Findings that were looked at and accepted."""
 
-    code: str
+    code: Code
     """Code or name of the rule."""
-    reason: str
-    model: str = "*"
+    reason: Reason
+    model: Glob = "*"
     """Glob on the file as reports name it."""
-    layer: str = "*"
+    layer: Glob = "*"
     """Glob on the path of the weight or layer."""
-    expires: date | None = None
+    expires: Day | None = None
     """Last day on which it holds."""
 
     def covers(self, code: str, name: str, path: str, file: str, today: date) -> bool:

@@ -4,9 +4,10 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
 from functools import cache
-from typing import ClassVar, dataclass_transform
+from sys import float_info
+from typing import Annotated, ClassVar, dataclass_transform
 
-from msgspec import Struct, StructMeta
+from msgspec import Meta, Struct, StructMeta
 from msgspec.structs import fields
 
 from regaudit.discovery import defined, modules
@@ -17,6 +18,12 @@ from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import NotRun, Occurrence, Suggestion
 from regaudit.report.severity import Severity
+
+Threshold = (
+    Annotated[int, Meta(ge=0, le=(1 << 63) - 1, description="a number, at least 0")]
+    | Annotated[float, Meta(ge=0, le=float_info.max)]
+)
+"""What settings may make of a rule's field; a whole number stays one."""
 
 LISTED = 100
 """Most layers that a rule which did not judge them lists; of more it is said how many."""
@@ -70,7 +77,7 @@ class Rule(Struct, frozen=True, metaclass=_Meta):
 
         class LargeLayerUnregularized(Rule):
             about: ClassVar[About] = About(...)
-            min_parameters: float = 10_000
+            min_parameters: Threshold = 10_000
     """
 
     about: ClassVar[About]

@@ -9,7 +9,7 @@ from regaudit.evidence.needs import REGULARIZERS
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class LargeLayerUnregularized(Rule):
@@ -58,7 +58,7 @@ model.compile("adam", "categorical_crossentropy")
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
-    min_parameters: int = 100_000
+    min_parameters: Threshold = 100_000
     """Kernels with fewer values pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -13,7 +13,7 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 _PLAIN = frozenset({"Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D"})
 _DEPTHWISE = frozenset(
@@ -81,7 +81,7 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
-    min_share: float = 0.5
+    min_share: Threshold = 0.5
     """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

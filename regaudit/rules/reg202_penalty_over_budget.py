@@ -10,7 +10,7 @@ from regaudit.evidence.needs import CHANCE_LOSS, REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class PenaltyOverBudget(Rule):
@@ -58,9 +58,9 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     )
     needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES, REGULARIZERS)
 
-    error_share: float = 0.5
+    error_share: Threshold = 0.5
     """Of the chance loss: penalties above it are an error."""
-    warning_share: float = 0.25
+    warning_share: Threshold = 0.25
     """Of the chance loss: penalties above it are a warning."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -10,7 +10,7 @@ from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class WorseThanConstant(Rule):
@@ -66,7 +66,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 
-    min_excess: float = 0.01
+    min_excess: Threshold = 0.01
     """Of the chance loss: sums above it by less pass, as do losses that were rounded."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -9,7 +9,7 @@ from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class Underregularized(Rule):
@@ -60,9 +60,9 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     )
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, TOTAL_PENALTY)
 
-    ratio: float = 10.0
+    ratio: Threshold = 10.0
     """Gaps of at most so many times the penalty pass."""
-    min_share: float = 0.1
+    min_share: Threshold = 0.1
     """Of the chance loss: smaller gaps pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

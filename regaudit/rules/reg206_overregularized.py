@@ -10,7 +10,7 @@ from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class Overregularized(Rule):
@@ -63,9 +63,9 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 
-    ratio: float = 10.0
+    ratio: Threshold = 10.0
     """Penalties of at most so many times the gap pass."""
-    least_share: float = 0.01
+    least_share: Threshold = 0.01
     """Of the chance loss: smaller gaps count as this much."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

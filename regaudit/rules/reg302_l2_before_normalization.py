@@ -11,7 +11,7 @@ from regaudit.keras_semantics.weightless_layers import POOLING, RESHAPING
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 _LINEAR = frozenset(
     {"Dense", "EinsumDense", "Embedding"}
@@ -86,7 +86,7 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
-    min_share: float = 1.0
+    min_share: Threshold = 1.0
     """Of the kernels with L2: where fewer are before a normalization, the rule is silent."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

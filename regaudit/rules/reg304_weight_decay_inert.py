@@ -8,7 +8,7 @@ from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.report.spelling import count
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class WeightDecayInert(Rule):
@@ -62,7 +62,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
 """,
     )
 
-    effective: float = EFFECTIVE_DECAY
+    effective: Threshold = EFFECTIVE_DECAY
     """Shrinkage above it passes."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -7,7 +7,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.optimizer_state import Training
 from regaudit.report.report import NotRun, Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class WeightDecayTooStrong(Rule):
@@ -56,9 +56,9 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
     )
     wants: ClassVar[tuple[str, ...]] = ("train_size", "batch_size")
 
-    max_share: float = 0.01
+    max_share: Threshold = 0.01
     """Of every weight, a step: smaller decays pass where the steps of an epoch are not known."""
-    min_epochs: float = 1.0
+    min_epochs: Threshold = 1.0
     """Weights that remember as many epochs or more pass."""
 
     def not_run(self, evidence: Evidence) -> NotRun | None:

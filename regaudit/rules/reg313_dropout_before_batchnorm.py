@@ -9,7 +9,7 @@ from regaudit.evidence.needs import CONFIGURATION
 from regaudit.model import Layer
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 _DROPOUT = frozenset(
     {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout"}
@@ -68,7 +68,7 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
-    min_rate: float = 0.05
+    min_rate: Threshold = 0.05
     """Smaller rates pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

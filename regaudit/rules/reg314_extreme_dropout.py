@@ -9,7 +9,7 @@ from regaudit.evidence.needs import CONFIGURATION
 from regaudit.model import Layer, Node
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 _DROPPING = frozenset(
     {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"}
@@ -72,7 +72,7 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (CONFIGURATION,)
 
-    max_rate: float = 0.7
+    max_rate: Threshold = 0.7
     """Rates below it pass, of one dropout and of several in a row together."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

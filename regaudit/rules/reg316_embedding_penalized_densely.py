@@ -8,7 +8,7 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class EmbeddingPenalizedDensely(Rule):
@@ -60,7 +60,7 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
-    max_parameters: int = 100_000
+    max_parameters: Threshold = 100_000
     """Tables with no more values pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

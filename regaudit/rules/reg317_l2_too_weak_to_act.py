@@ -11,7 +11,7 @@ from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence, Suggestion
 from regaudit.report.severity import Severity
 from regaudit.report.spelling import count
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class L2TooWeakToAct(Rule):
@@ -62,7 +62,7 @@ model.fit(rng.random((64, 8)), rng.random((64, 4)), batch_size=1, verbose=0)
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
-    effective: float = EFFECTIVE_DECAY
+    effective: Threshold = EFFECTIVE_DECAY
     """Shrinkage from it on passes."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

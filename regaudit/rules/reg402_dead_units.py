@@ -9,7 +9,7 @@ from regaudit.evidence.needs import VALUES
 from regaudit.model import Status, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class DeadUnits(Rule):
@@ -58,9 +58,9 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
-    min_share: float = 0.05
+    min_share: Threshold = 0.05
     """Layers with a smaller share of dead units pass."""
-    min_units: int = 16
+    min_units: Threshold = 16
     """Layers with fewer units pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

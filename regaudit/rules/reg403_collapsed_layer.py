@@ -10,7 +10,7 @@ from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class CollapsedLayer(Rule):
@@ -57,9 +57,9 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
-    min_value: float = 1e-3
+    min_value: Threshold = 1e-3
     """Kernels with a larger value have not collapsed, unless by their norm."""
-    min_share: float = 0.01
+    min_share: Threshold = 0.01
     """Of the initial norm: kernels below it have collapsed."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

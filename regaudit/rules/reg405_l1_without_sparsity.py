@@ -9,7 +9,7 @@ from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class L1WithoutSparsity(Rule):
@@ -66,9 +66,9 @@ model.layers[0].kernel.assign(np.where(np.abs(kernel) < 0.05, 0.0, kernel))
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
-    min_share: float = 0.01
+    min_share: Threshold = 0.01
     """Kernels with a larger share of near-zero values pass."""
-    min_parameters: int = 256
+    min_parameters: Threshold = 256
     """Kernels with fewer values pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

@@ -11,7 +11,7 @@ from regaudit.keras_semantics.weightless_layers import POOLING, RANDOM_REGULARIZ
 from regaudit.model import Layer, Node, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 _HOMOGENEOUS = {None, "linear", "relu", "leaky_relu"}
 """Activations f with f(a x) = a f(x) for every a > 0."""
@@ -75,9 +75,9 @@ model.layers[1].bias.assign(0.1 + model.layers[1].bias)
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
 
-    max_ratio: float = 5.0
+    max_ratio: Threshold = 5.0
     """Between the penalties of neighbours; smaller ones pass."""
-    min_value: float = 1e-3
+    min_value: Threshold = 1e-3
     """Kernels without a larger value have collapsed, which is another rule's."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:

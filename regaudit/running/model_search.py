@@ -1,16 +1,16 @@
 """Models found by what a user names: a file, a folder, a pattern, a URL."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from glob import has_magic
 from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.formats.interface import formats, is_model
+from regaudit.formats.interface import Format, folder_format, formats
 from regaudit.report.report import Failure, Report
-from regaudit.storage.location import is_url, redacted_name
+from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
     ENTRIES,
@@ -34,8 +34,12 @@ class Found(NamedTuple):
     """Failures of what was not looked into: links, and folders that cannot be read."""
 
 
-def search(target: str) -> Found:
+def search(target: str, *, nested: bool = True) -> Found:
     """Return the models that a target means: itself, those below a directory, those of a glob.
+
+    Args:
+        target: a path, a URL or a pattern.
+        nested: whether a directory that is a model is searched for others, too.
 
     Raises:
         UsageError: a pattern whose stars make no sense.
@@ -45,15 +49,18 @@ def search(target: str) -> Found:
     def refuse(path: str, why: str) -> None:
         refused[path] = Report(path, failure=Failure("UnsafeFileError", why))
 
-    return Found(list(find_models(target, refuse)), list(refused.values()))
+    return Found(list(find_models(target, refuse, nested=nested)), list(refused.values()))
 
 
-def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Iterator[str]:
+def find_models(
+    target: str, refuse: Refuse = lambda _path, _why: None, *, nested: bool = True
+) -> Iterator[str]:
     """Yield the models that a target means.
 
     Args:
         target: a path, a URL or a pattern.
         refuse: is told what was not looked into.
+        nested: whether a directory that is a model is searched for others, too.
 
     Raises:
         UsageError: a pattern whose stars make no sense.
@@ -62,30 +69,39 @@ def find_models(target: str, refuse: Refuse = lambda _path, _why: None) -> Itera
     if is_url(target):
         yield from _in_store(target, refuse)
     elif is_dir(path):
-        yield from [target] if _is_model(path) else _below(path, refuse)
+        yield from _in_folder(path, target, refuse, nested)
     elif has_magic(target) and not lexists(path):
         matched = matches(Path(pattern_of(target)), refuse)
-        found = (_of_match(path, target, refuse) for path in matched)
+        found = (_of_match(path, target, refuse, nested) for path in matched)
         yield from dict.fromkeys(file for files in found for file in files)
     else:
         yield target
 
 
-def _of_match(path: Path, pattern: str, refuse: Refuse) -> Iterator[str]:
+def _of_match(path: Path, pattern: str, refuse: Refuse, nested: bool) -> Iterator[str]:
     """Yield what a match of a pattern means; its own last part may be a name that a user gives."""
     if is_link(path) and has_magic(Path(pattern).name) and not hub_blob(path):
         refuse(str(path), LINK)
-    elif is_dir(path) and not _is_model(path):
-        yield from _below(path, refuse)
+    elif is_dir(path):
+        yield from _in_folder(path, str(path), refuse, nested)
     else:
         yield str(path)
 
 
-def _is_model(folder: Path) -> bool:
+def _in_folder(folder: Path, name: str, refuse: Refuse, nested: bool) -> Iterator[str]:
+    """Yield a directory if it is a model, and those below it."""
+    kind = _format(folder)
+    if kind:
+        yield name
+    if nested or not kind:
+        yield from _below(folder, kind, refuse)
+
+
+def _format(folder: Path) -> Format | None:
     try:
-        return is_model(folder)
+        return folder_format(folder)
     except OSError:  # the search of it says why
-        return False
+        return None
 
 
 def is_searched(url: str) -> bool:
@@ -108,29 +124,38 @@ def _in_store(url: str, refuse: Refuse) -> Iterator[str]:
         yield url  # whose audit says why
 
 
-def _below(folder: Path, refuse: Refuse) -> Iterator[str]:
-    """Yield the models below a directory by name; hidden and installed folders are left out."""
+def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
+    """Yield the models below a directory by name; hidden and installed folders are left out.
+
+    Args:
+        folder: the directory.
+        kind: its format, if it is a model in itself.
+        refuse: is told what was not looked into.
+    """
+    kinds = tuple(formats())
     count = 0
-    stack = [(folder, _entries(folder, refuse))]
+    stack = [(folder, kind, _entries(folder, refuse))]
     while stack:
-        place, entries = stack.pop()
+        place, kind, entries = stack.pop()
         count += len(entries)
         if count > ENTRIES:
             refuse(str(folder), TOO_MANY)
             return
-        inner: list[tuple[Path, list[os.DirEntry[str]]]] = []
+        inner: list[tuple[Path, Format | None, list[os.DirEntry[str]]]] = []
         for path in (Path(one.path) for one in entries if is_folder(one)):
             if path.name != "site-packages":
                 held = _entries(path, refuse)
-                if _marked(held) and _is_model(path):
+                found = _format(path) if _marked((one.name for one in held), kinds) else None
+                if found:
                     yield str(path)
-                else:
-                    inner.append((path, held))
-        links = [one.name for one in entries if is_link(one.path) and not hub_blob(Path(one.path))]
-        files = files_among(one.name for one in entries if not is_folder(one))
-        yield from (str(place / name) for name in files if name not in links)
+                inner.append((path, found, held))
+        own = kind.folder_parts if kind else frozenset()
+        rest = [one for one in entries if not is_folder(one)]
+        links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
+        files = files_among((one.name for one in rest), kinds)
+        yield from (str(place / name) for name in files if name not in links and name not in own)
         for name in links:
-            if why := _why_not(place / name, folder):
+            if name not in own and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
         stack += reversed(inner)
 
@@ -144,23 +169,28 @@ def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:
         return []
 
 
-def _marked(entries: Iterable[os.DirEntry[str]]) -> bool:
+def _marked(names: Iterable[str], kinds: Iterable[Format]) -> bool:
     """Whether a folder may be a model, by the names in it."""
-    marks = {kind.folder_marks[0] for kind in formats() if kind.folder_marks}
-    return any(one.name in marks for one in entries)
+    marks = {kind.folder_marks[0] for kind in kinds if kind.folder_marks}
+    return not marks.isdisjoint(names)
 
 
 def _why_not(link: Path, searched: Path) -> str:
     """Say that a link is not followed where it would be a model; empty for what is found anyway."""
     named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
-    if not named and not (is_dir(link) and _is_model(link)):
+    if not named and not (is_dir(link) and _format(link)):
         return ""
     return LINK if leads_outside(link, searched) else ""
 
 
-def files_among(names: Iterable[str]) -> list[str]:
-    """Return the files among these that count as models, by name; hidden ones do not."""
-    known = list(formats())
+def files_among(names: Iterable[str], kinds: Iterable[Format] | None = None) -> list[str]:
+    """Return the files among these that count as models, by name; hidden ones do not.
+
+    Args:
+        names: of the files, or their paths.
+        kinds: the formats.
+    """
+    known = tuple(kinds or formats())
     suffixes = tuple(suffix for kind in known for suffix in kind.suffixes)
     found = {name for name in names if name.endswith(suffixes)}
     return sorted(
@@ -171,19 +201,17 @@ def files_among(names: Iterable[str]) -> list[str]:
     )
 
 
-def models_among(names: list[str]) -> set[str]:
-    """Return the models among all files of a store's folder: files, and folders with their marks.
+def models_among(names: list[str], there: Callable[[str], Location]) -> set[str]:
+    """Return the models among all files of a store's folder: files, and folders that are models.
 
     Args:
         names: paths of the files.
+        there: returns what lies at a path.
     """
-    known, folders = set(names), set()
-    marks = [kind.folder_marks for kind in formats() if kind.folder_marks]
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        for first, *others in marks:
-            if last == first and known.issuperset(f"{folder}/{other}" for other in others):
-                folders.add(folder)
-    inside = tuple(f"{folder}/" for folder in folders)
-    files = {name for name in files_among(names) if not name.startswith(inside)}
-    return files | {folder for folder in folders if not folder.startswith(inside)}
+    kinds = tuple(formats())
+    marks = tuple(f"/{kind.folder_marks[0]}" for kind in kinds if kind.folder_marks)
+    marked = {name.rpartition("/")[0] for name in names if name.endswith(marks)}
+    folders = {folder: kind for folder in marked if (kind := folder_format(there(folder)))}
+    own = {f"{folder}/{part}" for folder, kind in folders.items() for part in kind.folder_parts}
+    files = {name for name in files_among(names, kinds) if name not in own}
+    return files | set(folders)

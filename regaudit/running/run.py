@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regaudit.auditing.audit_file import audit_file
+from regaudit.errors import ForeignDataError
 from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
 from regaudit.running.model_search import search
@@ -27,8 +28,12 @@ def audit_files(
     cache: "Cache | None" = None,
     dask: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    nested: bool = True,
+    skipped: Callable[[Report], None] = lambda _report: None,
 ) -> Generator[Report, None, None]:
     """Audit files, directories and globs, in the order given.
+
+    HDF5 files that a search finds and that Keras did not write, such as data sets, are left out.
 
     Args:
         targets: paths, URLs and patterns.
@@ -42,6 +47,8 @@ def audit_files(
             paths; or `local` for one on this machine.
         progress: called now and then with the bytes of a file that are measured and with those of
             all its weights; only of files that are audited in this process.
+        nested: whether a directory that is a model is searched for others, too.
+        skipped: called with the report on each file that is left out; its failure says why.
 
     Yields:
         One report per model. A target that leads to no model yields a report with a `failure`.
@@ -52,7 +59,7 @@ def audit_files(
     """
     config = config or Config.default()
     with allowing(config.limits):
-        found = [(target, search(target)) for target in targets]
+        found = [(target, search(target, nested=nested)) for target in targets]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
@@ -65,11 +72,28 @@ def audit_files(
     else:
         audits = ((file, partial(audit_file, file, config, progress)) for file in files)
         reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
-    for target, (models, refused) in found:
-        if not models and not refused:
-            where = "below" if is_dir(target) else "by"
-            hint = "" if is_url(target) else near(Path(target))
-            message = f"no saved model found {where} {redacted_name(target)}{hint}"
-            yield Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
-        yield from islice(reports, len(models))
-        yield from refused
+    for target, one in found:
+        audited = 0
+        for report in islice(reports, len(one.models)):
+            if one.models != [target] and is_foreign(report):
+                skipped(report)
+            else:
+                audited += 1
+                yield report
+        if not audited and not one.refused:
+            yield nothing_found(target)
+        yield from one.refused
+
+
+def is_foreign(report: Report) -> bool:
+    """Whether a file is no model, and not called one either: no failure of a search."""
+    kind = report.failure.kind if report.failure else ""
+    return kind == ForeignDataError.__name__ and not report.file.endswith(".keras")
+
+
+def nothing_found(target: str) -> Report:
+    """Return the failure of a target that leads to no model."""
+    where = "below" if is_dir(target) else "by"
+    hint = "" if is_url(target) else near(Path(target))
+    message = f"no saved model found {where} {redacted_name(target)}{hint}"
+    return Report(redacted_name(target), failure=Failure("UnreadableModelError", message))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
@@ -17,17 +17,10 @@ from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Rule
 from regaudit.settings.baseline import Baseline
-from regaudit.settings.override import Override, laid_over, read_overrides
+from regaudit.settings.chosen import codes_of, names, rules_of
+from regaudit.settings.decode import decoded, decoded_fields
+from regaudit.settings.given import UNKNOWN, Given, Override
 from regaudit.settings.presets import PRESETS
-from regaudit.settings.values import (
-    checked_ignores,
-    checked_limits,
-    checked_path,
-    checked_severities,
-    checked_strings,
-    codes_of,
-    rules_of,
-)
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
@@ -41,9 +34,6 @@ NEVER = Severity.ERROR + 1
 
 FAIL_ON: Mapping[str, int] = {**{str(level): int(level) for level in Severity}, "never": NEVER}
 """Thresholds by the names that users give."""
-
-UNKNOWN = ("pass", "fail")
-"""What a check does with a model of which no regularizer is known; the first by default."""
 
 
 class Config(Struct, frozen=True):
@@ -82,7 +72,7 @@ class Config(Struct, frozen=True):
     """Where the findings are that are accepted for now."""
     baseline: Baseline | None = None
     """Its content, where it was read."""
-    content: Mapping[str, Any] = {}
+    content: Given = Given()
     """The settings as they were given, without overrides."""
     overrides: tuple[Override, ...] = ()
     layers: tuple[tuple[str, "Config"], ...] = ()
@@ -112,8 +102,8 @@ class Config(Struct, frozen=True):
         Raises:
             UsageError: a limit that does not exist, or a value that is not a whole number.
         """
-        pairs = (setting.partition("=")[::2] for setting in settings)
-        return replace(self, limits=checked_limits(dict(pairs), self.limits))
+        given = decoded_fields(Limits, dict(map(_limit, settings)), "limits")
+        return replace(self, limits=replace(self.limits, **given))
 
     def without(self, ignore: Iterable[str]) -> "Config":
         """Return these settings without some rules.
@@ -134,20 +124,18 @@ class Config(Struct, frozen=True):
         about = [one for one in self.overrides if one.is_about(file)]
         if not about:
             return self
-        content: Mapping[str, Any] = self.content
+        content = self.content
         for one in about:
             if one.layer is None:
-                content = laid_over(content, one.content)
+                content = content.under(one)
         layers = tuple(
-            (one.layer, self._changed(laid_over(content, one.content)))
-            for one in about
-            if one.layer is not None
+            (one.layer, self._changed(content.under(one))) for one in about if one.layer is not None
         )
         return replace(self._changed(content), layers=layers)
 
-    def _changed(self, content: Mapping[str, Any]) -> "Config":
+    def _changed(self, content: Given) -> "Config":
         """Return these settings with the thresholds, severities and facts of others."""
-        changed, codes = _checked(content), {rule.about.code for rule in self.rules}
+        changed, codes = _settled(content), {rule.about.code for rule in self.rules}
         kept = tuple(rule for rule in changed.rules if rule.about.code in codes)
         return replace(
             self, rules=kept, severities=changed.severities, facts=changed.facts, overrides=()
@@ -180,16 +168,13 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     """
     unset: tuple[object, ...] = (None, [], ())
     given = {key.replace("_", "-"): value for key, value in flags.items() if value not in unset}
-    config = _checked(given)  # so that a wrong flag is not blamed on the file
+    config = _settled(decoded(Given, given))  # so that a wrong flag is not blamed on the file
     if file is None:
         return config
     own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
-    content: Mapping[str, Any] = own or {}
-    content = {key.replace("_", "-"): value for key, value in content.items()}
+    content = {key.replace("_", "-"): value for key, value in (own or {}).items()}
     try:
-        config = replace(_checked(_under(content, given)), file=file)
-        for one in config.overrides:  # so that errors are reported before any model is read
-            _checked(laid_over(config.content, one.content))
+        config = replace(_settled(decoded(Given, _under(content, given))), file=file)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
     except RecursionError as error:
@@ -247,65 +232,42 @@ def _load(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: not valid TOML ({why_no_text(error)})") from error
 
 
-_FACTS = tuple(field.name for field in fields(Facts))
-_FACT_KEYS = tuple(name.replace("_", "-") for name in _FACTS)
-_KNOWN = (
-    "models",
-    "select",
-    "fail-on",
-    "unknown",
-    "ignore",
-    "limits",
-    "rules",
-    "preset",
-    "baseline",
-    "override",
-    "layers",
-    *_FACT_KEYS,
-)
+def _limit(setting: str) -> tuple[str, int | str]:
+    """Read a limit of the command line: `json_bytes=50_000_000`."""
+    name, _, value = setting.partition("=")
+    digits = value.replace("_", "")
+    return name.lower(), int(digits) if digits.isdecimal() and len(digits) < 20 else value
 
 
-def _checked(content: Mapping[str, Any]) -> Config:
-    for key in content:
-        if key not in _KNOWN:
-            raise UsageError(f"unknown setting {shown(key)}{did_you_mean(key, _KNOWN)}")
-    fail_on = content.get("fail-on", str(Severity.ERROR))
-    if not isinstance(fail_on, str) or fail_on not in FAIL_ON:
-        raise UsageError(f"fail-on must be one of {', '.join(FAIL_ON)}, not {shown(fail_on)}")
-    unknown = content.get("unknown", UNKNOWN[0])
-    if unknown not in UNKNOWN:
-        raise UsageError(f"unknown must be one of {', '.join(UNKNOWN)}, not {shown(unknown)}")
-    name = content.get("preset", "default")
-    if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {shown(name)}")
-    settings = content.get("rules", {})
-    if not isinstance(settings, Mapping):
-        raise UsageError("rules must be a table of tables: [tool.regaudit.rules.REG101]")
-    baseline = content.get("baseline")
-    if baseline is not None and is_url(checked_path(baseline, "baseline")):
-        raise UsageError(f"baseline is a file, not a URL: {redacted_name(baseline)}")
-    preset, select = PRESETS[name], checked_strings(content.get("select", []), "select")
-    made = rules_of(settings, preset)
-    chosen = codes_of(select, made) if select else {r.about.code for r in made} - preset.off
+def _settled(given: Given) -> Config:
+    """Return what settings come to.
+
+    Raises:
+        UsageError: a rule, threshold, class, pattern or file that cannot be.
+    """
+    preset = PRESETS[given.preset]
+    made, severities = rules_of(given.rules, preset)
+    chosen = codes_of(given.select, made) if given.select else set(names()) - preset.off
+    for number, one in enumerate(given.override):  # before any model is read
+        rules_of(one.rules, preset, f"override[{number}].rules")
+    for ignore in given.ignore:
+        if ignore.code not in names():
+            hint = did_you_mean(ignore.code, names())
+            raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{hint}")
+    if given.baseline and is_url(given.baseline):
+        raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")
     return Config(
         rules=tuple(rule for rule in made if rule.about.code in chosen),
-        fail_on=FAIL_ON[fail_on],
-        fail_on_unknown=unknown == UNKNOWN[1],
-        models=tuple(
-            pattern_of(checked_path(one, "models"), "models")
-            for one in checked_strings(content.get("models", []), "models")
-        ),
-        ignores=tuple(checked_ignores(content.get("ignore", []))),
-        limits=checked_limits(content.get("limits", {}), Limits()),
-        severities={**preset.severities, **dict(checked_severities(settings))},
-        facts=Facts.checked(**{key: content[key] for key in _KNOWN if _is_fact(key, content)}),
-        roles=checked_roles(content.get("layers", {})),
-        preset=name,
-        baseline_file=Path(baseline) if baseline else None,
-        content={key: value for key, value in content.items() if key != "override"},
-        overrides=read_overrides(content.get("override", []), _FACT_KEYS),
+        fail_on=FAIL_ON[given.fail_on],
+        fail_on_unknown=given.unknown == UNKNOWN[1],
+        models=tuple(pattern_of(one, "models") for one in given.models),
+        ignores=given.ignore,
+        limits=given.limits,
+        severities=severities,
+        facts=Facts(**given.told()),
+        roles=checked_roles(given.layers),
+        preset=given.preset,
+        baseline_file=Path(given.baseline) if given.baseline else None,
+        content=replace(given, override=()),
+        overrides=given.override,
     )
-
-
-def _is_fact(key: str, content: Mapping[str, Any]) -> bool:
-    return key in content and key.replace("-", "_") in _FACTS

@@ -1,10 +1,13 @@
 """Presets: which rules a kind of audit asks, how severely, and from which thresholds on."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
 from regaudit.report.severity import Severity
+
+PresetName = Literal["default", "strict", "finetune"]
 
 
 class Preset(Struct, frozen=True):
@@ -19,7 +22,7 @@ class Preset(Struct, frozen=True):
     """By code and field."""
 
 
-PRESETS: Mapping[str, Preset] = {
+PRESETS: Mapping[PresetName, Preset] = {
     "default": Preset("Every rule with its own thresholds."),
     "strict": Preset(
         "Every kernel without a regularizer is named, every dead unit, and every L2 before a "

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import fields
 
 from regaudit.keras_semantics.declared_roles import Declared
 from regaudit.report.escape import Escaped, json_text, page, visible
 from regaudit.rules.interface import Rule
-from regaudit.settings.config import FAIL_ON, UNKNOWN, Config
+from regaudit.settings.config import FAIL_ON, Config
+from regaudit.settings.given import UNKNOWN
 from regaudit.storage.location import redacted_name, without_secrets
 
 
@@ -27,25 +29,26 @@ def _lines(config: Config) -> Iterator[str]:
     yield f"preset = {toml(config.preset)}"
     if config.baseline_file:
         yield f"baseline = {toml(str(config.baseline_file.absolute()))}"
-    for one in fields(config.facts):
-        value = getattr(config.facts, one.name)
-        if value is not None:
-            yield f"{one.name.replace('_', '-')} = {toml(value)}"
+    yield from _set(config.facts)
     yield from declared_lines(config.roles)
     yield "\n[limits]"
-    yield from (f"{one.name} = {getattr(config.limits, one.name)}" for one in fields(config.limits))
+    yield from _set(config.limits)
     for rule in config.rules:
         yield from _rule(rule, config)
     for ignore in config.ignores:
         yield "\n[[ignore]]"
-        for one in fields(ignore):
-            if getattr(ignore, one.name) is not None:
-                yield f"{one.name} = {toml(getattr(ignore, one.name))}"
+        yield from _set(ignore)
     for override in config.overrides:
-        layer = {} if override.layer is None else {"layer": override.layer}
-        content = {"model": override.model, **layer, **override.content}
         yield "\n[[override]]"
-        yield from (f"{key} = {toml(value)}" for key, value in content.items())
+        yield from _set(override)
+
+
+def _set(table: Struct) -> Iterator[str]:
+    """Yield the keys of a table that are set."""
+    for one in fields(table):
+        value = getattr(table, one.name)
+        if value not in (None, {}):
+            yield f"{one.encode_name} = {toml(value)}"
 
 
 def declared_lines(roles: Iterable[Declared], table: str = "layers") -> Iterator[Escaped]:

@@ -117,6 +117,8 @@ class Store:
         """What failed first; an error would keep alive all that was open where it was raised."""
         self._known: dict[str, Mapping[str, Any] | None] = {}
         """What the store said of each file; None of a file that does not exist."""
+        self._listed: tuple[str, ...] = ()
+        """Folders of which all is known."""
         self._parts: dict[tuple[str, bool], Pages | Windows] = {}
         """Fetched parts of each file that was opened, of metadata and of values."""
         self._idle: dict[str, list[Any]] = {}
@@ -153,7 +155,7 @@ class Store:
     def info(self, path: str) -> Mapping[str, Any] | None:
         """Return what the store says of a file, asked once; None if there is none."""
         if path not in self._known:
-            self._known[path] = self._info(path)
+            self._known[path] = None if path.startswith(self._listed) else self._info(path)
         return self._known[path]
 
     def _info(self, path: str) -> Mapping[str, Any] | None:
@@ -163,9 +165,21 @@ class Store:
 
     def names(self, path: str) -> list[str]:
         """Return the paths of all files below a folder; of a file, itself."""
-        found: list[str] = self.with_retries(lambda: self.system.find(path))
+        found: dict[str, Mapping[str, Any]] = self.with_retries(
+            lambda: self.system.find(path, detail=True)
+        )
         enforce_limit("objects", len(found), "the folder has more than {limit} files")
+        self._known |= found
+        folders = {name.rpartition("/")[0] for name in found} if path not in found else set()
+        self._known |= {folder: {"type": "directory"} for folder in folders}
+        self._listed += (*(f"{folder}/" for folder in folders if folder),)
         return sorted(found)
+
+    def names_in(self, path: str) -> list[str]:
+        """Return the names of what lies in a folder, sorted."""
+        found: list[str] = self.with_retries(lambda: self.system.ls(path, detail=False))
+        enforce_limit("objects", len(found), "the folder has more than {limit} files")
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
 
     def parts(self, path: str, size: int, values: bool) -> Pages | Windows:
         """Return what was fetched of a file and fetches the rest, in pieces fit for values or not.

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO, Literal, cast
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.storage.location import Location
 from regaudit.storage.object_store import Store, connected
 from regaudit.storage.range_reader import RangeStream
 
-Chosen = Callable[[list[str]], set[str]]
-"""Takes the paths of files, and returns those of the models among them."""
+Chosen = Callable[[list[str], Callable[[str], Location]], set[str]]
+"""Takes the paths of files and what leads to one, and returns those of the models among them."""
 
 
 @contextmanager
@@ -70,10 +71,21 @@ def models_below(url: str, models_among: Chosen) -> Iterator[str]:
         found: set[str] = set()
         for name in names:
             below = store.names(name)
-            found |= models_among(below) if below != [name] else {name}
+            found |= _chosen(store, name, below, models_among) if below != [name] else {name}
     else:
-        found = models_among(store.names(path))
+        found = _chosen(store, path, store.names(path), models_among)
     yield from (f"{store.scheme}://{name}" for name in sorted(found))
+
+
+def _chosen(store: Store, folder: str, names: list[str], models_among: Chosen) -> set[str]:
+    """Return the models among files below a folder; hidden and installed folders are left out."""
+    start = len(folder.rstrip("/"))
+    shown = [name for name in names if not _LEFT_OUT.search(name, start)]
+    return models_among(shown, lambda path: RemoteFile(store, path))
+
+
+_LEFT_OUT = re.compile(r"/(\.[^/]*|site-packages)/")
+"""In the path of what is not searched on disk either."""
 
 
 class _Status(Struct, frozen=True):
@@ -143,6 +155,10 @@ class RemoteFile:
         size = self.stat().st_size
         parts = self._store.parts(self._path, size, values=buffering == 0)
         return cast(BinaryIO, RangeStream(parts, size))
+
+    def names(self) -> list[str]:
+        """Return the names of what lies in this folder."""
+        return self._store.names_in(self._bare)
 
     def read_bytes(self) -> bytes:
         return self.open("rb").read(self.stat().st_size)

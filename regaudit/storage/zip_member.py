@@ -39,7 +39,7 @@ def replace_member(file: Path, name: str, content: bytes, out: IO[bytes]) -> Non
     """Copy an archive with other content in one member, packed the way it was.
 
     Args:
-        file: the archive; whatever precedes it in the file is kept.
+        file: the archive, with nothing before it in the file.
         name: the member.
         content: its new bytes.
         out: where the copy goes.
@@ -141,7 +141,7 @@ def _directory(
 ) -> bytes:
     """Return the list of members and what ends the archive, patched."""
     tail = bytearray(raw)
-    first = _first_offset(tail, info)
+    first = info.header_offset
     at = 0
     while tail[at : at + 4] == _CENTRAL:
         name, extra, comment = struct.unpack_from("<HHH", tail, at + 28)
@@ -165,20 +165,6 @@ def _directory(
     if struct.unpack_from("<I", tail, at + 16)[0] != _IN_EXTRA:
         _add(tail, at + 16, "<I", shift)
     return bytes(tail)
-
-
-def _first_offset(tail: bytearray, info: zipfile.ZipInfo) -> int:
-    """Return the offset that the list gives for the member, which may not count what precedes."""
-    wanted = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
-    at = 0
-    while tail[at : at + 4] == _CENTRAL:
-        name, extra, comment = struct.unpack_from("<HHH", tail, at + 28)
-        below = at + 46 + name
-        if tail[at + 46 : below] == wanted:
-            offset_at, kind = _offset_at(tail, at, below, extra)
-            return int(struct.unpack_from(kind, tail, offset_at)[0])
-        at = below + extra + comment
-    raise RefusedEditError(f"the archive's list of members does not have {info.filename}")
 
 
 def _offset_at(tail: bytearray, at: int, below: int, extra: int) -> tuple[int, str]:

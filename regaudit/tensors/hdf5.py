@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from regaudit.errors import UnreadableModelError
+from regaudit.storage.glued import refuse_glued
 from regaudit.storage.location import Location, SizedStream
 from regaudit.tensors.hdf5_library import h5py
 
@@ -22,6 +23,8 @@ _OF_SYSTEM = (EACCES, EPERM, ENOENT, ELOOP, EIO, EMFILE, ENFILE)
 """What is no fault of the content."""
 _USER_BLOCK = 512
 """Smallest block of foreign bytes that may precede the HDF5 content; larger ones are doubled."""
+_SUPERBLOCK, _SUPERBLOCK_2 = 64, 2
+"""Bytes at the start that tell where the content ends, and the version that changed their order."""
 
 
 @contextmanager
@@ -104,6 +107,31 @@ def is_hdf5(file: Location) -> bool:
                 return True
             at = at * 2 or _USER_BLOCK
     return False
+
+
+def refuse_parts(hdf5: h5py.File, file: Location, offset: int = 0) -> None:
+    """Refuse HDF5 that is only a part of its file; a user block that it knows of is none.
+
+    Args:
+        hdf5: the opened file.
+        file: where its bytes lie, `offset` bytes from the start.
+        offset: see `file`.
+
+    Raises:
+        UnsafeFileError: there is something before or behind it.
+    """
+    with damage():
+        start, size = hdf5.userblock_size, hdf5.id.get_filesize()
+    with file.open("rb") as stream:
+        stream.seek(offset + start)
+        head = stream.read(_SUPERBLOCK)
+    # Up to version 1, the sizes of two numbers and of two trees stand before the addresses.
+    width, at = (head[13], 24 + 4 * head[8]) if head[8] < _SUPERBLOCK_2 else (head[9], 12)
+    base, end = (
+        int.from_bytes(head[place : place + width], "little") for place in (at, at + 2 * width)
+    )
+    refuse_glued(start - base, "before")
+    refuse_glued(size - end - start + base, "behind")
 
 
 def one_line(error: BaseException) -> str:

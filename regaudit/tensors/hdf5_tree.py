@@ -13,7 +13,7 @@ from msgspec import Struct
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location
-from regaudit.tensors.hdf5 import damage
+from regaudit.tensors.hdf5 import damage, refuse_parts
 from regaudit.tensors.hdf5_attributes import decoded
 from regaudit.tensors.hdf5_dataset import DatasetTensor
 from regaudit.tensors.hdf5_library import h5py
@@ -33,13 +33,25 @@ def read_tree(hdf5: h5py.File, file: Location, offset: int = 0) -> TensorGroup:
         offset: see `file`.
 
     Raises:
-        UnsafeFileError: a link, external or virtual storage, or a size beyond the limits.
+        UnsafeFileError: a link, external or virtual storage, a size beyond the limits, or a file
+            that holds more than this.
         UnreadableModelError: the file is damaged or cut short.
     """
+    refuse_parts(hdf5, file, offset)
     with damage():
         return _Tree(file, offset, file.stat().st_size).group(
             hdf5.id, h5py.h5o.get_info(hdf5.id).addr, "", 0
         )
+
+
+def names_at_root(hdf5: h5py.File) -> list[str]:
+    """Return the names of what lies at the root; none where there are more than in any model."""
+    names: list[str] = []
+    with damage():
+        root = h5py.h5g.open(hdf5.id, b"/")
+        if root.get_num_objs() <= allowed().objects:
+            root.links.iterate(lambda raw: names.append(raw.decode("utf-8", "backslashreplace")))
+    return names
 
 
 class _Tree(Struct):

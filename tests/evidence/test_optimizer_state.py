@@ -5,7 +5,6 @@ from math import log
 import pytest
 from rule_values import adam, evidence, kernel, layer
 
-from regaudit.errors import UsageError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY, lacks
 from regaudit.evidence.optimizer_state import Training
@@ -185,14 +184,6 @@ class TestWeigh:
     def test_decay_counts_once_it_has_had_effect_or_may_have(self, steps, counts):
         found = evidence(self.big, OUT, optimizer=adam("AdamW", steps, weight_decay=4e-3))
         assert ("decay" in self.kinds(found)) is counts
-
-
-def test_facts_are_checked():
-    assert Facts.checked(**{"train-loss": -1, "val-loss": 1.5}).gap == 2.5
-    assert Facts.checked(train_size=100, batch_size=32).steps_per_epoch == 3.125
-    for wrong in ({"train_loss": "x"}, {"val_size": True}, {"batch_size": 0}):
-        with pytest.raises(UsageError):
-            Facts.checked(**wrong)
 
 
 def test_opaque_penalties_are_a_lack():

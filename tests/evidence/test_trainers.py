@@ -1,6 +1,9 @@
 """Whose decay acts on a weight: optimizers beside and inside each other, known and not known."""
 
+import json
+
 import pytest
+from paths import FIXTURES
 from rule_values import adam, evidence, kernel, l2, layer
 
 from regaudit.evidence.evidence import Evidence
@@ -144,6 +147,23 @@ class TestAddons:
         assert trainers.of("a/kernel") is parts[0]
         assert trainers.of("inner/b/bias") is parts[1]
         assert trainers.of("c/kernel") is None
+
+
+STORED = json.loads((FIXTURES / "optimizers.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("file", [".keras", ".h5"])
+@pytest.mark.parametrize("one", STORED, ids=lambda one: f"{one['version']} {one['given']}")
+def test_an_optimizer_is_what_keras_trained_with(one, file):
+    """However `compile` was given it; what is not known of its decay is not taken for Keras's."""
+    found = read_optimizer(one["stored"][file], Dialect.of(one["version"]), 10)
+    assert found.class_name.rpartition(">")[2] == one["class"]
+    assert found.learning_rate == pytest.approx(one["rate"], rel=1e-6)
+    assert (found.weight_decay, found.decay_known) == (one["decay"], True)
+    own = "subclass" in one["given"] or "Rectified" in one["given"]
+    assert (found.scales_decay is None) == own
+    if not own and one["decay"]:
+        assert (1 - Training.of(found).share) ** 10 == pytest.approx(one["left"], rel=1e-5)
 
 
 class TestTrainers:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import Facts
 
 
@@ -23,18 +22,3 @@ def test_an_epoch_has_as_many_steps_as_batches(given, expected):
 def test_the_gap_needs_both_losses():
     assert Facts(train_loss=0.25, val_loss=1.0).gap == 0.75
     assert Facts(train_loss=0.25).gap is Facts(val_loss=1.0).gap is None
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("train_size", 0, "train-size must be a whole number of samples, not 0"),
-        ("val_size", 1.5, "val-size must be a whole number of samples, not 1.5"),
-        ("batch_size", True, "batch-size must be a finite number, not True"),
-        ("val_loss", float("nan"), "val-loss must be a finite number, not nan"),
-        ("target_variance", 0, "target-variance must be above zero, not 0"),
-    ],
-)
-def test_a_wrong_fact_is_named_as_the_command_line_names_it(name, value, said):
-    with pytest.raises(UsageError, match=f"^{said}$"):
-        Facts.checked(**{name: value})

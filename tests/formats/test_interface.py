@@ -27,9 +27,12 @@ class Toy(Format):
     name = "toy"
     suffixes = (".toy",)
     folder_marks = ("toy.txt",)
+    folder_parts = frozenset({"weights.toy"})
     one_file = True
 
     def sniff(self, file):
+        if file.is_dir():
+            return (file / "toy.txt").is_file()
         return file.is_file() and file.read_bytes().startswith(b"TOY")
 
     def listed_in(self, name):
@@ -60,9 +63,13 @@ class TestAFormatIsAddedByOneFile:
         assert report.format == "toy"
         assert report.failure is None
 
-    def test_it_is_found_in_a_store(self):
-        names = ["s/a.toy", "s/b/toy.txt", "s/b/weights.toy", "s/c.txt"]
-        assert models_among(names) == {"s/a.toy", "s/b"}
+    def test_it_is_found_in_a_store(self, tmp_path):
+        names = ["s/a.toy", "s/b/toy.txt", "s/b/weights.toy", "s/b/c.toy", "s/c.txt"]
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        found = models_among(names, lambda path: tmp_path / path)
+        assert found == {"s/a.toy", "s/b", "s/b/c.toy"}
 
     def test_it_is_cached(self, tmp_path):
         for hits in (0, 1):

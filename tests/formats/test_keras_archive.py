@@ -110,12 +110,6 @@ def test_whatever_keras_would_load_is_read_alike(change, compression, tmp_path):
     assert numbers(regaudit.audit(file)) == EXPECTED
 
 
-def test_bytes_before_the_archive_do_not_matter(tmp_path):
-    file = tmp_path / "model.keras"
-    file.write_bytes(b"#!/bin/sh\n" + MODEL.read_bytes())
-    assert numbers(regaudit.audit(file)) == EXPECTED
-
-
 def test_the_suffix_does_not_matter(tmp_path):
     file = shutil.copy(MODEL, tmp_path / "model.net")
     assert numbers(regaudit.audit(file)) == EXPECTED

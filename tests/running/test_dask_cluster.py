@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from threading import Thread
 
+import h5py
 import large
 import pytest
 from command_line import run
@@ -108,6 +109,19 @@ def test_a_poisoned_file_fails_alone_and_the_rest_is_as_here(dask, models):
     assert [bool(report.failure) for report in there[:2]] == [False, True]
     assert "processor time" in there[1].failure.message
     assert all(worker.poll() is None for worker in dask.workers)
+
+
+def test_data_that_a_search_meets_are_skipped(dask, models):
+    Path("folder").mkdir()
+    shutil.copy(models[0], "folder")
+    with h5py.File("folder/train.h5", "w") as data:
+        data["images"] = [1.0, 2.0]
+    for how in (["--dask", dask.address], []):
+        result = run("inspect", "folder", "--format", "jsonl", *how)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.count("\n") == 1
+        assert "folder/train.h5: skipped: an HDF5 file" in result.stderr
+        assert run("inspect", "folder/train.h5", *how).exit_code == 3
 
 
 def test_the_cache_is_the_workers(dask, models):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 from msgspec.structs import replace
-from paths import MODELS
+from paths import FIXTURES, MODELS
 
 from regaudit.errors import UsageError
 from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report
@@ -238,3 +238,15 @@ def test_entries_below_a_folder_that_could_not_be_searched_stay():
         **old.entries,
         **baseline(item()).entries,
     }
+
+
+def test_a_baseline_of_before_structs_is_read_and_written_as_it_was():
+    """Of `--preset strict` on three models of `fixtures/models`, before findings were structs."""
+    file = shutil.copy(FIXTURES / "results" / "0.1.0-baseline.json", "old.json")
+    old = read_baseline(Path(file))
+    assert len(old.entries) == 34
+    assert str(old.text()) == Path(file).read_text("utf-8")
+    shutil.copy(MODELS / "digits-cnn.keras", "digits-cnn.keras")
+    strict = ("check", "--isolated", "--preset", "strict", "digits-cnn.keras")
+    assert run(*strict).exit_code == 1
+    assert run(*strict, "--baseline", file).exit_code == 0

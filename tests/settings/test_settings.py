@@ -87,13 +87,19 @@ def test_facts_may_differ_by_model():
     [
         ("override = 3", "override must be a list of tables"),
         ("[[override]]\nrules.REG101.min_parameters = 1", "needs a model or a layer"),
-        ('[[override]]\nmodel = "*"\nselect = ["REG1"]', "override has no key 'select'"),
-        ('[[override]]\nlayer = "*"\ntrain-loss = 1.0', "override has no key 'train-loss'"),
+        ('[[override]]\nmodel = "*"\nselect = ["REG1"]', "unknown setting 'override[0].select'"),
+        ('[[override]]\nlayer = "*"\ntrain-loss = 1.0', "override of a layer has no train-loss"),
         ('[[override]]\nmodel = "x"\nrules.REG1.x = 1', "unknown rule 'REG1'"),
-        ('[[override]]\nmodel = "x"\nlayer = "y"\nrules.REG101.x = 1', "no threshold 'x'"),
-        ('[[override]]\nmodel = "m*[x]"\nrules.REG101.x = 1', "no threshold 'x'"),
+        (
+            '[[override]]\nmodel = "x"\nlayer = "y"\nrules.REG101.x = 1',
+            "'override[0].rules.REG101.x'",
+        ),
+        (
+            '[[override]]\nmodel = "m*[x]"\nrules.REG101.x = 1',
+            "'override[0].rules.REG101.x'",
+        ),
         ('[[override]]\nmodel = "x"\ntrain-loss = "low"', "train-loss must be a finite number"),
-        ("[[override]]\nmodel = 3", "model of an override must be a glob"),
+        ("[[override]]\nmodel = 3", "override[0].model must be a glob"),
         ("baseline = 3", "baseline must be the path of a file"),
     ],
 )

@@ -15,16 +15,17 @@ BAD = {
     "models": ['models=["%s"]' % ("a" * 300), 'models=["***"]', 'models=["a\\u0000b"]'],
     "train-loss": ["train-loss=" + "9" * 400, "train-loss=nan", "train-loss=inf"],
     "val-size": ["val-size=" + "9" * 400, "val-size=0x" + "f" * 9000, "val-size=-1"],
-    "cpu_seconds": ["limits.cpu_seconds=4611686018427387903"],
-    "model of an ignore": ['ignore=[{code="REG204", reason="x", model=5}]'],
-    "layer of an override": ['override=[{layer="%s"}]' % ("*a" * 1000)],
+    "limits.cpu_seconds": ["limits.cpu_seconds=4611686018427387903"],
+    "limits.json-bytes": ['limits.json-bytes="many"', "limits.json-bytes=1" + "0" * 400],
+    "ignore[0].model": ['ignore=[{code="REG204", reason="x", model=5}]'],
+    "override[0].layer": ['override=[{layer="%s"}]' % ("*a" * 1000)],
     "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1", 'baseline=""'],
     "no rule is called ''": ['select=[""]'],
     "rules.REG101.min_parameters": [
         *("rules.REG101.min_parameters=nan", "rules.REG101.min_parameters=-inf"),
         *("rules.REG101.min_parameters=-1", "rules.REG101.min_parameters=1" + "0" * 400),
     ],
-    "expires": ['ignore=[{code="REG204", reason="x", expires=2027-01-01T00:00:00}]'],
+    "ignore[0].expires": ['ignore=[{code="REG204", reason="x", expires=2027-01-01T00:00:00}]'],
     "not valid TOML": ["a=" + "[" * 5000, "\0"],
 }
 

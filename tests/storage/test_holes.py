@@ -1,6 +1,7 @@
 """Sparse files: what is not stored is not read for as long as it claims to be."""
 
 import shutil
+import struct
 
 import h5py
 import pytest
@@ -16,12 +17,15 @@ HUGE = 1 << 30
 GOOD = MODELS / "tutorial-l2.keras"
 
 
-def archive(folder):
-    """A hole before a good archive, as programs that unpack themselves have their code there."""
-    file = folder / "m.keras"
+def archive(folder, hole=HUGE):
+    """A hole between the members and their list, as programs that align them leave one."""
+    file, whole = folder / "m.keras", bytearray(GOOD.read_bytes())
+    (start,) = struct.unpack_from("<I", whole, len(whole) - 6)
+    struct.pack_into("<I", whole, len(whole) - 6, start + hole)
     with file.open("wb") as out:
-        out.seek(HUGE)
-        out.write(GOOD.read_bytes())
+        out.write(whole[:start])
+        out.seek(start + hole)
+        out.write(whole[start:])
     return file
 
 
@@ -69,11 +73,7 @@ def test_it_is_refused_by_the_name_of_a_limit(tmp_path, make):
 
 def test_a_few_holes_are_no_fault(tmp_path):
     """Zeros of a model may be holes, and a file system may count late what was just written."""
-    file = tmp_path / "m.keras"
-    with file.open("wb") as out:
-        out.seek(1 << 23)
-        out.write(GOOD.read_bytes())
-    assert regaudit.audit(file).failure is None
+    assert regaudit.audit(archive(tmp_path, 1 << 23)).failure is None
 
 
 def test_the_limit_can_be_raised(tmp_path):

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from loopback import Proxy, answering, serving
 from msgspec.structs import replace
 from paths import CORPUS, MODELS, ROOT
+from searched import DIRECTORY, lay_out
 
 import regaudit
 from regaudit import Config, audit, audit_files
@@ -369,6 +370,34 @@ def test_folders_and_patterns_are_searched():
     assert report.failure.message == "no saved model found by s3://models/nothing/"
     report = audit("s3://models/a")
     assert report.failure.message.endswith("to search it, end the URL with a /")
+
+
+@pytest.mark.stores
+def test_a_store_is_searched_as_a_folder_is(store, tmp_path):
+    lay_out(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "config.json").write_text('{"learning_rate": 0.1}')
+    shutil.copy(DIRECTORY / "model.weights.h5", tmp_path / "own")
+    with h5py.File(tmp_path / "own" / "train.h5", "w") as data:
+        data["images"] = np.zeros((3, 4))
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            name = f"tree/{file.relative_to(tmp_path).as_posix()}"
+            store.client.upload_file(str(file), "models", name)
+    expected = {os.path.relpath(file, tmp_path) for file in find_models(str(tmp_path))}
+    assert {"unzipped", "own/model.weights.h5", "own/train.h5"} < expected
+    before = len(store.requests)
+    found = list(find_models("s3://models/tree/"))
+    assert {name.removeprefix("s3://models/tree/") for name in found} == expected
+    assert len(found) == len(expected)
+    # One for the list, and two for each unzipped model: its metadata, which S3 may list in pages.
+    assert len(store.requests) - before < 20
+    skipped = []
+    reports = audit_files(["s3://models/tree/own/"], isolate=False, skipped=skipped.append)
+    assert [report.file for report in reports] == ["s3://models/tree/own/model.weights.h5"]
+    assert [report.file for report in skipped] == ["s3://models/tree/own/train.h5"]
+    (head,) = [one for one in audit("s3://models/tree/unzipped").skipped if "task" in one.path]
+    assert head.reason == "lies in the model's folder and is not read"
 
 
 @pytest.mark.stores

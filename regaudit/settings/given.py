@@ -1,0 +1,92 @@
+"""`[tool.regaudit]` as it is written: every key, and what it may be."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, get_args
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from regaudit.errors import UsageError
+from regaudit.evidence.training_facts import Facts
+from regaudit.limits import Limits
+from regaudit.report.ignore import Glob, Ignore
+from regaudit.settings.presets import PresetName
+
+FailOn = Literal["note", "warning", "error", "never"]
+Unknown = Literal["pass", "fail"]
+
+UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
+"""What a check does with a model of which no regularizer is known; the first by default."""
+
+FilePath = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4096,
+        pattern=r"\A[^/\\\0]{0,255}([/\\][^/\\\0]{0,255})*\Z",
+        description="the path of a file, its names of at most 255 characters",
+    ),
+]
+"""A path that a file can have, or a pattern for paths."""
+
+Text = Annotated[str, Meta(description="a string")]
+
+
+class Varied(Facts, frozen=True, rename="kebab"):
+    """What may differ by model."""
+
+    rules: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Meta(description="a table of tables: [tool.regaudit.rules.REG101]"),
+    ] = {}
+    """Thresholds and severity by code; see `chosen.rules_of`."""
+
+    def told(self) -> dict[str, Any]:
+        """Return the facts that are given, by name."""
+        facts = {name: getattr(self, name) for name in Facts.__struct_fields__}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+class Override(Varied, frozen=True, rename="kebab"):
+    """One entry of `[[tool.regaudit.override]]`."""
+
+    model: Glob | None = None
+    """Glob on the file as reports name it; None for all."""
+    layer: Glob | None = None
+    """Glob on the path of the weight or layer; None for the whole model."""
+
+    def __post_init__(self) -> None:
+        if self.model is None and self.layer is None:
+            raise UsageError("an override needs a model or a layer")
+        if self.layer is not None and self.told():
+            key = next(iter(self.told())).replace("_", "-")
+            raise UsageError(f"an override of a layer has no {key}, which is of the whole model")
+
+    def is_about(self, file: str) -> bool:
+        """Whether it is for a model."""
+        return self.model is None or fnmatchcase(file, self.model)
+
+
+class Given(Varied, frozen=True, rename="kebab"):
+    """All of it."""
+
+    models: tuple[FilePath, ...] = ()
+    select: tuple[Text, ...] = ()
+    fail_on: FailOn = "error"
+    unknown: Unknown = UNKNOWN[0]
+    preset: PresetName = "default"
+    baseline: FilePath | None = None
+    limits: Limits = Limits()
+    layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
+    """Custom classes; see `declared_roles`."""
+    ignore: tuple[Ignore, ...] = ()
+    override: tuple[Override, ...] = ()
+
+    def under(self, one: Override) -> "Given":
+        """Return these settings with an override over them."""
+        rules = {
+            code: {**self.rules.get(code, {}), **one.rules.get(code, {})}
+            for code in {**self.rules, **one.rules}
+        }
+        return replace(self, rules=rules, **one.told())
