@@ -40,6 +40,14 @@ class Regularizer(Struct, frozen=True):
     why: str = ""
     """One sentence on the status; empty when it is in force and nothing needs saying."""
 
+    @property
+    def negative(self) -> bool:
+        """Whether a strength is below zero: then it rewards what it should penalize."""
+        strengths: list[Any] = [self.l1, self.l2]
+        if self.class_name == "OrthogonalRegularizer" and self.status is not Status.OPAQUE:
+            strengths.append(self.config.get("factor"))
+        return any(isinstance(value, int | float) and value < 0 for value in strengths)
+
 
 class Skip(NamedTuple):
     """Something that is in the file, or should be, and was not or not wholly examined."""
@@ -98,6 +106,11 @@ class Weight(Struct, frozen=True):
             return False if self.regularizer_known else None
         status = self.regularizer.status
         return None if status is Status.UNKNOWN else status in {Status.IN_FORCE, Status.OPAQUE}
+
+    @property
+    def rewarded(self) -> bool:
+        """Whether its regularizer has a negative strength: that is not a regularization."""
+        return self.regularizer is not None and self.regularizer.negative
 
     @property
     def bare(self) -> bool:

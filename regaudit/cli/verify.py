@@ -40,8 +40,8 @@ def verify(model: str, data: Path | None, batch_size: int, opening_options: Open
     extra: pip install 'regaudit[tensorflow]'. Keras loads the file in safe mode and in a process of
     its own; still, use this only for models from sources that you trust.
 
-    With --data, the model is run, and its measured activity penalties and the share of exact
-    zeros in each layer's output are shown.
+    With --data, the model is run: whether each activity regularizer adds a penalty is compared,
+    too, and the penalties and the share of exact zeros in each layer's output are shown.
 
     Exits with 0 if the two agree, 1 if they differ, and 3 if MODEL cannot be audited or loaded.
     """

@@ -67,7 +67,8 @@ def _start(
 ) -> tuple[list[StrengthChange], str]:
     """Propose where to start a sweep: without losses the right strength is not known."""
     chance = evidence.chance
-    bare = [place for place in places if place.weights[0].regularizer is None]
+    firsts = [(place, place.weights[0]) for place in places]
+    bare = [place for place, one in firsts if one.regularizer is None or one.rewarded]
     free = [place for place in places if not evidence.next_normalization(place.layer)]
     if not bare:
         return [], "Leave it: every kernel has a regularizer; only the two losses can say more."

@@ -129,14 +129,17 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
     Raises:
         UsageError: it is not one of Keras's own with a strength that makes sense.
     """
+    config = config_of(value)
+    if type(config.get("factor")) is int:  # written as the float that Keras needs
+        value = {**value, "config": {**config, "factor": float(str(config["factor"]))}}
     found = parse_regularizer(value, Dialect(CURRENT))
-    if found is None or found.status is Status.OPAQUE:
+    if found is None or found.status is Status.OPAQUE or not found.class_name:
         raise UsageError(
             "the value of an edit is a regularizer of Keras: L1, L2, L1L2 or orthogonal"
         )
     names = {"L1": {"l1"}, "L2": {"l2"}, "L1L2": {"l1", "l2"}}
     taken = names.get(found.class_name, {"factor", "mode"})
-    surplus = sorted(config_of(value).keys() - taken)
+    surplus = sorted(config.keys() - taken)
     if surplus:
         raise UsageError(
             f"{found.class_name} takes {' and '.join(sorted(taken))}, not {surplus[0]}"

@@ -36,7 +36,7 @@ def to_adamw(model: Model) -> tuple[Edit, ...]:
         regularizer, key = weight.regularizer, weight.regularizer_key
         if weight.role not in KERNEL_ROLES or regularizer is None or key is None:
             continue
-        if not weight.size:
+        if not weight.size or weight.rewarded:
             continue  # nothing decays
         if regularizer.status is Status.IN_FORCE and regularizer.l2 and not regularizer.l1:
             found[Edit(layer.path, key, None)] = regularizer.l2

@@ -24,9 +24,10 @@ class Slot(Struct, frozen=True):
 
     @property
     def regularizer(self) -> Regularizer | None:
-        """The one in force now."""
+        """The one in force now, if it penalizes: one of a negative strength rewards."""
         found = self.weights[0].regularizer
-        return found if found and found.status is Status.IN_FORCE else None
+        penalizes = found and found.status is Status.IN_FORCE and not found.negative
+        return found if penalizes else None
 
     def norm(self, aim: Aim) -> float:
         """What a penalty multiplies its strength by: L1 and L2 differ."""

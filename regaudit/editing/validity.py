@@ -5,10 +5,17 @@ from fnmatch import fnmatchcase
 
 from regaudit.editing.config_edit import same, understood
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean
-from regaudit.keras_semantics.build import deaf_layer, why_not_seen
+from regaudit.keras_semantics.activity import Surroundings, fate, inside
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.layer_table import LAYERS, MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
-from regaudit.model import Layer, Model, Regularizer, Weight
+from regaudit.keras_semantics.layer_table import (
+    LAYERS,
+    MODELS,
+    WRAPPED_OF_KERAS_2,
+    Slot,
+    all_slots,
+    is_built_in,
+)
+from regaudit.model import Layer, Model, Regularizer, Status, Weight
 from regaudit.report.report import Edit
 
 ACTIVITY = "activity_regularizer"
@@ -110,12 +117,27 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
 
 
 def _why_not_seen(model: Model, layer: Layer, dialect: Dialect) -> str:
-    """Say why what holds a layer keeps activity regularizers from acting; empty if it does not."""
-    above = layer.path.removesuffix(layer.name).removesuffix("/")
-    holder = next((one for one in model.layers if one.path == above and one.known), None)
-    own = layer.known and layer.class_name in MODELS  # its layers are called one by one
-    why = why_not_seen(holder.class_name, dialect) if holder and not own else ""
-    return f"an activity regularizer would not act on {layer.path}: {why}" if why else ""
+    """Say why an activity regularizer would never act on a layer; empty if it may."""
+    around = Surroundings()
+    for one in _around(model, layer):
+        around = inside(one.class_name, one.config, around, dialect, custom=_is_custom(one))
+    status, why = fate(layer.class_name, around, dialect, custom=_is_custom(layer))
+    if status is Status.IN_FORCE:
+        return ""
+    return f"an activity regularizer would not act on {layer.path}: {why}"
+
+
+def _is_custom(layer: Layer) -> bool:
+    """Whether the class is not Keras's own, whatever is known of the layer otherwise."""
+    return not (layer.known or is_built_in(layer.class_name))
+
+
+def _around(model: Model, layer: Layer) -> Iterator[Layer]:
+    """Yield the layers that a layer is inside of, the outermost first."""
+    paths = {one.path: one for one in model.layers}
+    parts = layer.path.split("/")
+    above = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    yield from (paths[path] for path in above if path in paths)
 
 
 def _why_not_custom(layer: Layer, key: str) -> str:
@@ -252,12 +274,13 @@ def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
 def _why_no_activity(layer: Layer, dialect: Dialect) -> str:
     """Say why an activity regularizer would not act on a layer; empty if it would."""
     name = layer.class_name
-    if name == deaf_layer(dialect):
-        return f"{layer.path}, a {name}, never applies an activity regularizer"
+    status, why = fate(name, Surroundings(), dialect)
+    if status is Status.INERT:
+        return f"{layer.path}: {why}"
     if name == "ActivityRegularization":
         return f"{layer.path} is itself a regularizer: its options l1 and l2 are its strengths"
     there = layer.activity_regularizer is not None or ACTIVITY in layer.config
-    table = name in LAYERS and not name.endswith("Cell") and not dialect.before_keras_3
+    table = name in LAYERS and name != "Discretization" and not dialect.before_keras_3
     if there or table:
         return ""
     return f"{layer.path}, a {name}, has no activity regularizer"

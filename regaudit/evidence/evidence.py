@@ -75,7 +75,10 @@ class Evidence(Struct, frozen=True, dict=True):
         )
 
     def regularized(self) -> Iterator[tuple[Layer, Weight]]:
-        """Yield every weight with a regularizer in force, once."""
+        """Yield every weight that a regularizer in force penalizes, once.
+
+        One of a negative strength rewards it: that is a fault (REG208), not a regularization.
+        """
         yield from self._regularized
 
     @cached_property
@@ -85,6 +88,7 @@ class Evidence(Struct, frozen=True, dict=True):
             for layer, weight in self.model.weights()
             if weight.regularizer is not None
             and weight.regularizer.status is Status.IN_FORCE
+            and not weight.rewarded
             and weight.shared_with is None
         )
 
@@ -266,6 +270,8 @@ class Evidence(Struct, frozen=True, dict=True):
 def _l2_in_force(weight: Weight) -> float:
     """Return the L2 strength of a weight, to six digits; 0 where none is in force."""
     regularizer = weight.regularizer
-    if regularizer is None or regularizer.status is not Status.IN_FORCE or not regularizer.l2:
+    if regularizer is None or regularizer.status is not Status.IN_FORCE:
+        return 0.0
+    if weight.rewarded or not regularizer.l2:
         return 0.0
     return float(f"{regularizer.l2:.6g}")

@@ -1,6 +1,5 @@
 """One stored tensor, its slot and its layer's configuration made into a weight; likewise layers."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from regaudit.keras_semantics.activity import Surroundings, fate, inside, writes_down
 from regaudit.keras_semantics.config_graph import Serialized, config_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.layer_table import MODELS, Slot
+from regaudit.keras_semantics.layer_table import Slot
 from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Regularizer, Skip, Status, Weight
@@ -82,6 +82,9 @@ def uncounted(weight: Weight, why: str) -> Weight:
     return replace(weight, regularizer=replace(weight.regularizer, status=Status.INERT, why=why))
 
 
+_NOTHING = Surroundings()
+
+
 def make_layer(
     serialized: Serialized,
     path: str,
@@ -93,7 +96,7 @@ def make_layer(
     node: str = "",
     inside: Iterable[Serialized] = (),
     lost: bool = False,
-    holder: str = "",
+    around: Surroundings = _NOTHING,
 ) -> Layer:
     """Make a layer out of its serialized form and its weights.
 
@@ -107,7 +110,7 @@ def make_layer(
         node: path of the graph node that calls it, if that is not the layer itself.
         inside: the layers in its configuration that are made by themselves.
         lost: whether custom code holds it, so that its weights cannot be told from others.
-        holder: class of the wrapper that it stands in directly.
+        around: what the layers around it do with it.
     """
     enforce_limit(
         "key_bytes", len(path), "the model has a layer with a path longer than {limit} characters"
@@ -125,7 +128,7 @@ def make_layer(
         trainable=own_flag(serialized),
         known=known,
         weights=weights,
-        activity_regularizer=_activity(serialized, dialect, holder),
+        activity_regularizer=_activity(serialized, dialect, around),
         unplaced={
             key: regularizer
             for key, value in _configured(config, skipped if own else None)
@@ -185,63 +188,34 @@ def _in_effect(
     return regularizer
 
 
-_LISTS_ACTIVITY = re.compile(
-    r"Conv|^(LSTM|GRU|RNN|Embedding|EinsumDense|MultiHeadAttention)$|Bidirectional"
-)
-"""Classes whose own configuration always has the key, whatever the version."""
+def inside_of(serialized: Serialized, around: Surroundings, dialect: Dialect) -> Surroundings:
+    """Return the surroundings of the layers that stand directly in a layer, from its own."""
+    custom, class_name = is_custom(serialized), str(serialized.get("class_name"))
+    return inside(class_name, config_of(serialized), around, dialect, custom=custom)
 
 
-def holder_of(serialized: Serialized) -> str:
-    """Return the class of a layer in whose place another one stands; empty for custom ones."""
-    return "" if is_custom(serialized) else str(serialized.get("class_name"))
-
-
-def _activity(serialized: Serialized, dialect: Dialect, holder: str) -> Regularizer | None:
+def _activity(serialized: Serialized, dialect: Dialect, around: Surroundings) -> Regularizer | None:
     """The regularizer of the layer's output."""
-    config = config_of(serialized)
+    config, custom = config_of(serialized), is_custom(serialized)
     class_name = str(serialized.get("class_name"))
-    if class_name == "ActivityRegularization" and not is_custom(serialized):
+    if class_name == "ActivityRegularization" and not custom:
         strengths = {key: config.get(key, 0.0) for key in ("l1", "l2")}
         found = parse_regularizer({"class_name": "L1L2", "config": strengths}, dialect)
     else:
         found = parse_regularizer(config.get("activity_regularizer"), dialect)
-    if found and found.status is Status.IN_FORCE:
-        divided = "divided" if dialect.divides_activity else "not divided"
-        why = f"on each call; {divided} by the batch size in the Keras that saved the file"
-        found = replace(found, why=why)
-        if class_name == deaf_layer(dialect) and not is_custom(serialized):
-            why = f"{class_name} accepts it and never applies it"
-            found = replace(found, status=Status.INERT, why=why)
-        elif class_name not in MODELS and (why := why_not_seen(holder, dialect)):
-            unseen = holder == "TimeDistributed"
-            found = replace(found, status=Status.INERT if unseen else Status.UNKNOWN, why=why)
-    return found
-
-
-_UNSEEN = "TimeDistributed of Keras 3 runs the layer's call by itself: the regularizer sees nothing"
-_IN_A_CELL = "Keras 3 on TensorFlow can neither train nor evaluate a model with one on a cell"
-
-
-def deaf_layer(dialect: Dialect) -> str:
-    """Return the built-in class that never applies its activity regularizer."""
-    return "EinsumDense" if dialect.before_keras_3 else "SimpleRNN"
-
-
-def why_not_seen(holder: str, dialect: Dialect) -> str:
-    """Say why no activity regularizer acts on a layer in a wrapper; empty if it may."""
-    if dialect.before_keras_3:
-        return ""
-    if holder == "TimeDistributed":
-        return _UNSEEN
-    return _IN_A_CELL if holder in {"RNN", "StackedRNNCells"} else ""
+    if found is None or found.status not in {Status.IN_FORCE, Status.OPAQUE}:
+        return found
+    status, why = fate(class_name, around, dialect, custom=custom)
+    if found.status is Status.OPAQUE and status is Status.IN_FORCE:
+        return found
+    return replace(found, status=status, why=why)
 
 
 def activity_unknown(serialized: Serialized, dialect: Dialect) -> bool:
     """Whether the file does not say if the layer has an activity regularizer."""
     if dialect.stores_activity or "activity_regularizer" in config_of(serialized):
         return False
-    class_name = str(serialized.get("class_name"))
-    return not _LISTS_ACTIVITY.search(class_name)
+    return not writes_down(str(serialized.get("class_name")), dialect)
 
 
 def activity_skip(layers: list[str]) -> Skip:

@@ -61,12 +61,24 @@ class Dialect(Struct, frozen=True):
         return not (1, 2, 0) <= self.version < (2, 0, 0)
 
     @property
-    def ignores_registered_packages(self) -> bool:
-        """Whether a custom regularizer loads as Keras's own of the same class name.
+    def reads_modules(self) -> bool:
+        """Whether the module and the registered name of a regularizer count.
 
-        Keras 2 asks for the registered name only of archives.
+        Else a custom one loads as Keras's own of the same class name: from HDF5 of Keras 2, and
+        from archives before 2.13.
         """
-        return self.of_hdf5 and self.before_keras_3
+        if self.before_keras_3:
+            return self.version >= (2, 13, 0) and not self.of_hdf5
+        return True
+
+    @property
+    def casts_strengths(self) -> bool:
+        """Whether strengths are cast to the dtype of the weight, through float32.
+
+        In Keras 3.0 to 3.13 that of L1 was a tensor, which does not multiply weights of another
+        dtype.
+        """
+        return self.before_keras_3 or self.version >= (3, 14, 0)
 
     @property
     def accepts_negative(self) -> bool:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from regaudit.keras_semantics import keras1
-from regaudit.keras_semantics.build import holder_of, is_custom, own_flag
+from regaudit.keras_semantics.activity import Surroundings
+from regaudit.keras_semantics.build import inside_of, is_custom, own_flag
 from regaudit.keras_semantics.config_graph import (
     Serialized,
     config_of,
@@ -51,8 +52,8 @@ class Planned(Struct):
     """Why Keras does not add up its penalties; empty where it does."""
     inside: tuple[Serialized, ...] = ()
     """Layers in its configuration that have plans of their own."""
-    holder: str = ""
-    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
+    around: Surroundings = Surroundings()
+    """What the layers around it do with it."""
     mode: str = ""
     """How it was quantized: `int8`, `int4`; empty if it was not."""
     weights: list[Weight] = []
@@ -74,8 +75,8 @@ class Position(Struct, frozen=True):
     depth: int = 0
     forgotten: str = ""
     """Why Keras does not add up the penalties of what stands here; empty where it does."""
-    holder: str = ""
-    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
+    around: Surroundings = Surroundings()
+    """What the layers around it do with it."""
 
     def below(self, name: str, serialized: Serialized, *, model: bool, certain: bool) -> "Position":
         """Return the place of what is inside a layer."""
@@ -90,7 +91,7 @@ class Position(Struct, frozen=True):
             self.certain and certain,
             self.depth + 1,
             self.forgotten,
-            holder_of(serialized),
+            self.around,
         )
 
 
@@ -118,6 +119,7 @@ class Planner(Struct, frozen=True):
         )
         known = slots is not None or wrapper or (nested and not custom)
         below = place.below(name, serialized, model=nested, certain=known or nested)
+        below = replace(below, around=inside_of(serialized, place.around, self.dialect))
         held = members(serialized) if nested else list(self._held(serialized, known))
         yield Planned(
             serialized,
@@ -130,7 +132,7 @@ class Planner(Struct, frozen=True):
             place.certain,
             place.forgotten,
             inside=tuple(held),
-            holder=place.holder,
+            around=place.around,
         )
         one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
         for number, inner in enumerate(held):

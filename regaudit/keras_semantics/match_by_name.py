@@ -258,7 +258,7 @@ class LegacyJoin(Struct):
             known=known,
             inside=planned.inside,
             lost=lost,
-            holder=planned.holder,
+            around=planned.around,
             node=planned.node,
         )
         self.layers.append(layer)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.keras_semantics.activity import Surroundings
 from regaudit.keras_semantics.build import (
+    inside_of,
     is_custom,
     make_layer,
     make_weight,
@@ -50,6 +52,7 @@ class _Found(Struct):
     """Path of the graph node that calls it."""
     trainable: bool
     """Whether it and every layer around it are: then Keras 2 trains its weights."""
+    around: Surroundings
     known: bool
     slots: tuple[Slot, ...] = ()
     filled: list[tuple[Slot, int]] = []
@@ -75,7 +78,7 @@ class ObjectJoin(Struct):
 
     def walk(self, dialect: Dialect) -> None:
         """Take in a model that Keras saved, and every variable of its checkpoint."""
-        self.visit(0, "", "", trainable=True, depth=0)
+        self.visit(0, "", "", trainable=True, depth=0, around=Surroundings())
         if self.thawed:
             more = f" and {len(self.thawed) - 1:,} more" if len(self.thawed) > 1 else ""
             self.skipped.append(Skip("(model)", _THAWED.format(layers=self.thawed[0] + more)))
@@ -96,6 +99,7 @@ class ObjectJoin(Struct):
         *,
         trainable: bool,
         depth: int,
+        around: Surroundings,
         flag: bool | None = None,
     ) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it.
@@ -106,6 +110,7 @@ class ObjectJoin(Struct):
             caller: the graph node that calls it, if that is not the layer itself.
             trainable: whether everything around it is.
             depth: how many layers are around it.
+            around: what these do with it.
             flag: the `trainable` that loading gives it in place of its own: a wrapper or a custom
                 layer is made again from its configuration, and its flag then set on all inside;
                 see also `spreads_flag`.
@@ -122,7 +127,7 @@ class ObjectJoin(Struct):
         class_name = str(serialized.get("class_name"))
         slots = None if is_custom(serialized) else all_slots(class_name, before_keras_3=True)
         trainable = trainable and own_flag(serialized)
-        found = _Found(number, serialized, path, caller or path, trainable, known=True)
+        found = _Found(number, serialized, path, caller or path, trainable, around, known=True)
         self.found.append(found)
         of_config = (
             self.graph.nodes[number].identifier not in _NETWORKS and serialized["configured"]
@@ -146,7 +151,15 @@ class ObjectJoin(Struct):
         reached = [to for name in attributes for to in self.graph.reach(children[name])]
         for layer in dict.fromkeys(to for to in reached if to in self.graph.described):
             below = f"{path}/" if path else ""
-            self.visit(layer, below, caller, trainable=trainable, depth=depth + 1, flag=flag)
+            self.visit(
+                layer,
+                below,
+                caller,
+                trainable=trainable,
+                depth=depth + 1,
+                around=inside_of(serialized, around, KERAS_2),
+                flag=flag,
+            )
 
     def _fill(self, found: _Found) -> None:
         """Give the slots of a built-in layer their variables, by the names of the graph."""
@@ -226,6 +239,7 @@ class ObjectJoin(Struct):
             slots=found.slots,
             known=found.known,
             node=found.caller,
+            around=found.around,
         )
 
     def sweep(self, reason: str) -> None:

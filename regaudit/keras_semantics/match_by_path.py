@@ -15,7 +15,7 @@ from regaudit.keras_semantics.build import (
     activity_skip,
     activity_unknown,
     has_regularizers,
-    holder_of,
+    inside_of,
     is_custom,
     make_layer,
     make_weight,
@@ -106,7 +106,7 @@ class Join(Struct):
         inner = members(serialized)
         if not place.root or weights or has_regularizers(serialized, inner):
             self._add(serialized, path, place, weights, known=known, inside=inner)
-        container = place.below(path, _container(place.stored), place.node)
+        container = self._below(serialized, place, path, _container(place.stored), place.node)
         self._limit_layers(len(inner))  # each of them is a layer: refused before work is done
         for layer, key in zip(inner, group_names(inner, container.stored), strict=True):
             self.visit(layer, container.below_container(key))
@@ -184,26 +184,41 @@ class Join(Struct):
         """Take in the layers that a custom object holds, wherever its code has put them."""
         thawed = own_flag(serialized) or place.root  # see `with_freezing_untold`
         for layer, (key, *keys) in found:
-            below = place.below(path, key, place.node or path, thawed=thawed)
+            below = self._below(serialized, place, path, key, place.node or path, thawed=thawed)
             for inner in keys:
                 below = below.below_container(inner)
             self.visit(layer, below)
         for layer in lost:
-            below = place.below(path, name_of(layer), place.node or path, thawed=thawed)
+            name = name_of(layer)
+            below = self._below(serialized, place, path, name, place.node or path, thawed=thawed)
             self.visit(layer, replace(below, stored=None, lost=True))
             if not place.lost:
-                self.skipped.append(Skip(below.prefix + name_of(layer), LOST))
+                self.skipped.append(Skip(below.prefix + name, LOST))
 
     def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """Take in what the layer at `path` holds in one attribute."""
-        below = place.below(path, held.attribute, place.node or path, thawed=own_flag(serialized))
-        below = replace(below, holder=holder_of(serialized))
+        node, thawed = place.node or path, own_flag(serialized)
+        below = self._below(serialized, place, path, held.attribute, node, thawed=thawed)
         layers = held.renamed()
         if not held.is_list:
             self.visit(layers[0], below)
             return
         for layer, key in zip(layers, group_names(layers, below.stored), strict=True):
             self.visit(layer, below.below_container(key))
+
+    def _below(
+        self,
+        serialized: Serialized,
+        place: StoredPosition,
+        path: str,
+        key: str,
+        node: str,
+        *,
+        thawed: bool = True,
+    ) -> StoredPosition:
+        """Return the place of what a layer at `path` holds in attribute `key`."""
+        below = place.below(path, key, node, thawed=thawed)
+        return replace(below, around=inside_of(serialized, place.around, self.dialect))
 
     def _trainable(self, serialized: Serialized, place: StoredPosition) -> bool:
         """Whether a load leaves a layer trainable: in Keras 2, all layers around it count too."""
@@ -306,7 +321,7 @@ class Join(Struct):
                 known=known and not place.lost,
                 inside=inside,
                 lost=place.lost,
-                holder=place.holder,
+                around=place.around,
                 node=place.node or path,
             )
         )

@@ -3,6 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.keras_semantics.activity import Surroundings
 from regaudit.tensors.tensor import TensorGroup
 
 
@@ -19,8 +20,8 @@ class StoredPosition(Struct, frozen=True):
     depth: int = 0
     thawed: bool = True
     """Whether all layers around it are trainable."""
-    holder: str = ""
-    """Class of the wrapper of Keras's that it stands in directly; empty if in none."""
+    around: Surroundings = Surroundings()
+    """What the layers around it do with it."""
     lost: bool = False
     """Whether it is held by custom code, and which stored weights are its own cannot be told."""
 

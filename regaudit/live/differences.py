@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from regaudit.live.variables import Pair, Variable, matched
-from regaudit.model import Regularizer, Status, Weight
+from regaudit.model import Layer, Regularizer, Status, Weight
 from regaudit.report.report import Report
 from regaudit.report.spelling import count, number, regularizer, shape
 
@@ -39,6 +39,8 @@ class Loaded(Struct, frozen=True):
     """`sum(model.losses)` without a call; None if Keras fails to compute it."""
     activity_regularizers: Mapping[str, Regularizer]
     """By path of the layer."""
+    outputs: Sequence[Mapping[str, Any]] = ()
+    """What the layers put out on data, as `measure_activity` returns it; empty if not run."""
 
 
 def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[str]]:
@@ -60,9 +62,11 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
         name = next(iter(variable.names), "?")
         found.append(Difference(name, "weight", "none", shape(variable.shape)))
     found += _activity(report, loaded)
+    found += _paid(report, loaded)
     found += _total(report, loaded)
     remarks = [remark for pair in pairs for remark in _known_to_keras(report, pair)]
     remarks += _misplaced(report)
+    remarks += _paid_eagerly(report, loaded)
     quantized = sum(_is_quantized(pair.variable) for pair in pairs)
     if quantized:
         weights = count(quantized, "quantized weight")
@@ -131,7 +135,7 @@ def _misplaced(report: Report) -> Iterator[str]:
 
 def _same_regularizer(audit: Regularizer | None, keras: Regularizer | None) -> bool:
     if audit is not None and audit.status is Status.INERT:
-        return keras is None or not (keras.l1 or keras.l2 or keras.config.get("factor"))
+        return keras is None or _is_zero(keras)
     if audit is None or keras is None:
         return audit is keras
     if keras.status is Status.OPAQUE:
@@ -178,6 +182,49 @@ def _activity(report: Report, loaded: Loaded) -> Iterator[Difference]:
             yield Difference(
                 layer.path, "activity regularizer", _described(audit), _described(keras)
             )
+
+
+def _paid(report: Report, loaded: Loaded) -> Iterator[Difference]:
+    """Compare whether each regularizer of an output acts with what its layer added on data."""
+    for layer, penalty, quiet in _measured(report, loaded):
+        audit = layer.activity_regularizer
+        told = layer.known and layer.activity_known
+        status = audit.status if audit else Status.INERT if told else Status.UNKNOWN
+        if status is Status.INERT and penalty:
+            said = "none" if audit is None else f"{_described(audit)}, {status}"
+            yield Difference(layer.path, "activity penalty", said, number(penalty, 6))
+        elif audit and status is Status.IN_FORCE and not (penalty or quiet or _is_zero(audit)):
+            yield Difference(
+                layer.path, "activity penalty", f"{_described(audit)}, {status}", "none"
+            )
+
+
+def _paid_eagerly(report: Report, loaded: Loaded) -> Iterator[str]:
+    """Say what was added on data by regularizers that no training can use."""
+    for layer, penalty, _ in _measured(report, loaded):
+        audit = layer.activity_regularizer
+        if audit and audit.status is Status.UNKNOWN and audit.why and penalty:
+            yield f"{layer.path}: added {number(penalty, 6)} here, run eagerly; {audit.why}"
+
+
+def _measured(report: Report, loaded: Loaded) -> Iterator[tuple[Layer, float, bool]]:
+    """Yield each layer that was run, its mean penalty, and whether it put out zeros alone."""
+    audited = {layer.path for layer in report.model.layers} if report.model else set()
+    for layer in report.model.layers if report.model else ():
+        own = [one for one in loaded.outputs if one["path"] == layer.path]
+        parts = [  # MultiHeadAttention hands its regularizer on to its sublayers
+            one
+            for one in loaded.outputs
+            if one["path"].startswith(f"{layer.path}/") and one["path"] not in audited
+        ]
+        penalty = sum(one["penalty"] or 0.0 for one in (*own, *parts))
+        seen = any(one["sparsity"] is not None for one in own)
+        if seen and not isnan(penalty):
+            yield layer, penalty, all(one["sparsity"] == 1 for one in own)
+
+
+def _is_zero(found: Regularizer) -> bool:
+    return not (found.l1 or found.l2 or found.config.get("factor"))
 
 
 def _total(report: Report, loaded: Loaded) -> Iterator[Difference]:

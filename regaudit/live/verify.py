@@ -123,6 +123,7 @@ def _loaded(reply: Mapping[str, Any]) -> Loaded:
             for path, record in reply["activity_regularizers"].items()
             if (regularizer := regularizer_of_record(record))
         },
+        outputs=reply["data"]["layers"] if reply.get("data") else (),
     )
 
 

@@ -54,7 +54,9 @@ def percent(value: float | None) -> str:
         return MISSING
     if value in {0.0, 1.0}:
         return f"{value:.0%}"
-    return f"{value:.1%}" if value >= 0.001 else "<0.1%"
+    if abs(value) >= 0.001:
+        return f"{value:.1%}"
+    return "<0.1%" if value > 0 else ">-0.1%"
 
 
 def count(value: int, noun: str, nouns: str = "") -> str:

@@ -85,7 +85,11 @@ model = keras.Sequential([
     """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        kernels = [(layer, one) for layer, one in evidence.kernels() if one.regularizer_known]
+        kernels = [
+            (layer, one)
+            for layer, one in evidence.kernels()
+            if one.regularizer_known and not one.rewarded
+        ]
         counts = _Counts(evidence, kernels)
         if counts.all.regularized in {0, len(kernels)}:
             return
@@ -172,7 +176,8 @@ def _other_half(layer: Layer, weight: Weight) -> Weight | None:
     if not any(other.role == "recurrent_kernel" for other in layer.weights):
         return None
     pair = [other for other in layer.weights if other.role in {"kernel", "recurrent_kernel"}]
-    return next((other for other in pair if other is not weight and not other.bare), None)
+    others = (other for other in pair if other is not weight and not other.rewarded)
+    return next((other for other in others if not other.bare), None)
 
 
 def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:

@@ -31,7 +31,9 @@ class RegularizerNeverApplied(Rule):
             "Looks for regularizers in the configuration of built-in layers that Keras never "
             "uses: those of a bias, beta or gamma that the layer's options switch off, "
             "kernel_regularizer of a SeparableConv in Keras 2, and the activity regularizer of a "
-            "SimpleRNN in Keras 3 or of an EinsumDense in Keras 2."
+            "SimpleRNN in Keras 3, of a MultiHeadAttention in Keras 3.7, of an EinsumDense in "
+            "Keras 2, of whatever stands directly in a TimeDistributed of Keras 3 and is no model, "
+            "or in a wrapper of TensorFlow's toolkit for pruning, clustering and quantization."
         ),
         rationale=(
             "The code looks as if the layer were regularized, but it is not: Keras accepts the "
@@ -44,7 +46,8 @@ class RegularizerNeverApplied(Rule):
         fix=(
             "Remove the key, or use the one that works: depthwise_regularizer and "
             "pointwise_regularizer for SeparableConv, an ActivityRegularization layer after a "
-            "SimpleRNN or an EinsumDense."
+            "SimpleRNN, an EinsumDense or a TimeDistributed, whose own activity regularizer acts, "
+            "too, as do those of layers in a model in it."
         ),
         false_positives=(
             "One set of arguments for many layers, some of which have no bias: the key then has "
@@ -70,6 +73,10 @@ model = keras.Sequential([
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         before_keras_3 = Dialect.of(evidence.model.keras_version).before_keras_3
         for layer in evidence.model.layers:
+            activity = layer.activity_regularizer
+            if activity and activity.status is Status.INERT and not _is_zero(activity):
+                message = f"activity regularizer {activity.class_name} does nothing: {activity.why}"
+                yield self.item(layer, message, key="activity")
             if (
                 not layer.known
                 or all_slots(layer.class_name, before_keras_3=before_keras_3) is None
@@ -79,10 +86,6 @@ model = keras.Sequential([
                 if regularizer.status is not Status.UNKNOWN and not _is_zero(regularizer):
                     message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
                     yield self.item(layer, message, key=key)
-            activity = layer.activity_regularizer
-            if activity and activity.status is Status.INERT and not _is_zero(activity):
-                message = f"activity regularizer {activity.class_name} does nothing: {activity.why}"
-                yield self.item(layer, message, key="activity")
 
 
 def _is_zero(regularizer: Regularizer) -> bool:

@@ -24,8 +24,8 @@ class ZeroStrengthRegularizer(Rule):
         ),
         rationale=(
             "The layer looks regularized, but it is not: a penalty with a strength of zero adds "
-            'nothing. Besides an explicit zero, the strings "l1l2" and "L1L2" and L1L2() without '
-            "arguments mean zero in Keras 3, although its documentation says 0.01."
+            'nothing. Besides an explicit zero, the string "L1L2", in Keras 3 also "l1l2", and '
+            "L1L2() without arguments mean zero, although the documentation says 0.01."
         ),
         source="keras/src/regularizers/regularizers.py: L1L2.__init__(l1=0.0, l2=0.0)",
         fix="Set a strength above zero, or remove the regularizer.",

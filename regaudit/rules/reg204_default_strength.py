@@ -90,6 +90,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 
 def _is_default(regularizer: Regularizer) -> bool:
     """Whether a strength is 0.01, also after the float32 that some versions store."""
+    if regularizer.negative:
+        return False
     strengths = (regularizer.l1, regularizer.l2, regularizer.config.get("factor"))
     given = [value for value in strengths if isinstance(value, int | float) and value]
     return any(isclose(value, DEFAULT_STRENGTH, rel_tol=1e-6) for value in given)

@@ -21,19 +21,25 @@ class OrthogonalUndefined(Rule):
         severity=Severity.ERROR,
         confidence="high",
         what=(
-            "Looks for OrthogonalRegularizer in force on weights that are not matrices, or whose "
-            "matrix has a single row (or a single column, depending on the mode)."
+            "Looks for OrthogonalRegularizer in force on weights that are not matrices, whose "
+            "matrix has a single row (or a single column, depending on the mode), or that are of "
+            "another dtype than float32 in a file of Keras 3."
         ),
         rationale=(
             "The regularizer averages over pairs of rows or columns of a matrix. For a weight of "
             "another rank, Keras raises an error when it computes the loss. A single row gives "
             "no pair, and the average is 0 / 0: the loss is NaN, and after one step so is every "
-            "weight."
+            "weight. Keras 3 keeps the factor in float32, which TensorFlow does not multiply with "
+            "a sum in float16, bfloat16 or float64: an error. Mixed precision keeps weights in "
+            "float32."
         ),
-        source="keras/src/regularizers/regularizers.py: OrthogonalRegularizer.__call__",
+        source=(
+            "keras/src/regularizers/regularizers.py: OrthogonalRegularizer.__call__; dtypes were "
+            "measured with Keras 2.12 to 3.15"
+        ),
         fix=(
             "Remove it from these weights; use the other mode where a matrix has one row or one "
-            "column; use L2 for convolutions."
+            "column; use L2 for convolutions; keep weights in float32 (dtype='mixed_float16')."
         ),
         false_positives=(
             "None known for a model that will be trained; other models never compute this penalty."
@@ -60,8 +66,9 @@ model = keras.Sequential([
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
+        dialect = Dialect.of(evidence.model.keras_version)
         paying = {Status.IN_FORCE}
-        if Dialect.of(evidence.model.keras_version).frozen_weights_penalized:
+        if dialect.frozen_weights_penalized:
             paying.add(Status.FROZEN)
         for layer, weight in evidence.model.weights():
             regularizer = weight.regularizer
@@ -69,13 +76,19 @@ model = keras.Sequential([
                 continue
             if regularizer.class_name != "OrthogonalRegularizer":
                 continue
-            fault = _fault(weight, regularizer) if regularizer.status in paying else ""
+            if regularizer.status not in paying:
+                continue
+            fault = _fault(weight, regularizer, dialect)
             if fault:
                 reason = "it is not defined on this weight"
                 yield self.item(weight, fault, suggestion=remove(layer, weight, reason))
 
 
-def _fault(weight: Weight, regularizer: Regularizer) -> str:
+_OTHER_DTYPES = frozenset({"float16", "bfloat16", "float64"})
+"""In which Keras 3 does not multiply a factor, whatever its own default dtype."""
+
+
+def _fault(weight: Weight, regularizer: Regularizer, dialect: Dialect) -> str:
     """Say what Keras makes of it; nothing where it is defined."""
     shape = " x ".join(map(str, weight.shape))
     if len(weight.shape) != 2:
@@ -85,5 +98,10 @@ def _fault(weight: Weight, regularizer: Regularizer) -> str:
     if weight.shape[mode == "columns"] < 2:
         return (
             f"OrthogonalRegularizer compares {mode}; this has only one ({shape}): the loss is NaN"
+        )
+    if weight.dtype in _OTHER_DTYPES and not dialect.before_keras_3:
+        return (
+            f"OrthogonalRegularizer of Keras 3 fails on {weight.dtype} weights with TensorFlow: an "
+            "error"
         )
     return ""

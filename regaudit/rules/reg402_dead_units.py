@@ -109,6 +109,6 @@ def _cause(weight: Weight) -> str:
         return "the file does not say whether a regularizer explains it"
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return "no regularizer explains it"
-    if regularizer.l1 or regularizer.l2:
+    if not regularizer.negative and (regularizer.l1 or regularizer.l2):
         return f"its {regularizer.class_name} penalty may be too strong"
     return f"its {regularizer.class_name} does not explain it"

@@ -54,6 +54,7 @@ class TestToAdamw:
             (None, {}),
             (l2(0.0, l1=1e-3), {}),
             (l2(1e-3, l1=1e-3), {}),
+            (l2(-1e-3), {}),
             (l2(1e-3, status=Status.FROZEN), {}),
             (l2(1e-3, status=Status.OPAQUE), {}),
             (l2(1e-3), {"role": "bias"}),

@@ -111,6 +111,10 @@ class TestWithoutLosses:
         proposal = suggest(report(dense("a"), dense("b", l2(3e-4))))
         assert strengths(proposal) == [("a", 0.0, 3e-4)]
 
+    def test_a_negative_strength_is_no_regularization(self):
+        proposal = suggest(report(dense("a", l2(-1e-3)), dense("b", l2(3e-4))))
+        assert strengths(proposal) == [("a", 0.0, 3e-4)]
+
     def test_a_model_that_is_regularized_is_left(self):
         assert suggest(regularized(1e-4)).verdict.startswith("Leave it: every kernel has")
 

@@ -128,9 +128,9 @@ class TestRefusal:
         ("class_name", "keras", "said"),
         [
             ("Dense", "3.15.1", ""),
-            ("SimpleRNN", "3.15.1", "never applies an activity regularizer"),
+            ("SimpleRNN", "3.15.1", "accepts it and never applies it"),
             ("EinsumDense", "3.15.1", ""),
-            ("EinsumDense", "2.15.0", "never applies an activity regularizer"),
+            ("EinsumDense", "2.15.0", "accepts it and never applies it"),
             ("ActivityRegularization", "3.15.1", "is itself a regularizer"),
         ],
     )

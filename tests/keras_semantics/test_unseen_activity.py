@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 import regaudit
-from regaudit.keras_semantics.build import _activity
-from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Status
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
@@ -54,22 +52,19 @@ def test_that_of_a_cell_cannot_be_trained(tmp_path, stacked):
     model.compile("sgd", "mse")
     with pytest.raises(Exception):  # noqa: B017, PT011 - TensorFlow's own
         model.evaluate(np.ones((2, 3, 4)), np.ones((2, 2)), verbose=0)
-    regularizer, _ = activity(model, tmp_path)
+    regularizer, codes = activity(model, tmp_path)
     assert regularizer.status is Status.UNKNOWN
+    assert "REG321" in codes
+    assert np.isfinite(model.predict(np.ones((2, 3, 4)), verbose=0)).all()
 
 
-@pytest.mark.parametrize(
-    ("class_name", "version", "status"),
-    [
-        ("SimpleRNN", "3.15.1", Status.INERT),
-        ("SimpleRNN", "2.15.0", Status.IN_FORCE),
-        ("EinsumDense", "3.15.1", Status.IN_FORCE),
-        ("EinsumDense", "2.15.0", Status.INERT),
-        ("LSTM", "3.15.1", Status.IN_FORCE),
-    ],
-)
-def test_some_layers_accept_one_and_never_apply_it(class_name, version, status):
-    """As measured with `fixtures/activity.py`."""
-    config = {"activity_regularizer": {"class_name": "L2", "config": {"l2": 0.1}}}
-    serialized = {"class_name": class_name, "config": config}
-    assert _activity(serialized, Dialect.of(version), "").status is status
+def test_that_of_an_unrolled_cell_is_in_force(tmp_path):
+    keras = pytest.importorskip("keras")
+    cell = keras.layers.LSTMCell(2, activity_regularizer=keras.regularizers.L1(0.1))
+    model = keras.Sequential([keras.Input((3, 4)), keras.layers.RNN(cell, unroll=True)])
+    model.compile("sgd", "mse")
+    x = np.ones((2, 3, 4))
+    assert model.evaluate(x, model.predict(x, verbose=0), verbose=0) > 0
+    regularizer, codes = activity(model, tmp_path)
+    assert regularizer.status is Status.IN_FORCE
+    assert "REG321" not in codes

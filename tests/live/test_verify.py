@@ -146,6 +146,52 @@ def as_variable(report, weight):
     )
 
 
+def activity(status, why="", l1=0.01):
+    """Return a report of a model whose first layer has a regularizer of its output."""
+    report = regaudit.audit(MODELS / "tutorial-activity-l1.keras")
+    first, *rest = report.model.layers
+    l2 = None if l1 is None else 0.0
+    there = replace(first.activity_regularizer, status=status, why=why, l1=l1, l2=l2)
+    layers = (replace(first, activity_regularizer=there), *rest)
+    return replace(report, model=replace(report.model, layers=layers))
+
+
+@pytest.mark.parametrize(
+    ("status", "l1", "penalty", "sparsity", "said"),
+    [
+        (Status.IN_FORCE, 0.01, 0.5, 0.1, None),
+        (Status.IN_FORCE, 0.01, None, 0.1, ("l1(0.01), in force", "none")),
+        (Status.IN_FORCE, 0.01, 0.0, 1.0, None),  # all zeros
+        (Status.IN_FORCE, 0.0, 0.0, 0.1, None),
+        (Status.IN_FORCE, 0.01, None, None, None),  # not called
+        (Status.IN_FORCE, 0.01, float("nan"), 0.1, None),  # inside a loop
+        (Status.INERT, 0.01, None, 0.1, None),
+        (Status.INERT, 0.01, 0.5, 0.1, ("l1(0.01), inert", "0.5")),
+        (Status.UNKNOWN, 0.01, 0.5, 0.1, None),
+        (Status.OPAQUE, None, 0.0, 0.1, None),
+    ],
+)
+def test_what_layers_add_on_data_is_held_against_the_audit(status, l1, penalty, sparsity, said):
+    report = activity(status, "in a loop", l1)
+    path = report.model.layers[0].path
+    variables = [as_variable(report, weight) for _, weight in report.model.weights()]
+    there = {path: report.model.layers[0].activity_regularizer}
+    outputs = [{"path": path, "penalty": penalty, "sparsity": sparsity}]
+    found, remarks = differences(report, Loaded("3.15.1", variables, 0.0, there, outputs))
+    assert found == ([(path, "activity penalty", *said)] if said else [])
+    eagerly = [f"{path}: added 0.5 here, run eagerly; in a loop"]
+    assert remarks == (eagerly if status is Status.UNKNOWN else [])
+
+
+def test_a_penalty_on_data_that_the_audit_has_no_regularizer_for_is_a_difference():
+    report = regaudit.audit(MODELS / "tutorial-l2.keras")
+    variables = [as_variable(report, weight) for _, weight in report.model.weights()]
+    loaded = Loaded("3.15.1", variables, report.penalty, {})
+    outputs = [{"path": report.model.layers[0].path, "penalty": 0.5, "sparsity": 0.1}]
+    (found,) = differences(report, replace(loaded, outputs=outputs))[0]
+    assert found[1:] == ("activity penalty", "none", "0.5")
+
+
 def test_a_weight_without_a_name_in_common_is_matched_by_its_values():
     report = regaudit.audit(MODELS / "tutorial-l2.keras")
     variables = [as_variable(report, weight) for _, weight in report.model.weights()]
@@ -319,6 +365,37 @@ def test_data_are_run_through_the_model(tmp_path, keras):
     shown = run(file, "--data", tmp_path / "data.npz", "--batch-size", "25")
     assert shown.exit_code == 0
     assert "On 50 samples in 2 batches of 25" in shown.output
+
+
+@real_keras
+@quiet
+@pytest.mark.usefixtures("installed")
+def test_the_audit_agrees_on_what_layers_add_on_data(tmp_path, keras):
+    layers, l1 = keras.layers, keras.regularizers.L1(0.1)
+    x = keras.Input((3, 4))
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, activity_regularizer=l1)])
+    outputs = [
+        layers.TimeDistributed(layers.Dense(2, activity_regularizer=l1))(x),
+        layers.TimeDistributed(model)(x),
+        layers.RNN(layers.LSTMCell(2, activity_regularizer=l1))(x),
+        layers.MultiHeadAttention(2, 2, activity_regularizer=l1)(x, x),
+    ]
+    keras.Model(x, outputs).save(tmp_path / "m.keras")
+    np.savez(tmp_path / "data.npz", x=np.ones((4, 3, 4), "float32"))
+    report = regaudit.audit(tmp_path / "m.keras")
+    result = verify.verify(report, tmp_path / "data.npz")
+    assert result.differences == ()
+    assert sum("run eagerly" in remark for remark in result.remarks) == 1
+    opposite = {Status.INERT: Status.IN_FORCE, Status.IN_FORCE: Status.INERT}
+    wrong = [
+        replace(layer, activity_regularizer=replace(there, status=opposite[there.status]))
+        if (there := layer.activity_regularizer) and there.status in opposite
+        else layer
+        for layer in report.model.layers
+    ]
+    wrong = replace(report, model=replace(report.model, layers=tuple(wrong)))
+    found = verify.verify(wrong, tmp_path / "data.npz").differences
+    assert [one.what for one in found] == ["activity penalty"] * 3
 
 
 @real_keras

@@ -39,6 +39,11 @@ class TestPartlyRegularizedStack:
         assert not check(dense("a", l2()), dense("b", own))
         assert not check(dense("a", l2()), dense("b", trainable=False))
 
+    def test_negative_strengths_do_not_count(self):
+        assert not check(dense("a", l2(-1e-3)), dense("b"))
+        (item,) = check(dense("a", l2(-1e-3)), dense("b"), dense("c", l2()))
+        assert (item.path, "1 of 2" in item.message) == ("b/kernel", True)
+
     def test_kernels_before_a_normalization_are_compared_with_their_like_alone(self):
         norm = layer("n", "BatchNormalization")
         assert not check(dense("a"), norm, dense("b", l2()), dense("c", l2()))

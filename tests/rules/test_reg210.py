@@ -1,6 +1,8 @@
+import json
 import math
 
 import pytest
+from paths import FIXTURES
 from rule_values import evidence, kernel, layer
 
 from regaudit.model import Regularizer, Status
@@ -38,6 +40,21 @@ def test_only_what_is_paid():
     assert found((1, 4), status=Status.FROZEN, keras="2.15.0")
     assert not found((1, 4), status=Status.INERT)
     assert not found((1, 4), shared_with="b/kernel")
+
+
+def test_dtypes_in_which_keras_3_does_not_multiply_the_factor():
+    table = json.loads((FIXTURES / "dtype_penalties.json").read_text(encoding="utf-8"))
+    cases = [case for case in table["cases"] if case[1] == "OrthogonalRegularizer"]
+    failed = 0
+    for dtype, _, config, _, outcomes in cases:
+        kept = "float32" if dtype.startswith("mixed") else dtype
+        for version, outcome in zip(table["versions"], outcomes, strict=True):
+            keras = version.rpartition("-")[2]
+            items = found((4, 4), config["mode"], keras=keras, dtype=kept)
+            assert bool(items) is isinstance(outcome, str), (dtype, version)
+            assert all(kept in item.message for item in items)
+            failed += bool(items)
+    assert failed
 
 
 @pytest.mark.keras
