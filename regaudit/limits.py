@@ -76,6 +76,8 @@ class Limits(Struct, frozen=True):
     checked_bytes: Amount = 4 << 20
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 
+    spooled_bytes: Amount = 8 << 30
+    """Longest standard input, which is kept in a temporary file."""
     spectral_seconds: Seconds = 60
     """After this long, `--spectral` takes no further spectrum of a model."""
 

@@ -156,6 +156,15 @@ class Layer(Struct, frozen=True):
     """Regularizers of the configuration that cannot be tied to a stored weight, by key."""
     node: str = ""
     """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
+    custom_class: str = ""
+    """The class that the file names, where `class_name` is what the user declares that it is."""
+    placed_as: str = ""
+    """The class of Keras as whose the weights of a custom layer are placed: its code decides."""
+
+    @property
+    def python_class(self) -> str:
+        """The name of the class in a program: without the package it is registered in."""
+        return (self.custom_class or self.class_name).rpartition(">")[2]
 
     @property
     def tells_penalties(self) -> bool:
@@ -307,7 +316,7 @@ def names(model: Model) -> Iterator[str]:
     optimizer, loss = model.optimizer, model.loss
     yield from (text for text in (optimizer and optimizer.class_name, loss) if type(text) is str)
     for layer in model.layers:
-        yield from (layer.path, layer.name, layer.class_name, *layer.unplaced)
+        yield from (layer.path, layer.name, layer.class_name, layer.custom_class, *layer.unplaced)
         held = [layer.activity_regularizer, *layer.unplaced.values()]
         for weight in layer.weights:
             yield from (weight.path, weight.stored_path, weight.constraint or "")

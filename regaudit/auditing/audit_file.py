@@ -10,10 +10,15 @@ from typing import NamedTuple, Self
 from msgspec.structs import replace
 
 from regaudit.auditing.judge import judge
-from regaudit.errors import RegauditError, UnreadableModelError, is_out_of_memory
+from regaudit.errors import (
+    RegauditError,
+    UnknownFormatError,
+    UnreadableModelError,
+    is_out_of_memory,
+)
 from regaudit.evidence.evidence import Evidence
 from regaudit.formats.interface import Artifact, Format, recognize
-from regaudit.keras_semantics.declared_roles import with_declared
+from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
@@ -23,6 +28,7 @@ from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
+from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
 from regaudit.tensors.tensor import Tensor
 
 
@@ -87,22 +93,40 @@ class Attempt:
         with allowing(config.limits), self._located(config) as file:
             self._size = size_on_disk(file)
             refuse_holes(file, self._size)
-            plugin = recognize(file)
+            plugin = self._recognized(file, config)
             plugin.by_name = config.by_name
             with plugin.read(file, config.architecture) as found:
-                model, skipped = with_declared(
-                    found.model, found.skipped, found.tensors, config.roles
-                )
+                model, skipped = with_roles(found.model, found.skipped, found.tensors, config.roles)
                 artifact = replace(found, model=model, skipped=skipped)
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
     def _located(self, config: Config) -> AbstractContextManager[Location]:
-        """Return where the file lies; a URL leads into a store."""
+        """Return where the file lies; a URL leads into a store.
+
+        Raises:
+            UnreadableModelError: it is standard input, and could not be kept.
+        """
+        if spooled := self._spooled(config):
+            if spooled.trouble:
+                raise UnreadableModelError(spooled.trouble)
+            return nullcontext(spooled.file)
         if self._at or not is_url(self._file):
             return nullcontext(self._at or Path(self._file))
         from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
 
         return reached(self._file, values=config.weights)
+
+    def _spooled(self, config: Config) -> Spooled | None:
+        """Return where standard input was kept, if that is the file."""
+        return config.standard_input if self._file == NAME and not self._at else None
+
+    def _recognized(self, file: Location, config: Config) -> Format:
+        try:
+            return recognize(file)
+        except UnknownFormatError as error:
+            if self._spooled(config) is None:
+                raise
+            raise UnknownFormatError(f"{error}; {ONE_FILE}") from error
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, Exception):  # all is well, or Ctrl-C

@@ -11,7 +11,8 @@ import click
 from msgspec import Struct
 
 from regaudit.cli.apply_text import kept, nothing_written, what_changes
-from regaudit.cli.options import collecting, limiting
+from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.options import collecting, opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel, Output
 from regaudit.cli.protected import refuse_outputs
@@ -42,7 +43,6 @@ class ApplyOptions(Struct, frozen=True):
     undo: bool
     force: bool
     verify: bool
-    limits: tuple[str, ...]
 
 
 def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,9 +91,11 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Also edit frozen weights and dtypes other than float32, and overwrite OUT.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
-@limiting
+@opening
 @_editing
-def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
+def apply(
+    model: Path, advice: AdviceOptions, options: ApplyOptions, opening_options: OpeningOptions
+) -> None:
     """Write regularizers into a copy of MODEL: OUT has the same weights, byte for byte.
 
     For .keras archives and directories, and whole models in HDF5. Exits with 2 if the request makes
@@ -106,10 +108,10 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
 
     try:
         if options.undo:
-            _undo(model, options)
+            _undo(model, options, opening_options)
             return
         _check(advice, options)
-        code = _apply(model, advice, options)
+        code = _apply(model, advice, options, opening_options)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     except RegauditError as error:
@@ -127,7 +129,7 @@ def apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> None:
     sys.exit(code)
 
 
-def _undo(model: Path, options: ApplyOptions) -> None:
+def _undo(model: Path, options: ApplyOptions, opening_options: OpeningOptions) -> None:
     from regaudit.cli.running import failure_of_killed
     from regaudit.editing.backup import restore
     from regaudit.editing.backup_files import backup_of
@@ -135,7 +137,7 @@ def _undo(model: Path, options: ApplyOptions) -> None:
     from regaudit.settings.config import Config
     from regaudit.storage.size import size_of
 
-    limits = Config.default().allowing(options.limits).limits
+    limits = Config.default().allowing(opening_options.limits).limits
     killed = failure_of_killed(limits)
     if killed and killed.failure:
         raise UnreadableModelError(killed.failure.message)
@@ -178,18 +180,19 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
         )
 
 
-def _apply(model: Path, advice: AdviceOptions, options: ApplyOptions) -> int:
+def _apply(
+    model: Path, advice: AdviceOptions, options: ApplyOptions, opening_options: OpeningOptions
+) -> int:
     from regaudit.cli.running import audited_one
     from regaudit.editing import apply
     from regaudit.errors import RefusedEditError, UnreadableModelError
     from regaudit.formats.interface import WEIGHTS_ONLY, formats
     from regaudit.limits import allowing
-    from regaudit.settings.config import Config
 
     if options.out is not None:
         reads = (*options.files, advice.data, advice.val_data)
         refuse_outputs([options.out], reads=reads, is_model=True)
-    config = Config.default().allowing(options.limits)
+    config = opening_settings(opening_options)
     report = audited_one(str(model), config)
     if report.failure or report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")

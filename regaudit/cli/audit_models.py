@@ -10,6 +10,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.cli.declared import say_unused
 from regaudit.cli.output import emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import (
@@ -22,6 +23,7 @@ from regaudit.cli.running import (
 )
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.running.guard import hold, release
+from regaudit.storage.standard_input import NAME as STANDARD_INPUT
 from regaudit.storage.working_folder import GONE, working_folder
 
 if TYPE_CHECKING:
@@ -53,6 +55,30 @@ class AuditOptions(Struct, frozen=True):
     weights: bool = True
     spectral: bool = False
     roles: tuple[str, ...] = ()
+
+
+class OpeningOptions(Struct, frozen=True):
+    """What the options of `opening` say: of commands that open a model and run no rules."""
+
+    limits: tuple[str, ...]
+    isolated: bool
+    roles: tuple[str, ...]
+
+
+def opening_settings(options: OpeningOptions) -> "Config":
+    """Return the limits and what is declared of custom classes; all else is as by default.
+
+    Raises:
+        UsageError: a wrong setting or flag.
+    """
+    from regaudit.keras_semantics.declared_roles import role_option
+    from regaudit.settings.config import Config, find_config, read_config
+
+    here = None if options.isolated else working_folder()
+    declared = dict(map(role_option, options.roles)) or None
+    read = read_config(here and find_config(here), layers=declared)
+    config = replace(Config.default(), roles=read.roles, limits=read.limits)
+    return config.allowing(options.limits)
 
 
 def run_audit(
@@ -94,10 +120,14 @@ def run_audit(
     ]
     refuse_outputs(
         (*files_of(outputs), *writes),
-        models=files,
+        models=[file for file in files if file != STANDARD_INPUT],
         reads=(*options.config_files, config.file, config.baseline_file if baseline else None),
         cache=cache_folder(options.cache),
     )
+    if STANDARD_INPUT in options.models and not failure_of_killed(config.limits):
+        from regaudit.cli.standard_input import standard_input
+
+        config = replace(config, standard_input=standard_input(config.limits))
     reports = audited(
         files,
         config,
@@ -107,6 +137,7 @@ def run_audit(
         dask=options.dask,
     )
     reports = _without_foreign(reports, found)
+    say_unused(reports, config.roles)
     if not outputs:  # a baseline, say
         say_redirects(reports)
     reports = go_on_guarded(
@@ -163,6 +194,7 @@ def _without_foreign(
 def _models(options: AuditOptions, config: "Config", nested: bool) -> list[tuple[str, "Found"]]:
     """Return what was named, each with the models found there."""
     from regaudit.errors import UsageError
+    from regaudit.running.model_search import Found
     from regaudit.storage.location import is_url, redacted_name
 
     if not options.models and (urls := [name for name in config.models if is_url(name)]):
@@ -170,13 +202,23 @@ def _models(options: AuditOptions, config: "Config", nested: bool) -> list[tuple
             f"{redacted_name(urls[0])}: URLs are read only if they are given on the command line"
         )
     targets = options.models or config.models or (".",)
-    if not working_folder() and not all(is_url(one) or Path(one).is_absolute() for one in targets):
+    if options.models.count(STANDARD_INPUT) > 1:
+        raise click.UsageError("- is standard input, which is one model: name it once")
+    if STANDARD_INPUT in options.models and options.dask not in {None, "local"}:
+        raise click.UsageError("a cluster does not see standard input: give a file that it sees")
+    apart = (one for one in targets if not is_url(one) and one != STANDARD_INPUT)
+    if not working_folder() and not all(Path(one).is_absolute() for one in apart):
         raise click.UsageError(GONE)
     for number, target in enumerate(options.models, 1):
         if why := _why_unread(target):
             raise click.UsageError(f"MODEL number {number} is not shown: {why}")
     try:
-        return [(target, _search(target, config.limits, nested)) for target in targets]
+        return [
+            (one, Found([one], []))
+            if one == STANDARD_INPUT and options.models
+            else (one, _search(one, config.limits, nested))
+            for one in targets
+        ]
     except UsageError as error:
         raise click.UsageError(str(error)) from error
 

@@ -13,6 +13,7 @@ from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import INTERRUPTED
 from regaudit.storage.presence import exists, is_dir, is_file
+from regaudit.storage.standard_input import NAME
 from regaudit.storage.working_folder import working_folder
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def prune(options: AuditOptions) -> None:
 
 def _audited(options: AuditOptions, writes: Sequence[Path] = ()) -> tuple[list["Report"], Path]:
     """Audit as if there were no baseline; say where it lies."""
+    if NAME in options.models:
+        raise click.UsageError("a baseline knows models by their files: standard input is none")
     reports, config = run_audit(options, (), baseline=False, writes=writes)
     return [one for one in reports if one.format != "settings"], config.baseline_file or Path(
         DEFAULT

@@ -52,6 +52,8 @@ def diff(
 ) -> None:
     """Show what changed between two files: regularizers, weights, findings.
 
+    One of them may be -, a model on standard input.
+
     For more than two files, such as the checkpoints of a training run, `regaudit report --html
     FILE` draws trends.
 

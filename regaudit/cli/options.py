@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec.structs import fields
 
-from regaudit.cli.audit_models import AuditOptions
+from regaudit.cli.audit_models import AuditOptions, OpeningOptions
 from regaudit.cli.paths import LocalFile, Named, Output
 from regaudit.cli.running import running
 from regaudit.cli.targets import FORMATS, Target, ViewOptions
@@ -130,12 +130,31 @@ limiting = click.option(
 )
 """What commands take that open a model."""
 
+isolated = click.option("--isolated", is_flag=True, help="Ignore all settings files.")
+
+role = click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="CLASS=ROLES",
+    help="Read a custom class as one of Keras's (MyDense=Dense), or by the roles of its "
+    "weights (MyBlock=kernel,bias,scale?; one with ? may be missing).",
+)
+"""What is declared of custom classes."""
+
+
+def opening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what commands take that open one model, `opening_options: OpeningOptions`."""
+    for option in (limiting, isolated, role):
+        command = option(command)
+    return collecting("opening_options", OpeningOptions, command)
+
 
 def judging(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that run rules, `options: AuditOptions`."""
     for option in (
         limiting,
-        click.option("--isolated", is_flag=True, help="Ignore all settings files."),
+        isolated,
         click.option(
             "--config",
             "config_files",
@@ -167,14 +186,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             shell_complete=rule_codes,
             help="Skip these rules.",
         ),
-        click.option(
-            "--role",
-            "roles",
-            multiple=True,
-            metavar="CLASS=ROLES",
-            help="Read a custom class as one of Keras's (MyDense=Dense), or by the roles of its "
-            "weights (MyBlock=kernel,bias,scale?; one with ? may be missing).",
-        ),
+        role,
         click.option(
             "--select",
             multiple=True,

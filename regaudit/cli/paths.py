@@ -26,6 +26,8 @@ class LocalModel(Named):
 
         if is_url(str(value)):
             self.fail("this command needs a file: download the URL first", param, ctx)
+        if str(value) == "-":
+            self.fail("this command needs a file: write standard input to one first", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -37,6 +39,8 @@ class LocalFile(Named):
 
         if is_url(str(value)):
             self.fail(f"it is a file, not a URL: {redacted_name(str(value))}", param, ctx)
+        if str(value) == "-":
+            self.fail("it is a file, not standard input", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regaudit.cli.declared import say_unused
 from regaudit.cli.output import TOLD, say, say_trace
 from regaudit.cli.progress import progress, progress_of_one
 from regaudit.running.guard import Killed, hold
@@ -98,7 +99,8 @@ def audited(
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
     if dask is None and not isolate and len(files) == 1:
-        hold(files[0], config.limits)  # until `emit` releases it: rendering, too
+        # Until `emit` releases it: rendering, too.
+        hold(files[0], config.limits, config.place_of(files[0]))
         with progress_of_one() as told:
             made = audit_files(
                 *(files, config),
@@ -139,6 +141,7 @@ def audited_one(file: str, config: "Config") -> "Report":
     reports = audited([file], config)
     if len(reports) != 1:
         raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
+    say_unused(reports, config.roles)
     return reports[0]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from msgspec import Struct
 
-from regaudit.cli.options import FACT_NAMES, collecting, fact_options, limiting, output_file
+from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
 from regaudit.cli.protected import refuse_outputs
@@ -70,7 +71,7 @@ def advising(command: Any) -> Any:
 @click.command()
 @click.argument("model", type=LocalModel(path_type=Path))
 @advising
-@limiting
+@opening
 @click.option(
     "--format",
     "format_",
@@ -81,7 +82,11 @@ def advising(command: Any) -> Any:
 )
 @output_file
 def suggest(
-    model: Path, format_: str, output: Path | None, advice: AdviceOptions, limits: tuple[str, ...]
+    model: Path,
+    format_: str,
+    output: Path | None,
+    advice: AdviceOptions,
+    opening_options: OpeningOptions,
 ) -> None:
     """Suggest strengths for the regularizers of MODEL.
 
@@ -93,13 +98,12 @@ def suggest(
     """
     from regaudit.cli.running import audited_one
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.settings.config import Config
 
     output = None if output == STANDARD_OUTPUT else output
     if output is not None:
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
-        report = audited_one(str(model), Config.default().allowing(limits))
+        report = audited_one(str(model), opening_settings(opening_options))
         hold_on()  # to advise is a step of its own, and imports something
         proposal = proposed(report, advice)
     except UsageError as error:
@@ -232,7 +236,7 @@ def _code(proposal: "Proposal") -> "Escaped":
     layers = {layer.path: layer for layer in _layers(proposal)}
     lines = [f"# {plain(text)}" for text in (proposal.verdict, *proposal.remarks)]
     for change in proposal.changes:
-        name = python_class(layers[change.layer].class_name)
+        name = python_class(layers[change.layer].python_class)
         lines.append(f"{name}(..., {change.code})  # {plain(change.layer)}")
     return page(lines)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.options import limiting
+from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.options import opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.paths import LocalFile, LocalModel
 from regaudit.running.guard import release
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Samples per batch.",
 )
-@limiting
-def verify(model: str, data: Path | None, batch_size: int, limits: tuple[str, ...]) -> None:
+@opening
+def verify(model: str, data: Path | None, batch_size: int, opening_options: OpeningOptions) -> None:
     """Load MODEL with real Keras and compare the audit with it.
 
     Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs the
@@ -47,10 +48,9 @@ def verify(model: str, data: Path | None, batch_size: int, limits: tuple[str, ..
     from regaudit.cli.running import audited_one
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.live.verify import verify as compare_with_keras
-    from regaudit.settings.config import Config
 
     try:
-        report = audited_one(model, Config.default().allowing(limits))
+        report = audited_one(model, opening_settings(opening_options))
         release()  # Keras is not held to limits
         with ending_tidily():
             result = compare_with_keras(report, data, batch_size)

@@ -27,7 +27,9 @@ from regaudit.errors import (
 )
 from regaudit.formats.interface import WEIGHTS_ONLY, Format, formats, recognize
 from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.declared_roles import Declared
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
@@ -141,7 +143,7 @@ def prepare(
 ) -> Prepared:
     """Do all of `apply` but the writing; arguments and errors are the same.
 
-    `config` is that of the audit, for its limits.
+    `config` is that of the audit, for its limits and what is declared of custom classes.
     """
     file = Path(path)
     target = file if in_place else Path(out) if out is not None else None
@@ -157,7 +159,8 @@ def prepare(
         report = replace(report, file=str(path))
         if not in_place:
             _check_suffix(plugin, file, target)
-        change = _changed(report, model, plugin, file, tuple(edits), force=force)
+        roles = config.roles if config else ()
+        change = _changed(report, model, plugin, file, tuple(edits), roles=roles, force=force)
         if change.edits and target is not None:
             change = replace(change, after=replace(change.after, file=str(target)))
         return Prepared(change, plugin, file, target, before)
@@ -218,6 +221,7 @@ def _changed(
     file: Path,
     edits: tuple[Edit, ...],
     *,
+    roles: tuple[Declared, ...],
     force: bool,
 ) -> Change:
     """Work the edits into the file's JSON, and say what the penalty becomes."""
@@ -242,10 +246,11 @@ def _changed(
     view = copy(plugin)
     view.edited = new
     with view.read(file) as artifact:
+        became, _ = with_roles(artifact.model, artifact.skipped, artifact.tensors, roles)
         after = replace(
             report,
-            model=artifact.model,
-            penalties=penalties(artifact.model, report.moments, artifact.tensors),
+            model=became,
+            penalties=penalties(became, report.moments, artifact.tensors),
             findings=(),
         )
     return Change(report, after, (*own, *decays), old, new, written, tuple(idle))

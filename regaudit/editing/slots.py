@@ -61,8 +61,10 @@ def slots_of(evidence: Evidence) -> Iterator[Slot]:
     layers = {}
     for layer, weight in evidence.kernels():
         measured = evidence.measured(weight)
-        if weight.regularizer_key and layer.known and measured and measured.l2_norm:
-            groups[layer.path, weight.regularizer_key].append(weight)
+        key = weight.regularizer_key
+        taken = layer.known and (not layer.custom_class or key in layer.config)
+        if key and taken and measured and measured.l2_norm:
+            groups[layer.path, key].append(weight)
             layers[layer.path] = layer
     for (path, key), weights in groups.items():
         moments = [evidence.moments[weight.stored_path] for weight in weights]

@@ -105,8 +105,8 @@ def refusal(model: Model, edit: Edit, *, force: bool = False) -> str:
         return f"the file has more than one layer called {layer.path}"
     if regularizer and edit.key == ACTIVITY and (why := _why_not_seen(model, layer, dialect)):
         return why
-    if not layer.known:
-        return _why_not_custom(layer, edit.key)
+    if (why := _why_not_custom(layer, edit.key)) or not layer.known:
+        return why
     if regularizer is None:
         return ""
     if edit.key == ACTIVITY:
@@ -141,7 +141,12 @@ def _around(model: Model, layer: Layer) -> Iterator[Layer]:
 
 
 def _why_not_custom(layer: Layer, key: str) -> str:
-    """Say why a custom layer would not take a regularizer; empty if it should."""
+    """Say why a custom layer would not take a regularizer; empty if it should, and for others.
+
+    It takes what its own code takes, whatever it is declared to read as.
+    """
+    if layer.known and not layer.custom_class:
+        return ""
     if not layer.class_name:
         return f"the file has no configuration of {layer.path}: its regularizers are unknown"
     if key not in layer.config:

@@ -212,7 +212,7 @@ class Evidence(Struct, frozen=True, dict=True):
         return tuple(
             layer.path
             for layer in self.model.layers
-            if any(not weight.regularizer_known for weight in layer.weights)
+            if layer.placed_as or any(not weight.regularizer_known for weight in layer.weights)
         )
 
     def weigh(self, layer: Layer, weight: Weight) -> tuple[Reason, ...]:

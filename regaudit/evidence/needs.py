@@ -40,7 +40,10 @@ def lacks(evidence: Evidence, need: str) -> str | None:
     if need == CONFIGURATION or (need == REGULARIZERS and not evidence.model.class_name):
         return None if evidence.model.class_name else _UNCONFIGURED
     if need == REGULARIZERS:
-        known = any(weight.regularizer_known for _, weight in evidence.model.weights())
+        known = any(
+            weight.regularizer_known and not layer.placed_as
+            for layer, weight in evidence.model.weights()
+        )
         return None if known or not evidence.untold else _UNTOLD
     if need == VALUES:
         return None if evidence.values else _UNREAD

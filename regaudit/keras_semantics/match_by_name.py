@@ -235,7 +235,9 @@ class LegacyJoin(Struct):
         lost = not planned.certain and not planned.weights
         if lost and not has_regularizers(planned.serialized):
             return
-        known = (planned.known or not planned.weights) and not lost
+        # What it regularizes may lie in parts of it that only its code knows.
+        own = planned.weights or has_regularizers(planned.serialized, planned.inside)
+        known = (planned.known or not own) and not lost
         weights = tuple(planned.weights)
         if planned.mode and planned.mode != "float8":
             weights, skipped = scaled_back(
@@ -262,7 +264,7 @@ class LegacyJoin(Struct):
         self.layers.append(layer)
         if lost:
             self.skipped.append(Skip(planned.path, LOST))
-        elif not known:
+        elif planned.weights and not known:
             reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(planned.path, reason))
         for slot in (planned.slots[at] for at in sorted(planned.missing) if planned.certain):

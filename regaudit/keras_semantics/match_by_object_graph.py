@@ -194,7 +194,10 @@ class ObjectJoin(Struct):
         if rest and not found.known:
             reason = "custom layer: measured, but the regularizers of its weights are unknown"
             self.skipped.append(Skip(found.path or "(model)", reason))
-        found.known = found.known or not found.filled
+        config = config_of(found.serialized)
+        # What these regularize may lie in parts of it that only its code knows.
+        keys = [key for key in config if key.endswith("_regularizer") and config[key] is not None]
+        found.known = found.known or not (found.filled or keys)
 
     def _claim(self, found: _Found, slot: Slot, number: int) -> None:
         """Note a variable as a layer's own, unless there is nothing to measure."""

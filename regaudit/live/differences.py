@@ -106,7 +106,8 @@ def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
 
 def _is_in_file(pair: Pair) -> bool:
     """Whether the file says what regularizes the weight."""
-    return pair.layer.known or pair.weight.regularizer is not None
+    layer = pair.layer
+    return layer.known or (pair.weight.regularizer is not None and not layer.placed_as)
 
 
 def _known_to_keras(report: Report, pair: Pair) -> Iterator[str]:

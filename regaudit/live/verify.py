@@ -165,6 +165,7 @@ def _why(failure: str, model: Model, package: str) -> str:
     """Say why Keras cannot load the file, and which custom classes it would need."""
     classes = {layer.class_name: layer.known for layer in model.layers}
     custom = {name for name, known in classes.items() if not known or ">" in name}
+    custom |= {layer.custom_class for layer in model.layers}
     for layer in model.layers:
         regularizers = [weight.regularizer for weight in layer.weights]
         regularizers += [layer.activity_regularizer, *layer.unplaced.values()]

@@ -269,7 +269,7 @@ def _program(report: Report, changes: Sequence[SuggestedChange]) -> Iterator[str
         layer = classes.get(path)
         name = escape.python(layer.name if layer else path)
         given = ", ".join(escape.plain(argument) for argument in dict.fromkeys(arguments))
-        class_name = escape.python_class(layer.class_name if layer else None)
+        class_name = escape.python_class(layer.python_class if layer else None)
         yield f"{class_name}(..., name={name}, {given})"
 
 

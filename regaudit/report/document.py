@@ -158,6 +158,8 @@ def _layer(layer: Layer, report: Report) -> schema.Layer:
         path=layer.path,
         name=layer.name,
         class_name=layer.class_name,
+        custom_class=layer.custom_class or UNSET,
+        placed_as=layer.placed_as or UNSET,
         trainable=layer.trainable,
         activity_regularizer=regularizer(layer.activity_regularizer),
         activity_regularizer_known=layer.activity_known,

@@ -150,6 +150,8 @@ def _layer(layer: schema.Layer, certain: bool, dialect: Dialect) -> Layer:
         activity_regularizer=_regularizer(layer.activity_regularizer),
         activity_known=_told(layer.activity_regularizer_known, told),
         unplaced={key: one for key, one in unplaced.items() if one},
+        custom_class=_told(layer.custom_class, ""),
+        placed_as=_told(layer.placed_as, ""),
     )
 
 
@@ -167,7 +169,9 @@ def _weight(layer: schema.Layer, weight: schema.Weight) -> Weight:
     if weight.zeros is None and any(getattr(weight, key) is not None for key in _OF_VALUES):
         raise ValueError("a weight is measured only in part")
     told = weight.regularizer is not None or (
-        bool(layer.class_name) and not weight.role.startswith("variable_")
+        bool(layer.class_name)
+        and ">" not in layer.class_name  # a custom one
+        and not weight.role.startswith("variable_")
     )
     return Weight(
         weight.path,

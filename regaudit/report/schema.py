@@ -252,6 +252,20 @@ class Layer(Struct, kw_only=True):
     path: Annotated[str, Meta(description="names from below the model down to it")]
     name: str
     class_name: str
+    custom_class: Annotated[
+        str | UnsetType,
+        Meta(
+            description="the class that the file names; only where class_name is what it is "
+            "declared to read as"
+        ),
+    ] = UNSET
+    placed_as: Annotated[
+        str | UnsetType,
+        Meta(
+            description="the class of Keras as whose the weights of a custom layer are placed, by "
+            "their names or shapes, though its code decides; only where they are"
+        ),
+    ] = UNSET
     trainable: Annotated[bool, Meta(description="its own flag")]
     activity_regularizer: Annotated[
         Regularizer | None, Meta(description="null for none; see activity_regularizer_known")

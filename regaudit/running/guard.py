@@ -24,7 +24,12 @@ _LONGEST = 4096
 """Bytes of a name that are noted: a pipe that nobody reads yet takes no more than 64 kB."""
 _OUT_OF_MEMORY = b"/memory/"
 _LED = b"/led/"
-"""Notes that are not names: of the end of memory, and of hosts that we were redirected to."""
+_LEFT = b"//left//"
+"""Notes that are not names: of the end of memory, of hosts that we were redirected to, and of a
+file that is to be removed in the end, with its folder."""
+
+TEMPORARY = "regaudit-"
+"""Begins the names of temporary folders."""
 
 
 class Killed(Struct, frozen=True):
@@ -43,7 +48,7 @@ class _Guarded:
 
     note: int | None = None
     held: ExitStack | None = None
-    last: "tuple[str, Limits] | None" = None
+    last: "tuple[str, Limits, str] | None" = None
 
 
 def fork() -> Killed | None:
@@ -103,16 +108,23 @@ def _forked() -> tuple[int, Killed | None] | None:
         _Guarded.note = writable
         return None
     os.close(writable)
-    code = _wait(child, passed)
-    noted = os.read(readable, 1 << 16).split(b"\0")[:-1]
+    code, asked = _wait(child, passed)
+    noted = _without_left(os.read(readable, 1 << 16).split(b"\0")[:-1])
     os.close(readable)
+    if asked:
+        die_of(asked)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)  # dies here of what came just now
     return code, _fate(code, noted)
 
 
-def _wait(child: int, passed: set[int]) -> int:
-    """Wait for the child, and return its exit code, or minus the signal that killed it."""
+def _wait(child: int, passed: set[int]) -> tuple[int, int]:
+    """Wait for the child.
+
+    Returns:
+        Its exit code, or minus the signal that killed it; and the signal that asked both of us to
+        end, 0 if none did.
+    """
     asked, status = 0, None
     while status is None:
         number = signal.sigwait({*passed, signal.SIGCHLD})
@@ -124,9 +136,20 @@ def _wait(child: int, passed: set[int]) -> int:
         else:
             asked = number
             os.kill(child, number)
-    if asked:
-        die_of(asked)
-    return os.waitstatus_to_exitcode(status)
+    return os.waitstatus_to_exitcode(status), asked
+
+
+def _without_left(notes: list[bytes]) -> list[bytes]:
+    """Remove what the child has left of standard input, and return the other notes."""
+    for note in notes:
+        file = note.removeprefix(_LEFT)
+        folder = os.path.dirname(file)  # noqa: PTH120 - pathlib is not imported yet
+        if note.startswith(_LEFT) and os.fsencode(TEMPORARY) in folder:
+            with suppress(OSError):  # it is gone, as it should be
+                os.unlink(file)  # noqa: PTH108 - as above
+            with suppress(OSError):
+                os.rmdir(folder)  # noqa: PTH106 - as above
+    return [note for note in notes if not note.startswith(_LEFT)]
 
 
 def _fate(code: int, notes: list[bytes]) -> Killed | None:
@@ -174,7 +197,20 @@ def is_unheld() -> bool:
     return _Guarded.note is not None and _Guarded.held is None
 
 
-def hold(file: str, limits: "Limits") -> None:
+def remove_in_the_end(file: str) -> bool:
+    """Have a parent that waits for this process remove a file and its folder, whatever happens.
+
+    Args:
+        file: in a folder with the name of a temporary one.
+
+    Returns:
+        Whether there is such a parent.
+    """
+    _write(_LEFT + os.fsencode(file))
+    return _Guarded.note is not None
+
+
+def hold(file: str, limits: "Limits", at: str = "") -> None:
     """Hold this process to the limits of a file from here on, if a parent waits for it.
 
     If it is held already, it gets the time and the memory once more: for the next step.
@@ -182,6 +218,7 @@ def hold(file: str, limits: "Limits") -> None:
     Args:
         file: what has to answer for what happens: the name of a model, or of other input.
         limits: of the file.
+        at: where it lies, if `file` is only what reports call it.
     """
     if _Guarded.note is None:
         return
@@ -190,11 +227,11 @@ def hold(file: str, limits: "Limits") -> None:
     from regaudit.storage.redirects import telling  # noqa: PLC0415 - the same
 
     _let_go()
-    _Guarded.last = file, limits
+    _Guarded.last = file, limits, at
     _write(os.fsencode(redacted_name(file))[:_LONGEST])
     _Guarded.held = ExitStack()
     _Guarded.held.enter_context(telling(lambda led: _write(_LED + led.encode())))
-    _Guarded.held.enter_context(held(file, limits))
+    _Guarded.held.enter_context(held(at or file, limits))
 
 
 def hold_on() -> None:

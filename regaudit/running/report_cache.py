@@ -102,10 +102,10 @@ class Cache(Struct, dict=True):
 
     def find(self, file: str, folder: str = "") -> Report | CacheEntry | None:
         """Return the report that is kept; else the room for it, if there can be one."""
-        path = Path(folder, file)
+        path = Path(folder, self.config.place_of(file))
         try:
             before = _state(path)
-            place = self._place(file, path) if before else None
+            place = self._place(file, path, Path(folder, file)) if before else None
         except (OSError, ValueError):
             place = None  # the audit says why
         if place is None:
@@ -116,12 +116,12 @@ class Cache(Struct, dict=True):
             return kept
         return CacheEntry(place, path, file, before)
 
-    def _place(self, name: str, file: Path) -> Path:
+    def _place(self, name: str, file: Path, known_by: Path) -> Path:
         """Return where the report on what a file holds now is kept."""
         key = sha256(self.settings)
         key.update(_part(os.fsencode(name)))
         if self.config.baseline is not None:  # which knows a model by where it lies
-            key.update(_part(os.fsencode(file.absolute())))
+            key.update(_part(os.fsencode(known_by.absolute())))
         for member, path in _files(file):
             with path.open("rb") as stream:
                 key.update(_part(os.fsencode(member)))
@@ -168,7 +168,15 @@ def _digest(config: Config) -> bytes:
         (rule.about.code, [(name, getattr(rule, name)) for name in rule.thresholds()])
         for rule in config.rules
     ]
-    others = replace(config, rules=(), fail_on=0, fail_on_unknown=False, models=(), file=None)
+    others = replace(
+        config,
+        rules=(),
+        fail_on=0,
+        fail_on_unknown=False,
+        models=(),
+        file=None,
+        standard_input=None,
+    )
     return sha256(repr((VERSION, rules, others, expired)).encode()).digest()
 
 

@@ -10,7 +10,7 @@ from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import ForeignDataError
 from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
-from regaudit.running.model_search import search
+from regaudit.running.model_search import Found, search
 from regaudit.settings.config import Config
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.presence import is_dir, near
@@ -59,7 +59,7 @@ def audit_files(
     """
     config = config or Config.default()
     with allowing(config.limits):
-        found = [(target, search(target, nested=nested)) for target in targets]
+        found = [(target, _search(target, config, nested=nested)) for target in targets]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
@@ -97,3 +97,9 @@ def nothing_found(target: str) -> Report:
     hint = "" if is_url(target) else near(Path(target))
     message = f"no saved model found {where} {redacted_name(target)}{hint}"
     return Report(redacted_name(target), failure=Failure("UnreadableModelError", message))
+
+
+def _search(target: str, config: Config, *, nested: bool) -> Found:
+    if config.place_of(target) != target:  # standard input
+        return Found([target], [])
+    return search(target, nested=nested)

@@ -128,5 +128,5 @@ def _requests(
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         load_library(file)
         with allowing(config.limits), timed(config.limits, 0):  # a folder may be huge
-            size = size_of(file)
+            size = size_of(config.place_of(file))
         yield file, job, size

@@ -191,7 +191,7 @@ class _Worker:
         """Have something done with a file; whatever goes wrong is that file's failure."""
         limits = self.config.limits
         # What a store sends buys time, which only the worker counts.
-        size = 0 if is_url(file) else size_of(str(Path(self.folder, file)))
+        size = 0 if is_url(file) else size_of(str(Path(self.folder, self.config.place_of(file))))
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         led = ""
         timer = Timer(patience, self.process.kill)

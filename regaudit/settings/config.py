@@ -25,6 +25,7 @@ from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
 from regaudit.storage.search import pattern_of
+from regaudit.storage.standard_input import NAME, Spooled
 
 SETTINGS_BYTES = 1 << 20
 """Largest settings file."""
@@ -61,6 +62,8 @@ class Config(Struct, frozen=True):
     """Also take the spectrum of every kernel; see `with_spectra`."""
     weights: bool = True
     """Whether to read the values of weights: `replace(config, weights=False)` is `--no-weights`."""
+    standard_input: Spooled | None = None
+    """What `-` stands for among the models of a run, if for anything but a file of that name."""
     roles: tuple[Declared, ...] = ()
     """What is declared of custom classes."""
     severities: Mapping[str, Severity] = {}
@@ -106,6 +109,11 @@ class Config(Struct, frozen=True):
         """
         given = decoded_fields(Limits, dict(map(_limit, settings)), "limits")
         return replace(self, limits=replace(self.limits, **given))
+
+    def place_of(self, file: str) -> str:
+        """Return the path or URL of a model of this run, by the name that reports give it."""
+        spooled = self.standard_input
+        return str(spooled.file) if spooled and file == NAME else file
 
     def without(self, ignore: Iterable[str]) -> "Config":
         """Return these settings without some rules.

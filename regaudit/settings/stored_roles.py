@@ -29,17 +29,26 @@ def _lines(classes: dict[str, list[Layer]]) -> Iterator[str]:
     yield "# [layers] in regaudit.toml. A list may be a class of Keras instead, which it reads as."
     yield "[tool.regaudit.layers]"
     for name, layers in classes.items():
-        first = layers[0]
+        first, value = layers[0], _value(layers)
         stored = [_stored(weight.role, weight.shape) for weight in first.weights[:SHOWN]]
         more = ["..."] if len(first.weights) > SHOWN else []
         yield plain(f"# {first.path}: {', '.join(stored + more)}")
-        line = f"{toml(name)} = {toml(_roles(layers))}"
+        line = f"{toml(name)} = {toml(value)}"
         # What could not be read back is not to be pasted.
-        yield visible(line if _is_valid(name, _roles(layers)) else f"# {line}")
+        yield visible(line if _is_valid(name, value) else f"# {line}")
 
 
 def _stored(role: str, shape: tuple[int, ...]) -> str:
     return f"{shortened(role, 100)} ({' x '.join(map(str, shape))})"
+
+
+def _value(layers: list[Layer]) -> str | list[str]:
+    """Return the roles of a class; the parent of one whose weights lie in parts of it."""
+    (parent, *others) = {layer.placed_as for layer in layers}
+    below = any(
+        weight.path != f"{one.path}/{weight.role}" for one in layers for weight in one.weights
+    )
+    return parent if parent and below and not others else _roles(layers)
 
 
 def _roles(layers: list[Layer]) -> list[str]:
@@ -53,9 +62,9 @@ def _roles(layers: list[Layer]) -> list[str]:
     return [role if role in common else f"{role}?" for role in union]
 
 
-def _is_valid(name: str, roles: list[str]) -> bool:
+def _is_valid(name: str, value: str | list[str]) -> bool:
     try:
-        checked_roles({name: roles})
+        checked_roles({name: value})
         name.encode()  # TOML has no halves of characters
     except (UnicodeError, UsageError):
         return False

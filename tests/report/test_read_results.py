@@ -181,6 +181,7 @@ LATER = {
     ),
     *("regularized", "not_regularized", "regularizer_unknown"),
     *("trainable_parameters_known", "unknown_parameters"),
+    *("custom_class", "placed_as"),
 }
 """Keys that results of the first version do not have, wherever they stand."""
 

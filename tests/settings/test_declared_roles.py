@@ -118,7 +118,7 @@ def test_it_says_that_it_is_custom_code(folder):
         (["a b"], "no role"),
         ([], "must be a class of Keras or a list of roles"),
         (3, "must be a class of Keras or a list of roles"),
-        ("LSTM", "list the roles"),
+        ("Dropout", "no layer of Keras that has weights"),
     ],
 )
 def test_wrong_declarations_are_refused(value, said):
