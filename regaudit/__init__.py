@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
+    from regaudit.advice.suggest import suggest
     from regaudit.api import audit
     from regaudit.changes.compare import Changes, diff
-    from regaudit.editing.advise import suggest
     from regaudit.editing.apply import Change, apply
     from regaudit.editing.backup import undo
-    from regaudit.editing.proposal import Proposal
     from regaudit.errors import (
         InternalError,
         RefusedEditError,
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     )
     from regaudit.evidence.training_facts import Facts
     from regaudit.live.callback import audit_callback
-    from regaudit.report.report import Edit, Finding, Occurrence, Report, Suggestion
+    from regaudit.report.proposal import Edit, Proposal, Suggestion
+    from regaudit.report.report import Finding, Occurrence, Report
     from regaudit.report.severity import Severity
     from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
@@ -42,7 +42,7 @@ _HOMES = {
     "Change": "editing.apply",
     "Changes": "changes.compare",
     "Config": "settings.config",
-    "Edit": "report.report",
+    "Edit": "report.proposal",
     "Facts": "evidence.training_facts",
     "Finding": "report.report",
     "InternalError": "errors",
@@ -50,10 +50,10 @@ _HOMES = {
     "RegauditError": "errors",
     "Report": "report.report",
     "Severity": "report.severity",
-    "Suggestion": "report.report",
-    "Proposal": "editing.proposal",
+    "Suggestion": "report.proposal",
+    "Proposal": "report.proposal",
     "RefusedEditError": "errors",
-    "suggest": "editing.advise",
+    "suggest": "advice.suggest",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
     "diff": "changes.compare",

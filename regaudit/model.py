@@ -13,6 +13,10 @@ class UnitView(NamedTuple):
     rows: int
     units: int
     inner: int
+    inputs: int = 0
+    """What the layer reads, on an axis of its own; 0 where that is not known."""
+    each: int = 0
+    """Values next to each other that the same input is multiplied by."""
 
 
 class Status(StrEnum):

@@ -7,10 +7,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from msgspec.structs import replace
 
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.units import weighed
 from regaudit.measures.moments import measure
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Status, UnitView, Weight
 from regaudit.renderers import html
-from regaudit.report.report import Edit, Finding, Occurrence, Report, Suggestion
+from regaudit.report.proposal import Edit, Suggestion
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 from regaudit.rules.interface import About
@@ -85,19 +88,21 @@ def audited(*layers, file="model.keras", findings=(), **changes):
         for weight, values in weights
     }
     optimizer = Optimizer("AdamW", {"learning_rate": 0.001, "weight_decay": 0.004}, 1234)
+    model = Model(
+        name="small",
+        class_name="Functional",
+        layers=tuple(layer for layer, _ in layers),
+        keras_version="3.15.1",
+        saved_at="2026-01-02@03:04:05",
+        optimizer=optimizer,
+    )
+    moments = {weight.stored_path: m for (weight, _), m in zip(weights, measured, strict=True)}
     return Report(
         file=file,
         format="keras",
         size=2_500_000,
-        model=Model(
-            name="small",
-            class_name="Functional",
-            layers=tuple(layer for layer, _ in layers),
-            keras_version="3.15.1",
-            saved_at="2026-01-02@03:04:05",
-            optimizer=optimizer,
-        ),
-        moments={weight.stored_path: m for (weight, _), m in zip(weights, measured, strict=True)},
+        model=model,
+        moments=weighed(Graph(model), moments),
         penalties={**penalties, **changes.pop("penalties", {})},
         findings=tuple(findings),
         **changes,

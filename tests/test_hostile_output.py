@@ -35,6 +35,7 @@ FACTS = {
     "--train-loss 2.1": "REG203.keras",
     "--train-loss 0.2 --val-loss 0.9": "REG205.keras",
     "--train-loss 0.8 --val-loss 0.81": "REG206.keras",
+    "--train-loss 0.1 --val-loss 0.6 --target-variance 1": "REG306.keras",
 }
 """What rules need to know to speak."""
 

@@ -24,19 +24,18 @@ def serialized(strengths: Mapping[str, float]) -> dict[str, Any] | None:
     }
 
 
-def argument(key: str, value: Mapping[str, Any] | None, *, by_name: bool = True) -> str:
-    """Return the argument of a Keras layer: `kernel_regularizer=keras.regularizers.L2(l2=0.01)`.
+def argument(key: str, value: Mapping[str, Any] | None) -> str:
+    """Return the argument of a Keras layer: `kernel_regularizer=keras.regularizers.L2(0.01)`.
 
     Args:
         key: of the layer's configuration.
         value: as `serialized` returns it.
-        by_name: whether to name a single strength too; two are always named.
     """
     if value is None:
         return f"{key}=None"
     config = value["config"]
     strengths = ", ".join(
-        f"{name}={strength:g}" if by_name or len(config) > 1 else f"{strength:g}"
+        f"{name}={strength:g}" if len(config) > 1 else f"{strength:g}"
         for name, strength in config.items()
     )
     return f"{key}=keras.regularizers.{value['class_name']}({strengths})"

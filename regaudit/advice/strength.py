@@ -1,15 +1,20 @@
 """How strong a regularizer should be: estimators, and the loss they are measured against."""
 
+from collections.abc import Mapping
 from math import floor, inf, log10
 
 from regaudit.evidence.outputs import ChanceLoss
+from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
+from regaudit.report.proposal import Purpose
 
 BUDGET = 0.05
 """Share of the chance loss that the budget rule gives to the whole penalty."""
-CAREFUL = 0.5
-"""Share of the gap that the gap rule gives to all penalties together."""
-NO_CHANGE = 0.05
-"""The gap rule has no effect on gaps up to this share of the chance loss."""
+FACTORS: Mapping[Purpose, float] = {"going-on": 0.5, "new-weights": 0.5}
+"""Share of the gap that the gap rule gives to all penalties together, by what they are for."""
+OVER_BUDGET, FAR_OVER_BUDGET = 0.25, 0.5
+"""Shares of the chance loss above which penalties are too large, or far too large."""
+OVER_GAP = 10.0
+"""Penalties above this many gaps are far too large."""
 FEW = 200
 """With fewer validation samples than this, the gap is mostly noise."""
 
@@ -25,36 +30,39 @@ def budget_strength(chance: ChanceLoss, norm: float) -> float | None:
         chance: the yardstick.
         norm: sum of ||W||^2 over the kernels for L2, of |w| for L1.
     """
-    return usable(BUDGET * chance.value / norm) if norm > 0 else None
+    return BUDGET * chance.value / norm if norm > 0 else None
 
 
-def overfits(gap: float, chance: ChanceLoss) -> bool:
-    """Whether the gap between validation and training loss is large enough to act on."""
-    return gap > NO_CHANGE * chance.value
+def gap_strength(part: float, norm: float) -> float | None:
+    """Return the strength with which some kernels cost their part of the gap between the losses.
 
-
-def gap_strength(gap: float, share: float, norm: float) -> float | None:
-    """Return the strength of some kernels by the gap between validation and training loss.
-
-    lambda = 1/2 gap share / ||W||^2: MacKay's gamma / (2 N ||w||^2) with Moody's gamma = N gap, so
-    that N cancels, and half of that to be careful. Measured on 12 held-out tasks: the log test
-    loss changed by -0.115 [-0.195, -0.039], better in 75 % of the runs and worse by over 10 % in
-    8 %; early stopping does more, -0.240 (docs/strengths.md).
+    lambda = part / ||W||^2: MacKay's gamma / (2 N ||w||^2) with Moody's gamma = N gap, so that N
+    cancels; the parts of all kernels together are `FACTORS` times the gap. Measured on 12 held-out
+    tasks with half of the gap: the log test loss changed by -0.115 [-0.195, -0.039], better in 75 %
+    of the runs and worse by over 10 % in 8 %; early stopping does more, -0.240
+    (docs/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.
 
     Args:
-        gap: validation loss less training loss.
-        share: of all kernels that one is 1 / n, where there are n.
+        part: of the gap, in units of the loss.
         norm: sum of ||W||^2 over the kernels for L2, of |w| for L1.
     """
-    return usable(CAREFUL * gap * share / norm) if gap > 0 and share > 0 and norm > 0 else None
+    return part / norm if part > 0 and norm > 0 else None
 
 
-def usable(strength: float) -> float | None:
-    """Round a strength; None for one outside the range of float32, which no real model needs."""
-    return rounded(strength) if 1e-30 < strength < 1e30 else None
+def chosen(strength: float | None) -> float | None:
+    """Round a strength to propose; None for none, and for one that no real model needs.
+
+    Keras's default of 0.01 is passed over: nobody would know it for a choice.
+    """
+    if strength is None or not 1e-30 < strength < 1e30:
+        return None
+    found = rounded(strength)
+    if found == DEFAULT_STRENGTH:
+        return 0.02 if strength > DEFAULT_STRENGTH else 0.005
+    return found
 
 
 def rounded(strength: float) -> float:

@@ -17,6 +17,8 @@ from regaudit.errors import (
     is_out_of_memory,
 )
 from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.graph import Graph
+from regaudit.evidence.units import weighed
 from regaudit.formats.interface import Artifact, Format, recognize
 from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY, allowing
@@ -202,6 +204,7 @@ def report_on(
         _measure(artifact, config, shares, progress) if config.weights else ({}, (UNREAD,))
     )
     model, found = artifact.model, None
+    moments = weighed(Graph(model), moments)
     if config.spectral and config.weights:
         from regaudit.measures.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
 
@@ -220,6 +223,7 @@ def report_on(
         findings=judgement.findings,
         not_run=judgement.not_run,
         suppressed=judgement.suppressed,
+        proposal=replace(judgement.proposal, why_not=plugin.why_not),
         spectra=found,
         skipped=(*_redirects(file), *artifact.skipped, *unread),
         sha256=_sha256(file) if config.detailed else None,

@@ -6,8 +6,11 @@ from datetime import UTC, date, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.advice.propose import propose
+from regaudit.advice.suggestions import with_proposed
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.ignore import matches_layer
+from regaudit.report.proposal import Proposal
 from regaudit.report.report import Finding, NotRun, Occurrence, Suppressed
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import Config
@@ -21,6 +24,8 @@ class Judgement(Struct, frozen=True):
     """Worst first."""
     not_run: tuple[NotRun, ...]
     suppressed: tuple[Suppressed, ...]
+    proposal: Proposal
+    """What to change in the model as a whole, which findings of strength point to."""
 
 
 def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
@@ -33,6 +38,8 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
     """
     today = datetime.now(UTC).date()
     findings, not_run, suppressed = [], [], []
+    proposal = propose(evidence)
+    kernels = {weight.path for _, weight in evidence.kernels()}
     for rule in config.rules:
         lacking = rule.not_run(evidence)
         if lacking is not None:
@@ -40,17 +47,19 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
         if lacking is not None and not lacking.partly:
             continue
         left = []
-        for item in _items(rule, evidence, config):
+        for found in _items(rule, evidence, config):
+            of_strength = rule.about_strength and found.path in kernels
+            item = with_proposed(found, proposal, rule.cured_by) if of_strength else found
             accepted = _accepted(rule, item, file, config, today)
             if accepted is None:
                 left.append(_left(rule, item, file, config))
             else:
                 suppressed.append(accepted)
-        found = Finding.of(rule.about.code, rule.about.name, left)
-        if found is not None:
-            findings.append(found)
+        finding = Finding.of(rule.about.code, rule.about.name, left)
+        if finding is not None:
+            findings.append(finding)
     findings.sort(key=lambda finding: (-finding.severity, finding.code))
-    return Judgement(tuple(findings), tuple(not_run), tuple(suppressed))
+    return Judgement(tuple(findings), tuple(not_run), tuple(suppressed), proposal)
 
 
 def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Occurrence]:

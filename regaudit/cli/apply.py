@@ -22,10 +22,9 @@ from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change
-    from regaudit.editing.proposal import Proposal
     from regaudit.editing.request import EditRequest
     from regaudit.model import Model
-    from regaudit.report.report import Edit
+    from regaudit.report.proposal import Edit, Proposal
 
 
 class ApplyOptions(Struct, frozen=True):
@@ -231,7 +230,8 @@ def _apply(
 def _with_suggested(proposal: "Proposal", wanted: "EditRequest") -> "EditRequest":
     absent = () if proposal.edits else (proposal.verdict,)
     edits = (*proposal.edits, *wanted.edits)
-    return wanted._replace(edits=edits, absent=(*absent, *wanted.absent))
+    told = proposal.remarks if proposal.edits else ()
+    return wanted._replace(edits=edits, absent=(*absent, *wanted.absent), remarks=told)
 
 
 def _wanted(model: "Model", options: ApplyOptions) -> "EditRequest":

@@ -37,6 +37,9 @@ def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> l
     idle = (f"{count(len(change.idle), 'edit')} that the file already has",)
     notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
     lines += [wrapped(f"skipped: {plain(note)}") for note in notes]
+    lines += (
+        ["", *(wrapped(f"- {plain(text)}") for text in wanted.remarks)] if wanted.remarks else []
+    )
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:

@@ -43,6 +43,7 @@ class AuditOptions(Struct, frozen=True):
     isolated: bool
     show_settings: bool
     preset: str | None
+    min_confidence: str | None
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     baseline: str | None
@@ -305,6 +306,7 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
     config = read_config(
         file,
         preset=options.preset,
+        min_confidence=options.min_confidence,
         select=list(options.select),
         fail_on=fail_on,
         unknown=unknown,

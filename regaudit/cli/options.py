@@ -22,6 +22,8 @@ FACTS = (
     ("batch-size", False, "Samples in a training step."),
     ("val-size", False, "Samples in the validation set."),
     ("train-size", False, "Samples in the training set."),
+    ("val-accuracy", True, "Validation accuracy from model.evaluate, from 0 to 1."),
+    ("train-accuracy", True, "Training accuracy from model.evaluate, from 0 to 1."),
     ("val-loss", True, "Validation loss from model.evaluate, without the penalty."),
     ("train-loss", True, "Training loss from model.evaluate, without the penalty."),
 )
@@ -193,6 +195,11 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="RULE",
             shell_complete=rule_codes,
             help="Run only these rules: a code, a name, or a prefix such as REG1.",
+        ),
+        click.option(
+            "--min-confidence",
+            metavar="LEVEL",
+            help="Run only rules whose findings are that surely right: low (all), medium or high.",
         ),
         click.option(
             "--preset",

@@ -19,8 +19,9 @@ from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
-    from regaudit.editing.proposal import Proposal
+    from regaudit.live.confidence import Confidence
     from regaudit.report.escape import Escaped
+    from regaudit.report.proposal import Proposal
     from regaudit.report.report import Report
 
 
@@ -30,6 +31,7 @@ class AdviceOptions(Struct, frozen=True):
     facts: Mapping[str, Any]
     """By the fields of `regaudit.evidence.training_facts.Facts`."""
     aim: Literal["l2", "l1", "adamw"]
+    purpose: Literal["going-on", "new-weights"]
     with_penalty: bool
     data: Path | None
     val_data: Path | None
@@ -44,6 +46,15 @@ def advising(command: Any) -> Any:
             default="l2",
             show_default=True,
             help="Kind of regularization.",
+        ),
+        click.option(
+            "--for",
+            "purpose",
+            type=click.Choice(["going-on", "new-weights"]),
+            default="going-on",
+            show_default=True,
+            help="Training on from the saved weights, or training anew: they need different "
+            "strengths.",
         ),
         click.option(
             "--with-penalty",
@@ -112,7 +123,7 @@ def suggest(
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
     pages = {"terminal": _table, "code": _code, "json": _json}
-    emit(pages[format_](proposal), output)
+    emit(pages[format_](report, proposal), output)
     sys.exit(OK)
 
 
@@ -123,22 +134,37 @@ def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":
         UsageError: numbers that cannot be.
         UnreadableModelError: Keras cannot load the model, to measure its losses.
     """
-    from regaudit.editing.advise import suggest as advise
+    from msgspec.structs import replace
+
+    from regaudit.advice.suggest import suggest as advise
     from regaudit.evidence.training_facts import Facts
     from regaudit.settings.decode import decoded
 
     data = {"train_loss": advice.data, "val_loss": advice.val_data}
-    measured = {
-        name: _loss(report, file, advice.facts[name]) for name, file in data.items() if file
-    }
+    measured: dict[str, float] = {}
+    remarks: list[str] = []
+    for name, file in data.items():
+        if file:
+            loss, sure = _loss(report, file, advice.facts[name])
+            measured[name] = loss
+            if sure is not None and sure.accuracy is not None:
+                measured[name.replace("loss", "accuracy")] = sure.accuracy
+            if sure is not None and name == "val_loss":
+                remarks.append(sure.sentence)
     with_penalty = advice.with_penalty and not measured
-    facts = decoded(Facts, {**advice.facts, **measured})
-    return advise(report, facts, advice.aim, with_penalty=with_penalty)
+    facts = decoded(Facts, {**measured, **_given(advice.facts)})
+    found = advise(report, facts, advice.aim, purpose=advice.purpose, with_penalty=with_penalty)
+    return replace(found, remarks=(*found.remarks, *remarks))
 
 
-def _loss(report: "Report", data: Path, given: float | None) -> float:
-    """Measure a loss with real Keras, without the penalty."""
+def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _loss(report: "Report", data: Path, given: float | None) -> "tuple[float, Confidence | None]":
+    """Measure a loss with real Keras, without the penalty, and what of it is confidence."""
     from regaudit.errors import UsageError
+    from regaudit.live.confidence import Confidence
     from regaudit.live.verify import verify
 
     if given is not None:
@@ -146,18 +172,18 @@ def _loss(report: "Report", data: Path, given: float | None) -> float:
     with released(), ending_tidily():
         found = verify(report, data).data
     loss = found["loss"] if found else None
-    if loss is None:
+    if found is None or loss is None:
         raise UsageError(f"{data} gives no loss: it has no y, or the model has no plain loss")
-    return float(loss)
+    sure = found.get("confidence")
+    return float(loss), Confidence(**sure) if sure else None
 
 
-def _table(proposal: "Proposal") -> "Escaped":
+def _table(report: "Report", proposal: "Proposal") -> "Escaped":
+    from regaudit.report import advice
     from regaudit.report.escape import command, page, plain
     from regaudit.report.spelling import MISSING, number, regularizer
 
-    report = proposal.report
-    lines: list[str] = [plain(report.file), wrapped(proposal.verdict)]
-    lines += [wrapped(f"- {text}") for text in proposal.remarks]
+    lines: list[str] = [plain(report.file), *map(wrapped, advice.proposed(proposal))]
     after = report.penalty + proposal.jump
     rows = [
         [
@@ -230,10 +256,10 @@ def _spelled(l1: float, l2: float) -> str:
     return f"l1_l2({l1:g}, {l2:g})" if len(parts) == 2 else next(iter(parts), "none")
 
 
-def _code(proposal: "Proposal") -> "Escaped":
+def _code(report: "Report", proposal: "Proposal") -> "Escaped":
     from regaudit.report.escape import page, plain, python_class
 
-    layers = {layer.path: layer for layer in _layers(proposal)}
+    layers = {layer.path: layer for layer in report.model.layers} if report.model else {}
     lines = [f"# {plain(text)}" for text in (proposal.verdict, *proposal.remarks)]
     for change in proposal.changes:
         name = python_class(layers[change.layer].python_class)
@@ -241,11 +267,7 @@ def _code(proposal: "Proposal") -> "Escaped":
     return page(lines)
 
 
-def _layers(proposal: "Proposal") -> Any:
-    return proposal.report.model.layers if proposal.report.model else ()
-
-
-def _json(proposal: "Proposal") -> "Escaped":
+def _json(report: "Report", proposal: "Proposal") -> "Escaped":
     from regaudit.report.escape import json_text, page
 
     changes = [
@@ -258,6 +280,7 @@ def _json(proposal: "Proposal") -> "Escaped":
             "code": change.code,
             "penalty_before": change.before,
             "penalty_after": change.after,
+            "basis": change.basis,
             "confidence": change.confidence,
             "reason": change.reason,
         }
@@ -265,9 +288,15 @@ def _json(proposal: "Proposal") -> "Escaped":
     ]
     edits = [{"layer": edit.layer, "key": edit.key, "value": edit.value} for edit in proposal.edits]
     content = {
-        "file": proposal.report.file,
+        "file": report.file,
+        "decision": proposal.decision,
+        "aim": proposal.aim,
+        "purpose": proposal.purpose,
+        "basis": proposal.basis,
         "verdict": proposal.verdict,
         "remarks": list(proposal.remarks),
+        "penalty_before": proposal.before,
+        "penalty_after": proposal.after,
         "penalty_jump": proposal.jump,
         "changes": changes,
         "edits": edits,

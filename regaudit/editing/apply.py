@@ -14,7 +14,7 @@ from regaudit.auditing.audit_file import audit_file, bug
 from regaudit.editing.backup import Stamp, backed_up
 from regaudit.editing.backup_files import edited_part
 from regaudit.editing.config_edit import Written, edited
-from regaudit.editing.optimizer_edit import OPTIMIZER, decays_so, with_decay
+from regaudit.editing.optimizer_edit import decays_so, with_decay
 from regaudit.editing.validity import is_so, refusal, shared
 from regaudit.errors import (
     InternalError,
@@ -33,7 +33,8 @@ from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY
 from regaudit.measures.penalty import penalties
 from regaudit.model import Model
-from regaudit.report.report import Edit, Report
+from regaudit.report.proposal import OPTIMIZER, Edit
+from regaudit.report.report import Report
 from regaudit.settings.config import Config
 from regaudit.storage.presence import exists, is_dir
 

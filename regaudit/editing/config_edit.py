@@ -16,7 +16,7 @@ from regaudit.keras_semantics.held_layers import held_layers
 from regaudit.keras_semantics.regularizers import parse_regularizer
 from regaudit.limits import allowed
 from regaudit.model import Regularizer, Status
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 _MODULES = (2, 13, 0)
 """From here on, Keras 2 writes the module of a regularizer next to its class."""

@@ -10,10 +10,8 @@ from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model, Status
-from regaudit.report.report import Edit
+from regaudit.report.proposal import OPTIMIZER, Edit
 
-OPTIMIZER = "optimizer"
-"""Key of an edit that is about no layer: its value names a class and a weight decay."""
 _ADAMW = "AdamW"
 
 

@@ -4,7 +4,7 @@ from regaudit.advice.recipes import RECIPES
 from regaudit.errors import UsageError
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 
 def recipe_edits(model: Model, name: str) -> tuple[Edit, ...]:

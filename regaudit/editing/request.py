@@ -11,7 +11,7 @@ from regaudit.editing.validity import keys_of, matching, refusal
 from regaudit.errors import RefusedEditError, UsageError, did_you_mean, why_no_text
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 from regaudit.storage.plain_file import read_plain
 
 EDITS_BYTES = 256 << 20
@@ -42,6 +42,8 @@ class EditRequest(NamedTuple):
     """One sentence each."""
     absent: tuple[str, ...] = ()
     """What was asked for and finds nothing to change; one sentence each."""
+    remarks: tuple[str, ...] = ()
+    """What to know of the edits; one clause each."""
 
 
 def regularizer(text: str) -> dict[str, Any]:

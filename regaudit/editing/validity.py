@@ -16,7 +16,7 @@ from regaudit.keras_semantics.layer_table import (
     is_built_in,
 )
 from regaudit.model import Layer, Model, Regularizer, Status, Weight
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 ACTIVITY = "activity_regularizer"
 _SUFFIX = "_regularizer"

@@ -20,6 +20,8 @@ class ChanceLoss(Struct, frozen=True):
     """In units of the loss."""
     basis: str
     """Where it comes from: `ln 10, a cross-entropy over 10 classes`."""
+    variance: bool = False
+    """Whether it is that of the targets of a regression."""
 
 
 _SQUARED = {"mse", "meansquarederror"}
@@ -93,7 +95,8 @@ def total_chance(heads: tuple[Head, ...]) -> tuple[ChanceLoss | None, str]:
         for head in counted
         if head.chance
     )
-    return ChanceLoss(value, bases), ""
+    squared = all(head.chance.variance for head in counted if head.chance)
+    return ChanceLoss(value, bases, variance=squared), ""
 
 
 def _by_loss(
@@ -115,7 +118,7 @@ def _by_loss(
         return None, "an output whose number of classes can be read"
     if loss in _SQUARED and facts.target_variance is not None:
         basis = f"{facts.target_variance:g}, the variance of the targets"
-        return ChanceLoss(facts.target_variance, basis), ""
+        return ChanceLoss(facts.target_variance, basis, variance=True), ""
     if loss in _SQUARED:
         return None, "--target-variance"
     return None, f"a loss whose chance level is known, unlike {name}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 Loss = Annotated[float, Meta(ge=-float_info.max, le=float_info.max, description="a finite number")]
+Share = Annotated[float, Meta(ge=0, le=1, description="a share from 0 to 1")]
 Variance = Annotated[float, Meta(gt=0, le=float_info.max, description="a number above zero")]
 Samples = Annotated[int, Meta(ge=1, le=(1 << 63) - 1, description="a whole number of samples")]
 
@@ -18,6 +19,10 @@ class Facts(Struct, frozen=True, rename="kebab"):
     """Loss on the training set by `model.evaluate`, without the penalty."""
     val_loss: Loss | None = None
     """Loss on the validation set by `model.evaluate`, without the penalty."""
+    train_accuracy: Share | None = None
+    """Share of the training set that is predicted right, by `model.evaluate`."""
+    val_accuracy: Share | None = None
+    """The same of the validation set."""
     train_size: Samples | None = None
     """Samples in the training set."""
     val_size: Samples | None = None

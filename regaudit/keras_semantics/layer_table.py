@@ -50,7 +50,13 @@ def _view(shape: Shape, first: int, last: int) -> UnitView:
 
 
 def last_axis(shape: Shape, _config: LayerConfig) -> UnitView | None:
-    """Outputs along the last axis: dense and convolution kernels, embedding features."""
+    """Outputs along the last axis, inputs before them: dense and convolution kernels."""
+    view = features(shape, _config)
+    return view and view._replace(inputs=shape[-2], each=shape[-1])
+
+
+def features(shape: Shape, _config: LayerConfig) -> UnitView | None:
+    """Outputs along the last axis: embeddings."""
     return _view(shape, len(shape) - 1, len(shape) - 1) if len(shape) > 1 else None
 
 
@@ -73,7 +79,9 @@ def _last_two_axes(shape: Shape, _config: LayerConfig) -> UnitView | None:
 
 def _next_to_last_axis(shape: Shape, _config: LayerConfig) -> UnitView | None:
     """Outputs before inputs: transposed convolutions."""
-    return _view(shape, len(shape) - 2, len(shape) - 2) if len(shape) > 1 else None
+    if len(shape) < 2:
+        return None
+    return _view(shape, len(shape) - 2, len(shape) - 2)._replace(inputs=shape[-1], each=1)
 
 
 def _gates(count: int) -> Callable[[Shape, LayerConfig], UnitView | None]:
@@ -82,7 +90,8 @@ def _gates(count: int) -> Callable[[Shape, LayerConfig], UnitView | None]:
     def units(shape: Shape, _config: LayerConfig) -> UnitView | None:
         if len(shape) < 2 or shape[-1] % count:
             return None
-        return UnitView(prod(shape[:-1]) * count, shape[-1] // count, 1)
+        rows, units = prod(shape[:-1]) * count, shape[-1] // count
+        return UnitView(rows, units, 1, inputs=shape[-2], each=shape[-1])
 
     return units
 
@@ -137,7 +146,7 @@ def _with_gamma(config: LayerConfig) -> bool:
 
 KERNEL = Slot("kernel", "kernel_regularizer", units=last_axis)
 BIAS = Slot("bias", "bias_regularizer", when=_with_bias)
-EMBEDDINGS = Slot("embeddings", "embeddings_regularizer", units=last_axis)
+EMBEDDINGS = Slot("embeddings", "embeddings_regularizer", units=features)
 SCALE = Slot("scale", when=_on("use_scale", default=False))
 GAMMA = Slot("gamma", "gamma_regularizer", when=_with_gamma, units=_each)
 BETA = Slot("beta", "beta_regularizer", when=_with_beta)

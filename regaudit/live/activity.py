@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
+from regaudit.live.confidence import Confidence, confidence
 from regaudit.live.data_file import DataError, read_arrays
 from regaudit.live.variables import layers_of
 from regaudit.tensors.tensor import Array
@@ -61,7 +62,7 @@ class _Watch(Struct):
 
 
 def measure_activity(
-    model: Any, file: str, batch_size: int, loss: Callable[..., Any] | None
+    model: Any, file: str, batch_size: int, loss: Callable[..., Any] | None, name: Any = None
 ) -> dict[str, Any]:
     """Run a model on the arrays of an NPZ file, layer by layer, without training it.
 
@@ -70,6 +71,7 @@ def measure_activity(
         file: with an array for each input, and `y` for the loss.
         batch_size: samples run at once.
         loss: of the compiled model; None if it is not known.
+        name: of the loss, as the file has it.
 
     Raises:
         DataError: the arrays are not what the model takes.
@@ -81,6 +83,7 @@ def measure_activity(
             watches.setdefault(id(layer), _Watch(path, layer))
     samples, batches = len(inputs[0]), range(0, len(inputs[0]), batch_size)
     data_loss = 0.0
+    predictions = []
     for watch in watches.values():
         watch.layer.call = _watched(watch)
     for start in batches:
@@ -96,14 +99,22 @@ def measure_activity(
             watch.close_batch()
         if loss is not None and truth is not None:
             real = truth[start : start + batch_size]
+            predictions.append(np.asarray(output))
             data_loss += float(np.mean(np.asarray(loss(real, output)))) * len(real) / samples
     return {
         "samples": samples,
         "batches": len(batches),
         "batch_size": batch_size,
+        "confidence": to_builtins(_confidence(predictions, truth, name)),
         "loss": data_loss if loss is not None and truth is not None else None,
         "layers": [watch.record() for watch in watches.values()],
     }
+
+
+def _confidence(predictions: list[Array], truth: Array | None, name: Any) -> Confidence | None:
+    if truth is None or not predictions or any(one.dtype == object for one in predictions):
+        return None
+    return confidence(np.concatenate(predictions), truth, name)
 
 
 def _watched(watch: _Watch) -> Callable[..., Any]:

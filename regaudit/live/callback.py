@@ -66,7 +66,7 @@ def audit_callback(
 
     Args:
         every: audit after every so many epochs; at the end of the training only by default.
-        log_dir: folder for TensorBoard: penalty, norm and dead units of each weight, and the
+        log_dir: folder for TensorBoard: penalty, norm, dead and effective units of each weight, the
             number of findings.
         config: rules and thresholds; all rules with their own by default.
         verbose: print a line for each audit.
@@ -128,6 +128,7 @@ def _scalars(report: Report) -> dict[str, float]:
             "penalty": report.penalties.get(weight.stored_path) if weight.regularizer else None,
             "l2_norm": moments.l2_norm if moments else None,
             "dead_units": moments.dead_units if moments else None,
+            "effective_units": moments.effective_units if moments else None,
         }
         for name, value in numbers.items():
             if value is not None:

@@ -47,7 +47,9 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
     }
     if request["data"]:
         loss = keras.losses.get(request["loss"]) if isinstance(request["loss"], str) else None
-        reply["data"] = measure_activity(model, request["data"], request["batch_size"], loss)
+        reply["data"] = measure_activity(
+            model, request["data"], request["batch_size"], loss, request["loss"]
+        )
     if request["against"]:
         other = keras.models.load_model(request["against"], compile=False, safe_mode=True)
         reply["predictions"] = compared(model, other)

@@ -17,7 +17,10 @@ from regaudit.measures.partial_sums import (
 )
 from regaudit.measures.sums import BINADES
 from regaudit.model import UnitView
-from regaudit.tensors.tensor import Tensor
+from regaudit.tensors.tensor import Array, Tensor
+
+EFFECTIVE = 0.99
+"""Units that carry this share of what all of them do are effective, the others next to nothing."""
 
 _BIAS = 1_023
 """What is added to the exponent of a stored float64."""
@@ -53,6 +56,22 @@ class Moments(Struct, frozen=True):
     magnitudes: tuple[tuple[int, int], ...] | None = None
     """How many finite values lie in 2**e <= abs(w) < 2**(e + 1), as pairs (e, count) by e; zeros
     apart. None where it was not asked for."""
+    small_values: int | None = None
+    """Values with abs(w) < `sums.SMALL`, exact zeros included; None if not counted."""
+    effective_units: int | None = None
+    """The fewest outputs that carry nearly all of what the layer does, of a kernel in a graph; None
+    where a value is not finite."""
+    unit_squares: bytes = b""
+    """Sum of the squares of each output, float64; only until the outputs have been weighed."""
+    input_squares: bytes = b""
+    """Sum of the squares of what each input is multiplied by; likewise."""
+
+    @property
+    def small_share(self) -> float | None:
+        """Share of small values."""
+        return (
+            self.small_values / self.size if self.size and self.small_values is not None else None
+        )
 
     @property
     def sparsity(self) -> float | None:
@@ -138,7 +157,32 @@ def merged(
         dead_units=None if dead is None else int(np.count_nonzero(dead)),
         dead=b"" if dead is None else np.packbits(dead).tobytes(),
         magnitudes=_magnitudes(parts) if histograms else None,
+        small_values=sum(part.small for part in parts),
+        unit_squares=_added([stretch.unit_squares for stretch in stretches]),
+        input_squares=_added([stretch.input_squares for stretch in stretches]),
     )
+
+
+def effective(shares: Array) -> int | None:
+    """Return how many of these carry `EFFECTIVE` of their sum at least, the largest first.
+
+    The sum of many values depends a little on how they were divided among processes. It decides
+    nothing: what is short by a billionth is enough.
+    """
+    with np.errstate(all="ignore"):
+        carried = np.cumsum(np.sort(shares)[::-1])
+    whole = float(carried[-1]) if len(carried) else 0.0
+    if not isfinite(whole):
+        return None
+    return int(np.searchsorted(carried, EFFECTIVE * whole * (1 - 1e-9))) + 1 if whole else 0
+
+
+def _added(runs: list[bytes]) -> bytes:
+    if len(runs) < 2:
+        return runs[0] if runs else b""
+    with np.errstate(all="ignore"):
+        found: Array = reduce(np.add, [np.frombuffer(one) for one in runs if one] or [np.zeros(0)])
+    return found.tobytes()
 
 
 def _magnitudes(parts: list[Part]) -> tuple[tuple[int, int], ...]:

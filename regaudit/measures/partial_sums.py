@@ -8,13 +8,13 @@ processes that measured a share of the parts each.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from math import floor, inf, log2, prod, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError
-from regaudit.measures.sums import BINADES, Counts, Sums, sums
+from regaudit.measures.sums import BINADES, Counts, Grid, Sums, sums
 from regaudit.model import UnitView
 from regaudit.tensors.tensor import Array, Tensor
 
@@ -67,7 +67,7 @@ class Part(Struct):
 
     seen_below: float
     """Values at or above this were not counted by exponent."""
-    small: bytes = b""
+    near: bytes = b""
     """Values below `seen_below` counted by binary exponent: the exponents that occur, 0 for the
     zeros, then their counts, all int64."""
     count: int = 0
@@ -78,13 +78,16 @@ class Part(Struct):
     """Sum of squared deviations from this part's own mean."""
     nonfinite: int = 0
     largest: float = 0.0
+    """Infinity where a value is not finite."""
     zeros: int = 0
+    small: int = 0
+    """Values below `SMALL`."""
     fault: str = ""
     """Why its values cannot be read, if that is so."""
 
     def counts(self) -> tuple[Counts, Counts]:
-        """Return the exponents of the small values, and how often each occurs."""
-        exponents, counts = np.frombuffer(self.small, np.int64).reshape(2, -1)
+        """Return the exponents of the values near zero, and how often each occurs."""
+        exponents, counts = np.frombuffer(self.near, np.int64).reshape(2, -1)
         return exponents, counts
 
 
@@ -94,10 +97,29 @@ class PartRun(Struct, frozen=True):
     parts: tuple[Part, ...]
     unit_max: bytes
     """Largest abs(w) of each unit among them, float64; empty where the weight has no units."""
+    unit_squares: bytes = b""
+    """Sum of squares of each unit among them, float64."""
+    input_squares: bytes = b""
+    """Sum of squares of what each input is multiplied by; empty where that is not known."""
 
 
-_Measured = tuple[Part, Array | None]
-"""A part, and the largest abs(w) of each unit in it."""
+class _Units(NamedTuple):
+    """What is known of the units in a part, float64."""
+
+    largest: Array
+    squares: Array
+    by_input: Array
+
+    def add(self, other: "_Units") -> None:
+        """Take in those of another part."""
+        np.maximum(self.largest, other.largest, out=self.largest)
+        with np.errstate(all="ignore"):
+            np.add(self.squares, other.squares, out=self.squares)
+            np.add(self.by_input, other.by_input, out=self.by_input)
+
+
+_Measured = tuple[Part, _Units | None]
+"""A part, and its units where it has any."""
 
 Progress = Callable[[int, int], None]
 """Called now and then in a pass with the bytes that are measured, and with those of all."""
@@ -195,39 +217,69 @@ def _stretches(pieces: Sequence[Piece], measured: Iterable[_Measured]) -> dict[i
     pairs = zip(pieces, measured, strict=True)
     for tensor, group in groupby(pairs, key=lambda pair: pair[0].tensor):
         parts: list[Part] = []
-        largest: Array | None = None
-        for _, (part, unit_max) in group:
+        units: _Units | None = None
+        for _, (part, found_there) in group:
             parts.append(part)
-            if largest is None or unit_max is None:
-                largest = unit_max if largest is None else largest
+            if units is None or found_there is None:
+                units = found_there if units is None else units
             else:
-                np.maximum(largest, unit_max, out=largest)
-        found[tensor] = PartRun(tuple(parts), b"" if largest is None else largest.tobytes())
+                units.add(found_there)
+        raw = (one.tobytes() for one in units) if units else (b"",)
+        found[tensor] = PartRun(tuple(parts), *raw)
     return found
 
 
 def _measure_part(
-    tensor: Tensor, start: int, stop: int, units: UnitView | None, histograms: bool
+    tensor: Tensor, start: int, stop: int, view: UnitView | None, histograms: bool
 ) -> _Measured:
-    """Measure values `start` to `stop`; also return the largest abs(w) of each unit."""
+    """Measure values `start` to `stop`, and of the units what is among them."""
     part = Part(inf if histograms else 0.0)
-    small: Counts = np.zeros(BINADES, np.int64)
-    maxima: Array | None = None
+    near: Counts = np.zeros(BINADES, np.int64)
+    grid: Grid | None = None
     for block in tensor.blocks(start, stop):
         values = _as_floats(block)
-        if maxima is None:
-            maxima = np.zeros(_columns(units), values.dtype)
+        if grid is None:
+            grid = _grid(values.dtype, view)
         if not part.seen_below:
             part.seen_below = _seen_below(values[:_SAMPLE])
-        column = start % len(maxima) if len(maxima) else 0
-        _add_block(part, values, sums(values, part.seen_below, small, maxima, column))
+        _add_block(part, values, sums(values, part.seen_below, near, grid, start))
         start += len(values)
-    exponents = np.flatnonzero(small)
-    part.small = np.stack((exponents, small[exponents])).tobytes()
-    if units is None or maxima is None:
+    exponents = np.flatnonzero(near)
+    part.near = np.stack((exponents, near[exponents])).tobytes()
+    if grid is None:
         return part, None
-    folded = maxima.reshape(-1, units.units, units.inner)
-    return part, folded.max(axis=(0, 2), initial=0.0).astype(np.float64)
+    part.largest = float(grid.maxima.max())
+    return part, None if view is None else _units(grid, view)
+
+
+def _grid(dtype: np.dtype[Any], view: UnitView | None) -> Grid:
+    """Return rows of columns that are wide enough to be gone through at once."""
+    width = max(view.units * view.inner, 1) if view else 1
+    columns = width * max(1, _WIDE // width)
+    if view is None or _by_columns(view):
+        return Grid.of(dtype, columns)
+    return Grid.of(dtype, columns, view.inputs, max(view.each, 1))
+
+
+def _by_columns(view: UnitView) -> bool:
+    """Whether each column is of one input, as in a transposed convolution."""
+    return view.each == 1 and view.inputs == view.inner > 1
+
+
+def _units(grid: Grid, view: UnitView) -> _Units:
+    """Fold columns into units."""
+    by_input = grid.by_input
+    largest = grid.maxima.reshape(-1, view.units, view.inner)
+    squares = grid.by_column.reshape(-1, view.units, view.inner)
+    with np.errstate(all="ignore"):
+        if _by_columns(view):
+            by_input = np.add.reduce(squares, axis=(0, 1))
+        # One axis after the other, and only where there is one: for small weights this counts.
+        for axis in (2, 0):
+            if squares.shape[axis] > 1:
+                largest = np.maximum.reduce(largest, axis=axis, keepdims=True)
+                squares = np.add.reduce(squares, axis=axis, keepdims=True)
+    return _Units(largest.ravel().astype(np.float64), squares.ravel(), by_input)
 
 
 def _as_floats(block: Array) -> Array:
@@ -238,15 +290,9 @@ def _as_floats(block: Array) -> Array:
     return block.astype(exact)
 
 
-def _columns(units: UnitView | None) -> int:
-    """Return the width of the rows in which maxima are taken."""
-    width = units.units * units.inner if units else 0
-    return width * max(1, _WIDE // max(width, 1))
-
-
 def _seen_below(values: Array) -> float:
     """Return a bound that leaves room for later values four times as large as these."""
-    found = sums(values, 0.0, np.zeros(BINADES, np.int64), values[:0].copy(), 0)
+    found = sums(values, 0.0, np.zeros(BINADES, np.int64), Grid.of(values.dtype, _WIDE))
     count = len(values) - found.nonfinite
     return 4 * near_zero_threshold(sqrt(found.squares / max(count, 1)))
 
@@ -267,5 +313,5 @@ def _add_block(part: Part, values: Array, found: Sums) -> None:
     part.absolute += found.absolute
     part.squares += found.squares
     part.nonfinite += found.nonfinite
-    part.largest = max(part.largest, found.largest)
     part.zeros += found.zeros
+    part.small += found.small

@@ -19,21 +19,30 @@
 
 enum {
     LANES = 16,
-    MANY = 32,    /* looked at together for a small value: there seldom is one */
+    MANY = 64,    /* looked at together for one near zero: there seldom is one */
     PIECE = 4096, /* stay in the first cache from one step to the next */
     BINADES = 2048
 };
 
+#define SMALL 0.001
+
 typedef struct {
-    double total, absolute, squares, largest;
-    Py_ssize_t nonfinite, zeros;
+    double total, absolute, squares;
+    Py_ssize_t nonfinite, zeros, small;
 } Sums;
 
 typedef struct {
-    int64_t *counts; /* of small values, by the exponent of a double */
-    void *maxima;    /* of each column */
-    Py_ssize_t width, column;
-    double below; /* what is small */
+    double total[LANES], absolute[LANES];
+    int small[LANES];
+} Lanes;
+
+typedef struct {
+    int64_t *counts;   /* of values near zero, by the exponent of a double */
+    void *maxima;      /* of each column */
+    double *by_column; /* squares */
+    double *by_input;  /* squares, of `each` values next to each other */
+    Py_ssize_t width, inputs, each;
+    double below; /* what is near zero */
 } Task;
 
 static void count(double value, int64_t *counts, Sums *sums)
@@ -59,35 +68,42 @@ static void count(double value, int64_t *counts, Sums *sums)
 
 static PyObject *add(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    Py_buffer values, counts, maxima;
-    Py_ssize_t itemsize, column;
+    Py_buffer values, counts, maxima, by_column, by_input;
+    Py_ssize_t itemsize, each, start;
     double below;
     Sums sums = {0};
-    if (!PyArg_ParseTuple(arguments, "y*ndw*w*n", &values, &itemsize, &below, &counts, &maxima,
-                          &column))
+    if (!PyArg_ParseTuple(arguments, "y*ndw*w*w*w*nn", &values, &itemsize, &below, &counts,
+                          &maxima, &by_column, &by_input, &each, &start))
         return NULL;
-    Task task = {counts.buf, maxima.buf, maxima.len / (itemsize > 0 ? itemsize : 1), column, below};
+    Task task = {counts.buf, maxima.buf, by_column.buf, by_input.buf,
+                 by_column.len / (Py_ssize_t)sizeof(double),
+                 by_input.len / (Py_ssize_t)sizeof(double), each, below};
     int sound = (itemsize == sizeof(float) || itemsize == sizeof(double)) &&
-                counts.len == BINADES * (Py_ssize_t)sizeof(int64_t) && column >= 0 &&
-                column <= (task.width ? task.width - 1 : 0) &&
-                (uintptr_t)values.buf % itemsize == 0 && (uintptr_t)maxima.buf % itemsize == 0;
+                counts.len == BINADES * (Py_ssize_t)sizeof(int64_t) && start >= 0 &&
+                task.width > 0 && maxima.len == task.width * itemsize &&
+                (each > 0 || !task.inputs) && (uintptr_t)values.buf % itemsize == 0 &&
+                (uintptr_t)maxima.buf % itemsize == 0 &&
+                (uintptr_t)by_column.buf % sizeof(double) == 0 &&
+                (uintptr_t)by_input.buf % sizeof(double) == 0;
     if (sound) {
         Py_BEGIN_ALLOW_THREADS
         if (itemsize == sizeof(float))
-            all_float32(values.buf, values.len / itemsize, &task, &sums);
+            all_float32(values.buf, values.len / itemsize, start, &task, &sums);
         else
-            all_float64(values.buf, values.len / itemsize, &task, &sums);
+            all_float64(values.buf, values.len / itemsize, start, &task, &sums);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&values);
     PyBuffer_Release(&counts);
     PyBuffer_Release(&maxima);
+    PyBuffer_Release(&by_column);
+    PyBuffer_Release(&by_input);
     if (!sound) {
         PyErr_SetString(PyExc_ValueError, "no aligned floats, or other arrays of the wrong size");
         return NULL;
     }
-    return Py_BuildValue("ddddnn", sums.total, sums.absolute, sums.squares, sums.largest,
-                         sums.nonfinite, sums.zeros);
+    return Py_BuildValue("dddnnn", sums.total, sums.absolute, sums.squares, sums.nonfinite,
+                         sums.zeros, sums.small);
 }
 
 static PyMethodDef methods[] = {{"add", add, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};

@@ -1,26 +1,32 @@
 /* The pass over values of one type, included by `sums.c` for each: REAL is the type, SIZE_OF the
    function that drops a sign, TYPED(name) the name of what is defined for it. */
 
-WIDEST static void TYPED(sums)(const REAL *values, Py_ssize_t size, REAL below, int64_t *counts,
-                               Sums *sums)
+/* Values in columns that lie next to each other, and of one input where there are any; returns
+   the sum of their squares. */
+WIDEST static double TYPED(run)(const REAL *restrict values, Py_ssize_t size, REAL below,
+                                REAL *restrict maxima, double *restrict by_column,
+                                Lanes *restrict lanes, int64_t *counts, Sums *sums)
 {
-    double total[LANES] = {0}, absolute[LANES] = {0}, squares[LANES] = {0};
-    REAL largest[LANES] = {0};
+    Lanes sum = *lanes;
+    double squares[LANES] = {0}, all = 0;
     Py_ssize_t at = 0;
     for (; at + MANY <= size; at += MANY) {
         const REAL *many = values + at;
-        int small = 0;
+        int near = 0;
         for (int row = 0; row < MANY; row += LANES)
             for (int lane = 0; lane < LANES; lane++) {
-                double value = many[row + lane];
-                REAL size_of = SIZE_OF(many[row + lane]);
-                total[lane] += value;
-                absolute[lane] += fabs(value);
-                squares[lane] += value * value;
-                largest[lane] = size_of > largest[lane] ? size_of : largest[lane];
+                Py_ssize_t column = at + row + lane;
+                double value = many[row + lane], square = value * value;
+                REAL size_of = SIZE_OF(many[row + lane]), high = maxima[column];
+                sum.total[lane] += value;
+                sum.absolute[lane] += fabs(value);
+                sum.small[lane] += size_of < (REAL)SMALL;
+                squares[lane] += square;
+                by_column[column] += square;
+                maxima[column] = size_of > high ? size_of : high;
             }
-        for (int index = 0; index < MANY; index++) small += SIZE_OF(many[index]) < below;
-        if (small) { /* gathered without branches, which no processor could foresee */
+        for (int index = 0; index < MANY; index++) near += SIZE_OF(many[index]) < below;
+        if (near) { /* gathered without branches, which no processor could foresee */
             REAL found[MANY];
             int next = 0;
             for (int index = 0; index < MANY; index++) {
@@ -33,63 +39,84 @@ WIDEST static void TYPED(sums)(const REAL *values, Py_ssize_t size, REAL below, 
     for (; at < size; at++) {
         double value = values[at];
         REAL size_of = SIZE_OF(values[at]);
-        total[0] += value;
-        absolute[0] += fabs(value);
-        squares[0] += value * value;
-        largest[0] = size_of > largest[0] ? size_of : largest[0];
+        sum.total[0] += value;
+        sum.absolute[0] += fabs(value);
+        sum.small[0] += size_of < (REAL)SMALL;
+        all += value * value;
+        by_column[at] += value * value;
+        maxima[at] = size_of > maxima[at] ? size_of : maxima[at];
         if (size_of < below) count(size_of, counts, sums);
     }
+    *lanes = sum;
+    for (int lane = 0; lane < LANES; lane++) all += squares[lane];
+    return all;
+}
+
+/* Cut at the end of a row of columns, and where the next input begins. */
+static void TYPED(sums)(const REAL *values, Py_ssize_t size, Py_ssize_t start, REAL below,
+                        Task *task, Sums *sums)
+{
+    Lanes lanes = {{0}};
+    Py_ssize_t column = start % task->width, row = 0, inside = 0;
+    if (task->inputs) {
+        row = start / task->each % task->inputs;
+        inside = start % task->each;
+    }
+    for (Py_ssize_t at = 0, room; at < size; at += room) {
+        room = task->width - column;
+        if (room > size - at) room = size - at;
+        if (task->inputs && room > task->each - inside) room = task->each - inside;
+        double found = TYPED(run)(values + at, room, below, (REAL *)task->maxima + column,
+                                  task->by_column + column, &lanes, task->counts, sums);
+        sums->squares += found;
+        column += room;
+        if (column == task->width) column = 0;
+        if (!task->inputs) continue;
+        task->by_input[row] += found;
+        inside += room;
+        if (inside == task->each) {
+            inside = 0;
+            if (++row == task->inputs) row = 0;
+        }
+    }
     for (int lane = 0; lane < LANES; lane++) {
-        sums->total += total[lane];
-        sums->absolute += absolute[lane];
-        sums->squares += squares[lane];
-        if (largest[lane] > sums->largest) sums->largest = largest[lane];
+        sums->total += lanes.total[lane];
+        sums->absolute += lanes.absolute[lane];
+        sums->small += lanes.small[lane];
     }
 }
 
-WIDEST static void TYPED(maxima)(const REAL *values, Py_ssize_t size, REAL *maxima)
+static void TYPED(piece)(const REAL *values, Py_ssize_t size, Py_ssize_t start, Task *task,
+                         Sums *sums)
 {
-    for (Py_ssize_t at = 0; at < size; at++) {
-        REAL size_of = SIZE_OF(values[at]);
-        maxima[at] = size_of > maxima[at] ? size_of : maxima[at];
-    }
-}
-
-static void TYPED(piece)(const REAL *values, Py_ssize_t size, Task *task, Sums *sums)
-{
-    REAL blanked[PIECE];
-    const REAL *original = values;
     Sums found = {0};
-    TYPED(sums)(values, size, (REAL)task->below, task->counts, &found);
+    TYPED(sums)(values, size, start, (REAL)task->below, task, &found);
     if (!isfinite(found.squares)) { /* or there are doubles whose squares overflow */
+        REAL blanked[PIECE];
         Py_ssize_t zeros = found.zeros, nonfinite = 0;
+        REAL *maxima = task->maxima;
         for (Py_ssize_t at = 0; at < size; at++) {
             blanked[at] = isfinite(values[at]) ? values[at] : 0;
             nonfinite += !isfinite(values[at]);
         }
-        values = blanked;
-        found = (Sums){.zeros = zeros, .nonfinite = nonfinite};
-        TYPED(sums)(values, size, 0, task->counts, &found); /* counts nothing again */
+        found = (Sums){.zeros = zeros, .nonfinite = nonfinite, .small = -nonfinite};
+        TYPED(sums)(blanked, size, start, 0, task, &found); /* counts no exponents again */
         if (nonfinite) /* a column that has one is not dead */
             for (Py_ssize_t at = 0; at < size; at++)
-                if (!isfinite(original[at])) blanked[at] = (REAL)INFINITY;
+                if (!isfinite(values[at])) maxima[(start + at) % task->width] = (REAL)INFINITY;
     }
     sums->total += found.total;
     sums->absolute += found.absolute;
     sums->squares += found.squares;
-    if (found.largest > sums->largest) sums->largest = found.largest;
     sums->nonfinite += found.nonfinite;
     sums->zeros += found.zeros;
-    for (Py_ssize_t at = 0, room; task->width && at < size; at += room) {
-        room = task->width - task->column;
-        if (room > size - at) room = size - at;
-        TYPED(maxima)(values + at, room, (REAL *)task->maxima + task->column);
-        task->column = (task->column + room) % task->width;
-    }
+    sums->small += found.small;
 }
 
-static void TYPED(all)(const REAL *values, Py_ssize_t size, Task *task, Sums *sums)
+static void TYPED(all)(const REAL *values, Py_ssize_t size, Py_ssize_t start, Task *task,
+                       Sums *sums)
 {
-    for (; size > PIECE; values += PIECE, size -= PIECE) TYPED(piece)(values, PIECE, task, sums);
-    TYPED(piece)(values, size, task, sums);
+    for (; size > PIECE; values += PIECE, start += PIECE, size -= PIECE)
+        TYPED(piece)(values, PIECE, start, task, sums);
+    TYPED(piece)(values, size, start, task, sums);
 }

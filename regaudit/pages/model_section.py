@@ -11,7 +11,8 @@ from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.pages.charts import Charts, charts, growth, times
 from regaudit.report import escape, spectrum_table, spelling
-from regaudit.report.report import Finding, Report, Suggestion
+from regaudit.report.proposal import UNTESTED, Suggestion
+from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import spectrum_rows
 from regaudit.report.view import View
@@ -63,8 +64,7 @@ class Row(Struct, frozen=True):
         paid = (spelling.number(self.penalty), spelling.percent(self.share))
         m = self.moments
         if m is None:
-            return (*(paid if known else (unknown, unknown)), *(spelling.MISSING,) * 6)
-        dead = f"{m.dead_units:,} of {m.units:,}" if m.dead_units is not None else spelling.MISSING
+            return (*(paid if known else (unknown, unknown)), *(spelling.MISSING,) * 8)
         return (
             *(paid if known else (unknown, unknown)),
             spelling.number(m.l1_norm),
@@ -72,7 +72,9 @@ class Row(Struct, frozen=True):
             times(self.growth),
             spelling.number(m.max_abs),
             spelling.percent(m.sparsity),
-            dead,
+            spelling.percent(m.small_share),
+            spelling.units(m.dead_units, m, " of "),
+            spelling.units(m.effective_units, m, " of "),
         )
 
     @property
@@ -143,7 +145,7 @@ class SuggestedChange(Struct, frozen=True):
     """A suggestion, with what there is today."""
 
     code: str
-    """Of the rule that makes it."""
+    """Of the worst rule that it is a cure for; empty where none spoke."""
     suggestion: Suggestion
     before: str
     penalty: float | None
@@ -161,6 +163,8 @@ class Section(Struct, frozen=True):
     passed: tuple[About, ...]
     """Rules that ran in full and found nothing."""
     changes: tuple[SuggestedChange, ...]
+    start: bool
+    """Whether they are the untested start of a sweep."""
     program: str
     """All suggestions as arguments of Keras layers."""
     blocks: tuple[Block, ...]
@@ -195,6 +199,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
         findings=tuple((abouts.get(one.code), one) for one in report.findings),
         passed=tuple(about for about in rules if about.code not in others),
         changes=changes,
+        start=report.proposal is not None and report.proposal.basis == UNTESTED,
         program="\n".join(_program(report, changes)),
         blocks=_blocks(report, rows, view),
         spectra=tuple(
@@ -240,17 +245,28 @@ def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
 
 
 def _changes(report: Report) -> Iterator[SuggestedChange]:
+    """Yield what the proposal changes, then what findings ask for that is none of strength."""
     weights = {w.path: w for _, w in report.model.weights()} if report.model else {}
-    for finding in report.findings:
-        for item in finding.items:
-            if item.suggestion:
-                weight = weights.get(item.suggestion.weight)
-                yield SuggestedChange(
-                    code=finding.code,
-                    suggestion=item.suggestion,
-                    before=spelling.regularizer(weight.regularizer) if weight else spelling.MISSING,
-                    penalty=report.penalties.get(weight.stored_path) if weight else None,
-                )
+    items = [(finding.code, item) for finding in report.findings for item in finding.items]
+    proposed = report.proposal.changes if report.proposal else ()
+    for change in proposed:
+        code = next((code for code, item in items if item.path in change.weights), "")
+        for path in change.weights:
+            yield _change(code, change.suggestion(path), weights.get(path), report)
+    for code, item in items:
+        if item.suggestion and (item.suggestion.basis is None or not proposed):
+            yield _change(code, item.suggestion, weights.get(item.suggestion.weight), report)
+
+
+def _change(
+    code: str, suggestion: Suggestion, weight: Weight | None, report: Report
+) -> SuggestedChange:
+    return SuggestedChange(
+        code=code,
+        suggestion=suggestion,
+        before=spelling.regularizer(weight.regularizer) if weight else spelling.MISSING,
+        penalty=report.penalties.get(weight.stored_path) if weight else None,
+    )
 
 
 def _program(report: Report, changes: Sequence[SuggestedChange]) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from regaudit.pages.chart_geometry import LEFT
 from regaudit.pages.charts import TALL, short, times
-from regaudit.report import escape, sentences, spectrum_table, spelling
+from regaudit.report import advice, escape, sentences, spectrum_table, spelling
+from regaudit.report.proposal import WORTH
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _environment() -> "Environment":
     environment.filters.update(observed=_observed, short=short)
     environment.globals.update(
         spectrum_table=spectrum_table,
+        advice=advice,
+        WORTH=WORTH,
         sentences=sentences,
         spelling=spelling,
         places=PLACES,

@@ -32,6 +32,7 @@ COLUMNS = (
     *(*_OF_WEIGHT[:_AFTER], "status", "l1", "l2", *_OF_WEIGHT[_AFTER:]),
     *("findings", "failure"),
     *("trainable_known", "regularizer_known", "redirected"),
+    *("effective_units", "small_values", "small_share"),
 )
 """The fields of a weight, its regularizer in one word more, between those of its file."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences, spelling
+from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped, by_format
 from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.severity import Severity
@@ -74,7 +74,8 @@ def _message(finding: Finding) -> str:
 
 def _sentence(item: Occurrence) -> str:
     text = f"{escape.plain(item.path) or '(model)'}: {escape.plain(item.message)}"
-    return f"{text}; write {item.suggestion.code}" if item.suggestion else text
+    suggestion = advice.tested(item)
+    return f"{text}; write {suggestion.code}" if suggestion else text
 
 
 def _shown(found: Sequence[Annotation], level: Severity) -> Iterator[Escaped]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences, spelling
+from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.view import View
@@ -97,7 +97,8 @@ def _message(finding: Finding) -> str:
 
 def _line(item: Occurrence) -> str:
     text = f"{item.severity}: {item.path or '(model)'}: {item.message}"
-    return f"{text}; write {item.suggestion.code}" if item.suggestion else text
+    suggestion = advice.tested(item)
+    return f"{text}; write {suggestion.code}" if suggestion else text
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences, spectrum_table, spelling
+from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Report
 from regaudit.report.spectrum_table import spectrum_rows
@@ -15,7 +15,10 @@ from regaudit.rules.interface import About
 
 _text = escape.markdown
 
-HEADERS = ("weight", "shape", "regularizer", "status", "penalty", "L1", "L2", "sparsity", "dead")
+HEADERS = (
+    *("weight", "shape", "regularizer", "status"),
+    *("penalty", "L1", "L2", "sparsity", "\\<0.001", "dead", "effective"),
+)
 
 
 class Markdown(Renderer):
@@ -35,10 +38,14 @@ def _report(report: Report, view: View) -> Iterator[Sequence[str]]:
         yield [f"{_text(unjudged)}."]
     if report.model is not None:
         yield _facts(report, report.model)
+    said: dict[tuple[str, str], str] = {}
     for finding in report.findings:
         name = f"{finding.code} {finding.name}"
         yield [f"### {str(finding.severity).capitalize()}: {_text(name)}"]
-        yield list(_items(finding, view))
+        yield list(_items(finding, said, view))
+    if report.findings and (proposed := list(advice.proposed(report.proposal))):
+        yield ["### Proposal"]
+        yield from ([_text(line)] for line in proposed)
     if view.tables and report.model is not None:
         yield _table(report, view)
         yield from _spectra(report, view)
@@ -54,14 +61,17 @@ def _facts(report: Report, model: Model) -> Sequence[str]:
     )
 
 
-def _items(finding: Finding, view: View) -> Iterator[str]:
+def _items(finding: Finding, said: dict[tuple[str, str], str], view: View) -> Iterator[str]:
     shown = finding.items if view.verbose else finding.items[:10]
     for item in shown:
         milder = "" if item.severity is finding.severity else f" ({item.severity})"
         yield f"- {_text(item.path or '(model)')}{milder}: {_text(item.message)}"
-        if item.suggestion:
+        if first := advice.elsewhere(item, finding.code, said):
+            yield f"  - the change beside {first} is for this, too"
+        elif item.suggestion:
             code = escape.markdown_code(item.suggestion.code)
-            yield f"  - {code}: {_text(item.suggestion.reason)}"
+            start = "" if advice.tested(item) else "untested start of a sweep, "
+            yield f"  - {start}{code}: {_text(item.suggestion.reason)}"
     if len(finding.items) > len(shown):
         yield f"- and {len(finding.items) - len(shown):,} more"
 
@@ -71,7 +81,6 @@ def _table(report: Report, view: View) -> list[str]:
     for _, weight in view.weights(report):
         moments = report.moments.get(weight.stored_path)
         regularizer = weight.regularizer
-        dead = f"{moments.dead_units}/{moments.units}" if moments and moments.units else "-"
         rows.append(
             (
                 _text(weight.path),
@@ -82,10 +91,12 @@ def _table(report: Report, view: View) -> list[str]:
                 spelling.number(moments.l1_norm if moments else None),
                 spelling.number(moments.l2_norm if moments else None),
                 spelling.percent(moments.sparsity if moments else None),
-                dead,
+                spelling.percent(moments.small_share if moments else None),
+                spelling.units(moments.dead_units if moments else None, moments),
+                spelling.units(moments.effective_units if moments else None, moments),
             )
         )
-    align = ["left"] * 4 + ["right"] * 5
+    align = ["left"] * 4 + ["right"] * 7
     return pipe_table(rows, HEADERS, align)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences, spelling
+from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
@@ -47,19 +47,25 @@ def _parts(report: Report, view: View) -> Iterator[str]:
             f"{sentences.summary(report)} {sentences.coverage(report)}.",
         )
         yield f"<p>{'<br>'.join(map(_text, facts))}</p>"
+    said: dict[tuple[str, str], str] = {}
     for finding in report.findings:
-        yield from _finding(finding)
+        yield from _finding(finding, said)
+    if report.findings:
+        yield from (f"<p>{_text(line)}</p>" for line in advice.proposed(report.proposal))
     if report.model is not None:
         yield from _weights(report, view)
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: Finding, said: dict[tuple[str, str], str]) -> Iterator[str]:
     color, level = MARKS[finding.severity], str(finding.severity)
     badge = f'<span style="background:{color};color:#fff;padding:0 .4em">{level}</span>'
     places = []
     for item in finding.items[:SHOWN]:
         code = item.suggestion.code if item.suggestion else ""
+        code += "" if advice.tested(item) or not code else " (untested start of a sweep)"
         cure = f"<br><code>{_text(code)}</code>" if code else ""
+        if first := advice.elsewhere(item, finding.code, said):
+            cure = f"<br>the change beside {_text(first)} is for this, too"
         where = _text(item.path or "(model)")
         places.append(f"<li><code>{where}</code>: {_text(item.message)}{cure}</li>")
     left = len(finding.items) - len(places)
@@ -73,7 +79,6 @@ def _weights(report: Report, view: View) -> Iterator[str]:
     rows = []
     for weight in weights[:SHOWN]:
         moments = report.moments.get(weight.stored_path)
-        dead = f"{moments.dead_units}/{moments.units}" if moments and moments.units else "-"
         status = str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
         rows.append(
             (
@@ -84,10 +89,15 @@ def _weights(report: Report, view: View) -> Iterator[str]:
                 spelling.number(report.penalties.get(weight.stored_path)),
                 spelling.number(moments.l2_norm if moments else None),
                 spelling.percent(moments.sparsity if moments else None),
-                dead,
+                spelling.percent(moments.small_share if moments else None),
+                spelling.units(moments.dead_units if moments else None, moments),
+                spelling.units(moments.effective_units if moments else None, moments),
             )
         )
-    head = ("weight", "shape", "regularizer", "status", "penalty", "L2 norm", "sparsity", "dead")
+    head = (
+        *("weight", "shape", "regularizer", "status"),
+        *("penalty", "L2 norm", "sparsity", "<0.001", "dead", "effective"),
+    )
     left = len(weights) - len(rows)
     more = f"<p>and {left:,} more</p>" if left else ""
     table = f"<table>{_row(head, 'th')}{''.join(_row(row, 'td') for row in rows)}</table>{more}"
@@ -95,7 +105,7 @@ def _weights(report: Report, view: View) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str], tag: str) -> str:
-    aligned = ["left"] * 4 + ["right"] * 4
+    aligned = ["left"] * 4 + ["right"] * 6
     return "<tr>{}</tr>".format(
         "".join(
             f'<{tag} style="text-align:{align};{_LINE}">{_text(cell)}</{tag}>'

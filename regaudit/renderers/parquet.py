@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import UNSET
 from msgspec.structs import asdict
 
 from regaudit.model import Layer, Weight
@@ -157,7 +158,7 @@ def _weight(report: Report, layer: Layer, weight: Weight, codes: list[str]) -> d
     regularizer = weight.regularizer
     found = asdict(described(weight, report))
     return {
-        **{key: found[key] for key in COLUMNS if key in found},
+        **{key: found[key] for key in COLUMNS if found.get(key, UNSET) is not UNSET},
         "layer": layer.path,
         "class_name": layer.class_name,
         "parameters": weight.size,

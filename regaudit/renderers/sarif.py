@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences
+from regaudit.report import advice, escape, sentences
 from regaudit.report.escape import Escaped, json_text, page
+from regaudit.report.proposal import UNTESTED, WORTH
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -113,8 +114,11 @@ def _result(code: str, item: Occurrence, report: Report, view: View, number: int
     fingerprint = sha256(f"{code} {uri} {item.path}".encode("utf-8", "replace")).hexdigest()
     path = item.path or "(model)"
     text = f"{escape.plain(path)}: {escape.plain(item.message)}."
-    if item.suggestion:
-        text += f" Write {item.suggestion.code}: {escape.plain(item.suggestion.reason)}."
+    suggestion = advice.tested(item)
+    if suggestion:
+        text += f" Write {suggestion.code}: {escape.plain(suggestion.reason)}."
+    elif item.suggestion:
+        text += f" An {UNTESTED}: {item.suggestion.code}; {WORTH}."
     return {
         "ruleId": code,
         "level": LEVELS[item.severity],

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape, sentences, spelling
+from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
@@ -59,6 +59,9 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     if report.findings:
         yield ""
         yield from _findings(report, view)
+        yield ""
+        for line in advice.proposed(report.proposal):
+            yield from _wrapped(line, view)
 
 
 def _check(report: Report, view: View) -> Iterator[str]:
@@ -146,6 +149,7 @@ def _skipped(report: Report, view: View) -> Iterator[str]:
 
 def _findings(report: Report, view: View) -> Iterator[str]:
     """Findings, worst first, each with its worst places."""
+    said: dict[tuple[str, str], str] = {}
     for finding in report.findings:
         title = f"{_letter(finding.severity)} {finding.code} {finding.name}"
         many = f" ({len(finding.items):,} places)" if len(finding.items) > 1 else ""
@@ -154,8 +158,10 @@ def _findings(report: Report, view: View) -> Iterator[str]:
         reason = None
         for item in shown:
             milder = "" if item.severity is finding.severity else f"{_letter(item.severity)} "
-            yield from _item(item, milder, reason, view)
-            reason = item.suggestion.reason if item.suggestion else reason
+            path = escape.plain(item.path) or "(model)"
+            yield from _wrapped(f"{milder}{path}: {escape.plain(item.message)}", view, "    ")
+            yield from _cure(item, finding.code, said, reason, view)
+            reason = item.suggestion.reason if item.suggestion else item.no_suggestion or reason
         if len(finding.items) > len(shown):
             yield f"    and {len(finding.items) - len(shown):,} more (--verbose)"
 
@@ -164,17 +170,28 @@ def _letter(severity: Severity) -> str:
     return str(severity)[0].upper()
 
 
-def _item(item: Occurrence, mark: str, said: str | None, view: View) -> Iterator[str]:
-    """One place; the reason of its suggestion only if it was not said just before."""
-    path = escape.plain(item.path) or "(model)"
-    yield from _wrapped(f"{mark}{path}: {escape.plain(item.message)}", view, "    ")
-    suggestion = item.suggestion
-    if suggestion:
-        yield "      " + _paint(escape.plain(suggestion.code), GREEN, view)
-        text = f"adds {spelling.number(suggestion.penalty)} to the loss"
-        if suggestion.reason != said:
-            text += f"; {suggestion.reason}"
-        yield from _wrapped(escape.plain(text), view, "      ")
+def _cure(
+    item: Occurrence, code: str, said: dict[tuple[str, str], str], reason: str | None, view: View
+) -> Iterator[str]:
+    """What to write at a place, or why nothing; its reason only if it was not said just before."""
+    suggestion, indent = item.suggestion, "      "
+    tested = advice.tested(item) is not None
+    if suggestion is None:
+        if item.no_suggestion and item.no_suggestion != reason and view.tables:
+            yield from _wrapped(f"no change: {escape.plain(item.no_suggestion)}", view, indent)
+    elif not tested and not view.tables:
+        return  # a check is no place for a start of a sweep
+    elif first := advice.elsewhere(item, code, said):
+        yield from _wrapped(f"the change beside {first} is for this, too", view, indent)
+    elif tested:
+        yield indent + _paint(escape.plain(suggestion.code), GREEN, view)
+        text = advice.sentence(suggestion)
+        if suggestion.reason == reason:
+            text = f"adds {spelling.number(suggestion.penalty)} to the loss"
+        yield from _wrapped(escape.plain(text), view, indent)
+    else:
+        text = f"untested start of a sweep: {suggestion.code}"
+        yield from _wrapped(escape.plain(text), view, indent)
 
 
 def _suppressed(report: Report, view: View) -> Iterator[str]:
@@ -241,6 +258,10 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         yield _paint(f"Failed: {' and '.join(why)}.", COLORS[Severity.ERROR], view)
     elif found:
         yield _paint("Passed.", GREEN, view)
+    asked = list(filter(None, map(advice.more, reports)))
+    if asked:
+        others = f" (and {len(asked) - 1:,} more)" if len(asked) > 1 else ""
+        yield f"{asked[0]}{others}"
 
 
 def _wrapped(text: str, view: View, indent: str = "") -> Iterator[str]:

@@ -89,14 +89,19 @@ def _of_weight(weight: Weight, report: Report, moments: Moments | None) -> _Faul
 
 
 def _of_counts(one: Moments, size: int) -> _Faults:
+    small, effective = one.small_values, one.effective_units
     counts = (one.nonfinite, one.zeros, one.near_zeros, one.units or 0, one.dead_units or 0)
-    yield min(counts) < 0, "a count is below zero"
+    yield min(*counts, small or 0, effective or 0) < 0, "a count is below zero"
     most = max(one.zeros, one.near_zeros) + one.nonfinite
     yield most > size, "more values are counted than it has"
     yield (one.units or 0) > size > 0, "it has more units than values"
     yield one.near_zeros < one.zeros, "more of its values are zero than near zero"
     yield (one.dead_units is None) != (one.units is None), "units or dead units are missing"
     yield (one.dead_units or 0) > (one.units or 0), "more units are dead than there are"
+    yield (effective or 0) > (one.units or 0), "more units are effective than there are"
+    if small is not None:
+        yield small < one.zeros, "more of its values are zero than small"
+        yield small + one.nonfinite > size, "more values are small than it has"
     if one.units and one.dead_units:
         dead = one.dead_units * (one.size // one.units)
         yield dead > one.near_zeros, "more units are dead than its values near zero make up"

@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType, to_builtins
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Weight
 from regaudit.report import schema
-from regaudit.report.report import Finding, Occurrence, Report, Suggestion
+from regaudit.report.proposal import Edit, Proposal, StrengthChange, Suggestion
+from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.report.schema import SCHEMA
 from regaudit.version import VERSION
 
@@ -68,7 +69,48 @@ def described(report: Report) -> schema.Report:
         failure=schema.Failure(kind=report.failure.kind, message=_unicode(report.failure.message))
         if report.failure
         else None,
+        proposal=_proposal(report.proposal) if report.proposal else UNSET,
     )
+
+
+def _proposal(found: Proposal) -> schema.Proposal:
+    return schema.Proposal(
+        decision=found.decision,
+        aim=found.aim,
+        purpose=found.purpose,
+        verdict=found.verdict,
+        basis=found.basis,
+        changes=[change(one) for one in found.changes],
+        remarks=list(found.remarks),
+        train_loss=found.train_loss,
+        val_loss=found.val_loss,
+        penalty_before=finite(found.before),
+        penalty_after=finite(found.after),
+        weight_decay=found.decay,
+        not_writable=found.why_not,
+        left=dict(found.left),
+    )
+
+
+def change(one: StrengthChange) -> schema.StrengthChange:
+    """Return one strength that should change."""
+    return schema.StrengthChange(
+        layer=one.layer,
+        key=one.key,
+        weights=list(one.weights),
+        l1=one.l1,
+        l2=one.l2,
+        penalty_before=finite(one.before),
+        penalty_after=finite(one.after),
+        basis=one.basis,
+        reason=one.reason,
+        edit=_edit(one.edit),
+        code=one.code,
+    )
+
+
+def _edit(edit: Edit) -> schema.Edit:
+    return schema.Edit(layer=edit.layer, key=edit.key, value=_json(edit.value))
 
 
 def _coverage(report: Report) -> schema.Coverage:
@@ -132,7 +174,7 @@ def weight(stored: Weight, report: Report) -> schema.Weight:
         penalty=finite(report.penalties.get(stored.stored_path)),
         penalty_share=finite(report.share(stored)),
         spectrum=_spectrum(stored, report),
-        **{name: _json(getattr(moments, name)) if moments else None for name in _MEASURED},
+        **{name: _measured(moments, name) for name in _MEASURED},
     )
 
 
@@ -140,6 +182,13 @@ _MEASURED = [
     name for name in schema.Weight.__struct_fields__ if hasattr(Moments, name) and name != "size"
 ]
 """What a weight says of its values."""
+
+_ADDED_LATER = schema.added_later(schema.Weight)
+
+
+def _measured(moments: Moments | None, name: str) -> Any:
+    value = _json(getattr(moments, name)) if moments else None
+    return UNSET if value is None and name in _ADDED_LATER else value
 
 
 def _spectrum(stored: Weight, report: Report) -> schema.Spectrum | UnsetType | None:
@@ -219,6 +268,7 @@ def place(item: Occurrence) -> dict[str, Any]:
         "observed": _json(item.observed),
         "evidence": list(item.evidence),
         "suggestion": _suggestion(item.suggestion) if item.suggestion else None,
+        **({"no_suggestion": item.no_suggestion} if item.no_suggestion else {}),
     }
 
 
@@ -226,12 +276,10 @@ def _suggestion(suggestion: Suggestion) -> schema.Suggestion:
     return schema.Suggestion(
         weight=suggestion.weight,
         code=suggestion.code,
-        edits=[
-            schema.Edit(layer=edit.layer, key=edit.key, value=_json(edit.value))
-            for edit in suggestion.edits
-        ],
+        edits=[_edit(edit) for edit in suggestion.edits],
         penalty=finite(suggestion.penalty),
         reason=suggestion.reason,
+        basis=suggestion.basis or UNSET,
     )
 
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from regaudit.errors import did_you_mean
 from regaudit.report.ignore import matches_layer
+from regaudit.report.proposal import Proposal
 from regaudit.report.report import Finding, Report
 
 
@@ -37,6 +38,20 @@ def restricted(report: Report, layer: str) -> Report:
             for rule in report.not_run
             if not rule.layers or any(in_layer(path, layer) for path in rule.layers)
         ),
+        proposal=report.proposal and _restricted(report.proposal, layer),
+    )
+
+
+def _restricted(proposal: Proposal, layer: str) -> Proposal:
+    """Return a proposal with what it says of some layers; its sums are of these changes."""
+    return replace(
+        proposal,
+        changes=tuple(
+            change
+            for change in proposal.changes
+            if any(in_layer(path, layer) for path in change.weights)
+        ),
+        left={path: why for path, why in proposal.left.items() if in_layer(path, layer)},
     )
 
 

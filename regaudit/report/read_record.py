@@ -14,15 +14,14 @@ from regaudit.model import Layer, Model, Optimizer, Part, Regularizer, Skip, Sta
 from regaudit.report import schema
 from regaudit.report.contradictions import MOST, check_report
 from regaudit.report.ignore import Ignore
+from regaudit.report.proposal import Edit, Proposal, StrengthChange, Suggestion
 from regaudit.report.report import (
     UNREAD,
-    Edit,
     Failure,
     Finding,
     NotRun,
     Occurrence,
     Report,
-    Suggestion,
     Suppressed,
 )
 from regaudit.report.severity import Severity
@@ -75,7 +74,51 @@ def _report(read: schema.Report) -> Report:
         Failure(read.failure.kind, read.failure.message) if read.failure else None,
         {path: _spectrum(one) for path, one in spectra.items() if one} if spectra else None,
         measured=UNREAD not in skipped,
+        proposal=_proposal(read.proposal) if read.proposal else None,
     )
+
+
+def _proposal(found: schema.Proposal) -> Proposal:
+    return Proposal(
+        found.decision,
+        found.aim,
+        found.purpose,
+        found.verdict,
+        tuple(map(_change, found.changes)),
+        tuple(found.remarks),
+        found.train_loss,
+        found.val_loss,
+        _number(found.penalty_before),
+        found.weight_decay,
+        found.not_writable,
+        found.left,
+    )
+
+
+def _change(one: schema.StrengthChange) -> StrengthChange:
+    return StrengthChange(
+        one.layer,
+        one.key,
+        tuple(one.weights),
+        None,
+        one.l1,
+        one.l2,
+        _number(one.penalty_before),
+        _number(one.penalty_after),
+        one.basis,
+        one.reason,
+        _edit(one.edit),
+        one.code,
+    )
+
+
+def _edit(one: schema.Edit) -> Edit:
+    return Edit(one.layer, one.key, one.value)
+
+
+def _number(value: float | None) -> float:
+    """Return what JSON has as null: an infinity."""
+    return inf if value is None else value
 
 
 def _told(value: Any, otherwise: Any) -> Any:
@@ -166,7 +209,8 @@ def _regularizer(found: schema.Regularizer | None) -> Regularizer | None:
 def _weight(layer: schema.Layer, weight: schema.Weight) -> Weight:
     if len(weight.shape) > RANK or max(weight.shape, default=0) > MOST:
         raise ValueError("a weight has a shape that none can have")
-    if weight.zeros is None and any(getattr(weight, key) is not None for key in _OF_VALUES):
+    values = [_told(getattr(weight, key), None) for key in _OF_VALUES]
+    if weight.zeros is None and any(value is not None for value in values):
         raise ValueError("a weight is measured only in part")
     told = weight.regularizer is not None or (
         bool(layer.class_name)
@@ -195,7 +239,7 @@ def _stored_path(weight: schema.Weight) -> str:
 
 
 def _moments(weight: schema.Weight) -> Moments:
-    measured = {key: getattr(weight, key) for key in _OF_VALUES if key != "sparsity"}
+    measured = {key: _told(getattr(weight, key), None) for key in _OF_VALUES if key != "sparsity"}
     # Only an audit compares with the threshold; a record holds what came of it.
     return Moments(size=_size(weight), threshold=0.0, **measured)
 
@@ -222,13 +266,14 @@ def _place(found: schema.Place | schema.Suppressed) -> Occurrence:
         found.observed,
         tuple(found.evidence),
         _suggestion(found.suggestion) if found.suggestion else None,
+        _told(found.no_suggestion, ""),
     )
 
 
 def _suggestion(found: schema.Suggestion) -> Suggestion:
-    edits = tuple(Edit(one.layer, one.key, one.value) for one in found.edits)
-    penalty = inf if found.penalty is None else found.penalty
-    return Suggestion(found.weight, found.code, edits, penalty, found.reason)
+    edits = tuple(map(_edit, found.edits))
+    basis = _told(found.basis, None)
+    return Suggestion(found.weight, found.code, edits, _number(found.penalty), found.reason, basis)
 
 
 def _not_run(rule: schema.NotRun) -> NotRun:

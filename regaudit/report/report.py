@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
 from math import isfinite
-from typing import Any
 
 from msgspec import Struct
 
@@ -12,35 +11,11 @@ from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Tally, Weight
 from regaudit.report.ignore import Ignore
+from regaudit.report.proposal import Proposal, Suggestion
 from regaudit.report.severity import Severity
 
 UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 """What a report says that was not to read the values of the weights."""
-
-
-class Edit(Struct, frozen=True):
-    """One change to a layer's configuration, as data."""
-
-    layer: str
-    """Path of the layer."""
-    key: str
-    """Key of its configuration: `kernel_regularizer`."""
-    value: Mapping[str, Any] | None
-    """The serialized regularizer to put there; None removes it."""
-
-
-class Suggestion(Struct, frozen=True):
-    """A concrete change worth making to one weight."""
-
-    weight: str
-    """Path of the weight."""
-    code: str
-    """Keras constructor argument: `kernel_regularizer=keras.regularizers.L2(0.0002)`."""
-    edits: tuple[Edit, ...]
-    penalty: float
-    """What the change adds to the loss at today's weights."""
-    reason: str
-    """Where the strength comes from, in one sentence."""
 
 
 class Occurrence(Struct, frozen=True):
@@ -55,6 +30,8 @@ class Occurrence(Struct, frozen=True):
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
+    no_suggestion: str = ""
+    """Why no strength is suggested, where the fault is one of strength; else empty."""
     rank: int | float = 0.0
     """Larger is worse among items of the same severity."""
 
@@ -173,6 +150,8 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     """Of the file, in hexadecimal; None for a directory or URL, and where it was not asked for."""
     measured: bool = True
     """Whether the values of the weights were to be read."""
+    proposal: Proposal | None = None
+    """What to change in the model as a whole; None where nothing was read."""
 
     @property
     def ok(self) -> bool:

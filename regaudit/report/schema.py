@@ -2,7 +2,7 @@
 
 Reports are written by these structs and read back by them; the JSON Schema and the types of columns
 come from them as well. A field that may be `UNSET` was added after version 0.1.0: results of
-before lack it, new ones have it. Changes only add fields.
+before lack it, new ones have it where it says something. Changes only add fields.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import msgspec.inspect
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from regaudit.report.proposal import Aim, Basis, Decision, Purpose
 
 SCHEMA = "regaudit/1"
 
@@ -53,11 +55,64 @@ class Suggestion(Struct, kw_only=True):
         float | None, Meta(description="what it adds to the loss at today's weights")
     ]
     reason: Annotated[str, Meta(description="where the strength comes from")]
+    basis: Annotated[
+        Basis | UnsetType,
+        Meta(description="the same in a few words; not for a change that is none of strength"),
+    ] = UNSET
+
+
+class StrengthChange(Struct, kw_only=True):
+    """One strength that should change."""
+
+    layer: Annotated[str, Meta(description="its path")]
+    key: Annotated[str, Meta(description="of its configuration: kernel_regularizer")]
+    weights: Annotated[list[str], Meta(description="paths of the kernels that the key governs")]
+    l1: float
+    l2: float
+    penalty_before: Annotated[float | None, Meta(description="what they add to the loss today")]
+    penalty_after: Annotated[
+        float | None, Meta(description="what they add then, at today's weights")
+    ]
+    basis: Basis
+    reason: str
+    edit: Edit
+    code: Annotated[str, Meta(description="Keras constructor argument")]
+
+
+class Proposal(Struct, kw_only=True):
+    """What to change in the model as a whole."""
+
+    decision: Decision
+    aim: Aim
+    purpose: Purpose
+    verdict: Annotated[str, Meta(description="what is proposed, or why nothing is")]
+    basis: Annotated[
+        Basis | None, Meta(description="of the least tested strength; null where none changes")
+    ]
+    changes: list[StrengthChange]
+    remarks: list[str]
+    train_loss: Annotated[float | None, Meta(description="as given, without the penalty")]
+    val_loss: float | None
+    penalty_before: float | None
+    penalty_after: float | None
+    weight_decay: Annotated[
+        float | None, Meta(description="of AdamW in place of penalties; null for none")
+    ]
+    not_writable: Annotated[
+        str, Meta(description="why it cannot be written into a copy; empty if it can")
+    ]
+    left: Annotated[
+        dict[str, str], Meta(description="kernels that keep what they have, and why, by path")
+    ]
 
 
 Path = Annotated[str, Meta(description="of the weight or layer; empty for the model as a whole")]
 Message = Annotated[str, Meta(description="what is wrong there, in one sentence")]
 Observed = Annotated[dict[str, Any], Meta(description="the numbers that decided it")]
+NoSuggestion = Annotated[
+    str | UnsetType,
+    Meta(description="why no strength is suggested, where the fault is one of strength"),
+]
 Evidence = Annotated[list[str], Meta(description="what was weighed in favour of the model")]
 
 
@@ -70,6 +125,7 @@ class Place(Struct, kw_only=True):
     observed: Observed
     evidence: Evidence
     suggestion: Suggestion | None
+    no_suggestion: NoSuggestion = UNSET
 
 
 class _Fault(Struct, kw_only=True):
@@ -83,6 +139,7 @@ class _Fault(Struct, kw_only=True):
     observed: Observed
     evidence: Evidence
     suggestion: Suggestion | None
+    no_suggestion: NoSuggestion = UNSET
 
 
 class Finding(_Fault, kw_only=True):
@@ -237,6 +294,20 @@ class Weight(Struct, kw_only=True):
     dead_units: Annotated[
         Count | None, Meta(description="outputs into which every weight is near zero")
     ]
+    effective_units: Annotated[
+        Count | UnsetType | None,
+        Meta(
+            description="the fewest outputs that carry 99 % of what all of them do; of kernels "
+            "whose values are all finite"
+        ),
+    ] = UNSET
+    small_values: Annotated[
+        Count | UnsetType | None,
+        Meta(description="values below 0.001, exact zeros included"),
+    ] = UNSET
+    small_share: Annotated[
+        float | UnsetType | None, Meta(description="share of values below 0.001, 0 to 1")
+    ] = UNSET
     spectrum: Annotated[
         Spectrum | UnsetType | None,
         Meta(
@@ -425,6 +496,7 @@ class Report(Struct, kw_only=True):
     suppressed: list[Suppressed]
     suggestions: Annotated[list[Suggestion], Meta(description="those of all findings")]
     failure: Failure | None
+    proposal: Annotated[Proposal | UnsetType, Meta(description="not if nothing was read")] = UNSET
 
 
 class Document(Struct, kw_only=True):

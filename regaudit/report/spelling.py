@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import isclose
 
+from regaudit.measures.moments import Moments
 from regaudit.model import Model, Optimizer, Part, Regularizer, Weight
 from regaudit.report.escape import plain
 
@@ -62,6 +63,13 @@ def percent(value: float | None) -> str:
 def count(value: int, noun: str, nouns: str = "") -> str:
     """Format a count: `1 layer`, `1,204 layers`."""
     return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
+
+
+def units(some: int | None, moments: Moments | None, between: str = "/") -> str:
+    """Format some of the units of a weight: `40/512`."""
+    if some is None or moments is None or moments.units is None:
+        return MISSING
+    return f"{some:,}{between}{moments.units:,}"
 
 
 def parameters(model: Model) -> str:

@@ -94,11 +94,17 @@ def _sparsity(report: Report, _layer: Layer, weight: Weight) -> str:
     return spelling.percent(moments.sparsity) if moments else spelling.MISSING
 
 
-def _dead(report: Report, _layer: Layer, weight: Weight) -> str:
+def _small(report: Report, _layer: Layer, weight: Weight) -> str:
     moments = report.moments.get(weight.stored_path)
-    if moments is None or moments.units is None:
-        return spelling.MISSING
-    return f"{moments.dead_units}/{moments.units}"
+    return spelling.percent(moments.small_share if moments else None)
+
+
+def _units(name: str) -> Callable[[Report, Layer, Weight], str]:
+    def cell(report: Report, _layer: Layer, weight: Weight) -> str:
+        moments = report.moments.get(weight.stored_path)
+        return spelling.units(getattr(moments, name), moments) if moments else spelling.MISSING
+
+    return cell
 
 
 def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
@@ -135,5 +141,7 @@ _QUANTITIES = (
     _Quantity("L2", _measured("l2_norm"), 2, right=True),
     _Quantity("max", _measured("max_abs"), 9, right=True),
     _Quantity("sparsity", _sparsity, 5, right=True),
-    _Quantity("dead", _dead, 4, right=True),
+    _Quantity("<0.001", _small, 7, right=True),
+    _Quantity("dead", _units("dead_units"), 4, right=True),
+    _Quantity("effective", _units("effective_units"), 4, right=True),
 )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from functools import cache
 from sys import float_info
-from typing import Annotated, ClassVar, dataclass_transform
+from typing import Annotated, ClassVar, Literal, dataclass_transform
 
 from msgspec import Meta, Struct, StructMeta
 from msgspec.structs import fields
@@ -16,7 +16,8 @@ from regaudit.evidence.needs import DECAY, REGULARIZERS, lacks
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import NotRun, Occurrence, Suggestion
+from regaudit.report.proposal import StrengthChange, Suggestion
+from regaudit.report.report import NotRun, Occurrence
 from regaudit.report.severity import Severity
 
 Threshold = (
@@ -29,6 +30,10 @@ LISTED = 100
 """Most layers that a rule which did not judge them lists; of more it is said how many."""
 
 
+Confidence = Literal["low", "medium", "high"]
+"""How surely a finding is right, the least first."""
+
+
 class About(Struct, frozen=True):
     """The documentation of a rule; `explain`, SARIF and the rules page are made from it."""
 
@@ -38,8 +43,7 @@ class About(Struct, frozen=True):
     title: str
     severity: Severity
     """The highest that it reports; an item may be lower."""
-    confidence: str
-    """`high`, `medium` or `low`: how surely a finding is right."""
+    confidence: Confidence
     what: str
     """What it looks at and when it reports something, without the thresholds."""
     rationale: str
@@ -85,6 +89,8 @@ class Rule(Struct, frozen=True, metaclass=_Meta):
     """Without these it cannot run: fields of `Facts`, or what `lacks` knows besides."""
     wants: ClassVar[tuple[str, ...]] = ()
     """Without these it checks only in part."""
+    about_strength: ClassVar[bool] = False
+    """Whether the cure is another strength: then it is the proposal's for the model."""
 
     @classmethod
     def thresholds(cls) -> dict[str, float]:
@@ -94,6 +100,10 @@ class Rule(Struct, frozen=True, metaclass=_Meta):
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         """Yield the places of the fault."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        """Whether the proposal's strength for a kernel goes against the fault."""
+        return True
 
     def check_ignores(
         self, ignores: Collection[Ignore], used: Collection[Ignore], today: date

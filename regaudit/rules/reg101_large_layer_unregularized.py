@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.model import Layer, Weight
@@ -26,7 +25,8 @@ class LargeLayerUnregularized(Rule):
             "only dropout, noise, a constraint, data augmentation inside the model or "
             "normalization acts on the layer; and a note when the optimizer's weight decay has "
             "had an effect (learning rate x weight decay x steps > 0.02), or may have had because "
-            "the file does not tell how the model was compiled. Custom layers may be any of these. "
+            "the file does not tell how the model was compiled, or where both losses show no "
+            "overfitting. Custom layers may be any of these. "
             "Where the file keeps an optimizer without telling its weight decay, it is not run."
         ),
         rationale=(
@@ -34,7 +34,11 @@ class LargeLayerUnregularized(Rule):
             "decay are the usual means against it."
         ),
         source="Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 7",
-        fix="Regularize the layer; start a sweep (x0.1, x1, x10) at the strength shown.",
+        fix=(
+            "Find out whether the model overfits: `regaudit suggest` with --train-loss and "
+            "--val-loss says so, and how strong a penalty should be. Early stopping, dropout and "
+            "weight decay are other cures."
+        ),
         false_positives=(
             "Regularization that the file does not record: data augmentation outside the model, "
             "early stopping, or so much data that nothing overfits."
@@ -57,6 +61,7 @@ model.compile("adam", "categorical_crossentropy")
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     min_parameters: Threshold = 100_000
     """Kernels with fewer values pass."""
@@ -68,19 +73,23 @@ model.compile("adam", "categorical_crossentropy")
             reasons = evidence.weigh(layer, weight)
             weighed = tuple(reason.text for reason in reasons)
             severity = Severity.WARNING if reasons else Severity.ERROR
-            if any(reason.kind == "decay" for reason in reasons):
-                severity = Severity.NOTE
+            if any(reason.kind == "decay" for reason in reasons) or layer.class_name == "Embedding":
+                severity = Severity.NOTE  # a penalty on a table acts on rows that no batch holds
             having = (
                 f"; it has only {' and '.join(weighed)}"
                 if weighed
                 else ", and no other regularization"
             )
+            milder = tuple(_milder(evidence))
+            if milder:
+                severity = Severity.NOTE
+                weighed += milder
+                having += f"; {' and '.join(milder)}"
             yield self.item(
                 weight,
                 f"{weight.size:,} parameters, no regularizer in force{having}",
                 severity=severity,
                 evidence=weighed,
-                suggestion=suggest(evidence, layer, weight),
                 parameters=weight.size,
                 min_parameters=self.min_parameters,
             )
@@ -89,3 +98,11 @@ model.compile("adam", "categorical_crossentropy")
         for layer, weight in evidence.kernels():
             if weight.size >= self.min_parameters and weight.bare:
                 yield layer, weight
+
+
+def _milder(evidence: Evidence) -> Iterator[str]:
+    """Yield what of the model as a whole makes it no fault that nothing regularizes a kernel."""
+    if not evidence.told_head:
+        yield "the outputs are of no classifier, in a model that was not compiled"
+    if evidence.overfits is False:
+        yield "the losses show no overfitting"

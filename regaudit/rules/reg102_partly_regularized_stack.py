@@ -5,13 +5,11 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from regaudit.advice.strength import rounded
-from regaudit.advice.suggestions import Advice, set_l2, suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Layer, Weight
-from regaudit.report.report import Occurrence, Suggestion
+from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
 
@@ -40,10 +38,12 @@ class PartlyRegularizedStack(Rule):
             "files of Keras 2, which accepts kernel_regularizer for these layers and ignores it."
         ),
         rationale=(
-            "Penalties work together: in a chain of ReLU layers the scale can move from one "
-            "kernel to the next without changing the output, so a kernel without a penalty grows "
-            "by what the penalty takes from its neighbours. On the tasks of this project's "
-            "benchmark, leaving out the output layer gave worse results."
+            "A model can fit by the kernels that pay nothing. In a chain of ReLU layers that is "
+            "exact: the scale can move from one kernel to the next without changing the output, "
+            "so a kernel without a penalty grows by what the penalty takes from its neighbours. "
+            "Other layers do not rescale so; there the question is only whether the kernel was "
+            "left out on purpose. On the tasks of this project's benchmark, leaving out the "
+            "output layer gave worse results."
         ),
         source=(
             "Neyshabur, Salakhutdinov and Srebro (2015), Path-SGD, arXiv:1506.02617, on the "
@@ -80,6 +80,7 @@ model = keras.Sequential([
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     min_share: Threshold = 0.5
     """Of the kernels of a kind: where fewer are regularized, those that are not pass."""
@@ -93,7 +94,6 @@ model = keras.Sequential([
         counts = _Counts(evidence, kernels)
         if counts.all.regularized in {0, len(kernels)}:
             return
-        cost = _middle_cost(evidence, kernels)
         for layer, weight in kernels:
             found = self._judge(evidence, layer, weight, counts) if weight.bare else None
             if found:
@@ -102,7 +102,6 @@ model = keras.Sequential([
                     weight,
                     message,
                     severity=severity,
-                    suggestion=_suggestion(evidence, layer, weight, cost),
                     kernels=len(kernels),
                     regularized=counts.all.regularized,
                 )
@@ -178,32 +177,3 @@ def _other_half(layer: Layer, weight: Weight) -> Weight | None:
     pair = [other for other in layer.weights if other.role in {"kernel", "recurrent_kernel"}]
     others = (other for other in pair if other is not weight and not other.rewarded)
     return next((other for other in others if not other.bare), None)
-
-
-def _middle_cost(evidence: Evidence, kernels: Kernels) -> float | None:
-    """Return the median of what the penalized kernels add, those before normalizations apart."""
-    paid = sorted(
-        penalty
-        for layer, weight in kernels
-        if (penalty := evidence.penalty(weight)) and not evidence.next_normalization(layer)
-    )
-    half = len(paid) // 2
-    return (paid[half] + paid[~half]) / 2 if paid else None
-
-
-def _suggestion(
-    evidence: Evidence, layer: Layer, weight: Weight, cost: float | None
-) -> Suggestion | None:
-    """Suggest the penalty that the regularized kernels have, as it is equal at equilibrium."""
-    measured = evidence.measured(weight)
-    rescaled = evidence.next_normalization(layer) is not None
-    if rescaled or evidence.facts.gap is not None or cost is None:
-        return suggest(evidence, layer, weight)
-    square = measured.l2_norm * measured.l2_norm if measured and measured.l2_norm else 0.0
-    if not square:
-        return None
-    reason = (
-        f"its penalty is then {cost:.3g}, the median of the regularized kernels: at equilibrium, "
-        "the penalties in a chain of ReLU layers are equal"
-    )
-    return set_l2(evidence, layer, weight, Advice(rounded(cost / square), reason))

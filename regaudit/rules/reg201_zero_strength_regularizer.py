@@ -44,6 +44,7 @@ model = keras.Sequential([
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer in evidence.model.layers:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.strength import BUDGET
-from regaudit.advice.suggestions import scale
+from regaudit.advice.strength import FAR_OVER_BUDGET, OVER_BUDGET
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -23,7 +23,8 @@ class PenaltyOverBudget(Rule):
         what=(
             "Adds up what the kernels add to the loss today, except kernels that a normalization "
             "rescales, and compares the sum with the chance loss H, the loss of a model that has "
-            "learned nothing: ln C for C classes."
+            "learned nothing: ln C for C classes. Without both losses it warns; with them it is an "
+            "error, and silent where the penalties are at most twice the gap between the losses."
         ),
         rationale=(
             "A model can always predict a constant with all weights at zero, which costs H. "
@@ -35,8 +36,9 @@ class PenaltyOverBudget(Rule):
             "far from their best strength"
         ),
         fix=(
-            "Multiply every strength by 0.05 H / R, where R is the penalty today, and continue "
-            "training. This is a starting point: sweep around it."
+            "Give --train-loss and --val-loss, which tell how large a penalty may be. Without "
+            "them, multiply every strength by 0.05 H / R, where R is the penalty today, and "
+            "continue training: a starting point to sweep around."
         ),
         false_positives="A model at the start of its training: its weights will still shrink.",
         bad="""
@@ -57,11 +59,15 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (CHANCE_LOSS, VALUES, REGULARIZERS)
+    about_strength: ClassVar[bool] = True
 
-    error_share: Threshold = 0.5
-    """Of the chance loss: penalties above it are an error."""
-    warning_share: Threshold = 0.25
-    """Of the chance loss: penalties above it are a warning."""
+    error_share: Threshold = FAR_OVER_BUDGET
+    """Of the chance loss: penalties above it, and above twice the gap, are an error."""
+    warning_share: Threshold = OVER_BUDGET
+    """Of the chance loss: without both losses, penalties above it are a warning."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return change.after < change.before
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         paying = [
@@ -72,21 +78,26 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             and not evidence.graph.may_be_normalized(layer)
         ]
         total = sum(evidence.penalty(weight) for _, weight in paying)
-        chance = evidence.chance
-        if chance is None or total <= self.warning_share * chance.value:
+        chance, gap = evidence.chance, evidence.facts.gap
+        if chance is None:
             return
-        severe = total > self.error_share * chance.value
-        for layer, weight in paying:
+        # Two losses may ask for much: what they chose is right by them, REG206 says what is not.
+        allowed = self.warning_share * chance.value
+        if gap is not None:
+            allowed = max(self.error_share * chance.value, 2 * gap)
+        if total <= allowed:
+            return
+        judged = (
+            "" if gap is not None else "; --train-loss and --val-loss would tell if it is right"
+        )
+        for _layer, weight in paying:
             own = evidence.penalty(weight)
-            factor = BUDGET * chance.value / total
-            reason = f"the penalty of all kernels is then 5 % of the chance loss ({chance.basis})"
             yield self.item(
                 weight,
                 f"its penalty is {own:.3g}; all kernels together add {total:.3g} to the loss, "
-                f"{total / chance.value:.0%} of the chance loss ({chance.basis})",
-                severity=Severity.ERROR if severe else Severity.WARNING,
+                f"{total / chance.value:.0%} of the chance loss ({chance.basis}){judged}",
+                severity=Severity.WARNING if gap is None else Severity.ERROR,
                 rank=own,
-                suggestion=scale(evidence, layer, weight, factor, reason),
                 penalty=own,
                 total_penalty=total,
                 chance_loss=chance.value,

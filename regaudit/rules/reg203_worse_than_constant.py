@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regaudit.advice.strength import BUDGET
-from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -63,11 +63,15 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         facts=Facts(train_loss=2.1),
     )
     needs: ClassVar[tuple[str, ...]] = ("train_loss", CHANCE_LOSS)
+    about_strength: ClassVar[bool] = True
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 
     min_excess: Threshold = 0.01
     """Of the chance loss: sums above it by less pass, as do losses that were rounded."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return change.after < change.before
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         chance, loss = evidence.chance, evidence.facts.train_loss
@@ -86,18 +90,13 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             sum_of = f"the training loss of {loss:.3g} alone is"
         constant = f"the loss of a constant prediction ({chance.basis})"
         message = f"{sum_of} above {chance.value:.3g}, {constant}"
-        reason = f"the sum of all penalties is then 5 % of the chance loss ({chance.basis})"
         # Small penalties are not what is wrong: then it is said of the model.
         blamed = paying if total > BUDGET * chance.value else [(None, None)]
-        for layer, weight in blamed:
-            factor = BUDGET * chance.value / total if total else 1.0
+        for _layer, weight in blamed:
             yield self.item(
                 weight,
                 message,
                 rank=evidence.penalty(weight) if weight else None,
-                suggestion=scale(evidence, layer, weight, factor, reason)
-                if layer and weight
-                else None,
                 train_loss=loss,
                 total_penalty=total if evidence.values else None,
                 chance_loss=chance.value,

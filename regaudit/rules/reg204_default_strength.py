@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from math import isclose
 from typing import ClassVar
 
-from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
@@ -37,8 +36,8 @@ class DefaultStrength(Rule):
             "measured on the held-out tasks of a benchmark of this project"
         ),
         fix=(
-            "Set the strength by name and tune it; start a sweep (x0.1, x1, x10) at the strength "
-            "shown."
+            "Choose the strength by validation: with --train-loss and --val-loss, `regaudit "
+            "suggest` proposes one, and this rule leaves the kernels to REG205 and REG206."
         ),
         false_positives="A strength of 0.01 that is the result of a sweep.",
         bad="""
@@ -68,15 +67,17 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        for layer, weight in evidence.regularized():
+        judged = evidence.facts.gap is not None and evidence.chance is not None
+        for _, weight in evidence.regularized():
+            if judged and weight.role in KERNEL_ROLES:
+                continue  # the two losses say what is right: REG205 and REG206 do
             if weight.regularizer and _is_default(weight.regularizer):
-                alike = weight.role in KERNEL_ROLES and not weight.regularizer.l1
                 yield self.item(
                     weight,
-                    f"{weight.regularizer.class_name} with the default strength of 0.01",
-                    suggestion=suggest(evidence, layer, weight, peers=False) if alike else None,
+                    f"{_named(weight.regularizer)} with the default strength of 0.01",
                     penalty=evidence.known_penalty(weight),
                 )
         for layer in evidence.model.layers:
@@ -95,3 +96,10 @@ def _is_default(regularizer: Regularizer) -> bool:
     strengths = (regularizer.l1, regularizer.l2, regularizer.config.get("factor"))
     given = [value for value in strengths if isinstance(value, int | float) and value]
     return any(isclose(value, DEFAULT_STRENGTH, rel_tol=1e-6) for value in given)
+
+
+def _named(regularizer: Regularizer) -> str:
+    """Return L1 for an L1L2 whose other strength is zero: Keras 2 stores no other class."""
+    if regularizer.class_name != "L1L2" or (regularizer.l1 and regularizer.l2):
+        return regularizer.class_name
+    return "L1" if regularizer.l1 else "L2"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import suggest
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -59,11 +59,15 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         facts=Facts(train_loss=0.2, val_loss=0.9),
     )
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, TOTAL_PENALTY)
+    about_strength: ClassVar[bool] = True
 
     ratio: Threshold = 10.0
     """Gaps of at most so many times the penalty pass."""
     min_share: Threshold = 0.1
     """Of the chance loss: smaller gaps pass."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return change.after > change.before
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         gap, chance, penalty = evidence.facts.gap, evidence.chance, evidence.total_penalty
@@ -71,12 +75,14 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             return
         if gap <= self.ratio * penalty or gap < self.min_share * chance.value:
             return
-        for layer, weight in evidence.kernels():
+        for _, weight in evidence.kernels():
+            training = evidence.training_of(weight)
+            if training is not None and training.weight_decay > 0:
+                continue  # what that does is in no penalty
             yield self.item(
                 weight,
                 f"the validation loss is {gap:.3g} above the training loss, but all "
                 f"penalties together add only {penalty:.3g}",
-                suggestion=suggest(evidence, layer, weight),
                 gap=gap,
                 total_penalty=penalty,
                 chance_loss=chance.value,

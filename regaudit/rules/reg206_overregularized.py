@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import scale
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, REGULARIZERS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -60,6 +60,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         facts=Facts(train_loss=0.8, val_loss=0.81),
     )
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", CHANCE_LOSS, VALUES, REGULARIZERS)
+    about_strength: ClassVar[bool] = True
     # What is known of the penalties is less than all of them: a finding stays true.
     wants: ClassVar[tuple[str, ...]] = (TOTAL_PENALTY,)
 
@@ -67,6 +68,9 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     """Penalties of at most so many times the gap pass."""
     least_share: Threshold = 0.01
     """Of the chance loss: smaller gaps count as this much."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return change.after < change.before
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         gap, chance = evidence.facts.gap, evidence.chance
@@ -83,16 +87,13 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         allowed = max(gap, self.least_share * chance.value)
         if total <= self.ratio * allowed:
             return
-        like = "the gap" if gap >= allowed else f"{self.least_share:.3g} of the chance loss"
-        reason = f"the kernels together then add {allowed:.3g} to the loss, as much as {like}"
-        for layer, weight in paying:
+        for _layer, weight in paying:
             own = evidence.penalty(weight)
             yield self.item(
                 weight,
                 f"its penalty is {own:.3g}; all kernels together add {total:.3g} to the loss, over "
                 f"{self.ratio:g} times the gap of {gap:.3g} between validation and training loss",
                 rank=own,
-                suggestion=scale(evidence, layer, weight, allowed / total, reason),
                 penalty=own,
                 total_penalty=total,
                 gap=gap,

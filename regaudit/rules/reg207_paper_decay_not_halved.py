@@ -5,7 +5,6 @@ from math import isclose
 from typing import ClassVar
 
 from regaudit.advice.recipes import RECIPES, above, recognized
-from regaudit.advice.suggestions import Advice, set_l2
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
@@ -71,6 +70,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         suspects = [pair for pair in evidence.regularized() if _has_a_papers_decay(pair[1])]
@@ -81,12 +81,10 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             )
             if recipe is None or not _has(weight, recipe.decay):
                 continue
-            reason = f"a weight decay of {recipe.decay:g}: {recipe.source}"
             yield self.item(
                 weight,
                 f"L2 of {recipe.decay:g} equals the weight decay that {recipe.name} was trained "
                 f"with, but in Keras this L2 is a weight decay of {2 * recipe.decay:g}",
-                suggestion=set_l2(evidence, layer, weight, Advice(recipe.decay / 2, reason)),
                 l2=recipe.decay,
                 architecture=recipe.name,
             )

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import remove
-from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
 from regaudit.evidence.optimizer_state import Training
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -59,24 +59,23 @@ model.compile(keras.optimizers.SGD(0.1, weight_decay=5e-4), "mse")
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return not change.l2
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        for layer, weight in evidence.regularized():
+        for _layer, weight in evidence.regularized():
             training = evidence.training_of(weight)
             if training is None or training.weight_decay <= 0:
                 continue
             l2 = weight.regularizer.l2 if weight.regularizer else None
             if weight.role not in KERNEL_ROLES or not l2:
                 continue
-            reason = f"{training.class_name} already decays this kernel"
-            plain = weight.regularizer is not None and not weight.regularizer.l1
             yield self.item(
                 weight,
                 f"L2 of {l2:.3g} in addition to {training.class_name}'s weight decay of "
                 f"{training.weight_decay:.3g}{_together(training, l2)}",
-                suggestion=remove(layer, weight, reason)
-                if plain and not _is_inert(training)
-                else None,
                 l2=l2,
                 weight_decay=training.weight_decay,
             )
@@ -87,9 +86,3 @@ def _together(training: Training, l2: float) -> str:
         return ", which follow different rules"
     decay = training.weight_decay + 2 * l2 / (1 - training.momentum)
     return f", together a decay of {decay:.3g}"
-
-
-def _is_inert(training: Training) -> bool:
-    """Whether the decay did nothing in the training so far, so that the penalty is to stay."""
-    shrinkage = training.shrinkage
-    return bool(training.steps) and shrinkage is not None and shrinkage <= EFFECTIVE_DECAY

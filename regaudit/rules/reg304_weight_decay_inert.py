@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import EFFECTIVE_DECAY, Evidence
-from regaudit.evidence.optimizer_state import Training
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.optimizer_state import EFFECTIVE_DECAY, Training
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.report.spelling import count

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
+from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import About, Rule
+from regaudit.rules.interface import About, Rule, Threshold
 
 
 class AdaptiveOptimizerWithL2(Rule):
@@ -22,7 +23,8 @@ class AdaptiveOptimizerWithL2(Rule):
         what=(
             "Looks for kernels with an L2 penalty in force in a model compiled with Adam or "
             "another optimizer that scales steps by past gradients. Where the optimizer also has "
-            "a weight decay, decayed-twice (REG303) reports it instead."
+            "a weight decay, decayed-twice (REG303) reports it instead. Speaks where both losses "
+            "show overfitting, so that the kind of decay matters, and under the preset strict."
         ),
         rationale=(
             "Such optimizers divide the gradient of the penalty like any other gradient: weights "
@@ -43,21 +45,27 @@ class AdaptiveOptimizerWithL2(Rule):
         bad="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
-    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.05)),
 ])
 model.compile("adam", "mse")
 """,
         good="""
 model = keras.Sequential([
     keras.layers.Input((8,)),
-    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1e-4)),
+    keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.05)),
 ])
 model.compile("sgd", "mse")
 """,
+        facts=Facts(train_loss=0.1, val_loss=0.6, target_variance=1.0),
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
 
+    overfitting_only: Threshold = 1
+    """1: speaks only where both losses are given and show overfitting; 0: always."""
+
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
+        if self.overfitting_only and not evidence.overfits:
+            return
         for _, weight in self.undecayed(evidence):
             training = evidence.training_of(weight)
             l2 = weight.regularizer.l2 if weight.regularizer else None

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import remove
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS
+from regaudit.report.proposal import StrengthChange
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -59,9 +59,13 @@ model = keras.Sequential([
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (REGULARIZERS,)
+    about_strength: ClassVar[bool] = True
 
     max_parameters: Threshold = 100_000
     """Tables with no more values pass."""
+
+    def cured_by(self, change: StrengthChange) -> bool:
+        return not change.l2
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         for layer, weight in evidence.regularized():
@@ -74,7 +78,6 @@ model = keras.Sequential([
                     weight,
                     f"L2 of {regularizer.l2:.3g} on all {rows:,} rows ({weight.size:,} "
                     "parameters), including those that are not in the batch",
-                    suggestion=remove(layer, weight, "regularize the rows of the batch instead"),
                     parameters=weight.size,
                     max_parameters=self.max_parameters,
                     penalty=evidence.known_penalty(weight),

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.suggestions import scale
+from regaudit.evidence.collapse import MIN_SHARE, MIN_VALUE, shrunk
 from regaudit.evidence.evidence import Evidence
-from regaudit.evidence.initializers import Initial
 from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.report.report import Occurrence
@@ -22,8 +21,10 @@ class CollapsedLayer(Rule):
         confidence="high",
         what=(
             "Looks for kernels with an L1 or L2 penalty in force whose largest value is below "
-            "0.001, or whose norm is below 1 % of its norm at initialization. It is a warning "
-            "where a normalization follows, because that scales the outputs up again."
+            "0.001, or whose norm is below 1 % of its norm at initialization, or below 10 % where "
+            "99 % of the values are below 0.001 and no units stand out (90 % of them are "
+            "effective). It is a warning where a normalization follows, because that scales the "
+            "outputs up again."
         ),
         rationale=(
             "The layer outputs almost nothing but its bias, so the model predicts nearly the "
@@ -56,43 +57,37 @@ model = keras.Sequential([
 """,
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES, REGULARIZERS)
+    about_strength: ClassVar[bool] = True
 
-    min_value: Threshold = 1e-3
+    min_value: Threshold = MIN_VALUE
     """Kernels with a larger value have not collapsed, unless by their norm."""
-    min_share: Threshold = 0.01
+    min_share: Threshold = MIN_SHARE
     """Of the initial norm: kernels below it have collapsed."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
         training = evidence.training
         if training is not None and training.steps == 0:
             return
+        trained = bool(training and training.steps)
         for layer, weight in evidence.regularized():
-            regularizer, measured = weight.regularizer, evidence.measured(weight)
-            if regularizer is None or measured is None or weight.role not in KERNEL_ROLES:
+            regularizer = weight.regularizer
+            if regularizer is None or weight.role not in KERNEL_ROLES:
                 continue
-            norm, largest = measured.l2_norm, measured.max_abs
-            if norm is None or largest is None or not (regularizer.l1 or regularizer.l2):
+            if not (regularizer.l1 or regularizer.l2):
                 continue
-            initial = Initial.of(layer, weight)
-            start = initial.norm(weight.size) if initial else None
-            if start is None and (training is None or not training.steps):
-                continue  # perhaps it began at zero
-            share = norm / start if start else None
-            small = largest < self.min_value and (share is None or share < 0.5)
-            if not small and (share is None or share >= self.min_share):
+            found = shrunk(layer, weight, evidence.measured(weight), trained=trained)
+            if found is None or not found.collapsed(self.min_value, self.min_share):
                 continue
-            part = f", {share:.2g} of its initial norm" if share is not None else ""
+            part = f", {found.share:.2g} of its initial norm" if found.share is not None else ""
             normalization = evidence.next_normalization(layer)
             free = normalization or evidence.graph.may_be_normalized(layer)
             after = f"; the {normalization} after it scales it up again" if normalization else ""
             yield self.item(
                 weight,
-                f"its largest value is {largest:.3g}{part}, under {regularizer.class_name}{after}",
+                f"its largest value is {found.largest:.3g}{part}, under "
+                f"{regularizer.class_name}{after}",
                 severity=Severity.WARNING if free else Severity.ERROR,
-                suggestion=scale(
-                    evidence, layer, weight, 0.1, "a tenth of the present strength; retrain"
-                ),
-                max_abs=largest,
-                l2_norm=norm,
-                initial_norm="unknown" if start is None else start,
+                max_abs=found.largest,
+                l2_norm=found.norm,
+                initial_norm="unknown" if found.start is None else found.start,
             )

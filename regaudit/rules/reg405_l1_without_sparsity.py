@@ -34,7 +34,7 @@ class L1WithoutSparsity(Rule):
         ),
         fix=(
             "Set small values to zero after training (magnitude pruning) and check the loss; "
-            "raise the strength if there are none; use L2 if sparsity was not the aim."
+            "use L2 if sparsity was not the aim."
         ),
         false_positives="L1 used as a robust shrinkage, not for zeros.",
         bad="""

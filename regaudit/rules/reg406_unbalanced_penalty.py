@@ -46,8 +46,8 @@ class UnbalancedPenalty(Rule):
             "without a penalty gradient flow keeps differences of squared norms as they were"
         ),
         fix=(
-            "Train longer, or sweep the strength upwards. If the loss on validation data is what "
-            "you want, leave it."
+            "Train longer. How strong the penalty should be is not told by this, but by the "
+            "losses: give --train-loss and --val-loss to `regaudit suggest`."
         ),
         false_positives="A model stopped early on purpose.",
         bad="""

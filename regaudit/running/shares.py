@@ -32,7 +32,7 @@ _CHANGED = (
 )
 
 _UNIT = 8
-"""Bytes of the maximum of a unit."""
+"""Bytes of a number of a unit or an input: the largest value, the sum of the squares."""
 
 
 class Split(NamedTuple):
@@ -105,8 +105,8 @@ def audit_shares(file: str, config: Config, shares: Sequence[Share]) -> Report:
 
 
 def _most(values: Sequence[tuple[Tensor, UnitView | None]], config: Config) -> int:
-    """Return how many shares can be merged: each brings the maxima of the units at its borders."""
-    widest = max((units.units for _, units in values if units), default=0)
+    """Return how many shares can be merged: each brings numbers of the units at its borders."""
+    widest = max((2 * view.units + view.inputs for _, view in values if view), default=0)
     return 1 + config.limits.memory_bytes // 8 // (_UNIT * max(widest, 1))
 
 

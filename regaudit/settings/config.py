@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits, allowed
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import Rule
+from regaudit.rules.interface import Confidence, Rule
 from regaudit.settings.baseline import Baseline
 from regaudit.settings.chosen import codes_of, names, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
@@ -258,6 +258,8 @@ def _settled(given: Given) -> Config:
     preset = PRESETS[given.preset]
     made, severities = rules_of(given.rules, preset)
     chosen = codes_of(given.select, made) if given.select else set(names()) - preset.off
+    levels = get_args(Confidence)
+    sure = levels[levels.index(given.min_confidence) :]
     for number, one in enumerate(given.override):  # before any model is read
         rules_of(one.rules, preset, f"override[{number}].rules")
     for ignore in given.ignore:
@@ -267,7 +269,9 @@ def _settled(given: Given) -> Config:
     if given.baseline and is_url(given.baseline):
         raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")
     return Config(
-        rules=tuple(rule for rule in made if rule.about.code in chosen),
+        rules=tuple(
+            rule for rule in made if rule.about.code in chosen and rule.about.confidence in sure
+        ),
         fail_on=FAIL_ON[given.fail_on],
         fail_on_unknown=given.unknown == UNKNOWN[1],
         models=tuple(pattern_of(one, "models") for one in given.models),

@@ -11,6 +11,7 @@ from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.limits import Limits
 from regaudit.report.ignore import Glob, Ignore
+from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
 
 FailOn = Literal["note", "warning", "error", "never"]
@@ -73,6 +74,8 @@ class Given(Varied, frozen=True, rename="kebab"):
 
     models: tuple[FilePath, ...] = ()
     select: tuple[Text, ...] = ()
+    min_confidence: Confidence = "low"
+    """Rules of a lower confidence do not run."""
     fail_on: FailOn = "error"
     unknown: Unknown = UNKNOWN[0]
     preset: PresetName = "default"

@@ -25,11 +25,12 @@ class Preset(Struct, frozen=True):
 PRESETS: Mapping[PresetName, Preset] = {
     "default": Preset("Every rule with its own thresholds."),
     "strict": Preset(
-        "Every kernel without a regularizer is named, every dead unit, and every L2 before a "
-        "normalization.",
+        "Every kernel without a regularizer is named, every dead unit, every L2 before a "
+        "normalization and every L2 under Adam.",
         thresholds={
             "REG101": {"min_parameters": 0},
             "REG302": {"min_share": 0.0},
+            "REG306": {"overfitting_only": 0.0},
             "REG402": {"min_share": 0.0, "min_units": 1},
         },
     ),

@@ -1,10 +1,8 @@
 """Strengths that are suggested: rounded, and none where numbers leave no room for one."""
 
 import pytest
-from rule_values import evidence, kernel, l2, layer
 
-from regaudit.advice.strength import budget_strength, gap_strength, overfits, rounded, usable
-from regaudit.advice.suggestions import scale
+from regaudit.advice.strength import budget_strength, chosen, gap_strength, rounded
 from regaudit.evidence.outputs import ChanceLoss
 
 CHANCE = ChanceLoss(2.0, "a loss of two")
@@ -20,28 +18,20 @@ def test_rounded_by_ratio(strength, nearest):
 
 @pytest.mark.parametrize("strength", [0.0, 1e-320, 1e-31, 1e31, float("inf")])
 def test_what_float32_does_not_hold_is_no_strength(strength):
-    assert usable(strength) is None
+    assert chosen(strength) is None
 
 
 def test_norms_beyond_all_models_give_no_strength():
-    assert gap_strength(0.5, 0.1, 1e308) is None
-    assert gap_strength(0.5, 0.1, float("inf")) is None
+    assert chosen(gap_strength(0.05, 1e308)) is None
+    assert chosen(gap_strength(0.05, float("inf"))) is None
+    assert gap_strength(-0.05, 1.0) is None
 
 
-@pytest.mark.parametrize(("factor", "scaled"), [(0.1, True), (1e-300, False), (0.0, False)])
-def test_scaling_both_strengths_or_neither(factor, scaled):
-    weight = kernel("a", regularizer=l2(1e-3, l1=1e-25))
-    one = layer("a", weights=(weight,))
-    assert bool(scale(evidence(one), one, weight, factor, "so")) is scaled
-    tiny = kernel("a", regularizer=l2(1e-3, l1=1e-29))
-    assert scale(evidence(layer("a", weights=(tiny,))), one, tiny, 1e-4, "so") is None
+@pytest.mark.parametrize(("strength", "other"), [(0.01, 0.005), (0.009, 0.005), (0.012, 0.02)])
+def test_the_default_of_keras_is_passed_over(strength, other):
+    assert chosen(strength) == other
 
 
 @pytest.mark.parametrize(("norm", "strength"), [(0.0, None), (0.5, 0.2), (1.0, 0.1), (100.0, 1e-3)])
 def test_the_budget_is_a_twentieth_of_the_chance_loss(norm, strength):
-    assert budget_strength(CHANCE, norm) == strength
-
-
-@pytest.mark.parametrize(("gap", "expected"), [(-1.0, False), (0.1, False), (0.1001, True)])
-def test_a_gap_of_a_twentieth_of_the_chance_loss_asks_for_nothing(gap, expected):
-    assert overfits(gap, CHANCE) is expected
+    assert budget_strength(CHANCE, norm) == (None if strength is None else pytest.approx(strength))

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import pytest
 from click.testing import CliRunner
 from editable import DIRECTORY, EDITABLE, H5, KERAS, SETTING, copied, edits_of, part
@@ -383,9 +385,16 @@ class Edits(RuleBasedStateMachine):
     @precondition(lambda self: self.backup.exists() and self.now() != self.original)
     @rule()
     def train(self):
-        if self.now()[-1:] != b"\n":
-            part(self.model).write_bytes(self.now() + b"\n")
-            self.trained = True
+        file = part(self.model)
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.comment += b"trained"
+        elif h5py.is_hdf5(file):
+            with h5py.File(file, "r+") as whole:
+                whole.attrs["trained"] = whole.attrs.get("trained", 0) + 1
+        else:
+            file.write_bytes(self.now() + b"\n")
+        self.trained = True
 
     @invariant()
     def nothing_is_lost(self):

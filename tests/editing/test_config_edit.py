@@ -7,7 +7,7 @@ import pytest
 from regaudit.editing.config_edit import edited, entries, spelled, understood
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 KERAS_3 = Dialect((3, 15, 1))
 KERAS_2 = Dialect((2, 12, 0))

@@ -9,7 +9,7 @@ from rule_values import evidence, kernel, l2, layer
 from regaudit.editing.optimizer_edit import to_adamw, with_decay
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.model import Status
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 VALUE = {"class_name": "AdamW", "weight_decay": 0.02}
 

@@ -8,7 +8,7 @@ import regaudit
 from regaudit.editing.validity import keys_of, matching, refusal, shared
 from regaudit.errors import RefusedEditError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.report.report import Edit
+from regaudit.report.proposal import Edit
 
 L2 = {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.01}}
 ORTHOGONAL = {

@@ -65,6 +65,7 @@ def test_tensorboard_reads_the_log(model, tmp_path):
         "regaudit_l2_norm/out/kernel",
         "regaudit_l2_norm/out/bias",
         "regaudit_dead_units/out/kernel",
+        "regaudit_effective_units/out/kernel",
     }
     expected = [(epoch, pytest.approx(one.penalty)) for epoch, one in enumerate(reports)]
     assert read["regaudit/penalty"] == expected

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from regaudit.keras_semantics.layer_table import EMBEDDINGS, TRANSPOSED, all_slots, last_axis
 from regaudit.measures import partial_sums, sums
-from regaudit.measures.moments import measure
+from regaudit.measures.moments import effective, measure
 from regaudit.measures.partial_sums import near_zero_threshold
 from regaudit.model import UnitView
 from regaudit.tensors import tensor
@@ -45,8 +46,16 @@ def same(found, values, units=None):
         assert found.mean == pytest.approx(exact.mean(), rel=1e-9, abs=1e-12 * found.max_abs)
         assert found.std == pytest.approx(exact.std(), rel=1e-7, abs=1e-12 * found.max_abs)
     if units and exact.size:
-        largest = np.abs(exact.reshape(units)).max(axis=(0, 2), initial=0.0)
+        by_unit = exact.reshape(units[:3])
+        largest = np.abs(by_unit).max(axis=(0, 2), initial=0.0)
         assert found.dead_units == np.count_nonzero(largest < found.threshold)
+        squares = np.square(by_unit).sum(axis=(0, 2))
+        np.testing.assert_allclose(np.frombuffer(found.unit_squares), squares, rtol=1e-12)
+        carried = np.cumsum(np.sort(squares)[::-1])
+        most = np.count_nonzero(carried < 0.99 * carried[-1]) + 1
+        counted = effective(np.frombuffer(found.unit_squares))
+        assert counted == (most if carried[-1] else 0)
+    assert found.small_values == np.count_nonzero(np.abs(exact) < 0.001)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", ">f4", "bool"])
@@ -164,3 +173,44 @@ def test_histograms_count_every_finite_value_once_and_change_nothing_else(values
     assert plain.magnitudes is None
     assert (found.zeros, found.near_zeros) == (plain.zeros, plain.near_zeros)
     assert (found.l2_norm, found.nonfinite) == (plain.l2_norm, plain.nonfinite)
+
+
+@pytest.mark.parametrize("part", [500, 4_096, 1 << 22])
+@pytest.mark.parametrize(
+    ("shape", "view", "axis"),
+    [
+        ((300, 70), last_axis, 0),
+        ((70, 1), last_axis, 0),
+        ((3, 3, 40, 90), last_axis, 2),
+        ((3, 20, 30), TRANSPOSED[0].units, 2),
+        ((25, 48), all_slots("LSTM", before_keras_3=False)[0].units, 0),
+    ],
+)
+def test_squares_of_inputs_are_those_of_their_axis(shape, view, axis, part, monkeypatch):
+    monkeypatch.setattr(partial_sums, "PART", part)
+    values = np.random.default_rng(1).normal(size=shape)
+    found = one(values, view(shape, {}))
+    others = tuple(other for other in range(len(shape)) if other != axis)
+    expected = np.square(values).sum(axis=others)
+    np.testing.assert_allclose(np.frombuffer(found.input_squares), expected, rtol=1e-12)
+
+
+def test_embeddings_keep_nothing_of_each_word():
+    assert one(np.ones((50, 4)), EMBEDDINGS.units((50, 4), {})).input_squares == b""
+
+
+@pytest.mark.parametrize(
+    ("shares", "count"),
+    [
+        ([], 0),
+        ([0.0, 0.0], 0),
+        ([1.0] * 100, 99),
+        ([0.1] * 100, 99),
+        ([99.0, 1.0], 1),
+        ([98.9, 1.1], 2),
+        ([np.inf, 1.0], None),
+        ([np.nan], None),
+    ],
+)
+def test_effective_are_the_fewest_that_carry_nearly_all(shares, count):
+    assert effective(np.array(shares)) == count

@@ -28,7 +28,8 @@ from page_values import (
 from regaudit.model import Regularizer, Skip, Status
 from regaudit.pages import charts
 from regaudit.pages.template import _environment
-from regaudit.report.report import Edit, Failure, Finding, NotRun, Report, Suggestion, Suppressed
+from regaudit.report.proposal import Edit, Suggestion
+from regaudit.report.report import Failure, Finding, NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
 
@@ -150,9 +151,20 @@ def test_accepted_places_are_listed_and_their_rules_have_not_passed(rules):
 def test_one_row_for_each_weight(report):
     rows = table(render(report))
     assert rows[0][:7] == ["first", "Dense", "kernel", "2x3", "6", "l2(0.01)", "in force"]
-    assert rows[0][7:] == ["0.015", "25.0%", "3", "1.225", "-", "0.5", "0%", "0 of 3"]
+    assert rows[0][7:] == [
+        "0.015",
+        "25.0%",
+        "3",
+        "1.225",
+        "-",
+        "0.5",
+        "0%",
+        "0%",
+        "0 of 3",
+        "3 of 3",
+    ]
     assert rows[2][5:9] == ["-", "E REG101", "-", "-"]
-    assert rows[2][9:] == ["66", "22.49", "-", "11", "8.3%", "0 of 4"]
+    assert rows[2][9:] == ["66", "22.49", "-", "11", "8.3%", "8.3%", "0 of 4", "4 of 4"]
     assert rows[3][6:9] == ["frozen it is frozen", "0", "0%"]
     assert [row[0] for row in rows] == ["first", "second", "bare", "still"]
 
@@ -165,9 +177,9 @@ def test_says_what_is_not_known():
     moments = {path: m for path, m in report.moments.items() if "unread" not in path}
     report = Report("m.keras", model=report.model, moments=moments, penalties=report.penalties)
     rows = table(render(report))
-    assert rows[0][6:] == ["1 value not finite"] + ["-"] * 6 + ["0%", "0 of 2"]
+    assert rows[0][6:] == ["1 value not finite"] + ["-"] * 6 + ["0%", "0%", "0 of 2", "-"]
     assert "not measured" in rows[1][6]
-    assert rows[1][9:] == ["-"] * 6
+    assert rows[1][9:] == ["-"] * 8
     assert rows[2][7:9] == ["unknown", "unknown"]
     assert "(complete)" not in render(report)
 
@@ -335,7 +347,7 @@ def test_suggestions_say_what_there_is_and_what_there_would_be(report):
     rows = table(render(report), "changes")
     code = "kernel_regularizer=keras.regularizers.L2(0.0002)"
     assert rows == [["bare/kernel", "-", code, "0", "0.00125", "REG101: where a sweep starts"]]
-    assert "No change is suggested." in render(audited(dense("a")))
+    assert "No strength is to be changed." in render(audited(dense("a")))
 
 
 def test_of_two_suggestions_for_a_weight_the_program_takes_that_of_the_worse_finding():

@@ -44,6 +44,8 @@ def test_every_weight_is_a_row_with_the_numbers_of_the_json(tmp_path):
         regularizer = weight["regularizer"] or dict.fromkeys(("l1", "l2", "status"))
         for key in ("path", "shape", "dtype", "l2_norm", "zeros", "penalty", "dead_units", "std"):
             assert row[key] == weight[key], key
+        for key in ("effective_units", "small_values", "small_share"):
+            assert row[key] == weight.get(key), key
         assert [row[key] for key in ("l1", "l2", "status")] == [
             regularizer[key] for key in ("l1", "l2", "status")
         ]

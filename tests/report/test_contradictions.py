@@ -15,6 +15,13 @@ from regaudit.settings.config import Config
 
 GOOD = record(audit_file(MODELS / "tutorial-l2.keras", Config.default(spectral=True)))
 KERNEL = GOOD["layers"][0]["weights"][0]
+SUGGESTION = {
+    "weight": "dense/kernel",
+    "code": "kernel_regularizer=None",
+    "edits": [],
+    "penalty": 0.0,
+    "reason": "",
+}
 WEIGHT, SPECTRUM = ("layers", 0, "weights", 0), ("layers", 0, "weights", 0, "spectrum")
 
 
@@ -98,7 +105,7 @@ def test_numbers_of_a_spectrum(key, value):
         (("model",), None),
         (("findings", 0, "count"), 9),
         (("findings", 0, "severity"), "error"),
-        (("suggestions",), []),
+        (("suggestions",), [SUGGESTION]),
     ],
 )
 def test_sums_are_those_of_the_parts(place, value):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regaudit.report.ignore import Ignore
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Finding, Occurrence, Report
 from regaudit.running.shares import Share
@@ -24,6 +25,7 @@ OWN = {
     int: st.integers() | st.sampled_from([10**400, -(1 << 64)]),
     float: st.floats(),
     str: TEXTS | st.just("\ud83d\ude00"),
+    Ignore: st.builds(Ignore, code=st.just("REG101"), reason=st.just("so"), expires=st.dates()),
     bytes: st.binary(max_size=9),
     date: st.dates(),
     NoneType: st.none(),
@@ -38,13 +40,13 @@ SENT = [Report, Share, Plan, Answer]
 
 def values(kind):
     """Return a strategy for all values that an annotation allows."""
+    if kind in OWN:
+        return OWN[kind]
     if getattr(kind, "__struct_fields__", None) or hasattr(kind, "_fields"):
         return records(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in {Any, object}:
         return JSON
-    if kind in OWN:
-        return OWN[kind]
     if origin in {Union, UnionType}:
         return st.one_of(*map(values, arguments))
     if origin is Literal:

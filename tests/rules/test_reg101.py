@@ -65,21 +65,6 @@ class TestLargeLayerUnregularized:
     def test_small_frozen_shared_or_regularized_weights_pass(self, weight):
         assert not self.check(evidence(layer("big", weights=(weight,)), self.out))
 
-    def test_the_models_own_strength_is_suggested_first(self):
-        own = Regularizer("L2", 0.0, 3e-4, {}, Status.IN_FORCE)
-        peer = layer("peer", weights=(kernel("peer", regularizer=own),))
-        in_float32 = Regularizer("L2", 0.0, 3.0000001e-4, {}, Status.IN_FORCE)
-        other = layer("other", weights=(kernel("other", regularizer=in_float32),))
-        (finding,) = self.check(evidence(self.big, peer, other, self.out))
-        assert finding.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.0003)"
-        assert finding.suggestion.penalty == pytest.approx(3e-4 * 100)
-
-    def test_the_budget_rule_is_suggested_otherwise(self):
-        (finding,) = self.check(evidence(self.big, self.out))
-        # 0.05 ln 10 / 10^2 = 0.00115, rounded to 0.001
-        assert finding.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.001)"
-        assert "ln 10" in finding.suggestion.reason
-
     def test_no_strength_is_invented_for_an_unknown_loss(self):
         (finding,) = self.check(evidence(self.big, self.out, loss="my_own_loss"))
         assert finding.suggestion is None

@@ -52,16 +52,6 @@ def test_the_numbers():
     }
 
 
-def test_half_the_gap_is_shared_by_the_kernels():
-    (item,) = check(model(0.7, 0.001))  # 0.5 x 0.7 / 100 = 3.5e-3
-    assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.005)"
-    assert item.suggestion.penalty == pytest.approx(0.5)
-    layers = [layer(path, weights=(kernel(path),), units=10) for path in ("a", "b")]
-    facts = {"train_loss": 0.2, "val_loss": 0.9}
-    for item in check(evidence(*layers, facts=facts)):  # 1.75e-3
-        assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.002)"
-
-
 def test_every_trainable_kernel_is_named_once():
     bare = kernel("bare")
     frozen = kernel("frozen", trainable=False)

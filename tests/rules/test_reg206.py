@@ -25,12 +25,6 @@ def test_fires_above_ten_times_the_gap(train, val, strength, fires):
     assert bool(found(train, val, strength)) is fires
 
 
-def test_penalties_are_scaled_to_the_gap():
-    (item,) = found(0.5, 0.55, 8e-3)
-    assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.0005)"
-    assert item.observed["gap"] == pytest.approx(0.05)
-
-
 def test_what_normalization_rescales_is_left_out():
     norm = layer("norm", "LayerNormalization")
     out = layer("head", weights=(kernel("head", regularizer=l2(1e-5)),), units=10)

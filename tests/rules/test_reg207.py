@@ -32,13 +32,6 @@ def test_fires_on_the_decay_of_the_architectures_own_paper(strength, fires):
     assert len(check(*vgg16(strength))) == (13 if fires else 0)
 
 
-def test_half_of_it_is_suggested():
-    item, *_ = check(*vgg16(5e-4))
-    assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(0.00025)"
-    assert item.observed["architecture"] == "VGG16"
-    assert "Simonyan" in item.suggestion.reason
-
-
 def test_a_backbone_and_not_the_head_beside_it():
     weight = kernel("head", regularizer=l2(5e-4))
     found = check(

@@ -8,7 +8,7 @@ from regaudit.rules.reg306_adaptive_optimizer_with_l2 import AdaptiveOptimizerWi
 def found(optimizer, **changes):
     weight = kernel("a", **{"regularizer": l2(1e-3), **changes})
     model = evidence(layer("a", weights=(weight,)), optimizer=optimizer)
-    return list(AdaptiveOptimizerWithL2().check(model))
+    return list(AdaptiveOptimizerWithL2(overfitting_only=0).check(model))
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "Nadam"])
@@ -35,3 +35,11 @@ def test_others_pass(optimizer):
 )
 def test_kernels_without_l2_pass(changes):
     assert not found(adam(), **changes)
+
+
+@pytest.mark.parametrize(("val", "speaks"), [(None, False), (0.21, False), (0.9, True)])
+def test_it_speaks_where_the_losses_show_overfitting(val, speaks):
+    losses = {"train_loss": 0.2} | ({"val_loss": val} if val else {})
+    one = layer("a", weights=(kernel("a", regularizer=l2(1e-3)),), units=10)
+    model = evidence(one, optimizer=adam(), facts=losses)
+    assert bool(list(AdaptiveOptimizerWithL2().check(model))) is speaks

@@ -16,11 +16,6 @@ class TestEmbeddingPenalizedDensely:
     def test_large_tables_are_named(self, rows, found):
         assert bool(check((rows, 100), l2())) is found
 
-    def test_says_how_to_drop_it(self):
-        (item,) = check((5000, 100), l2())
-        assert "5,000 rows" in item.message
-        assert item.suggestion.code == "embeddings_regularizer=None"
-
     def test_l1_frozen_tables_and_tables_that_make_the_output_pass(self):
         assert not check((5000, 100), l2(0.0, l1=1e-5))
         assert not check((5000, 100), l2(status=Status.FROZEN))

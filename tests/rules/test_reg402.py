@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 from msgspec.structs import replace
-from rule_values import evidence, kernel, layer
+from rule_values import evidence, kernel, l2, layer
 
 import regaudit
 from regaudit.evidence.evidence import Evidence
-from regaudit.model import Node, UnitView, Weight
+from regaudit.model import Node, Status, UnitView, Weight
 from regaudit.rules.reg402_dead_units import DeadUnits
 from regaudit.settings.config import Config
 
@@ -144,3 +145,39 @@ def test_trained_to_death_it_counts_what_numpy_counts_through_keras(tmp_path):
         units[position] -= dead
         saved = model.count_params() - chain_of(keras, units).count_params()
         assert found[path]["parameters"] == saved
+
+
+class TestFewEffectiveUnits:
+    few = {"effective_units": 40, "small_values": 9_990}  # noqa: RUF012 - never changed
+
+    def found(self, *chain, **numbers):
+        return list(DeadUnits().check(evidence(*chain, numbers={"l/kernel": self.few | numbers})))
+
+    def penalized(self, regularizer=None, **changes):
+        changes["regularizer"] = regularizer or l2(0.0, l1=0.001)
+        return layer("l", weights=(kernel("l", (100, 100), **changes),))
+
+    def test_a_penalized_layer_of_which_less_than_half_does_anything(self):
+        (item,) = self.found(self.penalized())
+        assert "40 of 100 units are effective (40%)" in item.message
+        assert "99.9% of its values are below 0.001" in item.message
+        assert "may be too strong" in item.message
+        assert (item.observed["effective_units"], item.observed["dead_units"]) == (40, 0)
+
+    def test_half_of_the_units_and_what_is_not_known_pass(self):
+        assert not self.found(self.penalized(), effective_units=50)
+        assert not self.found(self.penalized(), effective_units=None)
+
+    def test_layers_without_a_penalty_in_force_pass(self):
+        assert not self.found(layer("l", weights=(kernel("l", (100, 100)),)))
+        assert not self.found(self.penalized(l2(status=Status.FROZEN)))
+
+    def test_what_a_normalization_makes_large_again_passes(self):
+        assert not self.found(self.penalized(), norm("n", 100))
+
+    def test_a_layer_has_both_faults_in_one_place(self):
+        (item,) = self.found(
+            self.penalized(), dead_units=50, dead=np.packbits([1] * 50 + [0] * 50).tobytes()
+        )
+        assert item.message.startswith("50 of 100 units are dead (50%)")
+        assert "40 of 100 units are effective" in item.message

@@ -31,11 +31,20 @@ class TestCollapsedLayer:
         found = self.check(evidence(PENALIZED, numbers=numbers))
         assert len(found) == count
 
-    def test_a_tenth_of_the_strength_is_suggested(self):
-        numbers = {"d/kernel": {"max_abs": 1e-5, "l2_norm": 1e-3}}
-        (item,) = self.check(evidence(PENALIZED, numbers=numbers))
-        assert item.severity is Severity.ERROR
-        assert item.suggestion.code == "kernel_regularizer=keras.regularizers.L2(1e-05)"
+    @pytest.mark.parametrize(
+        ("norm", "small", "effective", "count"),
+        [
+            (0.99, 9_990, 98, 1),  # one value is left, and nothing else
+            (1.01, 9_990, 98, 0),
+            (0.99, 9_890, 98, 0),
+            (0.99, 9_990, 40, 0),  # few units do the work: no collapse
+            (0.99, None, 98, 0),
+        ],
+    )
+    def test_by_shrinking_as_a_whole(self, norm, small, effective, count):
+        changes = {"small_values": small, "effective_units": effective}
+        numbers = {"d/kernel": {"max_abs": 0.2, "l2_norm": norm, **changes}}
+        assert len(self.check(evidence(PENALIZED, numbers=numbers))) == count
 
     def test_normalization_after_it_makes_it_a_warning(self):
         numbers = {"d/kernel": {"max_abs": 1e-5, "l2_norm": 1e-3}}

@@ -110,7 +110,7 @@ def test_what_is_small_or_costly_to_split_is_audited_whole(tmp_path):
         same(audit_or_count(file, config, Split(above, 1_000)), audit(file, config))
     plain = str(large.write(tmp_path / "plain.keras"))
     assert audit_or_count(plain, CONFIG, Split(1 << 20, 10 << 20)) == 3
-    wide = CONFIG.allowing([f"memory_bytes={64 * large.UNITS}"])
+    wide = CONFIG.allowing([f"memory_bytes={64 * (2 * large.UNITS + large.ROWS)}"])
     assert audit_or_count(plain, wide, Split(1 << 20, 10 << 20)) == 2
 
 

@@ -12,7 +12,7 @@ from paths import MODELS
 
 from regaudit.cli.config import TEMPLATE
 from regaudit.report.severity import Severity
-from regaudit.settings.config import read_config
+from regaudit.settings.config import Config, read_config
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +178,9 @@ def test_every_format_shows_what_is_wrong_with_the_settings(command, format_):
     assert "REG902" in output
     assert "regaudit.toml" in output
     assert "nothing was read" not in output
+
+
+def test_rules_of_a_lower_confidence_do_not_run():
+    every, sure = Config.default(), Config.default(min_confidence="high")
+    assert {rule.about.confidence for rule in sure.rules} == {"high"}
+    assert [r for r in every.rules if r.about.confidence == "high"] == list(sure.rules)

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from regaudit.advice.strength import FEW, overfits
+from regaudit.advice.strength import FEW
 from regaudit.errors import UsageError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.report import Report
+
+SAME_ACCURACY = 0.01
+"""Difference of accuracies up to which a gap is not one of errors."""
 
 
 def without_penalty(report: Report, facts: Facts, *, with_penalty: bool, floor: bool) -> Facts:
@@ -29,6 +32,29 @@ def without_penalty(report: Report, facts: Facts, *, with_penalty: bool, floor: 
     return replace(facts, **losses)
 
 
+def _confidence_or_error(facts: Facts) -> str:
+    """Say which part of a gap is confidence and which is error, as far as is known.
+
+    Measured on 22 runs of classifiers: of what a search over the penalty gains in test loss, one
+    temperature gives 79 % and early stopping 86 %; of what it gains in accuracy, 0 and 5 %.
+    """
+    train, val = facts.train_accuracy, facts.val_accuracy
+    if train is None or val is None:
+        return (
+            "two losses cannot tell errors from overconfidence, which one temperature on the "
+            "outputs cures: give --train-accuracy and --val-accuracy, or --data and --val-data"
+        )
+    if train - val < SAME_ACCURACY:
+        return (
+            f"the accuracies are alike ({train:.1%} and {val:.1%}): the gap is overconfidence, "
+            "which a temperature on the outputs or early stopping cures; a penalty is for errors"
+        )
+    return (
+        f"the accuracy falls from {train:.1%} to {val:.1%}: these are errors, which a penalty, "
+        "more data or a smaller model cure; a temperature and early stopping lower the loss alone"
+    )
+
+
 def remarks_on(evidence: Evidence) -> Iterator[str]:
     """Yield what to do first, and where the losses look like the usual mistakes."""
     facts, gap, penalty = evidence.facts, evidence.facts.gap, evidence.total_penalty
@@ -37,11 +63,14 @@ def remarks_on(evidence: Evidence) -> Iterator[str]:
         if facts.train_loss is not None or facts.val_loss is not None:
             yield "one loss alone says nothing: give both --train-loss and --val-loss"
         return
-    if chance is not None and overfits(gap, chance):
+    if chance is not None and evidence.overfits:
         yield (
-            "first try keras.callbacks.EarlyStopping(restore_best_weights=True): in measurements "
-            "it helped as much as the strengths below, or more"
+            "first try keras.callbacks.EarlyStopping with restore_best_weights=True: in "
+            "measurements it lowered the loss as much as such strengths, or more, but hardly the "
+            "errors"
         )
+        if not chance.variance:
+            yield _confidence_or_error(facts)
     loss = facts.train_loss or 0.0
     if 0 < penalty <= loss < 1.5 * penalty:
         yield (

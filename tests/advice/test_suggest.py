@@ -42,10 +42,10 @@ def test_the_gap_is_shared_equally_by_the_kernels(report):
     for change in proposal.changes:
         (path,) = change.weights
         exact = 0.5 * (0.39 - 0.003) / (3 * norms[path] ** 2)
-        assert 10**-0.2 < change.l2 / exact < 10**0.2
+        assert 10**-0.3 < change.l2 / exact < 10**0.3  # 0.01 is Keras's default, and passed over
         assert f"{change.l2:e}"[0] in "125"
         assert change.after == pytest.approx(change.l2 * norms[path] ** 2)
-    assert "EarlyStopping(restore_best_weights=True)" in proposal.remarks[0]
+    assert "EarlyStopping with restore_best_weights=True" in proposal.remarks[0]
     assert proposal.jump == pytest.approx(sum(c.after for c in proposal.changes))
 
 
@@ -62,8 +62,8 @@ def test_l1_uses_the_sum_of_absolute_values(report):
 def test_without_losses_a_starting_point_is_called_one(report):
     proposal = regaudit.suggest(report)
     assert {change.confidence for change in proposal.changes} == {"low"}
-    assert "starting point" in proposal.verdict
-    assert not any("EarlyStopping" in remark for remark in proposal.remarks)
+    assert "untested start of a sweep" in proposal.verdict
+    assert "EarlyStopping" in proposal.remarks[0]
     assert 0.03 < proposal.jump / np.log(10) < 0.08
 
 
@@ -89,15 +89,15 @@ def test_what_is_no_number_must_be_restored_first(report, layers, where):
     assert f"Restore it first: there are NaN or infinite values in {where}" in proposal.verdict
 
 
-def test_what_apply_would_refuse_is_said_beforehand(report):
+def test_what_keras_fails_to_add_up_is_left(report):
     layers = [
         replace(layer, weights=tuple(replace(w, dtype="float16") for w in layer.weights))
         for layer in report.model.layers
     ]
     half = replace(report, model=replace(report.model, layers=tuple(layers)))
-    (_, said) = regaudit.suggest(half, OVERFIT).remarks
-    assert said.startswith("apply refuses 3 of 3: conv/kernel is float16: ")
-    assert said.endswith("--force sets it anyway")
+    proposal = regaudit.suggest(half, OVERFIT)
+    assert proposal.changes == ()
+    assert "Keras fails to add a penalty of float16 to the loss" in proposal.verdict
 
 
 def test_for_what_cannot_be_written_no_command_is_shown():
@@ -147,7 +147,7 @@ def test_losses_with_the_penalty_are_noticed_and_can_be_given(tmp_path):
     printed = Facts(train_loss=done.penalty + 0.003, val_loss=done.penalty + 0.39)
     assert any("--with-penalty" in text for text in regaudit.suggest(done, printed).remarks)
     proposal = regaudit.suggest(done, printed, with_penalty=True)
-    assert proposal.facts.train_loss == pytest.approx(0.003)
+    assert proposal.train_loss == pytest.approx(0.003)
     assert not any("--with-penalty" in text for text in proposal.remarks)
     with pytest.raises(UsageError, match="below the penalty"):
         regaudit.suggest(done, Facts(train_loss=0.01, val_loss=0.9), with_penalty=True)
@@ -215,7 +215,7 @@ def test_every_format_says_the_same(tmp_path):
     assert table.exit_code == 0, table.output
     assert "l2(0.002)" in table.stdout
     code = run("suggest", DIGITS, *losses, "--format", "code").stdout
-    assert "Dense(..., kernel_regularizer=keras.regularizers.L2(l2=0.002))  # digit" in code
+    assert "Dense(..., kernel_regularizer=keras.regularizers.L2(0.002))  # digit" in code
     assert run("suggest", DIGITS, *losses, "--format", "json", "-o", edits).exit_code == 0
     assert len(json.loads(edits.read_text())["edits"]) == 3
     assert run("apply", DIGITS, "-o", out, "--from", edits).exit_code == 0
