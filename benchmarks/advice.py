@@ -1,13 +1,19 @@
-"""Does the advice help? Train, save, suggest, apply, load, train on, test; against other ways.
+"""Does the advice help? Train, save, suggest, apply, load, train; against other ways, three times.
 
-    python -m benchmarks.advice --json FILE      all tasks, three seeds, under 30 minutes on 2 cores
-    python -m benchmarks.advice --json FILE --only development --tasks digits --seeds 1
+    python -m benchmarks.advice --json FILE --only development      choose by these
+    python -m benchmarks.advice --json FILE --only held-out         read once, after the choice
+    python -m benchmarks.advice --tables FILE                       the tables of such a file
 
-With --json every run is written down, and a run that is there already is not made again.
+With --json every run is written down, and a run that is there already is not made again. It needs
+scikit-learn, and Pillow for its photographs.
 
-Every arm goes on from the same saved model for as many epochs, half of those it was trained for.
-The measure is the change of the logarithm of the test loss against the saved model; intervals are
-bootstrapped over tasks, whose seeds are averaged first.
+Every arm is judged by the change against the saved model of the logarithm of the test loss, of the
+same after one temperature chosen on the validation set (regression: after shrinking the predictions
+towards their mean by one factor), and of the accuracy or R2. Arms that *go on* train for half the
+epochs from the saved weights, the others for all of them from new weights. The grid is 0 and L2 of
+1e-4 to 0.1 on every kernel from new weights, of which validation takes the best: last epochs, or
+the best epoch of each. The share of its gain is the sum of an arm's changes over that of the
+grid's, over the runs in which the grid gains more than 2 % (in accuracy or R2, more than 0.002).
 """
 
 import argparse
@@ -23,28 +29,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
+from msgspec import Struct, to_builtins
 
 import regaudit
 from benchmarks.advice_tasks import TASKS, Task
 from regaudit import Edit, Facts
+from regaudit.live.confidence import confidence
+from regaudit.report.proposal import Purpose
 
-FIXED = {"l2(1e-4)": 1e-4, "l2(1e-3)": 1e-3, "l2(0.01)": 1e-2}
-GRID = {**FIXED, "l2(0.1)": 0.1}
-STRONGER = {"suggested x 2": 2.0, "suggested x 4": 4.0}
-"""The rule with the whole gap and with twice the gap, in place of half of it."""
+GRID = (1e-4, 1e-3, 1e-2, 1e-1)
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Shares of the gap that are tried; the suggestion has one of them."""
 PASSES = 5
 """How often the training set is gone through between two looks at the validation set."""
-ARMS = (
-    *("train on without", "suggested", *STRONGER, *FIXED, "suggested without losses"),
-    *("early stopping", "suggested and early stopping", "grid search"),
-)
+MEASURES = {"loss": 0.02, "tempered": 0.02, "right": 0.002}
+"""What is judged, and what the grid must gain for a run to count."""
+
+
+class Score(Struct, frozen=True):
+    """What a model is worth on the test set."""
+
+    loss: float
+    tempered: float
+    """The loss after one temperature that was chosen on the validation set."""
+    right: float
+    """Accuracy, or R2."""
+    validation: float
+    """Loss on the validation set."""
+
+
+Data = tuple[Any, Any]
+Sets = tuple[Data, Data, Data]
 
 
 def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--tasks", default="", help="only those whose name contains this")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="where every run is written down")
@@ -86,77 +107,75 @@ def _job(job: tuple[int, int]) -> dict[str, Any]:
 
 
 def run_task(task: Task, seed: int) -> dict[str, Any]:
-    """Train one model, and go on from it in every way; return the log changes of the test loss."""
+    """Train one model, and go on from it or begin anew in every way; return what each is worth."""
     os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
     os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
     import keras  # noqa: PLC0415 - in the workers only
 
     keras.utils.set_random_seed(seed)
-    train, val, test = _split(task, seed)
+    sets = _split(task, seed)
+    train, val, _ = sets
     model = _model(keras, task, train[0])
     with tempfile.TemporaryDirectory() as folder:
-        file, best = Path(folder, "model.keras"), Path(folder, "best.keras")
+        new, file, best = (Path(folder, f"{name}.keras") for name in ("new", "model", "best"))
+        model.save(new)
         keep = keras.callbacks.ModelCheckpoint(best, "val_loss", save_best_only=True)
         _fit(model, train, task.epochs, val, keep)
         model.save(file)
-        losses = {"early stopping": _loss(keras.models.load_model(best), test)}
-        saved = _loss(model, test)
         facts = Facts(
             train_loss=_loss(model, train),
             val_loss=_loss(model, val),
             val_size=task.val,
             target_variance=None if task.outputs else 1.0,
         )
-        losses.update(_arms(keras, task, file, facts, (train, val, test)))
+        scores = {
+            "saved": _score(task, model, sets),
+            "early stopping": _score(task, keras.models.load_model(best), sets),
+            **dict(_arms(keras, task, (new, file), facts, sets)),
+        }
     return {
         "task": task.name,
         "held_out": task.held_out,
         "seed": seed,
         "gap": facts.gap,
-        "saved": saved,
-        "losses": losses,
-        "change": {arm: math.log(loss / saved) for arm, loss in losses.items()},
+        "scores": to_builtins(scores),
     }
 
 
 def _arms(
-    keras: Any, task: Task, file: Path, facts: Facts, data: tuple[Any, Any, Any]
-) -> Iterator[tuple[str, float]]:
-    """Go on from the saved model in every way, each with the data in the same order."""
-    _, val, test = data
-    proposals = {
-        "suggested": regaudit.suggest(regaudit.audit(file), facts),
-        "suggested without losses": regaudit.suggest(
-            regaudit.audit(file), Facts(target_variance=facts.target_variance)
-        ),
-    }
-    plain = _trained_on(keras, task, file, (), data)
-    yield "train on without", _loss(plain, test)
-    for name, proposal in proposals.items():
-        model = _trained_on(keras, task, file, proposal.edits, data) if proposal.edits else plain
-        yield name, _loss(model, test)
-    for name, factor in STRONGER.items():
-        edits = tuple(_stronger(edit, factor) for edit in proposals["suggested"].edits)
-        model = _trained_on(keras, task, file, edits, data) if edits else plain
-        yield name, _loss(model, test)
-    grid = {0.0: (_loss(plain, val), _loss(plain, test))}
-    for name, strength in GRID.items():
-        model = _trained_on(keras, task, file, tuple(_uniform(file, strength)), data)
-        grid[strength] = (_loss(model, val), _loss(model, test))
-        if name in FIXED:
-            yield name, grid[strength][1]
-    yield "grid search", min(grid.values())[1]
-    edits = proposals["suggested"].edits
-    keep = keras.callbacks.EarlyStopping(patience=task.epochs, restore_best_weights=True)
-    start = file.with_name("best.keras")
-    both = _trained_on(keras, task, start, edits, data, keep)
-    yield "suggested and early stopping", _loss(both, test)
-
-
-def _stronger(edit: Edit, factor: float) -> Edit:
-    value: dict[str, Any] = dict(edit.value or {})
-    config = {name: strength * factor for name, strength in value["config"].items()}
-    return replace(edit, value={**value, "config": config})
+    keras: Any, task: Task, files: tuple[Path, Path], facts: Facts, sets: Sets
+) -> Iterator[tuple[str, Score]]:
+    """Train in every way, each with the data in the same order."""
+    new, file = files
+    report = regaudit.audit(file)
+    half = task.epochs // 2
+    plain = _trained(keras, file, (), half, sets)[0]
+    yield "train on without", _score(task, plain, sets)
+    ways: tuple[tuple[Purpose, str, Path, int], ...] = (
+        ("going-on", "going on", file, half),
+        ("new-weights", "trained anew", new, task.epochs),
+    )
+    for purpose, name, start, epochs in ways:
+        proposal = regaudit.suggest(report, facts, purpose=purpose)
+        done: dict[str, Score] = {}
+        for factor in (None, *FACTORS):
+            other = regaudit.suggest(report, facts, factor=factor)
+            edits = proposal.edits if factor is None else other.edits
+            key = repr(edits)
+            if not edits:
+                done[key] = _score(task, keras.models.load_model(file), sets)
+            elif key not in done:
+                done[key] = _score(task, _trained(keras, start, edits, epochs, sets)[0], sets)
+            yield f"{name}, {'suggested' if factor is None else f'{factor:g} x gap'}", done[key]
+    grid = [_score(task, keras.models.load_model(file), sets)]
+    best = [_score(task, keras.models.load_model(file.with_name("best.keras")), sets)]
+    for strength in GRID:
+        edits = tuple(_uniform(file, strength))
+        last, kept = _trained(keras, new, edits, task.epochs, sets, keep=True)
+        grid.append(_score(task, last, sets))
+        best.append(_score(task, kept, sets))
+    yield "grid, last epoch", min(grid, key=lambda score: score.validation)
+    yield "grid, best epoch of each", min([*grid[:1], *best], key=lambda score: score.validation)
 
 
 def _uniform(file: Path, strength: float) -> Iterator[Edit]:
@@ -173,33 +192,58 @@ def _uniform(file: Path, strength: float) -> Iterator[Edit]:
         yield Edit(path, str(key), value)
 
 
-def _trained_on(
-    keras: Any, task: Task, file: Path, edits: tuple[Edit, ...], data: Any, *callbacks: Any
-) -> Any:
-    """Apply edits, load the new file and train on."""
+def _trained(
+    keras: Any,
+    file: Path,
+    edits: tuple[Edit, ...],
+    epochs: int,
+    sets: Sets,
+    *,
+    keep: bool = False,
+) -> tuple[Any, Any]:
+    """Apply edits, load the new file and train; return the model, and that of its best epoch."""
     out = file
     if edits:
         out = file.with_name("edited.keras")
         regaudit.apply(file, edits, out, force=True)
     model = keras.models.load_model(out)
     keras.utils.set_random_seed(1)
-    _fit(model, data[0], task.epochs // 2, data[1], *callbacks)
-    return model
+    best = file.with_name("kept.keras")
+    callbacks = []
+    if keep:  # without the penalty, which differs between strengths
+        callbacks.append(_Keeper(keras, best, sets[1]).callback)
+    _fit(model, sets[0], epochs, None, *callbacks)
+    return model, keras.models.load_model(best) if keep else model
 
 
-def _fit(model: Any, train: Any, epochs: int, val: Any, *callbacks: Any) -> None:
+class _Keeper:
+    """Saves the weights of the epoch with the lowest validation loss, the penalty left out."""
+
+    def __init__(self, keras: Any, file: Path, val: Data) -> None:
+        self._lowest, self._file, self._val = math.inf, file, val
+        self.callback = keras.callbacks.LambdaCallback(on_epoch_end=self._look)
+
+    def _look(self, _epoch: int, _logs: Any) -> None:
+        model = self.callback.model
+        loss = _loss(model, self._val)
+        if loss < self._lowest:
+            self._lowest = loss
+            model.save(self._file)
+
+
+def _fit(model: Any, train: Data, epochs: int, val: Data | None, *callbacks: Any) -> None:
     """Train for some epochs, most of which are spent without leaving the graph."""
     x, y = (np.concatenate([part] * PASSES) for part in train)
     model.fit(
         *(x, y),
         epochs=max(epochs // PASSES, 1),
-        validation_data=val if callbacks else None,
+        validation_data=val,
         verbose=0,
         callbacks=list(callbacks),
     )
 
 
-def _split(task: Task, seed: int) -> tuple[Any, Any, Any]:
+def _split(task: Task, seed: int) -> Sets:
     x, y = task.data(seed)
     order = np.random.default_rng(seed).permutation(len(x))
     cuts = np.split(order, [task.train, task.train + task.val])
@@ -217,15 +261,41 @@ def _model(keras: Any, task: Task, x: Any) -> Any:
     return model
 
 
-def _loss(model: Any, data: Any) -> float:
+def _predicted(model: Any, x: Any) -> Any:
+    parts = [np.asarray(model(x[at : at + 1000], training=False)) for at in range(0, len(x), 1000)]
+    return np.concatenate(parts).astype(float)
+
+
+def _loss(model: Any, data: Data) -> float:
     """Return the loss without the penalty."""
     x, truth = data
-    parts = [np.asarray(model(x[at : at + 1000], training=False)) for at in range(0, len(x), 1000)]
-    predicted = np.concatenate(parts).astype(float)
+    return _loss_of(_predicted(model, x), truth)
+
+
+def _loss_of(predicted: Any, truth: Any) -> float:
     if predicted.shape[1] == 1:
         return float(np.mean((predicted[:, 0] - truth) ** 2))
     likelihoods = np.clip(predicted[np.arange(len(truth)), truth], 1e-7, 1.0)  # as Keras does
     return float(-np.mean(np.log(likelihoods)))
+
+
+def _score(task: Task, model: Any, sets: Sets) -> Score:
+    """Judge a model on the test set, three times."""
+    _, (x_val, y_val), (x, y) = sets
+    on_val, on_test = _predicted(model, x_val), _predicted(model, x)
+    loss = "sparse_categorical_crossentropy" if task.outputs else "mse"
+    sure = confidence(on_val, y_val, loss)
+    by = sure.temperature if sure else 1.0
+    if task.outputs:
+        logits = np.log(np.clip(on_test, 1e-7, 1.0)) / by
+        tempered = np.exp(logits - logits.max(1, keepdims=True))
+        tempered /= tempered.sum(1, keepdims=True)
+        right = float((on_test.argmax(1) == y).mean())
+    else:
+        mean = float(y_val.mean())
+        tempered = mean + by * (on_test - mean)
+        right = 1 - _loss_of(on_test, y) / float(np.var(y))
+    return Score(_loss_of(on_test, y), _loss_of(tempered, y), right, _loss_of(on_val, y_val))
 
 
 def tables(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -237,28 +307,48 @@ def tables(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
         names = {run["task"] for run in chosen}
         seconds = sum(run["cpu"] for run in chosen)
         yield f"\n{len(names)} {title}, {len(chosen)} runs, {seconds:,.0f} s of one core:\n"
-        yield "| arm | change of log test loss | better | worse by 10 % | of the grid's gain |"
-        yield "| --- | ---: | ---: | ---: | ---: |"
-        gain = _mean(chosen, "grid search")
-        for arm in ARMS:
-            values = np.array([run["change"][arm] for run in chosen])
+        yield (
+            "| arm | log test loss | better | worse by 10 % | share of the grid's gain: loss "
+            "| after a temperature | accuracy or R2 |"
+        )
+        yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+        arms = [arm for arm in chosen[0]["scores"] if arm != "saved"]
+        for arm in ("a temperature alone", *arms):
+            values = np.array([-_gain(run, arm, "loss") for run in chosen])
             low, high = _interval(chosen, arm)
-            share = f"{_mean(chosen, arm) / gain:.0%}" if gain < 0 else "-"
+            shares = " | ".join(_share(chosen, arm, measure) for measure in MEASURES)
             yield (
-                f"| {arm} | {_mean(chosen, arm):+.3f} [{low:+.3f}, {high:+.3f}] "
-                f"| {np.mean(values < 0):.0%} | {np.mean(values > math.log(1.1)):.0%} | {share} |"
+                f"| {arm} | {_per_task(chosen, arm).mean():+.3f} [{low:+.3f}, {high:+.3f}] "
+                f"| {np.mean(values < 0):.0%} | {np.mean(values > math.log(1.1)):.0%} | {shares} |"
             )
+
+
+def _gain(run: dict[str, Any], arm: str, measure: str) -> float:
+    """Return by how much an arm is better than the saved model; losses by their logarithm."""
+    saved, score = run["scores"]["saved"], run["scores"].get(arm)
+    if score is None:  # a temperature on the saved model changes its loss alone
+        score = {**saved, "loss": saved["tempered"]}
+    if measure == "right":
+        return float(score[measure] - saved[measure])
+    return math.log(saved[measure] / score[measure])
+
+
+def _share(runs: Sequence[dict[str, Any]], arm: str, measure: str) -> str:
+    """Return the share of the grid's gain, over the runs in which it gains something."""
+    counted = [run for run in runs if _gain(run, "grid, last epoch", measure) > MEASURES[measure]]
+    whole = sum(_gain(run, "grid, last epoch", measure) for run in counted)
+    ours = sum(_gain(run, arm, measure) for run in counted)
+    return f"{ours / whole:.0%} of {len(counted)}" if whole else "-"
 
 
 def _per_task(runs: Sequence[dict[str, Any]], arm: str) -> Any:
     names = list(dict.fromkeys(run["task"] for run in runs))
     return np.array(
-        [np.mean([run["change"][arm] for run in runs if run["task"] == name]) for name in names]
+        [
+            np.mean([-_gain(run, arm, "loss") for run in runs if run["task"] == name])
+            for name in names
+        ]
     )
-
-
-def _mean(runs: Sequence[dict[str, Any]], arm: str) -> float:
-    return float(_per_task(runs, arm).mean())
 
 
 def _interval(runs: Sequence[dict[str, Any]], arm: str) -> tuple[float, float]:
