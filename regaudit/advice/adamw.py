@@ -49,7 +49,7 @@ def with_adamw(evidence: Evidence, places: tuple[Place, ...], purpose: Purpose) 
         decision="decouple",
         changes=tuple(change for change in changes if change),
         remarks=(*remarks, *_remarks(evidence, training, decay)),
-        verdict=f"A starting point: weight decay of {decay:g} by AdamW; sweep x1 to x30.",
+        verdict=f"An {UNTESTED}: weight decay of {decay:g} by AdamW; try 1 to 30 times that.",
         decay=decay,
     )
 
@@ -72,7 +72,7 @@ def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, s
 def _remarks(evidence: Evidence, training: Training, decay: float) -> tuple[str, ...]:
     found = [
         (
-            f"keras.optimizers.AdamW(learning_rate={training.learning_rate:g}, "
+            f"write keras.optimizers.AdamW(learning_rate={training.learning_rate:g}, "
             f"weight_decay={decay:g}): the smallest useful decay, 1 / (rate x steps), for as many "
             f"steps as before ({training.steps:,})"
         ),
