@@ -71,6 +71,7 @@ def _step(here: Situation, places: Places) -> Choice:
     found = (
         _doubled(places)
         or _too_much(here, places)
+        or _collapsed(places)
         or _by_losses(here, places)
         or by_what_is_there(here, places)
     )
@@ -82,8 +83,6 @@ def _step(here: Situation, places: Places) -> Choice:
 
 def _untouched(here: Situation, places: Places) -> str:
     """Say why a model is left as it is."""
-    if collapsed := _collapsed(places):
-        return collapsed
     bare = [place for place in places if not place.penalty]
     reasons: dict[str, list[str]] = {}
     for place in bare:
@@ -104,17 +103,6 @@ def _untouched(here: Situation, places: Places) -> str:
     return (
         "No strength is proposed: every kernel has a penalty, and only --train-loss and --val-loss "
         "tell if it is the right one."
-    )
-
-
-def _collapsed(places: Places) -> str:
-    """Say of a model with collapsed kernels what to do before anything else; empty for another."""
-    found = [place for place in places if place.fixed == COLLAPSED and not place.rescaled]
-    if not found:
-        return ""
-    return (
-        "Train again from new weights, with a tenth of the strength where a kernel has collapsed: "
-        f"{_few([weight.path for place in found for weight in place.weights])}."
     )
 
 
@@ -142,6 +130,18 @@ def _doubled(places: Places) -> Choice | None:
         return None
     verdict = "Keep only the optimizer's weight decay: L2 beside it decays the same kernels twice."
     return Choice(tuple(found), "decouple", verdict)
+
+
+def _collapsed(places: Places) -> Choice | None:
+    """Have a model with collapsed kernels trained again before anything is added to others."""
+    found = [place for place in places if place.fixed == COLLAPSED and not place.rescaled]
+    if not found:
+        return None
+    verdict = (
+        "Train again from new weights, with a tenth of the strength where a kernel has collapsed: "
+        f"{_few([weight.path for place in found for weight in place.weights])}."
+    )
+    return Choice(places, "unknown", verdict)
 
 
 def _too_much(here: Situation, places: Places) -> Choice | None:
@@ -226,8 +226,6 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
             "No strength is proposed: judging the size of the gap needs "
             f"{lacks(here.evidence, CHANCE_LOSS)}.",
         )
-    if collapsed := _collapsed(places):
-        return Choice(places, "unknown", collapsed)
     open_ = [place for place in places if not place.fixed and not place.closed]
     kernels = sum(len(place.weights) for place in open_)
     if not kernels:
