@@ -185,7 +185,7 @@ def _options(advice: AdviceOptions, opened: OpeningOptions) -> list[tuple[str, s
     """Return the options that lead to the same proposal, each with a value to quote for its {}."""
     told = [
         (f"--{name.replace('_', '-')} {advice.facts[name]}", "")
-        for name in FACT_NAMES
+        for name in reversed(FACT_NAMES)
         if advice.facts[name] is not None
     ]
     files = (("--data {}", advice.data), ("--val-data {}", advice.val_data))
