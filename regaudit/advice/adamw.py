@@ -59,11 +59,12 @@ def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, s
     if training is None or training.class_name not in {"Adam", "AdamW"}:
         optimizer = training or evidence.model.optimizer
         name = optimizer.class_name if optimizer else "not in the file"
-        return "leave", f"Leave it: only Adam can become AdamW; the optimizer is {name}."
+        return "leave", f"No move to AdamW: only Adam can become it; the optimizer is {name}."
     if evidence.overfits is False:
         return "leave", f"Leave it: a gap of {evidence.facts.gap:.3g} is no overfitting."
     if training.weight_decay:
-        return "leave", f"Leave it: it already has a weight decay of {training.weight_decay:g}."
+        had = f"it already has a weight decay of {training.weight_decay:g}"
+        return "leave", f"No move to AdamW: {had}; --aim l2 looks at the penalties."
     if not training.learning_rate or not training.steps:
         return "unknown", "No decay can be proposed: the file lacks the learning rate or the steps."
     return "decouple", ""

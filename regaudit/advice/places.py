@@ -19,7 +19,10 @@ from regaudit.report.proposal import Aim, Basis, Edit, StrengthChange
 LARGE_TABLE = 100_000
 """Embeddings with more values get no L2: it decays the rows that no batch holds."""
 
-COLLAPSED = "it has collapsed: train again from new weights with a tenth of its strength"
+COLLAPSED = (
+    "a collapsed kernel does not come back: train again from new weights with a tenth of its "
+    "strength"
+)
 """Why a place keeps what it has."""
 
 _NORMS = {"L1", "L2", "L1L2"}

@@ -182,7 +182,7 @@ def _cure(
     tested = advice.tested(item) is not None
     if suggestion is None:
         if item.no_suggestion and item.no_suggestion != reason and view.tables:
-            yield from _wrapped(f"no change: {escape.plain(item.no_suggestion)}", view, indent)
+            yield from _wrapped(escape.plain(advice.unchanged(item)), view, indent)
     elif not tested and not view.tables:
         return  # a check is no place for a start of a sweep
     elif first := advice.elsewhere(item, code, said):

@@ -32,6 +32,12 @@ def elsewhere(item: Occurrence, code: str, said: MutableMapping[tuple[str, str],
     return first if first != code else ""
 
 
+def unchanged(item: Occurrence) -> str:
+    """Say why nothing is suggested at a place: the proposal's sentence, or a clause on it."""
+    why = item.no_suggestion
+    return why if why.endswith(".") else f"no change: {why}"
+
+
 def sentence(suggestion: Suggestion) -> str:
     """Say what a suggestion costs and where it comes from."""
     text = f"adds {number(suggestion.penalty)} to the loss"
@@ -44,7 +50,7 @@ def proposed(proposal: Proposal | None) -> Iterator[str]:
         return
     yield plain(proposal.verdict)
     remarks = [f"{plain(text[0].upper() + text[1:])}." for text in proposal.remarks]
-    if proposal.basis == UNTESTED:
+    if proposal.basis == UNTESTED and proposal.decay is None:
         yield from remarks[:1]  # which says it
         del remarks[:1]
     if proposal.changes:

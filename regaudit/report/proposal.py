@@ -88,7 +88,7 @@ class StrengthChange(Struct, frozen=True):
     @property
     def confidence(self) -> Literal["high", "medium", "low"]:
         """How surely it helps: a weaker penalty in place of one far too strong, most surely."""
-        if self.after < self.before:
+        if self.after < self.before and (self.after or self.basis != UNTESTED):
             return "high"
         return "medium" if self.basis in {"two losses", "recipe of a paper"} else "low"
 
