@@ -15,6 +15,10 @@ MOST = 0.005
 """Share of every weight that a decay may take off in a step: half of what REG305 warns of."""
 
 
+MOST_TIMES = 30
+"""Width of the useful range, as the paper found it."""
+
+
 def with_adamw(evidence: Evidence, places: tuple[Place, ...], purpose: Purpose) -> Proposal:
     """Propose weight decay at the lower end of its useful range, for penalties on kernels."""
     training, remarks = evidence.training, tuple(remarks_on(evidence))
@@ -49,9 +53,19 @@ def with_adamw(evidence: Evidence, places: tuple[Place, ...], purpose: Purpose) 
         decision="decouple",
         changes=tuple(change for change in changes if change),
         remarks=(*remarks, *_remarks(evidence, training, decay)),
-        verdict=f"An {UNTESTED}: weight decay of {decay:g} by AdamW; try 1 to 30 times that.",
+        verdict=f"An {UNTESTED}: weight decay of {decay:g} by AdamW{_range(evidence, decay)}.",
         decay=decay,
     )
+
+
+def _range(evidence: Evidence, decay: float) -> str:
+    """Say how far to sweep: not to what REG305 calls too strong."""
+    epoch, training = evidence.facts.steps_per_epoch, evidence.training
+    rate = training.learning_rate if training else None
+    most = 2 * MOST if epoch is None else 1 / epoch
+    # Rates are stored as float32, which is off by 1e-7.
+    times = min(MOST_TIMES, int(1.001 * most / (decay * rate))) if rate else 0
+    return f"; try 1 to {times} times that" if times > 1 else ""
 
 
 def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, str]:
@@ -71,11 +85,15 @@ def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, s
 
 
 def _remarks(evidence: Evidence, training: Training, decay: float) -> tuple[str, ...]:
+    least = "the smallest useful decay, 1 / (rate x steps), for as many steps as before"
+    why = f"{least} ({training.steps:,})"
+    if training.steps and training.learning_rate and 1 / training.steps > MOST:
+        would = 1 / (training.steps * training.learning_rate)
+        why = f"it takes {MOST:.1%} off every weight in a step; {why}, would be {would:.2g}"
     found = [
         (
             f"write keras.optimizers.AdamW(learning_rate={training.learning_rate:g}, "
-            f"weight_decay={decay:g}): the smallest useful decay, 1 / (rate x steps), for as many "
-            f"steps as before ({training.steps:,})"
+            f"weight_decay={decay:g}): {why}"
         ),
         (
             "the decay acts on biases and normalizations too: call exclude_from_weight_decay "

@@ -53,8 +53,7 @@ def advising(command: Any) -> Any:
             type=click.Choice(["going-on", "new-weights"]),
             default="going-on",
             show_default=True,
-            help="Training on from the saved weights, or training anew: they need different "
-            "strengths.",
+            help="What the strengths are for: training on from the saved weights, or training anew.",
         ),
         click.option(
             "--with-penalty",
@@ -103,7 +102,8 @@ def suggest(
 
     Give --train-loss and --val-loss: the gap between them decides how strong. Neither includes the
     penalty: subtract what `inspect` shows from what model.evaluate prints, or add --with-penalty.
-    Without the losses, only a starting point for a sweep can be suggested.
+    Without the losses it takes the strength of a paper or of the model's other layers, where there
+    is one, or else an untested start of a sweep.
 
     Exits with 0, even if there is nothing to change.
     """

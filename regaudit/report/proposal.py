@@ -29,7 +29,8 @@ UNTESTED: Basis = "untested start of a sweep"
 
 WORTH = (
     "in measurements such a start did not lower the test loss on average; EarlyStopping with "
-    "restore_best_weights=True did, though hardly the errors; --train-loss and --val-loss tell more"
+    "restore_best_weights=True lowered it, but hardly the errors; --train-loss and --val-loss "
+    "tell more"
 )
 """What an untested start of a sweep is worth, and what to do instead."""
 

@@ -37,8 +37,9 @@ class DefaultStrength(Rule):
             "measured on the held-out tasks of a benchmark of this project"
         ),
         fix=(
-            "Choose the strength by validation: with --train-loss and --val-loss, `regaudit "
-            "suggest` proposes one, and this rule leaves the kernels to REG205 and REG206."
+            "Choose the strength by validation: `regaudit suggest` proposes one by --train-loss "
+            "and --val-loss. Where both are given, REG205 and REG206 judge the kernels, not this "
+            "rule."
         ),
         false_positives="A strength of 0.01 that is the result of a sweep.",
         bad="""

@@ -158,6 +158,22 @@ class TestAdamW:
             Edit("", "optimizer", {"class_name": "AdamW", "weight_decay": 0.2}),
         )
 
+    @pytest.mark.parametrize(
+        ("steps", "given", "decay", "times"),
+        [
+            (20_000, {}, 0.05, 30),
+            (600, {}, 2.0, 5),
+            (64, {}, 5.0, 2),
+            (600, {"train_size": 300, "batch_size": 3}, 2.0, 5),
+            (600, {"train_size": 300, "batch_size": 20}, 2.0, 30),
+        ],
+    )
+    def test_the_sweep_ends_before_the_decay_is_called_too_strong(self, steps, given, decay, times):
+        proposal = suggest(self.given(adam(steps=steps)), Facts(**given), "adamw")
+        assert proposal.decay == decay
+        assert f"try 1 to {times} times that" in proposal.verdict
+        assert ("it takes 0.5% off every weight" in proposal.remarks[0]) is (steps == 64)
+
     def test_the_upper_end_takes_the_steps_of_an_epoch(self):
         known = Facts(train_size=1_000, batch_size=10)
         proposal = suggest(self.given(adam()), known, "adamw")  # 1 / (0.001 x 100)
