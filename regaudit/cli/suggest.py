@@ -53,7 +53,7 @@ def advising(command: Any) -> Any:
             type=click.Choice(["going-on", "new-weights"]),
             default="going-on",
             show_default=True,
-            help="What the strengths are for: training on from the saved weights, or training anew.",
+            help="What the strengths are for: training on from the saved weights, or anew.",
         ),
         click.option(
             "--with-penalty",
