@@ -15,6 +15,10 @@ MOST = 0.005
 """Share of every weight that a decay may take off in a step: half of what REG305 warns of."""
 
 
+MOST_TIMES = 30
+"""Width of the useful range, as the paper found it."""
+
+
 def with_adamw(evidence: Evidence, places: tuple[Place, ...], purpose: Purpose) -> Proposal:
     """Propose weight decay at the lower end of its useful range, for penalties on kernels."""
     training, remarks = evidence.training, tuple(remarks_on(evidence))
@@ -49,9 +53,19 @@ def with_adamw(evidence: Evidence, places: tuple[Place, ...], purpose: Purpose) 
         decision="decouple",
         changes=tuple(change for change in changes if change),
         remarks=(*remarks, *_remarks(evidence, training, decay)),
-        verdict=f"A starting point: weight decay of {decay:g} by AdamW; sweep x1 to x30.",
+        verdict=f"An {UNTESTED}: weight decay of {decay:g} by AdamW{_range(evidence, decay)}.",
         decay=decay,
     )
+
+
+def _range(evidence: Evidence, decay: float) -> str:
+    """Say how far to sweep: not to what REG305 calls too strong."""
+    epoch, training = evidence.facts.steps_per_epoch, evidence.training
+    rate = training.learning_rate if training else None
+    most = 2 * MOST if epoch is None else 1 / epoch
+    # Rates are stored as float32, which is off by 1e-7.
+    times = min(MOST_TIMES, int(1.001 * most / (decay * rate))) if rate else 0
+    return f"; try 1 to {times} times that" if times > 1 else ""
 
 
 def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, str]:
@@ -59,22 +73,27 @@ def _why_not(evidence: Evidence, training: Training | None) -> tuple[Decision, s
     if training is None or training.class_name not in {"Adam", "AdamW"}:
         optimizer = training or evidence.model.optimizer
         name = optimizer.class_name if optimizer else "not in the file"
-        return "leave", f"Leave it: only Adam can become AdamW; the optimizer is {name}."
+        return "leave", f"No move to AdamW: only Adam can become it; the optimizer is {name}."
     if evidence.overfits is False:
         return "leave", f"Leave it: a gap of {evidence.facts.gap:.3g} is no overfitting."
     if training.weight_decay:
-        return "leave", f"Leave it: it already has a weight decay of {training.weight_decay:g}."
+        had = f"it already has a weight decay of {training.weight_decay:g}"
+        return "leave", f"No move to AdamW: {had}; --aim l2 looks at the penalties."
     if not training.learning_rate or not training.steps:
         return "unknown", "No decay can be proposed: the file lacks the learning rate or the steps."
     return "decouple", ""
 
 
 def _remarks(evidence: Evidence, training: Training, decay: float) -> tuple[str, ...]:
+    least = "the smallest useful decay, 1 / (rate x steps), for as many steps as before"
+    why = f"{least} ({training.steps:,})"
+    if training.steps and training.learning_rate and 1 / training.steps > MOST:
+        would = 1 / (training.steps * training.learning_rate)
+        why = f"it takes {MOST:.1%} off every weight in a step; {why}, would be {would:.2g}"
     found = [
         (
-            f"keras.optimizers.AdamW(learning_rate={training.learning_rate:g}, "
-            f"weight_decay={decay:g}): the smallest useful decay, 1 / (rate x steps), for as many "
-            f"steps as before ({training.steps:,})"
+            f"write keras.optimizers.AdamW(learning_rate={training.learning_rate:g}, "
+            f"weight_decay={decay:g}): {why}"
         ),
         (
             "the decay acts on biases and normalizations too: call exclude_from_weight_decay "

@@ -5,7 +5,7 @@ places with the strengths that it would give them. Steps are repeated until noth
 that the same question about the edited file finds nothing to do.
 """
 
-from regaudit.advice.places import Place, for_both_directions
+from regaudit.advice.places import COLLAPSED, Place, for_both_directions
 from regaudit.advice.recipes import recognized
 from regaudit.advice.situation import Choice, Places, Situation
 from regaudit.advice.strength import (
@@ -17,7 +17,7 @@ from regaudit.advice.strength import (
     chosen,
     gap_strength,
 )
-from regaudit.advice.without_losses import by_what_is_there
+from regaudit.advice.without_losses import AS_THE_OTHERS, by_what_is_there
 from regaudit.evidence.evidence import NO_CHANGE, Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, lacks
 from regaudit.evidence.outputs import ChanceLoss
@@ -59,6 +59,8 @@ def choose(
             first = found
         if found.places == now:
             break
+        if found.verdict == AS_THE_OTHERS and found.verdict not in first.verdict:
+            first = first._replace(verdict=f"{first.verdict} {found.verdict}")
         now = for_both_directions(found.places)
     if first is None:
         raise AssertionError
@@ -69,6 +71,7 @@ def _step(here: Situation, places: Places) -> Choice:
     found = (
         _doubled(places)
         or _too_much(here, places)
+        or _collapsed(places)
         or _by_losses(here, places)
         or by_what_is_there(here, places)
     )
@@ -86,10 +89,10 @@ def _untouched(here: Situation, places: Places) -> str:
         if why := place.fixed or place.closed:
             reasons.setdefault(why, []).extend(weight.path for weight in place.weights)
     if len(reasons) == 1:
-        return f"Leave it: {next(iter(reasons))}."
+        return f"No strength is proposed: {next(iter(reasons))}."
     if reasons:
         told = (f"{_few(paths)}: {why}" for why, paths in reasons.items())
-        return f"Leave it. {'; '.join(told)}."
+        return f"No strength is proposed. {'; '.join(told)}."
     if bare:
         chance = lacks(here.evidence, CHANCE_LOSS) or ""
         more = f", and {chance}" if chance.startswith("--") else ""
@@ -97,7 +100,10 @@ def _untouched(here: Situation, places: Places) -> str:
             "No strength is proposed: nothing in the file says how strong a penalty should be; "
             f"give --train-loss and --val-loss{more}."
         )
-    return "Leave it: every kernel has a penalty; only the two losses can say more."
+    return (
+        "No strength is proposed: every kernel has a penalty, and only --train-loss and --val-loss "
+        "tell if it is the right one."
+    )
 
 
 def _few(paths: list[str]) -> str:
@@ -122,8 +128,20 @@ def _doubled(places: Places) -> Choice | None:
         found.append(place.given(place.l1, 0.0, "weight decay in place", reason))
     if tuple(found) == places:
         return None
-    verdict = "Keep the optimizer's weight decay alone: L2 beside it decays the same kernels twice."
+    verdict = "Keep only the optimizer's weight decay: L2 beside it decays the same kernels twice."
     return Choice(tuple(found), "decouple", verdict)
+
+
+def _collapsed(places: Places) -> Choice | None:
+    """Have a model with collapsed kernels trained again before anything is added to others."""
+    found = [place for place in places if place.fixed == COLLAPSED and not place.rescaled]
+    if not found:
+        return None
+    verdict = (
+        "Train again from new weights, with a tenth of the strength where a kernel has collapsed: "
+        f"{_few([weight.path for place in found for weight in place.weights])}."
+    )
+    return Choice(places, "unknown", verdict)
 
 
 def _too_much(here: Situation, places: Places) -> Choice | None:
@@ -188,6 +206,14 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
     chance, gap, facts = here.chance, here.gap, here.evidence.facts
     if gap is None:
         return None
+    if chance and facts.train_loss is not None and facts.train_loss >= chance.value:
+        return Choice(
+            places,
+            "unknown",
+            f"No strength is proposed: a training loss of {facts.train_loss:.3g} is no better than "
+            f"that of a model that has learned nothing ({chance.basis}): check the labels and the "
+            "rate first.",
+        )
     if here.evidence.overfits is False:
         why = f"Leave it, it does not overfit: a gap of {gap:.3g} between the losses"
         if chance is not None and gap > 0:
@@ -199,14 +225,6 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
             "unknown",
             "No strength is proposed: judging the size of the gap needs "
             f"{lacks(here.evidence, CHANCE_LOSS)}.",
-        )
-    if facts.train_loss is not None and facts.train_loss >= chance.value:
-        return Choice(
-            places,
-            "unknown",
-            f"No strength is proposed: a training loss of {facts.train_loss:.3g} is no better than "
-            f"that of a model that has learned nothing ({chance.basis}): check the labels and the "
-            "rate first.",
         )
     open_ = [place for place in places if not place.fixed and not place.closed]
     kernels = sum(len(place.weights) for place in open_)
@@ -230,12 +248,14 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
         return Choice(
             places,
             "leave",
-            "Leave it: the present strengths are as high as the gap rule gives, or higher.",
+            "Leave the strengths: they are as high as the gap rule gives, or higher.",
         )
     free = sum(place.penalty for place in found if not place.rescaled)
     if free > over_gap(gap, chance):
         return Choice(
-            places, "leave", "Leave it: the penalties of other kernels are as high as the gap."
+            places,
+            "leave",
+            "Leave the strengths: the penalties of other kernels are as high as the gap.",
         )
     stronger = any(place.penalty for place in places)
     return Choice(
@@ -253,7 +273,7 @@ def _times(factor: float) -> str:
 def _raised(place: Place, part: float, aim: Aim, why: str) -> Place:
     """Give a place its part of the penalty, if it has less."""
     strength = chosen(gap_strength(part, place.norm(aim)))
-    if strength is None:
+    if strength is None or (place.penalty and place.dead):
         return place
     l1, l2 = (strength, 0.0) if aim == "l1" else (0.0, strength)
     new = place.given(l1, l2, "two losses", why)

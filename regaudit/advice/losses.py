@@ -46,8 +46,9 @@ def _confidence_or_error(facts: Facts) -> str:
         )
     if train - val < SAME_ACCURACY:
         return (
-            f"the accuracies are alike ({train:.1%} and {val:.1%}): the gap is overconfidence, "
-            "which a temperature on the outputs or early stopping cures; a penalty is for errors"
+            f"the accuracies are alike ({train:.1%} and {val:.1%}): the gap is overconfidence, for "
+            "which one temperature on the outputs or early stopping will do; penalties lower the "
+            "loss as well, but there are hardly any errors for them to cure"
         )
     return (
         f"the accuracy falls from {train:.1%} to {val:.1%}: these are errors, which a penalty, "
@@ -62,12 +63,14 @@ def remarks_on(evidence: Evidence) -> Iterator[str]:
     if gap is None:
         if facts.train_loss is not None or facts.val_loss is not None:
             yield "one loss alone says nothing: give both --train-loss and --val-loss"
+        elif facts.train_accuracy is not None or facts.val_accuracy is not None:
+            yield "accuracies choose no strength: give --train-loss and --val-loss, too"
         return
     if chance is not None and evidence.overfits:
         yield (
             "first try keras.callbacks.EarlyStopping with restore_best_weights=True: in "
-            "measurements it lowered the loss as much as such strengths, or more, but hardly the "
-            "errors"
+            "measurements it lowered the loss as much as strengths from two losses, or more, but "
+            "hardly the errors"
         )
         if not chance.variance:
             yield _confidence_or_error(facts)

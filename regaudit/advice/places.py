@@ -7,6 +7,7 @@ from math import isfinite
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.advice.pruning import MIN_DEAD, MIN_UNITS, dead_units
 from regaudit.advice.regularizer_code import argument, serialized
 from regaudit.evidence.collapse import shrunk
 from regaudit.evidence.evidence import Evidence
@@ -17,6 +18,12 @@ from regaudit.report.proposal import Aim, Basis, Edit, StrengthChange
 
 LARGE_TABLE = 100_000
 """Embeddings with more values get no L2: it decays the rows that no batch holds."""
+
+COLLAPSED = (
+    "a collapsed kernel does not come back: train again from new weights with a tenth of its "
+    "strength"
+)
+"""Why a place keeps what it has."""
 
 _NORMS = {"L1", "L2", "L1L2"}
 
@@ -42,6 +49,8 @@ class Place(Struct, frozen=True):
     """Why a proposal leaves what is there, in one clause; empty where it may change it."""
     closed: str = ""
     """Why a proposal adds nothing here, though it may take something off."""
+    dead: str = ""
+    """That many units are dead: a penalty that is there may be too strong, and is not raised."""
     basis: Basis | None = None
     """Where strengths in the making come from."""
     reason: str = ""
@@ -65,7 +74,7 @@ class Place(Struct, frozen=True):
                 f"the weight decay of {training.class_name} has had no effect on it: keep the "
                 "penalty, and compile without a weight decay"
             )
-        return self.closed
+        return self.closed or (self.dead if self.penalty else "")
 
     def norm(self, aim: Aim) -> float:
         """What a penalty multiplies its strength by: L1 and L2 differ."""
@@ -131,7 +140,12 @@ def places_of(evidence: Evidence) -> Iterator[Place]:
             evidence.graph.may_be_normalized(layer),
             training,
         )
-        yield replace(place, fixed=_fixed(evidence, place), closed=_closed(place))
+        yield replace(
+            place,
+            fixed=_fixed(evidence, place),
+            closed=_closed(place),
+            dead=next(filter(None, (_dead(evidence, layer, weight) for weight in weights)), ""),
+        )
 
 
 def _strengths(weight: Weight) -> tuple[float, float]:
@@ -161,8 +175,16 @@ def _fixed(evidence: Evidence, place: Place) -> str:
     for one in place.weights:
         left = shrunk(place.layer, one, evidence.measured(one), trained=trained)
         if (place.l1 or place.l2) and left is not None and left.collapsed():
-            return "it has collapsed: train again from new weights with a tenth of its strength"
+            return COLLAPSED
     return ""
+
+
+def _dead(evidence: Evidence, layer: Layer, weight: Weight) -> str:
+    """Say that a penalty may be too strong for the units of a kernel, as REG402 does."""
+    found = dead_units(evidence, layer, weight)
+    if found is None or found.units < MIN_UNITS or found.dead < MIN_DEAD * found.units:
+        return ""
+    return f"{found.dead:,} of its {found.units:,} units are dead: no stronger penalty is proposed"
 
 
 def _adds_up(evidence: Evidence, weight: Weight) -> bool:
@@ -180,7 +202,8 @@ def _closed(place: Place) -> str:
         )
     if training is not None and training.weight_decay > 0:
         return (
-            f"{training.class_name} has a weight decay for it: tune that, and add no second penalty"
+            f"{training.class_name} has a weight decay for this: tune that, and add no second "
+            "penalty"
         )
     return ""
 

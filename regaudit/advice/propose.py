@@ -79,7 +79,7 @@ def propose(
     )
     if proposal.basis != UNTESTED:
         return proposal
-    start = f"these strengths are an {UNTESTED}: {WORTH}"
+    start = f"the strengths proposed are an {UNTESTED}: {WORTH}"
     return replace(proposal, remarks=(start, *proposal.remarks))
 
 

@@ -15,6 +15,11 @@ from regaudit.evidence.readers import follow
 from regaudit.evidence.units import dead_mask
 from regaudit.model import Layer, Weight
 
+MIN_DEAD = 0.05
+"""Share of dead units from which on a layer has many of them."""
+MIN_UNITS = 16
+"""Layers with fewer units are not judged by them."""
+
 
 class Dead(Struct, frozen=True):
     """The dead units of one kernel."""

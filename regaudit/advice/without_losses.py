@@ -12,6 +12,8 @@ from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.report.proposal import UNTESTED
 from regaudit.report.spelling import count
 
+AS_THE_OTHERS = "Give the bare kernels what the model's own other layers have."
+
 ROOM = 0.2
 """Of the chance loss: what all penalties together may cost that no loss asked for."""
 
@@ -30,14 +32,14 @@ def by_what_is_there(here: Situation, places: Places) -> Choice | None:
         )
     own = _own(here, places)
     if own != places:
-        return Choice(own, "add", "Give the bare kernels what the model's own other layers have.")
+        return Choice(own, "add", AS_THE_OTHERS)
     start = _start(here, places)
     if start != places:
         return Choice(
             start,
             "unknown",
             "Nothing in a file says whether this model overfits, or how strong a penalty should "
-            "be: these strengths are the untested start of a sweep.",
+            "be.",
         )
     return None
 

@@ -53,8 +53,7 @@ def advising(command: Any) -> Any:
             type=click.Choice(["going-on", "new-weights"]),
             default="going-on",
             show_default=True,
-            help="Training on from the saved weights, or training anew: they need different "
-            "strengths.",
+            help="What the strengths are for: training on from the saved weights, or anew.",
         ),
         click.option(
             "--with-penalty",
@@ -103,7 +102,8 @@ def suggest(
 
     Give --train-loss and --val-loss: the gap between them decides how strong. Neither includes the
     penalty: subtract what `inspect` shows from what model.evaluate prints, or add --with-penalty.
-    Without the losses, only a starting point for a sweep can be suggested.
+    Without the losses it takes the strength of a paper or of the model's other layers, where there
+    is one, or else an untested start of a sweep.
 
     Exits with 0, even if there is nothing to change.
     """
@@ -122,8 +122,11 @@ def suggest(
     except RegauditError as error:
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
-    pages = {"terminal": _table, "code": _code, "json": _json}
-    emit(pages[format_](report, proposal), output)
+    if format_ == "terminal":
+        page = _table(report, proposal, _options(advice, opening_options))
+    else:
+        page = {"code": _code, "json": _json}[format_](report, proposal)
+    emit(page, output)
     sys.exit(OK)
 
 
@@ -178,7 +181,24 @@ def _loss(report: "Report", data: Path, given: float | None) -> "tuple[float, Co
     return float(loss), Confidence(**sure) if sure else None
 
 
-def _table(report: "Report", proposal: "Proposal") -> "Escaped":
+def _options(advice: AdviceOptions, opened: OpeningOptions) -> list[tuple[str, str]]:
+    """Return the options that lead to the same proposal, each with a value to quote for its {}."""
+    told = [
+        (f"--{name.replace('_', '-')} {advice.facts[name]}", "")
+        for name in reversed(FACT_NAMES)
+        if advice.facts[name] is not None
+    ]
+    files = (("--data {}", advice.data), ("--val-data {}", advice.val_data))
+    told += [(word, str(file)) for word, file in files if file]
+    told += [("--with-penalty", "")] * advice.with_penalty
+    told += [(f"--for {advice.purpose}", "")] * (advice.purpose != "going-on")
+    told += [(f"--aim {advice.aim}", "")] * (advice.aim != "l2")
+    told += [("--isolated", "")] * opened.isolated
+    told += [("--role {}", role) for role in opened.roles]
+    return told + [("--limit {}", limit) for limit in opened.limits]
+
+
+def _table(report: "Report", proposal: "Proposal", options: list[tuple[str, str]]) -> "Escaped":
     from regaudit.report import advice
     from regaudit.report.escape import command, page, plain
     from regaudit.report.spelling import MISSING, number, regularizer
@@ -211,8 +231,10 @@ def _table(report: "Report", proposal: "Proposal") -> "Escaped":
     if proposal.edits and proposal.why_not:
         lines += ["", wrapped(f"It cannot be written into a copy: {proposal.why_not}")]
     elif proposal.edits:
-        lines += ["", "Write it into a copy, with the same options:"]
-        lines.append("  " + command("regaudit apply {} -o OUT --suggested", report.file))
+        lines += ["", "Write it into a copy, OUT:"]
+        line = " ".join(["regaudit apply {} -o OUT --suggested", *(word for word, _ in options)])
+        names = [name for _, name in options if name]
+        lines.append("  " + command(line, report.file, *names))
     return page(line for text in lines for line in text.split("\n"))
 
 

@@ -112,7 +112,8 @@ def rendered(
     hold_on()
     abouts = [rule.about for rule in config.rules]
     gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
-    view = view_of(options, target, **gate, **settings)
+    beside = config.architecture is not None
+    view = view_of(options, target, architecture=beside, **gate, **settings)
     if renderer(target.format).detailed:
         from regaudit.settings.to_toml import settings_page
 

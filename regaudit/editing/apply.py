@@ -207,8 +207,8 @@ def _check_suffix(plugin: Format, file: Path, target: Path | None) -> None:
     name = target.name if target is not None else ""
     ends = {end for one in formats() for end in one.suffixes if name.endswith(end)}
     same = target is not None and target.suffix == file.suffix
-    if target is None or same or not ends or ends & {*plugin.suffixes}:
-        return
+    if target is None or same or not ends or ends & {*plugin.suffixes} or plugin.why_not:
+        return  # where nothing can be written, another name is no help
     like = plugin.suffixes[0] if plugin.suffixes else "no suffix, it is a directory"
     raise UsageError(
         f"{target} would be of the format {plugin.name}, not of its suffix: use {like}"

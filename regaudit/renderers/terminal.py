@@ -62,6 +62,8 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
         yield ""
         for line in advice.proposed(report.proposal):
             yield from _wrapped(line, view)
+        if where := advice.unseen(report, architecture=view.architecture):
+            yield where
 
 
 def _check(report: Report, view: View) -> Iterator[str]:
@@ -150,6 +152,7 @@ def _skipped(report: Report, view: View) -> Iterator[str]:
 def _findings(report: Report, view: View) -> Iterator[str]:
     """Findings, worst first, each with its worst places."""
     said: dict[tuple[str, str], str] = {}
+    verdict = report.proposal.verdict if report.proposal else ""  # said once, below all of them
     for finding in report.findings:
         title = f"{_letter(finding.severity)} {finding.code} {finding.name}"
         many = f" ({len(finding.items):,} places)" if len(finding.items) > 1 else ""
@@ -160,7 +163,8 @@ def _findings(report: Report, view: View) -> Iterator[str]:
             milder = "" if item.severity is finding.severity else f"{_letter(item.severity)} "
             path = escape.plain(item.path) or "(model)"
             yield from _wrapped(f"{milder}{path}: {escape.plain(item.message)}", view, "    ")
-            yield from _cure(item, finding.code, said, reason, view)
+            if item.no_suggestion != verdict:
+                yield from _cure(item, finding.code, said, reason, view)
             reason = item.suggestion.reason if item.suggestion else item.no_suggestion or reason
         if len(finding.items) > len(shown):
             yield f"    and {len(finding.items) - len(shown):,} more (--verbose)"
@@ -178,7 +182,7 @@ def _cure(
     tested = advice.tested(item) is not None
     if suggestion is None:
         if item.no_suggestion and item.no_suggestion != reason and view.tables:
-            yield from _wrapped(f"no change: {escape.plain(item.no_suggestion)}", view, indent)
+            yield from _wrapped(escape.plain(advice.unchanged(item)), view, indent)
     elif not tested and not view.tables:
         return  # a check is no place for a start of a sweep
     elif first := advice.elsewhere(item, code, said):
@@ -258,7 +262,8 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         yield _paint(f"Failed: {' and '.join(why)}.", COLORS[Severity.ERROR], view)
     elif found:
         yield _paint("Passed.", GREEN, view)
-    asked = list(filter(None, map(advice.more, reports)))
+    asked = [advice.more(report, architecture=view.architecture) for report in reports]
+    asked = list(filter(None, asked))
     if asked:
         others = f" (and {len(asked) - 1:,} more)" if len(asked) > 1 else ""
         yield f"{asked[0]}{others}"
@@ -267,7 +272,9 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
 def _wrapped(text: str, view: View, indent: str = "") -> Iterator[str]:
     hanging = indent + "  "
     width = max(view.width, 40)
-    yield from wrap(text, width, initial_indent=indent, subsequent_indent=hanging) or [""]
+    yield from wrap(
+        text, width, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
+    ) or [""]
 
 
 def _paint(text: str, color: str, view: View) -> Escaped:

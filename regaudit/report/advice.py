@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from regaudit.report.escape import command, plain
 from regaudit.report.proposal import UNTESTED, Proposal, Purpose, Suggestion
 from regaudit.report.report import Occurrence, Report
-from regaudit.report.spelling import number
+from regaudit.report.spelling import count, number
 
 PURPOSES: Mapping[Purpose, str] = {
     "going-on": "for training on from the saved weights",
@@ -32,6 +32,12 @@ def elsewhere(item: Occurrence, code: str, said: MutableMapping[tuple[str, str],
     return first if first != code else ""
 
 
+def unchanged(item: Occurrence) -> str:
+    """Say why nothing is suggested at a place: the proposal's sentence, or a clause on it."""
+    why = item.no_suggestion
+    return why if why.endswith(".") else f"no change: {why}"
+
+
 def sentence(suggestion: Suggestion) -> str:
     """Say what a suggestion costs and where it comes from."""
     text = f"adds {number(suggestion.penalty)} to the loss"
@@ -43,16 +49,53 @@ def proposed(proposal: Proposal | None) -> Iterator[str]:
     if proposal is None:
         return
     yield plain(proposal.verdict)
+    remarks = [f"{plain(text[0].upper() + text[1:])}." for text in proposal.remarks]
+    if proposal.basis == UNTESTED and proposal.decay is None:
+        yield from remarks[:1]  # which says it
+        del remarks[:1]
     if proposal.changes:
-        purpose = f", {PURPOSES[proposal.purpose]}" if proposal.basis == "two losses" else ""
         yield (
-            f"Basis: {proposal.basis}{purpose}. At today's weights the penalty would be "
+            f"{_basis(proposal)}At today's weights the penalty would be "
             f"{number(proposal.after)} in place of {number(proposal.before)}."
         )
-    yield from (f"{plain(text[0].upper() + text[1:])}." for text in proposal.remarks)
+    yield from remarks
 
 
-def more(report: Report) -> str:
+def _basis(proposal: Proposal) -> str:
+    """Name what strengths are chosen by; a remark says it of an untested start."""
+    if proposal.basis == UNTESTED:
+        return ""
+    found = " and ".join(dict.fromkeys(str(change.basis) for change in proposal.changes))
+    purpose = f", {PURPOSES[proposal.purpose]}" if proposal.basis == "two losses" else ""
+    return f"Basis: {found}{purpose}. "
+
+
+def _takes(report: Report, *, architecture: bool) -> bool:
+    """Whether `suggest` takes the model: no stream, no URL, and its configuration in the file."""
+    return not architecture and report.file != "-" and "://" not in report.file
+
+
+def unseen(report: Report, *, architecture: bool) -> str:
+    """Say where all strengths are shown, where they are not all beside findings."""
+    proposal = report.proposal
+    if proposal is None or not _takes(report, architecture=architecture):
+        return ""
+    shown = {
+        item.suggestion.weight
+        for finding in report.findings
+        for item in finding.items
+        if item.suggestion is not None
+    }
+    if all(shown & {*change.weights} for change in proposal.changes):
+        return ""
+    known = {proposal.train_loss, proposal.val_loss} != {None}
+    options = ", with the same options" if known else ""
+    strengths = count(len(proposal.changes), "strength")
+    suggest = command("regaudit suggest {}", report.file)
+    return f"All that is proposed, {strengths}{options}: {suggest}"
+
+
+def more(report: Report, *, architecture: bool) -> str:
     """Name the command that finds strengths; empty where losses were given, or nothing is open."""
     proposal = report.proposal
     if proposal is None or None not in {proposal.train_loss, proposal.val_loss}:
@@ -67,5 +110,7 @@ def more(report: Report) -> str:
     needed = "--train-loss LOSS --val-loss LOSS"
     if any("--target-variance" in rule.needs for rule in report.not_run):
         needed += " --target-variance VARIANCE"
+    if not _takes(report, architecture=architecture):
+        return f"How strong a penalty should be: give this command {needed}"
     suggest = command(f"regaudit suggest {{}} {needed}", report.file)
     return f"How strong a penalty should be: {suggest}"

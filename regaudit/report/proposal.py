@@ -29,7 +29,8 @@ UNTESTED: Basis = "untested start of a sweep"
 
 WORTH = (
     "in measurements such a start did not lower the test loss on average; EarlyStopping with "
-    "restore_best_weights=True did, though hardly the errors; --train-loss and --val-loss tell more"
+    "restore_best_weights=True lowered it, but hardly the errors; --train-loss and --val-loss "
+    "tell more"
 )
 """What an untested start of a sweep is worth, and what to do instead."""
 
@@ -88,7 +89,7 @@ class StrengthChange(Struct, frozen=True):
     @property
     def confidence(self) -> Literal["high", "medium", "low"]:
         """How surely it helps: a weaker penalty in place of one far too strong, most surely."""
-        if self.after < self.before:
+        if self.after < self.before and (self.after or self.basis != UNTESTED):
             return "high"
         return "medium" if self.basis in {"two losses", "recipe of a paper"} else "low"
 

@@ -39,6 +39,13 @@ def regularizer(value: Regularizer | None) -> str:
     return f"l2({strength(value.l2)})"
 
 
+def penalty(value: Regularizer) -> str:
+    """Name a penalty by what it does: L1 for an L1L2 without L2; Keras 2 stores no other class."""
+    if value.class_name != "L1L2" or (value.l1 and value.l2):
+        return plain(value.class_name)
+    return "L1" if value.l1 else "L2"
+
+
 def regularizer_of(weight: Weight) -> str:
     """Format the regularizer of a weight; `?` where the file does not tell it."""
     return regularizer(weight.regularizer) if weight.regularizer_known else UNKNOWN

@@ -36,6 +36,8 @@ class View(Struct, frozen=True):
     """Whether a model of which no regularizer is known fails a check."""
     root: Path | None = None
     """Top of the repository, below which other tools look for the files; None for as named."""
+    architecture: bool = False
+    """Whether a configuration was given beside the models, as no other command takes it."""
     settings: str = ""
     """The settings in force, as in a settings file."""
 

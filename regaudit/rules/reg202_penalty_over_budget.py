@@ -24,7 +24,8 @@ class PenaltyOverBudget(Rule):
             "Adds up what the kernels add to the loss today, except kernels that a normalization "
             "rescales, and compares the sum with the chance loss H, the loss of a model that has "
             "learned nothing: ln C for C classes. Without both losses it warns; with them it is an "
-            "error, and silent where the penalties are at most twice the gap between the losses."
+            "error, and silent where the penalties are at most half of H, or at most twice the gap "
+            "between the losses."
         ),
         rationale=(
             "A model can always predict a constant with all weights at zero, which costs H. "

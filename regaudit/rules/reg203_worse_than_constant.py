@@ -86,7 +86,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         if loss + total <= (1 + self.min_excess) * chance.value:
             return
         sum_of = f"the training loss of {loss:.3g} plus penalties of {total:.3g} is"
-        if not evidence.values:
+        if not total:
             sum_of = f"the training loss of {loss:.3g} alone is"
         constant = f"the loss of a constant prediction ({chance.basis})"
         message = f"{sum_of} above {chance.value:.3g}, {constant}"

@@ -9,6 +9,7 @@ from regaudit.evidence.needs import REGULARIZERS
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.keras_semantics.regularizers import DEFAULT_STRENGTH
 from regaudit.model import Regularizer, Status
+from regaudit.report import spelling
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -36,8 +37,9 @@ class DefaultStrength(Rule):
             "measured on the held-out tasks of a benchmark of this project"
         ),
         fix=(
-            "Choose the strength by validation: with --train-loss and --val-loss, `regaudit "
-            "suggest` proposes one, and this rule leaves the kernels to REG205 and REG206."
+            "Choose the strength by validation: `regaudit suggest` proposes one by --train-loss "
+            "and --val-loss. Where both are given, REG205 and REG206 judge the kernels, not this "
+            "rule."
         ),
         false_positives="A strength of 0.01 that is the result of a sweep.",
         bad="""
@@ -77,7 +79,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             if weight.regularizer and _is_default(weight.regularizer):
                 yield self.item(
                     weight,
-                    f"{_named(weight.regularizer)} with the default strength of 0.01",
+                    f"{spelling.penalty(weight.regularizer)} with the default strength of 0.01",
                     penalty=evidence.known_penalty(weight),
                 )
         for layer in evidence.model.layers:
@@ -85,7 +87,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             if activity and activity.status is Status.IN_FORCE and _is_default(activity):
                 yield self.item(
                     layer,
-                    f"activity regularizer {activity.class_name} with the default strength of 0.01",
+                    f"activity regularizer {spelling.penalty(activity)} with the default "
+                    "strength of 0.01",
                 )
 
 
@@ -96,10 +99,3 @@ def _is_default(regularizer: Regularizer) -> bool:
     strengths = (regularizer.l1, regularizer.l2, regularizer.config.get("factor"))
     given = [value for value in strengths if isinstance(value, int | float) and value]
     return any(isclose(value, DEFAULT_STRENGTH, rel_tol=1e-6) for value in given)
-
-
-def _named(regularizer: Regularizer) -> str:
-    """Return L1 for an L1L2 whose other strength is zero: Keras 2 stores no other class."""
-    if regularizer.class_name != "L1L2" or (regularizer.l1 and regularizer.l2):
-        return regularizer.class_name
-    return "L1" if regularizer.l1 else "L2"

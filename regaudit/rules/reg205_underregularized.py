@@ -75,14 +75,16 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             return
         if gap <= self.ratio * penalty or gap < self.min_share * chance.value:
             return
+        added = "no penalty adds to the loss"
+        if penalty:
+            added = f"all penalties together add only {penalty:.3g}"
         for _, weight in evidence.kernels():
             training = evidence.training_of(weight)
             if training is not None and training.weight_decay > 0:
                 continue  # what that does is in no penalty
             yield self.item(
                 weight,
-                f"the validation loss is {gap:.3g} above the training loss, but all "
-                f"penalties together add only {penalty:.3g}",
+                f"the validation loss is {gap:.3g} above the training loss, but {added}",
                 gap=gap,
                 total_penalty=penalty,
                 chance_loss=chance.value,

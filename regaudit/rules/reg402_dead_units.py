@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.pruning import Dead, dead_units
+from regaudit.advice.pruning import MIN_DEAD, MIN_UNITS, Dead, dead_units
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import VALUES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Status, Weight
+from regaudit.report import spelling
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -67,11 +68,11 @@ model = keras.Sequential([
     )
     needs: ClassVar[tuple[str, ...]] = (VALUES,)
 
-    min_share: Threshold = 0.05
+    min_share: Threshold = MIN_DEAD
     """Layers with a smaller share of dead units pass."""
     max_effective: Threshold = 0.5
     """Penalized layers with a larger share of effective units pass."""
-    min_units: Threshold = 16
+    min_units: Threshold = MIN_UNITS
     """Layers with fewer units pass."""
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
@@ -166,5 +167,5 @@ def _cause(weight: Weight, pruned: tuple[str, ...]) -> str:
     if regularizer is None or regularizer.status is not Status.IN_FORCE:
         return "no regularizer explains it"
     if not regularizer.negative and (regularizer.l1 or regularizer.l2):
-        return f"its {regularizer.class_name} penalty may be too strong"
+        return f"its {spelling.penalty(regularizer)} penalty may be too strong"
     return f"its {regularizer.class_name} does not explain it"

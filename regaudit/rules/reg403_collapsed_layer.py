@@ -7,6 +7,7 @@ from regaudit.evidence.collapse import MIN_SHARE, MIN_VALUE, shrunk
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
+from regaudit.report import spelling
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule, Threshold
@@ -85,7 +86,7 @@ model = keras.Sequential([
             yield self.item(
                 weight,
                 f"its largest value is {found.largest:.3g}{part}, under "
-                f"{regularizer.class_name}{after}",
+                f"{spelling.penalty(regularizer)}{after}",
                 severity=Severity.WARNING if free else Severity.ERROR,
                 max_abs=found.largest,
                 l2_norm=found.norm,

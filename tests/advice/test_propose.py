@@ -100,6 +100,24 @@ class TestTooStrong:
         if weakens:  # 0.1 / 1.02 x 5.1e-3 = 5e-4
             assert strengths(proposal) == [("a", 0.0, 5e-4), ("b", 0.0, 5e-4)]
 
+    def test_a_penalty_whose_units_die_is_not_raised(self):
+        """REG402 calls it too strong; what it pays stays its part of the gap."""
+        dying = report(dense("a", l2(1e-4)), dense("b"), dead=60)
+        proposal = suggest(dying, facts(0.2, 0.9))
+        assert strengths(proposal) == [("b", 0.0, 2e-3)]
+        assert proposal.left["a/kernel"].startswith("60 of its 1,000 units are dead")
+        few = report(dense("a", l2(1e-4)), dense("b"), dead=40)
+        assert len(suggest(few, facts(0.2, 0.9)).changes) == 2
+
+    @pytest.mark.parametrize("given", [{}, {"train_loss": 0.2, "val_loss": 0.9}])
+    def test_a_collapsed_model_is_to_be_trained_again_first(self, given):
+        gone = {"a/kernel": {"max_abs": 1e-6, "l2_norm": 1e-5}}
+        found = report(dense("a", l2(1e-4)), dense("b"), numbers=gone, optimizer=adam())
+        proposal = suggest(found, Facts(**given))
+        assert (proposal.decision, proposal.edits) == ("unknown", ())
+        assert proposal.verdict.startswith("Train again from new weights")
+        assert "a/kernel" in proposal.verdict
+
 
 class TestWithoutLosses:
     def test_a_twentieth_of_the_chance_loss_is_where_to_start(self):
@@ -118,7 +136,9 @@ class TestWithoutLosses:
         assert strengths(proposal) == [("a", 0.0, 3e-4)]
 
     def test_a_model_that_is_regularized_is_left(self):
-        assert suggest(regularized(1e-4)).verdict.startswith("Leave it: every kernel has")
+        assert suggest(regularized(1e-4)).verdict.startswith(
+            "No strength is proposed: every kernel has a penalty"
+        )
 
     def test_without_a_chance_loss_nothing_can_be_named(self):
         proposal = suggest(report(dense("a"), loss="my_own"))
@@ -137,6 +157,22 @@ class TestAdamW:
             Edit("a", "kernel_regularizer", None),
             Edit("", "optimizer", {"class_name": "AdamW", "weight_decay": 0.2}),
         )
+
+    @pytest.mark.parametrize(
+        ("steps", "given", "decay", "times"),
+        [
+            (20_000, {}, 0.05, 30),
+            (600, {}, 2.0, 5),
+            (64, {}, 5.0, 2),
+            (600, {"train_size": 300, "batch_size": 3}, 2.0, 5),
+            (600, {"train_size": 300, "batch_size": 20}, 2.0, 30),
+        ],
+    )
+    def test_the_sweep_ends_before_the_decay_is_called_too_strong(self, steps, given, decay, times):
+        proposal = suggest(self.given(adam(steps=steps)), Facts(**given), "adamw")
+        assert proposal.decay == decay
+        assert f"try 1 to {times} times that" in proposal.verdict
+        assert ("it takes 0.5% off every weight" in proposal.remarks[0]) is (steps == 64)
 
     def test_the_upper_end_takes_the_steps_of_an_epoch(self):
         known = Facts(train_size=1_000, batch_size=10)

@@ -1,6 +1,7 @@
 """What to change in a whole model: strengths by the losses, starting points, and leaving it."""
 
 import json
+import shlex
 import shutil
 import sys
 
@@ -62,7 +63,9 @@ def test_l1_uses_the_sum_of_absolute_values(report):
 def test_without_losses_a_starting_point_is_called_one(report):
     proposal = regaudit.suggest(report)
     assert {change.confidence for change in proposal.changes} == {"low"}
-    assert "untested start of a sweep" in proposal.verdict
+    assert "untested start of a sweep" in proposal.remarks[0]
+    table = run("suggest", DIGITS).stdout
+    assert " ".join(table.split()).count("untested start of a sweep") == 1
     assert "EarlyStopping" in proposal.remarks[0]
     assert 0.03 < proposal.jump / np.log(10) < 0.08
 
@@ -225,6 +228,42 @@ def test_every_format_says_the_same(tmp_path):
     assert left.exit_code == 0
     assert left.stdout.startswith("Leave it")
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--train-loss", "0.003", "--val-loss", "0.39", "--aim", "l1", "--for", "new-weights"),
+        ("--train-loss", "0.003", "--val-loss", "0.39", "--with-penalty", "--val-size", "400"),
+        ("--limit", "layers=50", "--isolated"),
+    ],
+    ids=" ".join,
+)
+def test_the_command_shown_writes_what_is_shown(options, tmp_path):
+    """As it stands there, pasted: only OUT is to be replaced."""
+    edits, out, pasted = (tmp_path / name for name in ("edits.json", "a.keras", "b.keras"))
+    command = run("suggest", DIGITS, *options).stdout.splitlines()[-1]
+    words = shlex.split(command.replace("OUT", str(pasted)))
+    assert words[0] == "regaudit"
+    assert run(*words[1:]).exit_code == 0
+    run("suggest", DIGITS, *options, "--format", "json", "-o", edits)
+    assert run("apply", DIGITS, "-o", out, "--from", edits).exit_code == 0
+    assert out.read_bytes() == pasted.read_bytes()
+
+
+def test_code_in_a_remark_is_printed_as_code():
+    assert "\nWrite keras.optimizers.AdamW(" in run("suggest", DIGITS, "--aim", "adamw").stdout
+
+
+def test_a_model_that_has_learned_nothing_is_not_said_to_be_fine():
+    proposal = regaudit.suggest(regaudit.audit(DIGITS), Facts(train_loss=3, val_loss=3.1))
+    assert (proposal.decision, proposal.edits) == ("unknown", ())
+    assert "check the labels" in proposal.verdict
+
+
+def test_accuracies_alone_choose_nothing():
+    proposal = regaudit.suggest(regaudit.audit(DIGITS), Facts(train_accuracy=1.0, val_accuracy=0.9))
+    assert proposal.remarks[1].startswith("accuracies choose no strength")
 
 
 # Real Keras --------------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ def test_a_piped_model_is_audited_as_its_file_is(command, file):
     assert of(piped) == of(named)
 
 
+def test_no_command_is_named_that_takes_none():
+    found = run("check", "-", input=(MODELS / "digits-cnn.keras").read_bytes())
+    assert "give this command --train-loss LOSS --val-loss LOSS" in found.stdout
+    assert "regaudit suggest" not in found.stdout
+
+
 @pytest.mark.parametrize("jobs", [(), ("--isolate",), ("--jobs", "2")])
 def test_it_is_one_model_among_others(jobs):
     result = run("check", OTHER, "-", *jobs, "--format", "json", input=MODEL.read_bytes())

@@ -73,7 +73,7 @@ def writes_nothing(file, way, folder, *arguments):
         (["--remove", "b"], "'b' has no regularizer to remove"),
         (["--remove", "*:bias"], "'*:bias' has no bias regularizer to remove"),
         (["--remove", "b:gamma"], "'b:gamma' has no gamma regularizer to remove"),
-        (["--suggested", "--train-loss", "1", "--val-loss", "1"], "Leave it: "),
+        (["--suggested", "--train-loss", "0.5", "--val-loss", "0.5"], "Leave it, it does not"),
     ],
     ids=str,
 )
@@ -142,7 +142,7 @@ def test_one_of_several_edits_changes_something(tmp_path):
 
 
 def test_a_suggestion_of_nothing_does_not_drop_other_edits(tmp_path):
-    known = ["--train-loss", "1", "--val-loss", "1", "--target-variance", "1"]
+    known = ["--train-loss", "0.5", "--val-loss", "0.5", "--target-variance", "1"]
     result = run(
         *(REGULARIZED[0], "-o", tmp_path / "out", "--suggested", *known),
         *("--set", "b:kernel=l2(0.5)"),

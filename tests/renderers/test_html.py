@@ -113,6 +113,23 @@ def test_shows_findings_with_their_reasons(report, rules):
     assert re.search(rf'<tr id="{anchor}"><th scope="row">bare<', text)
 
 
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("its weight decay acts", "No change: its weight decay acts"),
+        ("No strength is proposed: who knows.", "No strength is proposed: who knows."),
+    ],
+)
+def test_what_to_do_is_what_the_finding_says(why, said, rules):
+    """Not the cure of the rule, where the proposal says to leave a place."""
+    found = finding("first/kernel", no_suggestion=why)
+    text = render(audited(dense("first", 0.01), findings=[found]), rules=rules)
+    todo, _, _ = Page(text).words.partition("Findings Suggestions")
+    assert said in todo
+    assert "do this" not in todo
+    assert Page(text).words.count(said) == 2
+
+
 def test_folds_places_but_drops_none(rules):
     paths = [f"layer_{number}/kernel" for number in range(30)]
     text = render(audited(findings=[finding(*paths)]), rules=rules)

@@ -68,7 +68,7 @@ def test_of_outputs_too():
         evidence(replace(layer("a"), activity_regularizer=l2(0.0, l1=0.01)))
     )
     assert (item.path, item.suggestion) == ("a", None)
-    assert item.message == "activity regularizer L1L2 with the default strength of 0.01"
+    assert item.message == "activity regularizer L1 with the default strength of 0.01"
     for other in (l2(0.02), l2(0.01, status=Status.INERT)):
         plain = replace(layer("a"), activity_regularizer=other)
         assert not list(DefaultStrength().check(evidence(plain)))
