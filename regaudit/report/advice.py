@@ -67,5 +67,6 @@ def more(report: Report) -> str:
     needed = "--train-loss LOSS --val-loss LOSS"
     if any("--target-variance" in rule.needs for rule in report.not_run):
         needed += " --target-variance VARIANCE"
-    suggest = command(f"regaudit suggest {{}} {needed}", report.file)
+    file = "MODEL" if report.file == "-" else report.file  # standard input has been read
+    suggest = command(f"regaudit suggest {{}} {needed}", file)
     return f"How strong a penalty should be: {suggest}"
