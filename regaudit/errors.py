@@ -88,8 +88,9 @@ LONGEST = 100
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint at the closest known word; empty if none is close."""
+    """Return a hint at the closest known word, whatever its case; empty if none is close."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
-    close = len(word) <= LONGEST and get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    words = {each.casefold(): each for each in known}
+    close = len(word) <= LONGEST and get_close_matches(word.casefold(), words, n=1)
+    return f"; did you mean {words[close[0]]!r}?" if close else ""

@@ -104,6 +104,11 @@ class Weight(Struct, frozen=True):
         return size
 
     @property
+    def role_known(self) -> bool:
+        """Whether it is known what the layer uses it for."""
+        return not self.role.startswith("variable_")
+
+    @property
     def regularized(self) -> bool | None:
         """Whether a regularizer is in force, of Keras or of custom code; None if not told."""
         if self.regularizer is None:
@@ -178,7 +183,7 @@ class Layer(Struct, frozen=True):
 
     def claims(self, weight: Weight) -> bool:
         """Whether the configuration has a place for a stored weight of this layer."""
-        return bool(self.class_name) and not (self.known and weight.role.startswith("variable_"))
+        return bool(self.class_name) and (weight.role_known or not self.known)
 
 
 class Node(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from math import inf, isfinite
+from math import inf, isclose, isfinite
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -30,6 +30,17 @@ class Shift(NamedTuple):
         share = moved / abs(self.old) if isfinite(moved) else self.new / abs(self.old) + 1
         return share if isfinite(share) else None
 
+    def differs(self, alike: bool) -> bool:
+        """Whether it changed.
+
+        Args:
+            alike: whether both were measured alike. A weight whose role one file does not tell is
+                added up in another order there, and not by units.
+        """
+        if alike or self.old is None or self.new is None:
+            return alike and self.old != self.new
+        return not isclose(self.old, self.new, rel_tol=1e-9, abs_tol=1e-12)
+
 
 class WeightChange(Struct, frozen=True):
     """One weight in both files, or in one of them."""
@@ -54,9 +65,10 @@ class WeightChange(Struct, frozen=True):
             return "reshaped"
         if self.old.dtype != self.new.dtype:
             return "retyped"
-        if any(self.numbers[name].old != self.numbers[name].new for name in NUMBERS):
+        told = self.old.role_known == self.new.role_known
+        if any(self.numbers[name].differs(told) for name in NUMBERS):
             return "changed"
-        return "same" if self.old.path == self.new.path else "renamed"
+        return "renamed" if told and self.old.path != self.new.path else "same"
 
 
 class FindingChange(NamedTuple):
@@ -122,8 +134,9 @@ def _told(model: Model) -> list[object]:
 def diff(old: Report, new: Report) -> Changes:
     """Compare two audits.
 
-    Weights are matched by path; what is left over, by class of the layer, role and shape in order,
-    because Keras numbers unnamed layers anew in each session.
+    Weights are matched by path; those of weights alone, whose roles are not known, by where they
+    are stored; what is left over, by class of the layer, role and shape in order, because Keras
+    numbers unnamed layers anew in each session.
 
     Args:
         old: the report that changes are counted from.
@@ -169,6 +182,12 @@ def _pairs(old: Sequence[Row], new: Sequence[Row]) -> Iterator[tuple[Row | None,
     before = {weight.path: (layer, weight) for layer, weight in old}
     now = {weight.path for _, weight in new}
     gone = [row for row in old if row[1].path not in now]
+    there = {weight.stored_path: (layer, weight) for layer, weight in gone}
+    for _, weight in new:
+        held = there.get(weight.stored_path)
+        if held and weight.path not in before and weight.role_known != held[1].role_known:
+            before[weight.path] = held
+            gone.remove(held)
     come = [row for row in new if row[1].path not in before]
     matcher = SequenceMatcher(None, [_kind(*r) for r in gone], [_kind(*r) for r in come], False)
     for block in matcher.get_matching_blocks():

@@ -315,7 +315,7 @@ def _by_name(stored: tuple[Weight, ...], wanted: list[Slot]) -> Pairs:
 
 def _by_shape(stored: tuple[Weight, ...], wanted: list[Slot], parent: str, layer: Layer) -> Pairs:
     """Return the pairs of weights without names, where the shapes allow for one order only."""
-    numbered = all(weight.role.startswith("variable_") for weight in stored)
+    numbered = not any(weight.role_known for weight in stored)
     if len(stored) != len(wanted) or not numbered or len(wanted) > _MOST:
         return []
     possible = (

@@ -64,8 +64,13 @@ def read_results(file: Path) -> Iterator[Report | Malformed]:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Yield each line; None for one that is too long."""
+    """Yield each line; None for one that is too long.
+
+    A line of one brace alone begins a document that was indented, as `jq` does: it is all one line.
+    """
     while line := stream.readline(LINE_BYTES + 1):
+        if line.strip() == b"{":
+            line += stream.read(LINE_BYTES + 1 - len(line))
         yield line if len(line) <= LINE_BYTES else None
         while len(line) > LINE_BYTES and not line.endswith(b"\n"):
             line = stream.readline(LINE_BYTES + 1)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from command_line import run
 from msgspec.structs import replace
-from paths import FIXTURES, MODELS
+from paths import CORPUS, FIXTURES, MODELS
 from rule_values import evidence, kernel, l2, layer
 
 import regaudit
@@ -217,3 +217,21 @@ def test_weights_alone_are_compared_by_their_values_only():
     assert not changes.regularizers
     assert changes.untold == len(changes.weights)
     assert "0.02552 -> not known" in terminal(changes, View())
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_weights_alone_are_those_of_the_model_that_they_were_saved_from(turned):
+    pair = [CORPUS / "keras-3.15.1" / f"names.{kind}" for kind in ("keras", "weights.h5")]
+    old, new = map(regaudit.audit, reversed(pair) if turned else pair)
+    changes = diff(old, new)
+    assert changes.weights
+    assert all(change.kind == "same" for change in changes.weights)
+    assert not changes.regularizers
+
+
+def test_weights_alone_that_were_trained_further_changed():
+    old = report(dense("a"), dense("b"))
+    bare = replace(kernel("a", (10, 10)), path="a/variable_0", role="variable_0")
+    numbers = {"a/variable_0": {"l2_norm": 5.0}}
+    changes = diff(old, report(layer("a", weights=(bare,)), numbers=numbers))
+    assert kinds(changes) == [("a/variable_0", "changed"), ("b/kernel", "removed")]

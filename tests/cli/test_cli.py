@@ -324,6 +324,7 @@ def test_settings_come_from_the_nearest_file():
         ('failon = "note"', "unknown setting 'failon'; did you mean 'fail-on'?"),
         ('fail-on = "fatal"', "fail-on must be one of note, warning, error, never"),
         ("[rules.REG1]\nx = 1", "unknown rule 'REG1'; did you mean"),
+        ("[rules.reg101]\nx = 1", "unknown rule 'reg101'; did you mean 'REG101'?"),
         ("[rules.REG101]\nmin_parameter = 1", "did you mean 'min_parameters'?"),
         ('[rules.REG101]\nmin_parameters = "many"', "must be a number, at least 0, not 'many'"),
         ('[[ignore]]\ncode = "REG101"', "ignore[0] needs a reason"),

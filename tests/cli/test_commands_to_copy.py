@@ -114,3 +114,10 @@ def test_commands_on_a_page_run(file, tmp_path, monkeypatch):
         "csv:OUT": "csv:o",
     }
     ran([given.get(word, word) for word in shlex.split(line)[1:]])
+
+
+def test_a_model_from_standard_input_is_named_for_what_is_suggested(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    piped = run("check", "-", input=(MODELS / "tutorial-l2.keras").read_bytes())
+    assert "regaudit suggest MODEL --train-loss" in piped.output
+    assert "./-" not in piped.output

@@ -246,3 +246,12 @@ def test_results_of_before_structs_are_read_and_written_as_they_were():
         written = json.loads(line)
         kept = {key: value for key, value in written.items() if key not in {"schema", "regaudit"}}
         assert json.dumps(record(report)) == json.dumps(kept)
+
+
+def test_an_indented_document_is_one_line(tmp_path):
+    one = {key: value for key, value in GOOD.items() if key != "schema"}
+    document = {"schema": SCHEMA, "regaudit": "0", "reports": [one, one]}
+    found = read(tmp_path, json.dumps(document, indent=2) + "\n")
+    assert [record(each) for each in found] == [one, one]
+    (cut,) = read(tmp_path, json.dumps(document, indent=2)[:-5])
+    assert "truncated" in cut.reason
