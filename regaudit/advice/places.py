@@ -100,7 +100,6 @@ class Place(Struct, frozen=True):
             layer=self.layer.path,
             key=self.key,
             weights=tuple(weight.path for weight in self.weights),
-            present=self.weights[0].regularizer,
             l1=self.l1,
             l2=self.l2,
             before=today.paid,
@@ -189,7 +188,10 @@ def _dead(evidence: Evidence, layer: Layer, weight: Weight) -> str:
 
 def _adds_up(evidence: Evidence, weight: Weight) -> bool:
     """Whether Keras can add the penalty of a weight of this dtype to the loss."""
-    return weight.dtype == "float32" or Dialect.of(evidence.model.keras_version).before_keras_3
+    return (
+        weight.dtype in {"float32", ">f4"}
+        or Dialect.of(evidence.model.keras_version).before_keras_3
+    )
 
 
 def _closed(place: Place) -> str:

@@ -205,10 +205,12 @@ def _table(report: "Report", proposal: "Proposal", options: list[tuple[str, str]
 
     lines: list[str] = [plain(report.file), *map(wrapped, advice.proposed(proposal))]
     after = report.penalty + proposal.jump
+    model = report.model
+    present = {one.path: one.regularizer for _, one in model.weights()} if model else {}
     rows = [
         [
             plain("/".join(filter(None, (change.layer, change.key.removesuffix("_regularizer"))))),
-            regularizer(change.present) if change.present else MISSING,
+            regularizer(present[change.weights[0]]),
             _spelled(change.l1, change.l2),
             number(change.before),
             number(change.after),

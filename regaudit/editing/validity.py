@@ -230,7 +230,7 @@ def _why_not_added(dtype: str, dialect: Dialect) -> str:
     Keras 3.8 to 3.15 stack the loss, of floatx, and the penalties, of the dtype of what they are
     computed from; before, L1 and orthogonal regularizers failed by themselves on other dtypes.
     """
-    if dialect.before_keras_3 or dtype == "float32":
+    if dialect.before_keras_3 or dtype in {"float32", ">f4"}:
         return ""
     return (
         f"is {dtype}: unless floatx is {dtype} too, Keras fails to add its penalty to the loss "

@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from regaudit.model import Regularizer
-
 Aim = Literal["l2", "l1", "adamw"]
 """Kind of penalty, or weight decay by AdamW."""
 
@@ -72,7 +70,6 @@ class StrengthChange(Struct, frozen=True):
     key: str
     weights: tuple[str, ...]
     """Paths of the kernels that the key governs."""
-    present: Regularizer | None
     l1: float
     l2: float
     before: float

@@ -100,7 +100,6 @@ def _change(one: schema.StrengthChange) -> StrengthChange:
         one.layer,
         one.key,
         tuple(one.weights),
-        None,
         one.l1,
         one.l2,
         _number(one.penalty_before),

@@ -93,16 +93,28 @@ def test_a_baseline_holds_what_is_found_by_them(roles):
     assert run(*again, *roles).exit_code == 0
 
 
+def chosen(roles):
+    """Write a model whose own dense layers have a strength that others can take."""
+    own = (option for name in ("dense", "out") for option in ("--set", f"{name}:kernel=l2(0.002)"))
+    options = ("-o", "chosen.keras", *own, "--remove", "lstm", *roles)
+    assert run("apply", MODEL, *options).exit_code == 0
+
+
 def test_advice_is_for_the_class_of_the_file(roles):
-    code = run("suggest", MODEL, *roles, "--format", "code").stdout
+    chosen(roles)
+    code = run("suggest", "chosen.keras", *roles, "--format", "code").stdout
     assert "MyLSTM(..., kernel_regularizer=keras.regularizers.L2(" in code
-    assert "lstm" not in run("suggest", MODEL, "--isolated", "--format", "code").stdout.lower()
+    assert (
+        "lstm"
+        not in run("suggest", "chosen.keras", "--isolated", "--format", "code").stdout.lower()
+    )
 
 
 def test_what_is_suggested_can_be_applied(roles):
-    edits = json.loads(run("suggest", MODEL, *roles, "--format", "json").stdout)["edits"]
+    chosen(roles)
+    edits = json.loads(run("suggest", "chosen.keras", *roles, "--format", "json").stdout)["edits"]
     assert "lstm" in {edit["layer"] for edit in edits}
-    result = run("apply", MODEL, "-o", "out.keras", "--suggested", *roles)
+    result = run("apply", "chosen.keras", "-o", "out.keras", "--suggested", *roles)
     assert result.exit_code == 0, result.output
     assert "penalty" in result.stdout
     assert classes(run("check", "out.keras", *roles, "--format", "json").stdout) == [READ]

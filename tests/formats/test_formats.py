@@ -49,7 +49,7 @@ def files_of_one_model():
                     yield pytest.param(first, other, id=f"{folder.name}/{other.name}")
 
 
-def said(file, left_out=frozenset()):
+def said(file, left_out=frozenset(), *, proposed=True):
     """Return what is said of the model, but for what is the file's own, and some rules."""
     asked = tuple(r for r in Config.default().rules if r.about.code not in left_out)
     (report,) = document([regaudit.audit(file, Config(asked))])["reports"]
@@ -62,7 +62,13 @@ def said(file, left_out=frozenset()):
         if "optimizer" not in key and key != "loads_with"
     }
     keys = ("keras_version", "coverage", "penalty", "layers", "findings", "suggestions", "failure")
-    return {"model": model, **{key: report[key] for key in keys}}
+    found = {"model": model, **{key: report[key] for key in keys}}
+    if not proposed:
+        del found["suggestions"]
+        for one in found["findings"]:
+            for place in (one, *one["items"]):
+                place["suggestion"] = place["no_suggestion"] = None
+    return found
 
 
 def flat(value, path=""):
@@ -78,7 +84,10 @@ def flat(value, path=""):
 def test_every_format_of_a_model_says_the_same(first, other):
     left_out = OF_THE_OPTIMIZER if other.suffix == ".directory" else frozenset()
     left_out |= OF_THE_FILE
-    expected, found = dict(flat(said(first, left_out))), dict(flat(said(other, left_out)))
+    # A proposal goes by the optimizer, and by where Keras loads the values to.
+    proposed = other.suffix != ".directory" and other.name != "swapped.h5"
+    expected = dict(flat(said(first, left_out, proposed=proposed)))
+    found = dict(flat(said(other, left_out, proposed=proposed)))
     assert found.keys() == expected.keys()
     for path, value in expected.items():
         close = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
