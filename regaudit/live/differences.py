@@ -1,7 +1,7 @@
 """An audit held against a model that Keras has loaded: where the two differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isclose, isnan
+from math import isclose, isfinite, isnan
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -66,6 +66,10 @@ def differences(report: Report, loaded: Loaded) -> tuple[list[Difference], list[
     found += _total(report, loaded)
     remarks = [remark for pair in pairs for remark in _known_to_keras(report, pair)]
     remarks += _misplaced(report)
+    remarks += [
+        f"{path or 'the sum'}: its dtype has no place for the penalty, as REG211 says"
+        for path in sorted(_out_of_range(report))
+    ]
     remarks += _paid_eagerly(report, loaded)
     quantized = sum(_is_quantized(pair.variable) for pair in pairs)
     if quantized:
@@ -100,8 +104,19 @@ def _weight(report: Report, pair: Pair) -> Iterator[Difference]:
     tolerance = ROUNDED.get(variable.dtype, EXACT)
     if not _is_in_file(pair) or weight.shared_with is not None or ours is None or theirs is None:
         return
-    if weight.loads_from is None and not _near(ours, theirs, tolerance):
+    foreseen = weight.path in _out_of_range(report) and (not theirs or not isfinite(theirs))
+    if weight.loads_from is None and not foreseen and not _near(ours, theirs, tolerance):
         yield Difference(weight.path, "penalty", _exact(ours), _exact(theirs))
+
+
+def _out_of_range(report: Report) -> set[str]:
+    """Return the weights whose penalty has no place in their dtype, as the audit says (REG211)."""
+    return {
+        item.path
+        for finding in report.findings
+        if finding.code == "REG211"
+        for item in finding.items
+    }
 
 
 def _is_in_file(pair: Pair) -> bool:
@@ -232,6 +247,8 @@ def _total(report: Report, loaded: Loaded) -> Iterator[Difference]:
         return
     dtypes = {variable.dtype for variable in loaded.variables if variable.regularizer}
     tolerance = max((ROUNDED.get(dtype, EXACT) for dtype in dtypes), default=EXACT)
+    if _out_of_range(report) and not isfinite(loaded.losses):
+        return
     if not _near(report.penalty, loaded.losses, tolerance):
         ours, theirs = _exact(report.penalty), _exact(loaded.losses)
         yield Difference("(model)", "sum(model.losses)", ours, theirs)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import command_line
@@ -22,6 +23,7 @@ from regaudit.live.data_file import DataError
 from regaudit.live.differences import Loaded, differences
 from regaudit.live.variables import Variable
 from regaudit.model import Regularizer, Status
+from regaudit.report.severity import Severity
 
 real_keras = pytest.mark.keras
 quiet = pytest.mark.filterwarnings("ignore")
@@ -127,6 +129,19 @@ def test_every_kind_of_difference_is_found():
         assert {difference.what for difference in differences(report, other)[0]} == what
     found, _ = differences(report, replace(loaded, losses=report.penalty * 1.001))
     assert [difference.what for difference in found] == ["sum(model.losses)"]
+
+
+def test_a_penalty_that_the_audit_says_overflows_in_keras_is_no_difference():
+    report = regaudit.audit(FIXTURES / "rules/REG211/bad.keras")
+    (said,) = [one for one in report.findings if one.code == "REG211"]
+    loud = {item.path for item in said.items if item.severity is Severity.ERROR}
+    held = [as_variable(report, weight) for _, weight in report.model.weights()]
+    kept = [replace(one, penalty=inf) if one.names[0] in loud else one for one in held]
+    found, remarks = differences(report, Loaded("3.15.1", kept, inf, {}))
+    assert found == []
+    assert any("as REG211 says" in remark for remark in remarks)
+    wrong = [replace(one, penalty=7.0) if one.names[0] in loud else one for one in held]
+    assert differences(report, Loaded("3.15.1", wrong, inf, {}))[0]
 
 
 def as_variable(report, weight):
