@@ -12,8 +12,10 @@ from regaudit.advice.strength import (
     BUDGET,
     FACTORS,
     FAR_OVER_BUDGET,
+    MOST_OF_GAP,
     OVER_BUDGET,
     OVER_GAP,
+    asked_for,
     chosen,
     gap_strength,
 )
@@ -153,7 +155,8 @@ def _too_much(here: Situation, places: Places) -> Choice | None:
     if chance is None or not paying:
         return None
     loss, level = here.evidence.facts.train_loss, chance.value
-    if loss is not None and loss < level < loss + total and total > BUDGET * level:
+    worse = loss is not None and loss < level < loss + total and not asked_for(total, gap)
+    if loss is not None and worse and total > BUDGET * level:
         aim = min(BUDGET * level, (level - loss) / 2)
         why = (
             f"the training loss of {loss:.3g} and the penalty of {total:.3g} together are above "
@@ -185,7 +188,7 @@ def over_gap(gap: float, chance: ChanceLoss) -> float:
     Ten times the gap, and twice the gap where that is over half the chance loss.
     """
     floor = max(gap, 0.01 * chance.value)
-    return min(OVER_GAP * floor, max(2 * floor, FAR_OVER_BUDGET * chance.value))
+    return min(OVER_GAP * floor, max(MOST_OF_GAP * floor, FAR_OVER_BUDGET * chance.value))
 
 
 def _scaled(place: Place, factor: float, basis: Basis, reason: str) -> Place:
@@ -231,13 +234,10 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
     if not kernels:
         return Choice(places, "leave", _untouched(here, places))
     share = here.factor * gap
-    most = (chance.value - (facts.train_loss or 0.0)) / 2
-    cut = "" if share <= most else ", cut to what leaves room to learn"
     why = (
-        f"about {_times(here.factor)} the gap of {gap:.3g}{cut}, shared equally by "
+        f"about {_times(here.factor)} the gap of {gap:.3g}, shared equally by "
         f"{count(kernels, 'kernel')}"
     )
-    share = min(share, most)
     found = tuple(
         _raised(place, share * len(place.weights) / kernels, here.aim, why)
         if place in open_
@@ -251,7 +251,9 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
             "Leave the strengths: they are as high as the gap rule gives, or higher.",
         )
     free = sum(place.penalty for place in found if not place.rescaled)
-    if free > over_gap(gap, chance):
+    total = here.others + sum(place.penalty for place in found)
+    worse = (facts.train_loss or 0.0) + total > chance.value and not asked_for(total, gap)
+    if free > over_gap(gap, chance) or worse:
         return Choice(
             places,
             "leave",

@@ -13,6 +13,8 @@ FACTORS: Mapping[Purpose, float] = {"going-on": 0.5, "new-weights": 0.5}
 """Share of the gap that the gap rule gives to all penalties together, by what they are for."""
 OVER_BUDGET, FAR_OVER_BUDGET = 0.25, 0.5
 """Shares of the chance loss above which penalties are too large, or far too large."""
+MOST_OF_GAP = 2.0
+"""Penalties up to this many gaps may have been chosen by the losses."""
 OVER_GAP = 10.0
 """Penalties above this many gaps are far too large."""
 FEW = 200
@@ -50,6 +52,11 @@ def gap_strength(part: float, norm: float) -> float | None:
         norm: sum of ||W||^2 over the kernels for L2, of |w| for L1.
     """
     return part / norm if part > 0 and norm > 0 else None
+
+
+def asked_for(penalty: float, gap: float | None) -> bool:
+    """Whether two losses may have asked for a penalty: it is at most twice the gap between them."""
+    return gap is not None and penalty <= MOST_OF_GAP * gap
 
 
 def chosen(strength: float | None) -> float | None:

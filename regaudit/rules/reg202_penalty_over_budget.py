@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.strength import FAR_OVER_BUDGET, OVER_BUDGET
+from regaudit.advice.strength import FAR_OVER_BUDGET, MOST_OF_GAP, OVER_BUDGET
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, REGULARIZERS, VALUES
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
@@ -85,7 +85,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         # Two losses may ask for much: what they chose is right by them, REG206 says what is not.
         allowed = self.warning_share * chance.value
         if gap is not None:
-            allowed = max(self.error_share * chance.value, 2 * gap)
+            allowed = max(self.error_share * chance.value, MOST_OF_GAP * gap)
         if total <= allowed:
             return
         judged = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.advice.strength import BUDGET
+from regaudit.advice.strength import BUDGET, asked_for
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
@@ -23,7 +23,8 @@ class WorseThanConstant(Rule):
         what=(
             "Adds the penalties of all regularizers in force today to the training loss, which "
             "you pass, and compares the sum with the chance loss H, the loss of a model that has "
-            "learned nothing: ln C for C classes."
+            "learned nothing: ln C for C classes. With both losses it is silent where the "
+            "penalties are at most twice the gap: the losses may have asked for them."
         ),
         rationale=(
             "With all kernels at zero, a model predicts a constant from its biases, has no "
@@ -85,6 +86,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         total = sum(evidence.penalty(weight) for _, weight in paying)
         if loss + total <= (1 + self.min_excess) * chance.value:
             return
+        if loss < chance.value and asked_for(total, evidence.facts.gap):
+            return  # just put there by the losses, and about to shrink the weights
         sum_of = f"the training loss of {loss:.3g} plus penalties of {total:.3g} is"
         if not total:
             sum_of = f"the training loss of {loss:.3g} alone is"

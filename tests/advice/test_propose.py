@@ -65,6 +65,13 @@ class TestGap:
         proposal = suggest(bare(), facts(0.2, 0.9), "l1")  # 0.5 x 0.7 / 2 / 100
         assert strengths(proposal) == [("a", 2e-3, 0.0), ("b", 2e-3, 0.0)]
 
+    def test_a_large_gap_is_not_cut(self):
+        """0.5 x 4 / 2 / 100 = 0.01, which is Keras's default: the next lower step."""
+        proposal = suggest(bare(), facts(0.2, 4.2))
+        assert strengths(proposal) == [("a", 0.0, 5e-3), ("b", 0.0, 5e-3)]
+        proposal = suggest(bare(), facts(0.2, 6.2))  # 0.015
+        assert strengths(proposal) == [("a", 0.0, 0.02), ("b", 0.0, 0.02)]
+
     @pytest.mark.parametrize(("share", "changes"), [(0.049, 0), (0.051, 2), (-0.2, 0)])
     def test_a_small_one_asks_for_nothing(self, share, changes):
         proposal = suggest(bare(), facts(1.0, 1.0 + share * H))

@@ -19,6 +19,18 @@ class TestWorseThanConstant:
     def test_loss_and_penalties_against_a_constant(self, strength, fires):
         assert bool(self.check(found(strength))) is fires  # 2.326 is 1 % above H
 
+    @pytest.mark.parametrize(
+        ("train", "val", "fires"),
+        [
+            (2.0, 2.21, False),  # 0.4 is at most twice the gap of 0.21
+            (2.0, 2.19, True),
+            (2.4, 2.8, True),  # the loss alone is above H
+        ],
+    )
+    def test_with_both_losses_penalties_of_up_to_two_gaps_pass(self, train, val, fires):
+        given = found(2e-3, facts={"train_loss": train, "val_loss": val})
+        assert bool(self.check(given)) is fires
+
     def test_a_loss_above_chance_by_itself_is_said_of_the_model(self):
         (item,) = self.check(found(1e-5, facts={"train_loss": 2.4}))
         assert (item.path, item.suggestion) == ("", None)
