@@ -89,10 +89,9 @@ def unseen(report: Report, *, architecture: bool) -> str:
     if all(shown & {*change.weights} for change in proposal.changes):
         return ""
     known = {proposal.train_loss, proposal.val_loss} != {None}
-    options = ", with the same options" if known else ""
+    options = " with the same options" if known else ""
     strengths = count(len(proposal.changes), "strength")
-    suggest = command("regaudit suggest {}", report.file)
-    return f"All that is proposed, {strengths}{options}: {suggest}"
+    return f"`regaudit suggest`{options} shows all {strengths}."
 
 
 def more(report: Report, *, architecture: bool) -> str:

@@ -119,5 +119,5 @@ def test_commands_on_a_page_run(file, tmp_path, monkeypatch):
 def test_a_model_from_standard_input_is_named_for_what_is_suggested(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     piped = run("check", "-", input=(MODELS / "tutorial-l2.keras").read_bytes())
-    assert "regaudit suggest MODEL --train-loss" in piped.output
-    assert "./-" not in piped.output
+    assert "give this command --train-loss" in piped.output
+    assert "suggest" not in piped.output
