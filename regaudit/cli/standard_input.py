@@ -46,5 +46,5 @@ def _temporary_folder() -> Iterator[Path]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY))
         if not remove_in_the_end(str(Path(folder, NAME))):
-            stack.enter_context(ending_tidily())
+            stack.enter_context(ending_tidily(for_good=True))
         yield Path(folder)

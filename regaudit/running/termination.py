@@ -34,11 +34,17 @@ def end_by_interrupts() -> None:
 
 
 @contextmanager
-def ending_tidily() -> Iterator[None]:
-    """Let what ends this process be an exception inside the `with`, in the main thread."""
+def ending_tidily(*, for_good: bool = False) -> Iterator[None]:
+    """Let what ends this process be an exception inside the `with`, in the main thread.
+
+    Args:
+        for_good: whether Ctrl-C is `Terminated` at once, where Click may see it before the `with`
+            ends: it would make exit code 1 of it.
+    """
+    interrupted = _end_by_interrupt if for_good else signal.default_int_handler
     handlers = {
         **dict.fromkeys(ASKED, _end),
-        **dict.fromkeys((signal.SIGINT, PASSED_ON), signal.default_int_handler),
+        **dict.fromkeys((signal.SIGINT, PASSED_ON), interrupted),
     }
     ours = [one for one in handlers if signal.getsignal(one) == signal.SIG_DFL]  # nohup ignores one
     for number in ours:
@@ -60,6 +66,10 @@ def die_of(number: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
         os.kill(os.getpid(), number)
     os._exit(128 + number)
+
+
+def _end_by_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(signal.SIGINT)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
