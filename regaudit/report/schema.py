@@ -12,12 +12,12 @@ import msgspec.inspect
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from regaudit.report.proposal import Aim, Basis, Decision, Purpose
+from regaudit.report.severity import Level
 
 SCHEMA = "regaudit/1"
 
 Count = Annotated[int, Meta(ge=0)]
 Code = Annotated[str, Meta(pattern="^REG[0-9]{3}$")]
-Level = Literal["note", "warning", "error"]
 
 
 class Failure(Struct, kw_only=True):

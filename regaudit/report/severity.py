@@ -1,6 +1,10 @@
 """How bad a finding is."""
 
 from enum import IntEnum
+from typing import Literal
+
+Level = Literal["note", "warning", "error"]
+"""A severity as users and results write it."""
 
 
 class Severity(IntEnum):

@@ -15,8 +15,7 @@ from regaudit.errors import UsageError, why_no_text
 from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.report import NotRun, Occurrence, Report
-from regaudit.report.schema import Level
-from regaudit.report.severity import Severity
+from regaudit.report.severity import Level, Severity
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import exists
 

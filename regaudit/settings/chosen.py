@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from regaudit.errors import UsageError, did_you_mean, shown
-from regaudit.report.schema import Level
-from regaudit.report.severity import Severity
+from regaudit.report.severity import Level, Severity
 from regaudit.rules.interface import Rule, rules
 from regaudit.settings.decode import decoded_fields, decoded_value
 from regaudit.settings.presets import Preset
