@@ -311,8 +311,7 @@ def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
             refused[file] = reason, str(error)
             continue
         if str(file).endswith(OVERFLOWS):
-            assert {one.keras for one in result.differences} == {"inf"}
-            continue
+            assert any("as REG211 says" in remark for remark in result.remarks)
         assert not result.differences, (file, result.differences)
         assert not reason, file
         agreed += 1
