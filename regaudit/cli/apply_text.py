@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.cli.suggest import wrapped
+from regaudit.cli.suggest_text import wrapped
 
 if TYPE_CHECKING:
     from regaudit.editing.apply import Change

@@ -1,8 +1,6 @@
 """`regaudit suggest`: which strengths a model should have, and why."""
 
-import shutil
 import sys
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +18,6 @@ from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.live.confidence import Confidence
-    from regaudit.report.escape import Escaped
     from regaudit.report.proposal import Proposal
     from regaudit.report.report import Report
 
@@ -108,6 +105,7 @@ def suggest(
     Exits with 0, even if there is nothing to change.
     """
     from regaudit.cli.running import audited_one
+    from regaudit.cli.suggest_text import code, json, table
     from regaudit.errors import RegauditError, UsageError
 
     output = None if output == STANDARD_OUTPUT else output
@@ -123,9 +121,9 @@ def suggest(
         say(f"{model}: {error}", err=True)
         sys.exit(UNREADABLE)
     if format_ == "terminal":
-        page = _table(report, proposal, _options(advice, opening_options))
+        page = table(report, proposal, _options(advice, opening_options))
     else:
-        page = {"code": _code, "json": _json}[format_](report, proposal)
+        page = {"code": code, "json": json}[format_](report, proposal)
     emit(page, output)
     sys.exit(OK)
 
@@ -196,133 +194,3 @@ def _options(advice: AdviceOptions, opened: OpeningOptions) -> list[tuple[str, s
     told += [("--isolated", "")] * opened.isolated
     told += [("--role {}", role) for role in opened.roles]
     return told + [("--limit {}", limit) for limit in opened.limits]
-
-
-def _table(report: "Report", proposal: "Proposal", options: list[tuple[str, str]]) -> "Escaped":
-    from regaudit.report import advice
-    from regaudit.report.escape import command, page, plain
-    from regaudit.report.spelling import MISSING, number, regularizer
-
-    lines: list[str] = [plain(report.file), *map(wrapped, advice.proposed(proposal))]
-    after = report.penalty + proposal.jump
-    model = report.model
-    present = {one.path: one.regularizer for _, one in model.weights()} if model else {}
-    rows = [
-        [
-            plain("/".join(filter(None, (change.layer, change.key.removesuffix("_regularizer"))))),
-            regularizer(present[change.weights[0]]),
-            _spelled(change.l1, change.l2),
-            number(change.before),
-            number(change.after),
-            f"{change.after / after:.0%}" if after else MISSING,
-            change.confidence,
-        ]
-        for change in proposal.changes
-    ]
-    if rows:
-        lines += ["", *_fitted(rows), ""]
-        reasons = dict.fromkeys(change.reason for change in proposal.changes)
-        lines += [wrapped(f"why: {reason}") for reason in reasons]
-        way = "higher" if proposal.jump > 0 else "lower"
-        lines.append(
-            wrapped(
-                f"penalty {number(report.penalty, 6)} -> {number(after, 6)}: the training loss "
-                f"will be {number(abs(proposal.jump))} {way} from the first step"
-            )
-        )
-    if proposal.edits and proposal.why_not:
-        lines += ["", wrapped(f"It cannot be written into a copy: {proposal.why_not}")]
-    elif proposal.edits:
-        lines += ["", "Write it into a copy, OUT:"]
-        line = " ".join(["regaudit apply {} -o OUT --suggested", *(word for word, _ in options)])
-        names = [name for _, name in options if name]
-        lines.append("  " + command(line, report.file, *names))
-    return page(line for text in lines for line in text.split("\n"))
-
-
-HEADERS = ("weight", "now", "suggested", "penalty", "then", "share", "confidence")
-
-RANKS = (0, 2, 0, 3, 0, 4, 5)
-"""Of the columns: the highest are left out first where the terminal is narrow."""
-
-
-def _fitted(rows: list[list[str]]) -> list[str]:
-    """Return the lines of the table, with the columns for which there is room."""
-    from regaudit.report.tables import Column, fitted_table
-
-    columns = [
-        Column(title, cells, rank, right=title in {"penalty", "then", "share"})
-        for title, cells, rank in zip(HEADERS, zip(*rows, strict=True), RANKS, strict=True)
-    ]
-    return [line.rstrip() for line in fitted_table(columns, _width(), least=16)]
-
-
-def _width() -> int:
-    """Columns of the terminal; 80 where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-
-
-def wrapped(text: str) -> str:
-    """Escape a line, and break it at the width of the terminal."""
-    from regaudit.report.escape import plain
-
-    return textwrap.fill(
-        plain(text),
-        _width(),
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _spelled(l1: float, l2: float) -> str:
-    parts = [f"{name}({value:g})" for name, value in (("l1", l1), ("l2", l2)) if value]
-    return f"l1_l2({l1:g}, {l2:g})" if len(parts) == 2 else next(iter(parts), "none")
-
-
-def _code(report: "Report", proposal: "Proposal") -> "Escaped":
-    from regaudit.report.escape import page, plain, python_class
-
-    layers = {layer.path: layer for layer in report.model.layers} if report.model else {}
-    lines = [f"# {plain(text)}" for text in (proposal.verdict, *proposal.remarks)]
-    for change in proposal.changes:
-        name = python_class(layers[change.layer].python_class)
-        lines.append(f"{name}(..., {change.code})  # {plain(change.layer)}")
-    return page(lines)
-
-
-def _json(report: "Report", proposal: "Proposal") -> "Escaped":
-    from regaudit.report.escape import json_text, page
-
-    changes = [
-        {
-            "layer": change.layer,
-            "key": change.key,
-            "weights": list(change.weights),
-            "l1": change.l1,
-            "l2": change.l2,
-            "code": change.code,
-            "penalty_before": change.before,
-            "penalty_after": change.after,
-            "basis": change.basis,
-            "confidence": change.confidence,
-            "reason": change.reason,
-        }
-        for change in proposal.changes
-    ]
-    edits = [{"layer": edit.layer, "key": edit.key, "value": edit.value} for edit in proposal.edits]
-    content = {
-        "file": report.file,
-        "decision": proposal.decision,
-        "aim": proposal.aim,
-        "purpose": proposal.purpose,
-        "basis": proposal.basis,
-        "verdict": proposal.verdict,
-        "remarks": list(proposal.remarks),
-        "penalty_before": proposal.before,
-        "penalty_after": proposal.after,
-        "penalty_jump": proposal.jump,
-        "changes": changes,
-        "edits": edits,
-    }
-    return page([json_text(content, indent=2, default=dict)])

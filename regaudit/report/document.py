@@ -69,18 +69,19 @@ def described(report: Report) -> schema.Report:
         failure=schema.Failure(kind=report.failure.kind, message=_unicode(report.failure.message))
         if report.failure
         else None,
-        proposal=_proposal(report.proposal) if report.proposal else UNSET,
+        proposal=proposal_record(report.proposal) if report.proposal else UNSET,
     )
 
 
-def _proposal(found: Proposal) -> schema.Proposal:
+def proposal_record(found: Proposal) -> schema.Proposal:
+    """Return a proposal as the schema has it."""
     return schema.Proposal(
         decision=found.decision,
         aim=found.aim,
         purpose=found.purpose,
         verdict=found.verdict,
         basis=found.basis,
-        changes=[change(one) for one in found.changes],
+        changes=[_change(one) for one in found.changes],
         remarks=list(found.remarks),
         train_loss=found.train_loss,
         val_loss=found.val_loss,
@@ -92,8 +93,7 @@ def _proposal(found: Proposal) -> schema.Proposal:
     )
 
 
-def change(one: StrengthChange) -> schema.StrengthChange:
-    """Return one strength that should change."""
+def _change(one: StrengthChange) -> schema.StrengthChange:
     return schema.StrengthChange(
         layer=one.layer,
         key=one.key,
@@ -103,6 +103,7 @@ def change(one: StrengthChange) -> schema.StrengthChange:
         penalty_before=finite(one.before),
         penalty_after=finite(one.after),
         basis=one.basis,
+        confidence=one.confidence,
         reason=one.reason,
         edit=_edit(one.edit),
         code=one.code,

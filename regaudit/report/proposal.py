@@ -23,6 +23,9 @@ Basis = Literal[
 ]
 """Where a strength comes from."""
 
+Confidence = Literal["high", "medium", "low"]
+"""How surely a change helps."""
+
 UNTESTED: Basis = "untested start of a sweep"
 
 WORTH = (
@@ -84,7 +87,7 @@ class StrengthChange(Struct, frozen=True):
     """The Keras constructor argument."""
 
     @property
-    def confidence(self) -> Literal["high", "medium", "low"]:
+    def confidence(self) -> Confidence:
         """How surely it helps: a weaker penalty in place of one far too strong, most surely."""
         if self.after < self.before and (self.after or self.basis != UNTESTED):
             return "high"

@@ -11,7 +11,7 @@ import msgspec
 import msgspec.inspect
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from regaudit.report.proposal import Aim, Basis, Decision, Purpose
+from regaudit.report.proposal import Aim, Basis, Confidence, Decision, Purpose
 from regaudit.report.severity import Level
 
 SCHEMA = "regaudit/1"
@@ -74,6 +74,7 @@ class StrengthChange(Struct, kw_only=True):
         float | None, Meta(description="what they add then, at today's weights")
     ]
     basis: Basis
+    confidence: Annotated[Confidence, Meta(description="how surely it helps")]
     reason: str
     edit: Edit
     code: Annotated[str, Meta(description="Keras constructor argument")]
