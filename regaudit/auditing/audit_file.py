@@ -20,7 +20,6 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
 from regaudit.evidence.units import weighed
 from regaudit.formats.interface import Artifact, Format, recognize
-from regaudit.keras_semantics.placing import with_roles
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
@@ -98,8 +97,7 @@ class Attempt:
             plugin = self._recognized(file, config)
             plugin.by_name = config.by_name
             with plugin.read(file, config.architecture) as found:
-                model, skipped = with_roles(found.model, found.skipped, found.tensors, config.roles)
-                artifact = replace(found, model=model, skipped=skipped)
+                artifact = _with_roles(found, config)
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
     def _located(self, config: Config) -> AbstractContextManager[Location]:
@@ -138,6 +136,18 @@ class Attempt:
         # A bug here must not lose the other files.
         self.failed = Report(self._name, size=self._size, failure=failure_of(error))
         return True
+
+
+def _with_roles(found: Artifact, config: Config) -> Artifact:
+    """Give the weights of custom layers their roles."""
+    if not config.roles and all(layer.known for layer in found.model.layers):
+        return found
+    from regaudit.keras_semantics.placing import (  # noqa: PLC0415 - most models have no such layer
+        with_roles,
+    )
+
+    model, skipped = with_roles(found.model, found.skipped, found.tensors, config.roles)
+    return replace(found, model=model, skipped=skipped)
 
 
 def _let_go(error: BaseException) -> None:

@@ -196,7 +196,7 @@ class Evidence(Struct, frozen=True, dict=True):
         return None if chance is None else gap > NO_CHANGE * chance.value
 
     @cached_property
-    def told_head(self) -> bool:
+    def has_task_head(self) -> bool:
         """Whether an output may be that of a classifier or regressor.
 
         Not where the file tells that the model was not compiled, and every output has another

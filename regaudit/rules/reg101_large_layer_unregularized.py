@@ -102,7 +102,7 @@ model.compile("adam", "categorical_crossentropy")
 
 def _milder(evidence: Evidence) -> Iterator[str]:
     """Yield what of the model as a whole makes it no fault that nothing regularizes a kernel."""
-    if not evidence.told_head:
+    if not evidence.has_task_head:
         yield "the outputs are of no classifier, in a model that was not compiled"
     if evidence.overfits is False:
         yield "the losses show no overfitting"
