@@ -53,7 +53,10 @@ def why_none(place: Place, places: Places) -> str:
     """
     if not place.bare or place.closed:
         return ""
-    strengths = {(peer.l1, peer.l2) for peer in _peers(place, places)}
+    peers = _peers(place, places)
+    strengths = {(peer.l1, peer.l2) for peer in peers}
+    if any(peer.dead for peer in peers):
+        return "units of the other kernels are dead: their strength may be too strong"
     if len(strengths) > 1:
         return "the model's other kernels differ in strength: two losses would tell"
     if any(DEFAULT_STRENGTH in pair for pair in strengths):
@@ -113,7 +116,8 @@ def _own(here: Situation, places: Places) -> Places:
         peers = _peers(place, places) if open_ else ()
         strengths = {(peer.l1, peer.l2) for peer in peers}
         l1, l2 = next(iter(strengths), (0.0, 0.0))
-        if len(strengths) != 1 or DEFAULT_STRENGTH in (l1, l2) or not _acts(place, l1, l2):
+        doubtful = DEFAULT_STRENGTH in (l1, l2) or any(peer.dead for peer in peers)
+        if len(strengths) != 1 or doubtful or not _acts(place, l1, l2):
             found.append(place)
         elif any(peer.basis == UNTESTED for peer in peers):
             found.append(place.given(l1, l2, UNTESTED, "the same start as for the other layers"))

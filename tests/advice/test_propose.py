@@ -116,6 +116,16 @@ class TestTooStrong:
         few = report(dense("a", l2(1e-4)), dense("b"), dead=40)
         assert len(suggest(few, facts(0.2, 0.9)).changes) == 2
 
+    def test_nor_is_it_given_to_other_kernels(self):
+        dying = report(dense("a", l2(1e-4)), dense("b"), dead=60)
+        proposal = suggest(dying)
+        assert proposal.changes == ()
+        assert proposal.left["b/kernel"] == (
+            "units of the other kernels are dead: their strength may be too strong"
+        )
+        few = report(dense("a", l2(1e-4)), dense("b"), dead=40)
+        assert strengths(suggest(few)) == [("b", 0.0, 1e-4)]
+
     @pytest.mark.parametrize("given", [{}, {"train_loss": 0.2, "val_loss": 0.9}])
     def test_a_collapsed_model_is_to_be_trained_again_first(self, given):
         gone = {"a/kernel": {"max_abs": 1e-6, "l2_norm": 1e-5}}
