@@ -14,7 +14,6 @@ from regaudit.report.spelling import count
 MOST = 0.005
 """Share of every weight that a decay may take off in a step: half of what REG305 warns of."""
 
-
 MOST_TIMES = 30
 """Width of the useful range, as the paper found it."""
 

@@ -29,7 +29,7 @@ from regaudit.report.spelling import count
 STEPS = 8
 """Most steps; two or three are taken."""
 
-WORTH = 1.05
+LEAST_CHANGE = 1.05
 """By less than this factor no strength is changed: some versions of Keras store float32."""
 
 
@@ -53,20 +53,16 @@ def choose(
     factor = FACTORS[purpose] if factor is None else factor
     others = evidence.total_penalty - sum(place.paid for place in places)
     here = Situation(evidence, aim, factor, max(others, 0.0), recognized(evidence.model))
-    first: Choice | None = None
-    now = places
+    decided = found = _step(here, places)
+    now, then = places, for_both_directions(found.places)
     for _ in range(STEPS):
-        found = _step(here, now)
-        if first is None or first.places == places:
-            first = found
-        if found.places == now:
+        if then == now:
             break
-        if found.verdict == AS_THE_OTHERS and found.verdict not in first.verdict:
-            first = first._replace(verdict=f"{first.verdict} {found.verdict}")
-        now = for_both_directions(found.places)
-    if first is None:
-        raise AssertionError
-    return first._replace(places=now)
+        if found.verdict == AS_THE_OTHERS and found.verdict not in decided.verdict:
+            decided = decided._replace(verdict=f"{decided.verdict} {found.verdict}")
+        now, found = then, _step(here, then)
+        then = for_both_directions(found.places)
+    return decided._replace(places=now)
 
 
 def _step(here: Situation, places: Places) -> Choice:
@@ -198,7 +194,7 @@ def _scaled(place: Place, factor: float, basis: Basis, reason: str) -> Place:
         return place
     l1, l2 = (strength or 0.0 for strength in scaled)
     weaker = place.given(l1, l2, basis, reason)
-    return weaker if weaker.penalty * WORTH < place.penalty else place
+    return weaker if weaker.penalty * LEAST_CHANGE < place.penalty else place
 
 
 # Adding ------------------------------------------------------------------------------------------
@@ -279,4 +275,4 @@ def _raised(place: Place, part: float, aim: Aim, why: str) -> Place:
         return place
     l1, l2 = (strength, 0.0) if aim == "l1" else (0.0, strength)
     new = place.given(l1, l2, "two losses", why)
-    return new if place.penalty * WORTH < new.penalty else place
+    return new if place.penalty * LEAST_CHANGE < new.penalty else place

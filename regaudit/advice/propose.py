@@ -16,7 +16,7 @@ from regaudit.advice.situation import Places
 from regaudit.advice.without_losses import why_none
 from regaudit.evidence.evidence import Evidence
 from regaudit.model import Weight
-from regaudit.report.proposal import UNTESTED, WORTH, Aim, Decision, Proposal, Purpose
+from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START, Aim, Decision, Proposal, Purpose
 from regaudit.report.spelling import count
 
 
@@ -79,7 +79,7 @@ def propose(
     )
     if proposal.basis != UNTESTED:
         return proposal
-    start = f"the strengths proposed are an {UNTESTED}: {WORTH}"
+    start = f"the strengths proposed are an {UNTESTED}: {WORTH_OF_A_START}"
     return replace(proposal, remarks=(start, *proposal.remarks))
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
-from regaudit.cli.apply_text import kept, nothing_written, what_changes
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.options import collecting, opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
@@ -182,6 +181,7 @@ def _check(advice: AdviceOptions, options: ApplyOptions) -> None:
 def _apply(
     model: Path, advice: AdviceOptions, options: ApplyOptions, opening_options: OpeningOptions
 ) -> int:
+    from regaudit.cli.apply_text import kept, nothing_written, what_changes
     from regaudit.cli.running import audited_one
     from regaudit.editing import apply
     from regaudit.errors import RefusedEditError, UnreadableModelError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regaudit.pages.chart_geometry import LEFT
 from regaudit.pages.charts import TALL, short, times
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
-from regaudit.report.proposal import WORTH
+from regaudit.report.proposal import WORTH_OF_A_START
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _environment() -> "Environment":
     environment.globals.update(
         spectrum_table=spectrum_table,
         advice=advice,
-        WORTH=WORTH,
+        WORTH_OF_A_START=WORTH_OF_A_START,
         sentences=sentences,
         spelling=spelling,
         places=PLACES,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences
 from regaudit.report.escape import Escaped, json_text, page
-from regaudit.report.proposal import UNTESTED, WORTH
+from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -118,7 +118,7 @@ def _result(code: str, item: Occurrence, report: Report, view: View, number: int
     if suggestion:
         text += f" Write {suggestion.code}: {escape.plain(suggestion.reason)}."
     elif item.suggestion:
-        text += f" An {UNTESTED}: {item.suggestion.code}; {WORTH}."
+        text += f" An {UNTESTED}: {item.suggestion.code}; {WORTH_OF_A_START}."
     return {
         "ruleId": code,
         "level": LEVELS[item.severity],

@@ -28,7 +28,7 @@ Confidence = Literal["high", "medium", "low"]
 
 UNTESTED: Basis = "untested start of a sweep"
 
-WORTH = (
+WORTH_OF_A_START = (
     "in measurements such a start did not lower the test loss on average; EarlyStopping with "
     "restore_best_weights=True lowered it, but hardly the errors; --train-loss and --val-loss "
     "tell more"
