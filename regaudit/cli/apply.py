@@ -5,10 +5,9 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from msgspec import Struct
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.options import collecting, opening
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from regaudit.report.proposal import Edit, Proposal
 
 
-class ApplyOptions(Struct, frozen=True):
+class ApplyOptions(NamedTuple):
     """What to change, and where to write it."""
 
     out: Path | None

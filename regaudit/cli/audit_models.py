@@ -4,11 +4,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
 
 from regaudit.cli.declared import say_unused
 from regaudit.cli.output import emit, say
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from regaudit.settings.config import Config
 
 
-class AuditOptions(Struct, frozen=True):
+class AuditOptions(NamedTuple):
     """What the options of `judging` and `auditing` say."""
 
     facts: Mapping[str, float | None]
@@ -58,7 +56,7 @@ class AuditOptions(Struct, frozen=True):
     roles: tuple[str, ...] = ()
 
 
-class OpeningOptions(Struct, frozen=True):
+class OpeningOptions(NamedTuple):
     """What the options of `opening` say: of commands that open a model and run no rules."""
 
     limits: tuple[str, ...]
@@ -72,6 +70,8 @@ def opening_settings(options: OpeningOptions) -> "Config":
     Raises:
         UsageError: a wrong setting or flag.
     """
+    from msgspec.structs import replace
+
     from regaudit.keras_semantics.declared_roles import role_option
     from regaudit.settings.config import Config, find_config, read_config
 
@@ -106,6 +106,8 @@ def run_audit(
     Raises:
         click.UsageError: a wrong setting or rule, or an output that is one of the models.
     """
+    from msgspec.structs import replace
+
     from regaudit.running.render_guard import go_on_guarded
     from regaudit.settings.self_audit import audit_settings
 
@@ -275,6 +277,8 @@ def settings_of(
     try:
         config = _config(options, fail_on, unknown).allowing(options.limits).without(options.ignore)
         if baseline and config.baseline_file:
+            from msgspec.structs import replace
+
             from regaudit.settings.baseline import read_baseline
 
             config = replace(config, baseline=read_baseline(config.baseline_file))
@@ -316,4 +320,6 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
     )
     if not architectures:
         return config
+    from msgspec.structs import replace
+
     return replace(config, architecture=read_architecture(*architectures), by_name=options.by_name)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import also_in, judging, output_file, viewing
@@ -72,7 +71,7 @@ def diff(
     targets = all_of(format_, output, also)
     if unknown := next((one.format for one in targets if one.format not in FORMATS), None):
         raise click.UsageError(f"diff writes no {unknown}, but {', '.join(FORMATS)}")
-    reports, config = run_audit(replace(options, models=(old, new)), targets, nested=False)
+    reports, config = run_audit(options._replace(models=(old, new)), targets, nested=False)
     if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
     for report in reports:
@@ -95,6 +94,8 @@ def diff(
 
 def _only(changes: "Changes", layer: str) -> "Changes":
     """Return the changes of some layers."""
+    from msgspec.structs import replace
+
     from regaudit.report.only_layers import in_layer
 
     return replace(
@@ -111,6 +112,8 @@ def _spelled(changes: "Changes", format_: str, config: "Config", view: "View") -
 
         return page([json_text(changes_document(changes), indent=2, allow_nan=False)])
     if format_ == "html":
+        from msgspec.structs import replace
+
         from regaudit.changes.html import html
         from regaudit.settings.to_toml import settings_page
 

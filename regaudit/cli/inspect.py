@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from msgspec.structs import replace
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.options import auditing, printing, spectral, weights
@@ -71,7 +70,7 @@ def _print_roles(options: AuditOptions, output: Path | None) -> NoReturn:
     from regaudit.settings.stored_roles import roles_page
 
     outputs = () if output is None else (output,)
-    reports, _ = run_audit(replace(options, weights=False), (), baseline=False, writes=outputs)
+    reports, _ = run_audit(options._replace(weights=False), (), baseline=False, writes=outputs)
     emit(roles_page(reports), output)
     say_failed(reports)
     sys.exit(unreadable(reports))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from msgspec.structs import fields
 
 from regaudit.cli.audit_models import AuditOptions, OpeningOptions
 from regaudit.cli.paths import LocalFile, Named, Output
@@ -58,15 +57,14 @@ def collecting(
 
     Args:
         parameter: of the command, which takes the value.
-        kind: a data class whose fields are named for the options.
+        kind: a named tuple whose fields are named for the options.
         command: what is decorated.
         nested: fields that take several options as a mapping, and the names of these.
     """
-    names = [field.name for field in fields(kind)]
 
     @wraps(command)
     def collected(**given: Any) -> Any:
-        own = {name: given.pop(name) for name in names if name in given}
+        own = {name: given.pop(name) for name in kind._fields if name in given}
         for field, several in nested.items():
             own[field] = {name: given.pop(name) for name in several}
         return command(**given, **{parameter: kind(**own)})

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
 
 from regaudit.cli.audit_models import only
 from regaudit.cli.output import OK, TOLD, UNREADABLE, emit, say
@@ -62,17 +60,21 @@ def report_on(
     return reading.code(results)
 
 
-class _Reading(Struct):
+class _Reading:
     """What came of the lines so far."""
 
-    limits: "Limits"
     count: int = 0
     skipped: int = 0
     failed: bool = False
     """Whether a line held no report, or one of a file that could not be audited."""
 
+    def __init__(self, limits: "Limits") -> None:
+        self._limits = limits
+
     def reports(self, results: Sequence[Path]) -> Iterator["Report"]:
         """Yield the reports of all files; say of each malformed line what is wrong with it."""
+        from msgspec.structs import replace
+
         from regaudit.errors import UsageError
         from regaudit.report.read_results import Malformed, read_results
         from regaudit.storage.presence import is_file
@@ -80,7 +82,7 @@ class _Reading(Struct):
         for file in results:
             size = file.stat().st_size if is_file(file) else 0
             # All reports of a page but the fleet's are in memory at once.
-            more = replace(self.limits, memory_bytes=self.limits.memory_bytes + _TIMES * size)
+            more = replace(self._limits, memory_bytes=self._limits.memory_bytes + _TIMES * size)
             hold(str(file), more)
             try:
                 for found in read_results(file):

@@ -165,9 +165,11 @@ def say_redirects(reports: Sequence["Report"]) -> None:
 
 def cache_folder(given: str | None) -> Path | None:
     """Return the folder that --cache names, by default the user's; None without the option."""
+    if given != "":
+        return None if given is None else Path(given)
     from regaudit.running.report_cache import default_folder
 
-    return None if given is None else Path(given) if given else default_folder()
+    return default_folder()
 
 
 def failure_of_killed(limits: "Limits") -> "Report | None":

@@ -3,10 +3,9 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
-from msgspec import Struct
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from regaudit.report.report import Report
 
 
-class AdviceOptions(Struct, frozen=True):
+class AdviceOptions(NamedTuple):
     """What the options of `advising` say."""
 
     facts: Mapping[str, Any]

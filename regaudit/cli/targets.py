@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
 
 from regaudit.cli.paths import STANDARD_OUTPUT
 from regaudit.discovery import names
@@ -53,7 +51,7 @@ def all_of(format_: str | None, output: Path | None, also: Sequence[Target]) -> 
     return (Target.main(format_, output), *also)
 
 
-class ViewOptions(Struct, frozen=True):
+class ViewOptions(NamedTuple):
     """What the options of `viewing` say; the defaults are for commands without them."""
 
     layer: str = "*"
@@ -107,6 +105,8 @@ def rendered(
     **settings: Any,
 ) -> Page:
     """Render the reports for one target; arguments are those of `write`."""
+    from msgspec.structs import replace
+
     from regaudit.renderers.interface import renderer
 
     hold_on()

@@ -11,9 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, NamedTuple
 
 from regaudit.running.termination import ASKED, PASSED_ON, die_of
 
@@ -32,7 +30,7 @@ TEMPORARY = "regaudit-"
 """Begins the names of temporary folders."""
 
 
-class Killed(Struct, frozen=True):
+class Killed(NamedTuple):
     """The end of a guarded process."""
 
     file: str

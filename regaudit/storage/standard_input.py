@@ -2,13 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import BinaryIO
-
-from msgspec import Struct
+from typing import BinaryIO, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
-from regaudit.limits import enforce_limit
-from regaudit.storage.arrivals import arrived
 
 NAME = "-"
 """What stands for standard input on the command line and in reports, and the file is called."""
@@ -17,7 +13,7 @@ ONE_FILE = "standard input takes a model of one file, not a folder such as a Sav
 _BLOCK = 1 << 20
 
 
-class Spooled(Struct, frozen=True):
+class Spooled(NamedTuple):
     """What standard input was, as far as it was read."""
 
     file: Path
@@ -48,6 +44,9 @@ def spooled(stream: BinaryIO, folder: Path) -> Spooled:
         stream: to read to its end.
         folder: for the file, and nothing else.
     """
+    from regaudit.limits import enforce_limit  # noqa: PLC0415 - `--help` needs the name alone
+    from regaudit.storage.arrivals import arrived  # noqa: PLC0415 - the same
+
     file, size = folder / NAME, 0
     try:
         with file.open("xb") as out:
