@@ -49,7 +49,7 @@ from regaudit.keras_semantics.match_by_order import (
     remarks,
     units_of,
 )
-from regaudit.keras_semantics.quantization import scaled_back
+from regaudit.keras_semantics.quantized_layout import scaled_back
 from regaudit.keras_semantics.quantized_plan import quantize
 from regaudit.keras_semantics.spare_weights import Named, extra_slot, spare_weights
 from regaudit.keras_semantics.stored_names import StoredName, Wanted, match, relative_path

@@ -6,6 +6,7 @@ The file is long because it is one walk, with a method for each kind of layer it
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,7 +32,6 @@ from regaudit.keras_semantics.config_graph import (
 )
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
-from regaudit.keras_semantics.held_layers import Held, held_layers
 from regaudit.keras_semantics.layer_table import (
     MODELS,
     THAWED_BY_LOADING,
@@ -40,18 +40,19 @@ from regaudit.keras_semantics.layer_table import (
     all_slots,
     slots_of,
 )
-from regaudit.keras_semantics.match_held import locate, matters
 from regaudit.keras_semantics.quantization import (
     has_zero_points,
     quantization,
     quantized,
-    scaled_back,
 )
 from regaudit.keras_semantics.stored_position import StoredPosition
 from regaudit.keras_semantics.weightless_layers import FOREIGN, LOOKUPS
 from regaudit.limits import enforce_limit
 from regaudit.model import Layer, Skip, Weight
 from regaudit.tensors.tensor import Tensor, TensorGroup
+
+if TYPE_CHECKING:
+    from regaudit.keras_semantics.held_layers import Held
 
 
 class Join(Struct):
@@ -112,6 +113,8 @@ class Join(Struct):
             self.visit(layer, container.below_container(key))
 
     def _wrapper(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
+        from regaudit.keras_semantics.held_layers import held_layers  # noqa: PLC0415 - few models
+
         weights: tuple[Weight, ...] = ()
         if serialized["class_name"] == "SpectralNormalization":
             weights = self._spectral(config_of(serialized), path, place)
@@ -155,6 +158,10 @@ class Join(Struct):
         trainable |= class_name in THAWED_BY_LOADING and not self.dialect.before_keras_3
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
+            from regaudit.keras_semantics.quantized_layout import (  # noqa: PLC0415 - few models
+                scaled_back,
+            )
+
             weights, skipped = scaled_back(
                 weights, slots, serialized, mode, tensors=self.tensors, dialect=self.dialect
             )
@@ -165,6 +172,9 @@ class Join(Struct):
         self, serialized: Serialized, path: str, place: StoredPosition, *, known: bool = False
     ) -> None:
         """A custom layer: its variables by number, the layers its configuration holds by name."""
+        from regaudit.keras_semantics.held_layers import held_layers  # noqa: PLC0415 - few models
+        from regaudit.keras_semantics.match_held import locate, matters  # noqa: PLC0415 - the same
+
         held = list(held_layers(serialized, before_keras_3=self.dialect.before_keras_3))
         found, rest = locate(held, place.stored, self.dialect)
         lost = [layer for layer in rest if matters(layer, self.dialect)]
@@ -195,7 +205,7 @@ class Join(Struct):
             if not place.lost:
                 self.skipped.append(Skip(below.prefix + name, LOST))
 
-    def _held(self, held: Held, serialized: Serialized, path: str, place: StoredPosition) -> None:
+    def _held(self, held: "Held", serialized: Serialized, path: str, place: StoredPosition) -> None:
         """Take in what the layer at `path` holds in one attribute."""
         node, thawed = place.node or path, own_flag(serialized)
         below = self._below(serialized, place, path, held.attribute, node, thawed=thawed)

@@ -1,17 +1,21 @@
 """Quantized layers: in which mode, and what they store besides their own weights."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of
-from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import variables_of
-from regaudit.keras_semantics.layer_table import Slot, first_axis, last_axis
-from regaudit.keras_semantics.quantized_layout import MATRICES, OUTPUTS_FIRST, Codes, heads_of
-from regaudit.model import Skip, Weight
+from regaudit.keras_semantics.layer_table import Slot, last_axis
 from regaudit.tensors.tensor import Tensor, TensorGroup
+
+MATRICES = ("kernel", "embeddings", "reverse_embeddings")
+"""Roles that Keras quantizes."""
+
+OUTPUTS_FIRST = frozenset({"gptq", "awq"})
+"""Modes that store a kernel as a matrix with its outputs first."""
 
 FLOAT8_ROLES = tuple(
     f"{tensor}_{kind}"
@@ -21,7 +25,6 @@ FLOAT8_ROLES = tuple(
 """What a float8 layer stores besides its own weights."""
 
 _MODES = ("int8", "int4", "float8", "gptq", "awq")
-_INTEGERS = {"int8", "uint8"}
 
 
 def quantization(serialized: Serialized, slots: tuple[Slot, ...], group: TensorGroup | None) -> str:
@@ -69,6 +72,11 @@ def packs_attention(serialized: Serialized, kernels: Mapping[str, Tensor | None]
     if query is None or not output or config_of(serialized).get("output_shape") is not None:
         return False
     return query[0] == -(-output[-1] // 2) and output[-1] > 1  # as wide as the input, by default
+
+
+def heads_of(config: Mapping[str, Any]) -> Any:
+    """Return how many heads an attention layer has; None for other layers."""
+    return config.get("num_heads", config.get("num_query_heads"))
 
 
 def has_zero_points(slots: tuple[Slot, ...], mode: str, group: TensorGroup | None) -> bool:
@@ -154,53 +162,3 @@ def _with_scales(own: list[Slot], *, grouped: bool) -> list[Slot]:
 
 def _constant(slot: Slot) -> Slot:
     return replace(slot, trainable=False) if slot.role in MATRICES else slot
-
-
-def scaled_back(
-    weights: tuple[Weight, ...],
-    slots: tuple[Slot, ...],
-    serialized: Serialized,
-    mode: str,
-    *,
-    tensors: dict[str, Tensor],
-    dialect: Dialect,
-) -> tuple[tuple[Weight, ...], list[Skip]]:
-    """Let quantized weights be measured as the numbers they stand for.
-
-    Args:
-        weights: of one layer.
-        slots: of the layer.
-        serialized: the layer.
-        mode: one in which weights are integers.
-        tensors: by stored path; those of quantized weights are replaced.
-        dialect: of the Keras that saved the file.
-
-    Returns:
-        The weights, and those whose codes are measured instead, with the reason.
-    """
-    result, skipped = [], []
-    for weight in weights:
-        if weight.role not in MATRICES or weight.dtype not in _INTEGERS:
-            result.append(weight)
-            continue
-        sublayer, _, role = weight.path.rpartition("/")
-        siblings = {
-            other.role: tensors[other.stored_path]
-            for other in weights
-            if other.path.rpartition("/")[0] == sublayer
-        }
-        slot = next(s for s in slots if s.role == role and sublayer.endswith(s.below))
-        codes = Codes(role, mode, siblings, serialized, dialect, slot.at)
-        tensor = codes.dequantized()
-        if tensor is None:
-            why = "without its zero points" if mode in OUTPUTS_FIRST else "in an unknown layout"
-            reason = f"{mode} {why}, so it cannot be scaled back: the codes are measured"
-            skipped.append(Skip(weight.path, reason))
-            result.append(weight)
-            continue
-        tensors[weight.stored_path] = tensor
-        units = last_axis if codes.is_matrix else slot.units
-        units = first_axis if mode in OUTPUTS_FIRST else units
-        view = units(tensor.shape, config_of(serialized))
-        result.append(replace(weight, units=view, dequantized_from=mode))
-    return tuple(result), skipped

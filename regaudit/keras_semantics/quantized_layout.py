@@ -14,15 +14,20 @@ from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.layer_table import Equation, Shape, equation_of
+from regaudit.keras_semantics.layer_table import (
+    Equation,
+    Shape,
+    Slot,
+    equation_of,
+    first_axis,
+    last_axis,
+)
+from regaudit.keras_semantics.quantization import MATRICES, OUTPUTS_FIRST, heads_of
+from regaudit.model import Skip, Weight
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import BLOCK, Array, Tensor
 
-MATRICES = ("kernel", "embeddings", "reverse_embeddings")
-"""Roles that Keras quantizes."""
-
-OUTPUTS_FIRST = frozenset({"gptq", "awq"})
-"""Modes that store a kernel as a matrix with its outputs first."""
+_INTEGERS = {"int8", "uint8"}
 
 
 class Codes(Struct, frozen=True):
@@ -178,11 +183,6 @@ class Codes(Struct, frozen=True):
                 yield _dimension(equation_of(config), axis, shape)
 
 
-def heads_of(config: Mapping[str, Any]) -> Any:
-    """Return how many heads an attention layer has; None for other layers."""
-    return config.get("num_heads", config.get("num_query_heads"))
-
-
 def _output_axes(codes: Shape, scales: int, equation: Equation | None) -> list[int]:
     """Return the axes of a kernel that have scales, in the order of the scales."""
     if equation is not None and len(equation.kernel) == len(codes):
@@ -251,3 +251,53 @@ def _values(tensor: Tensor) -> Array:
     blocks = [np.array(block, np.float64) for block in tensor.blocks()]
     flat = np.concatenate(blocks) if blocks else np.empty(0)
     return flat.reshape(tensor.shape)
+
+
+def scaled_back(
+    weights: tuple[Weight, ...],
+    slots: tuple[Slot, ...],
+    serialized: Serialized,
+    mode: str,
+    *,
+    tensors: dict[str, Tensor],
+    dialect: Dialect,
+) -> tuple[tuple[Weight, ...], list[Skip]]:
+    """Let quantized weights be measured as the numbers they stand for.
+
+    Args:
+        weights: of one layer.
+        slots: of the layer.
+        serialized: the layer.
+        mode: one in which weights are integers.
+        tensors: by stored path; those of quantized weights are replaced.
+        dialect: of the Keras that saved the file.
+
+    Returns:
+        The weights, and those whose codes are measured instead, with the reason.
+    """
+    result, skipped = [], []
+    for weight in weights:
+        if weight.role not in MATRICES or weight.dtype not in _INTEGERS:
+            result.append(weight)
+            continue
+        sublayer, _, role = weight.path.rpartition("/")
+        siblings = {
+            other.role: tensors[other.stored_path]
+            for other in weights
+            if other.path.rpartition("/")[0] == sublayer
+        }
+        slot = next(s for s in slots if s.role == role and sublayer.endswith(s.below))
+        codes = Codes(role, mode, siblings, serialized, dialect, slot.at)
+        tensor = codes.dequantized()
+        if tensor is None:
+            why = "without its zero points" if mode in OUTPUTS_FIRST else "in an unknown layout"
+            reason = f"{mode} {why}, so it cannot be scaled back: the codes are measured"
+            skipped.append(Skip(weight.path, reason))
+            result.append(weight)
+            continue
+        tensors[weight.stored_path] = tensor
+        units = last_axis if codes.is_matrix else slot.units
+        units = first_axis if mode in OUTPUTS_FIRST else units
+        view = units(tensor.shape, config_of(serialized))
+        result.append(replace(weight, units=view, dequantized_from=mode))
+    return tuple(result), skipped

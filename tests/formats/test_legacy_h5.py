@@ -15,7 +15,7 @@ from paths import CORPUS
 import regaudit
 from regaudit.formats.legacy_h5 import LegacyH5
 from regaudit.keras_semantics.describe import NO_CONFIGURATION
-from regaudit.keras_semantics.quantized_layout import MATRICES
+from regaudit.keras_semantics.quantization import MATRICES
 from regaudit.model import Status
 
 

@@ -17,7 +17,7 @@ from paths import CORPUS
 import regaudit
 from regaudit.keras_semantics.describe import NO_CONFIGURATION
 from regaudit.keras_semantics.group_names import group_names
-from regaudit.keras_semantics.quantized_layout import MATRICES
+from regaudit.keras_semantics.quantization import MATRICES
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
 from regaudit.settings.config import read_architecture
