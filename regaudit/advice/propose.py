@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from regaudit.advice.adamw import with_adamw
 from regaudit.advice.choose_strengths import choose
 from regaudit.advice.losses import remarks_on
 from regaudit.advice.places import places_of
@@ -61,6 +60,8 @@ def propose(
         verdict = "Leave it: no trainable kernel takes a regularizer."
         return _none(evidence, aim, purpose, verdict, decision="leave")
     if aim == "adamw":
+        from regaudit.advice.adamw import with_adamw  # noqa: PLC0415 - no finding needs it
+
         return with_adamw(evidence, places, purpose)
     found = choose(evidence, places, aim, purpose, factor)
     pairs = zip(places, found.places, strict=True)

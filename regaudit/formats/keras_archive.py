@@ -22,11 +22,9 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed, enforce_limit
-from regaudit.storage.atomic_write import replacing
 from regaudit.storage.glued import refuse_glued
 from regaudit.storage.lfs_pointer import LONGEST, is_pointer, pointer
 from regaudit.storage.location import Location
-from regaudit.storage.zip_member import replace_member
 from regaudit.tensors.hdf5 import opened
 from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import TensorGroup, merged
@@ -93,6 +91,9 @@ class KerasArchive(Format):
         out: Path,
         seal: Callable[[Path], None] | None = None,
     ) -> None:
+        from regaudit.storage.atomic_write import replacing  # noqa: PLC0415 - only edits write
+        from regaudit.storage.zip_member import replace_member  # noqa: PLC0415 - the same
+
         content = json.dumps(documents["config.json"]).encode()
         with replacing(out, like=file, seal=seal) as copy:
             replace_member(file, "config.json", content, copy)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +16,6 @@ from regaudit.limits import Limits, allowed
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Confidence, Rule
-from regaudit.settings.baseline import Baseline
 from regaudit.settings.chosen import codes_of, names, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
 from regaudit.settings.given import UNKNOWN, Given, Override
@@ -26,6 +25,9 @@ from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
 from regaudit.storage.search import pattern_of
 from regaudit.storage.standard_input import NAME, Spooled
+
+if TYPE_CHECKING:
+    from regaudit.settings.baseline import Baseline
 
 SETTINGS_BYTES = 1 << 20
 """Largest settings file."""
@@ -75,7 +77,7 @@ class Config(Struct, frozen=True):
     """Where the settings come from."""
     baseline_file: Path | None = None
     """Where the findings are that are accepted for now."""
-    baseline: Baseline | None = None
+    baseline: "Baseline | None" = None
     """Its content, where it was read."""
     content: Given = Given()
     """The settings as they were given, without overrides."""
