@@ -20,7 +20,7 @@ from regaudit.live.in_memory import one_line
 from regaudit.sweeping.arrays import as_array, digest, each, parts
 from regaudit.sweeping.data_checks import (
     check_inputs,
-    check_truth,
+    check_truths,
     check_weights,
     losses_of,
 )
@@ -60,7 +60,8 @@ class Data(Struct, frozen=True, eq=False):
     def for_fit(self) -> dict[str, Any]:
         """Return the keyword arguments for `model.fit`."""
         if self.dataset is not None:
-            return {"x": self.dataset}
+            ordered = kind_of(self.dataset) != "PyDataset"  # then Keras warns that it cannot
+            return {"x": self.dataset, **({"shuffle": False} if ordered else {})}
         weights = {} if self.weights is None else {"sample_weight": self.weights}
         return {"x": self.x, "y": self.y, **weights}
 
@@ -223,19 +224,11 @@ def check(data: Data, model: Any, loss: Any, what: str) -> int:
         place = where if whole else f"{where}, batch {number}"
         named = inputs.flat(x)
         check_inputs(named, inputs, place)
-        if len(truths) != len(outputs.ends):
-            count = f"{len(truths)} arrays for y, the model has {len(outputs.ends)} outputs"
-            raise DataError(f"{place}: there are {count}")
-        names = [name for name, _ in parts(truths if len(truths) > 1 else truths[0], "y")]
-        if whole:
-            names = [name for name, _ in outputs.flat(data.y)]
-        for name, truth, end, each_loss in zip(names, truths, outputs.ends, losses, strict=True):
-            check_truth(name, truth, end, each_loss, place)
-        if weights is not None:
-            check_weights(weights, place)
-        here = [*zip(names, truths, strict=True), *parts(weights, "sample_weight")]
-        here += [(name, one) for name, one in named if hasattr(one, "shape")]
-        held = count_of(here, place)
+        check_truths(truths, outputs, losses, place)
+        check_weights(weights, place)
+        named += [*parts(truths if len(truths) > 1 else truths[0], "y")]
+        named += parts(weights, "sample_weight")
+        held = count_of([(name, one) for name, one in named if hasattr(one, "shape")], place)
         samples += held
         weight += held if weights is None else float(weights.sum())
     _check_counts(samples, weight, where, validating=validating)

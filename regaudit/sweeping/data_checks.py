@@ -22,6 +22,9 @@ NUMBERS = {
 """Losses whose targets are known, by their names without case and underscores. Of others, as those
 of the user, it is only asked that the targets are finite numbers."""
 
+_ROUNDING = 1e-6
+"""Of shares that are made in float32."""
+
 _UNREAD = {"RaggedTensor", "SparseTensor"}
 """Tensors that only a model can read."""
 
@@ -38,8 +41,8 @@ def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> 
         DataError: they are no finite numbers, or of another number or shape.
     """
     if inputs.ends and len(named) != len(inputs.ends):
-        count = len(inputs.ends)
-        raise DataError(f"{where}: there are {len(named)} inputs, the model takes {count}")
+        have = f"x has {_counted(len(named), 'array')}"
+        raise DataError(f"{where}: {have}, the model {_counted(len(inputs.ends), 'input')}")
     for number, (name, given) in enumerate(named):
         if type(given).__name__ in _UNREAD:
             continue
@@ -54,19 +57,40 @@ def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> 
             )
 
 
-def check_truth(name: str, array: Array, end: End, loss: Any, where: str) -> None:
-    """Hold the targets of one output against its shape and its loss.
+def check_truths(truths: Sequence[Array], outputs: Ends, losses: Sequence[Any], where: str) -> None:
+    """Hold the targets of one batch, or of all samples, against the outputs and their losses.
 
     Args:
-        name: of the targets.
-        array: shape (samples, ...).
-        end: the output.
-        loss: as `compile` takes it, or as a file has it; None if there is none.
+        truths: arrays of shape (samples, ...), in the order of the outputs.
+        outputs: of the model.
+        losses: as `compile` takes them, or as a file has them; None for none.
         where: the beginning of a message.
 
     Raises:
-        DataError: they are no finite numbers, of another shape, or out of range.
+        DataError: they are no finite numbers, of another number or shape, or out of range.
     """
+    if len(truths) != len(outputs.ends):
+        have = f"y has {_counted(len(truths), 'array')}"
+        raise DataError(f"{where}: {have}, the model {_counted(len(outputs.ends), 'output')}")
+    for array, end, loss in zip(truths, outputs.ends, losses, strict=True):
+        _check_truth("y" if len(truths) == 1 else end.names[0], array, end, loss, where)
+
+
+def check_weights(weights: Array | None, where: str) -> None:
+    """Look at the weights of samples, shape (samples,).
+
+    Raises:
+        DataError: they are no finite numbers, or negative.
+    """
+    if weights is None:
+        return
+    check_finite("sample_weight", weights, where)
+    count = int((weights < 0).sum())
+    if count:
+        raise DataError(f"{where}: sample_weight has {_counted(count, 'negative value')}")
+
+
+def _check_truth(name: str, array: Array, end: End, loss: Any, where: str) -> None:
     check_finite(name, array, where)
     kind = name_of_loss(loss)
     if end.shape is not None and len(end.shape) > 1 and kind in SPARSE:
@@ -80,22 +104,10 @@ def check_truth(name: str, array: Array, end: End, loss: Any, where: str) -> Non
             way = ": one-hot encode it (keras.utils.to_categorical), or use a sparse loss"
         shapes = f"has the shape {array.shape}, the model puts out {_spelled(end.shape)}"
         raise DataError(f"{where}: {name} {shapes}{way}")
-    if kind in BINARY | ONE_HOT and array.size and (array.min() < 0 or array.max() > 1):
+    if kind in BINARY | ONE_HOT and (array.min() < 0 or array.max() > 1 + _ROUNDING):
         least, most = _number(array.min()), _number(array.max())
         way = "give values from 0 to 1, or use another loss"
         raise DataError(f"{where}: {name} goes from {least} to {most}, its loss is {kind}: {way}")
-
-
-def check_weights(weights: Array, where: str) -> None:
-    """Look at the weights of samples, shape (samples,).
-
-    Raises:
-        DataError: they are no finite numbers, or negative.
-    """
-    check_finite("sample_weight", weights, where)
-    if (weights < 0).any():
-        count = int((weights < 0).sum())
-        raise DataError(f"{where}: sample_weight has {_count(count, 'negative value')}")
 
 
 def check_finite(name: str, array: Array, where: str) -> None:
@@ -111,8 +123,8 @@ def check_finite(name: str, array: Array, where: str) -> None:
         return
     missing = int(np.isnan(array).sum())
     endless = int(np.isinf(array).sum())
-    found = [_count(missing, "value") + " that is NaN"] if missing else []
-    found += [_count(endless, "infinite value")] if endless else []
+    found = [_counted(missing, "value") + " that is NaN"] if missing else []
+    found += [_counted(endless, "infinite value")] if endless else []
     text = " and ".join(found).replace("values that is", "values that are")
     raise DataError(f"{where}: {name} has {text}: remove or replace them")
 
@@ -183,7 +195,7 @@ def _check_labels(
         raise DataError(f"{where}: labels of {name} start at {least}: {last}")
     if units and most >= units:
         way = ", so subtract 1" if least >= 1 and most == units else ""
-        what = f"labels of {name} reach {most}, the output has {_count(units, 'unit')}"
+        what = f"labels of {name} reach {most}, the output has {_counted(units, 'unit')}"
         raise DataError(f"{where}: {what}: {last}{way}")
 
 
@@ -211,7 +223,7 @@ def _spelled(shape: Sequence[int | None] | None) -> str:
     return str(tuple(shape)) if shape is not None else "any shape"
 
 
-def _count(count: int, what: str) -> str:
+def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 

@@ -72,7 +72,7 @@ def _attribute(module: ModuleType, path: str, what: str) -> Any:
             target = getattr(target, part)
         except Exception as error:
             known = [name for name in dir(target) if not name.startswith("_")]
-            hint = did_you_mean(part, known) or _hidden(module)
+            hint = _hidden(module) or did_you_mean(part, known)
             raise DataError(f"{what}: {module.__name__} has no {path!r}{hint}") from error
     return target
 
