@@ -144,7 +144,7 @@ def _probabilities(logits: Array) -> Array:
     if logits.shape[-1] == 1:
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))))
     powers: Array = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def _typed(truth: Array, output: Array, loss: Any) -> Array:
