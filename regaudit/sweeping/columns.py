@@ -146,7 +146,7 @@ def _tempered(one: Candidate) -> str:
 def _epochs(one: Candidate) -> str:
     if not one.epochs:
         return MISSING
-    return f"{one.epochs:,} (best {one.best_epoch:,})"
+    return f"{one.epochs:,}" + ("" if one.diverged else f" (best {one.best_epoch:,})")
 
 
 def _units(one: Candidate) -> str:
@@ -154,14 +154,6 @@ def _units(one: Candidate) -> str:
         return MISSING
     units = f" of {one.units:,}" if one.units is not None else ""
     return f"{one.effective_units:,}{units}"
-
-
-def times(factor: float) -> str:
-    """Format a multiple of the suggested strength: `x4`, `x1/16`."""
-    part = 1 / factor if factor else 0.0
-    if 1 < part <= 1e6 and abs(part - round(part)) < 1e-6 * part:
-        return f"x1/{round(part)}"
-    return f"x{factor:.3g}"
 
 
 def drawn(sweep: Sweep) -> list[Candidate]:

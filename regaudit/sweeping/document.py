@@ -6,7 +6,7 @@ The edits of the chosen candidate stand at the top, where `apply --from` looks f
 import csv as writer_of_csv
 import io
 from collections.abc import Iterator
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,7 +85,7 @@ def read_sweep(file: Path) -> Sweep:
         content = msgspec.json.decode(read_plain(file, FILE_BYTES))
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise UsageError(f'{file} is not a sweep: it has not the schema "{SCHEMA}"')
-        sweep = _sweep(msgspec.convert(_with_nan(content), Document))
+        sweep = _sweep(msgspec.convert(content, Document))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except msgspec.ValidationError as error:
@@ -95,18 +95,6 @@ def read_sweep(file: Path) -> Sweep:
     if why := _contradiction(sweep):
         raise UsageError(f"{file} is not a sweep as regaudit writes it: {why}")
     return sweep
-
-
-def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with a NaN for each loss of an epoch that is null."""
-    candidates = content.get("candidates")
-    for one in candidates if isinstance(candidates, list) else []:
-        curve = one.get("curve") if isinstance(one, dict) else None
-        for epoch in curve if isinstance(curve, list) else []:
-            for key in ("train_loss", "val_loss") if isinstance(epoch, dict) else ():
-                if key in epoch and epoch[key] is None:
-                    epoch[key] = nan
-    return content
 
 
 def _sweep(read: Document) -> Sweep:
