@@ -117,6 +117,22 @@ def _contradiction(sweep: Sweep) -> str:
     return ""
 
 
+def why_another(sweep: Sweep, file: str, sha256: str | None) -> str:
+    """Return why a sweep is not of this file; empty where it is, as far as can be told.
+
+    Args:
+        sweep: that was read.
+        file: name of a model.
+        sha256: of its content; None for a folder, which has none.
+    """
+    how = sweep.setting
+    if how.sha256 and sha256:
+        same, what = how.sha256 == sha256, f"{how.file} with another content (SHA-256)"
+    else:
+        same, what = Path(how.file).name in {"", Path(file).name}, how.file
+    return "" if same else f"it is a sweep of another model: {what}"
+
+
 def csv(sweep: Sweep) -> Escaped:
     """Return a row for each candidate, with its numbers at full precision."""
     text = io.StringIO()

@@ -48,10 +48,15 @@ class SweepPage(Struct, frozen=True):
 
 def html(sweep: Sweep) -> escape.Escaped:
     """Return one self-contained page."""
-    return fill("sweep.html.j2", page=arranged(sweep), curve_kinds=CURVES)
+    return fill("sweep.html.j2", page=_arranged(sweep), curve_kinds=CURVES)
 
 
-def arranged(sweep: Sweep) -> SweepPage:
+def section(sweep: Sweep) -> escape.Escaped:
+    """Return a section for the page of a report."""
+    return fill("sweep_part.html.j2", page=_arranged(sweep), curve_kinds=CURVES)
+
+
+def _arranged(sweep: Sweep) -> SweepPage:
     """Return what a page shows of a sweep."""
     found = tuple(columns(sweep, BETWEEN))
     line = "regaudit apply {} -o OUT --from edits.json"

@@ -25,24 +25,29 @@ def terminal(sweep: Sweep, width: int | None = None) -> Escaped:
         sweep: to show.
         width: columns of the terminal; by default those it has, or 80 where there is none.
     """
-    if width is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-    lines = [*_wrapped(sweep.setting.file, width), *_wrapped(sweep.verdict, width), ""]
-    lines += [*_table(sweep, width), "", *_wrapped(LEGEND, width)]
+    width = width or terminal_width()
+    lines = [*wrapped(sweep.setting.file, width), *wrapped(sweep.verdict, width), ""]
+    lines += [*_table(sweep, width), "", *wrapped(LEGEND, width)]
     if rows := chart(sweep, width):
-        lines += ["", *_wrapped(rows[0], width), *rows[1:]]
+        lines += ["", *wrapped(rows[0], width), *rows[1:]]
     if sweep.remarks:
-        lines += ["", *(line for one in sweep.remarks for line in _wrapped(f"note: {one}", width))]
-    lines += ["", *(line for one in next_steps(sweep) for line in _wrapped(one, width))]
+        lines += ["", *(line for one in sweep.remarks for line in wrapped(f"note: {one}", width))]
+    lines += ["", *(line for one in next_steps(sweep) for line in wrapped(one, width))]
     if sweep.edits and sweep.model is None:
         steps = "To write the strengths alone into a copy, add --edits edits.json, and then:"
-        lines += _wrapped(steps, width)
+        lines += wrapped(steps, width)
         line = "regaudit apply {} -o OUT --from edits.json"
         lines.append("  " + command(line, sweep.setting.file))
     return page(lines)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def terminal_width() -> int:
+    """Return the columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Escape a line, and break it at this width."""
     return textwrap.wrap(
         plain(text),
         max(width, 20),
