@@ -150,18 +150,17 @@ def suggest(
 def _chosen(file: Path, format_: str, output: Path | None) -> "Escaped":
     """Return what a sweep chose, in this format."""
     from regaudit.errors import UsageError
-    from regaudit.sweeping import chosen_text
-    from regaudit.sweeping.document import read_sweep
+    from regaudit.sweeping import chosen_text, document
 
     if output is not None:
         refuse_outputs([output], models=[], reads=[file])
     try:
-        sweep = read_sweep(file)
+        sweep = document.read_sweep(file)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     if format_ == "terminal":
         return chosen_text.table(sweep, file)
-    return {"code": chosen_text.code, "json": chosen_text.json}[format_](sweep)
+    return {"code": chosen_text.code, "json": document.edits}[format_](sweep)
 
 
 def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":

@@ -1,4 +1,4 @@
-"""What `suggest --from` prints: the strengths that a sweep chose, as a table, as code, as JSON."""
+"""What `suggest --from` prints: the strengths that a sweep chose, as a table, and as code."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from regaudit.advice.regularizer_code import argument
-from regaudit.report import escape
 from regaudit.report.escape import Escaped, command, page, plain, shortened
 from regaudit.report.proposal import OPTIMIZER, Edit
 from regaudit.report.spelling import number
@@ -70,16 +69,3 @@ def _is_penalty(value: Mapping[str, Any]) -> bool:
         and 0 < len(config.keys() & {"l1", "l2"}) == len(config)
         and all(isinstance(strength, float) for strength in config.values())
     )
-
-
-def json(sweep: Sweep) -> Escaped:
-    """Return the edits for `apply --from`, and where they come from."""
-    content = {
-        "file": sweep.setting.file,
-        "verdict": sweep.verdict,
-        "chosen": sweep.chosen,
-        "strength": sweep.best.strength,
-        "val_loss": known(sweep.best.val_loss),
-        "edits": [{"layer": e.layer, "key": e.key, "value": e.value} for e in sweep.edits],
-    }
-    return page([escape.json_text(content, indent=2)])

@@ -39,6 +39,10 @@ ABOUT = {
         "divided, so that the model is only as sure as it is right. That needs no training and "
         "changes no answer; what a penalty gains beyond it is worth the training"
     ),
+    "shrunk": (
+        "validation loss after one number by which the predictions are shrunk towards their mean; "
+        "that needs no training, and what a penalty gains beyond it is worth the training"
+    ),
     "accuracy": "share of the validation set that it gets right",
     "R2": (
         "share of the variance of the targets that it explains: 1 is perfect, 0 is no better than "
@@ -90,7 +94,10 @@ def _columns(sweep: Sweep, between: str) -> Iterator[tuple[str, int, Callable[[C
     yield "strength", 4, strength
     yield "epochs", 7, _epochs
     yield "val. loss", 0, lambda one: with_error(one.val_loss, one.val_error, between)
-    yield "tempered", 3, _tempered
+    if how.measure == "R2":
+        yield "shrunk", 3, lambda one: _tempered(one, "by")
+    else:
+        yield "tempered", 3, lambda one: _tempered(one, "T")
     if how.measure == "R2":
         yield "R2", 1, lambda one: spelling.number(known(one.accuracy), 3)
     elif how.measure:
@@ -137,10 +144,10 @@ def with_error(value: float | None, error: float | None, between: str) -> str:
     return text if value is None or error is None else f"{text}{between}{error:.1g}"
 
 
-def _tempered(one: Candidate) -> str:
+def _tempered(one: Candidate, by: str) -> str:
     text = spelling.number(known(one.tempered))
     temperature = known(one.temperature)
-    return text if text == MISSING or temperature is None else f"{text} (T {temperature:.2g})"
+    return text if text == MISSING or temperature is None else f"{text} ({by} {temperature:.2g})"
 
 
 def _epochs(one: Candidate) -> str:

@@ -3,7 +3,7 @@
 The edits of the chosen candidate stand at the top, where `apply --from` looks for them.
 """
 
-import csv as writer_of_csv
+import csv
 import io
 from collections.abc import Iterator
 from math import isfinite
@@ -49,7 +49,7 @@ class Document(Struct, kw_only=True):
     ]
 
 
-def json(sweep: Sweep) -> Escaped:
+def to_json(sweep: Sweep) -> Escaped:
     """Return the document of a sweep."""
     content = Document(
         schema=SCHEMA,
@@ -62,6 +62,17 @@ def json(sweep: Sweep) -> Escaped:
         candidates=list(sweep.candidates),
     )
     return escape.page([escape.json_text(_finite(to_builtins(content)), indent=2)])
+
+
+def edits(sweep: Sweep) -> Escaped:
+    """Return the edits of the chosen candidate alone, for `apply --from`, and what they are."""
+    content = {
+        "file": sweep.setting.file,
+        "verdict": sweep.verdict,
+        "chosen": sweep.chosen,
+        "edits": to_builtins(sweep.edits),
+    }
+    return escape.page([escape.json_text(_finite(content), indent=2)])
 
 
 def _finite(value: Any) -> Any:
@@ -133,11 +144,11 @@ def why_another(sweep: Sweep, file: str, sha256: str | None) -> str:
     return "" if same else f"it is a sweep of another model: {what}"
 
 
-def csv(sweep: Sweep) -> Escaped:
+def to_csv(sweep: Sweep) -> Escaped:
     """Return a row for each candidate, with its numbers at full precision."""
     text = io.StringIO()
     rows = [one.row for one in sweep.candidates]
-    writer = writer_of_csv.DictWriter(text, ["chosen", *rows[0]], lineterminator="\n")
+    writer = csv.DictWriter(text, ["chosen", *rows[0]], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         chosen = {"chosen": row["name"] == sweep.chosen, **row}
@@ -153,7 +164,7 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
 
-def markdown(sweep: Sweep) -> Escaped:
+def to_markdown(sweep: Sweep) -> Escaped:
     """Return the verdict, the table, and how it was done."""
     return escape.page([line for block in _blocks(sweep) for line in (*block, "")][:-1])
 

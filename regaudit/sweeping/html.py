@@ -46,7 +46,7 @@ class SweepPage(Struct, frozen=True):
     setting: tuple[tuple[str, str], ...]
 
 
-def html(sweep: Sweep) -> escape.Escaped:
+def page(sweep: Sweep) -> escape.Escaped:
     """Return one self-contained page."""
     return fill("sweep.html.j2", page=_arranged(sweep), curve_kinds=CURVES)
 

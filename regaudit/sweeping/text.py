@@ -1,5 +1,6 @@
 """What `sweep` prints: verdict, table and chart of its candidates, and what to do next."""
 
+import re
 import shutil
 import sys
 import textwrap
@@ -10,12 +11,19 @@ from regaudit.sweeping.columns import columns, next_steps
 from regaudit.sweeping.outcome import Sweep
 from regaudit.sweeping.text_chart import chart
 
-LEGEND = (
-    "Losses are without the penalty, with their standard error. tempered: validation loss after "
-    "one number, the temperature T, has divided the outputs before softmax; that needs no training "
-    "and changes no answer. gap: validation loss less training loss."
-)
-"""Of the columns that explain themselves least."""
+LEGEND = {
+    "val. loss": "Losses are without the penalty, with their standard error.",
+    "tempered": (
+        "tempered: validation loss after one number, the temperature T, has divided the outputs "
+        "before softmax; that needs no training and changes no answer."
+    ),
+    "shrunk": (
+        "shrunk: validation loss after the predictions were shrunk towards their mean by one "
+        "number; that needs no training."
+    ),
+    "gap": "gap: validation loss less training loss.",
+}
+"""Of the columns that explain themselves least; Markdown and the page explain all."""
 
 
 def terminal(sweep: Sweep, width: int | None = None) -> Escaped:
@@ -27,7 +35,7 @@ def terminal(sweep: Sweep, width: int | None = None) -> Escaped:
     """
     width = width or terminal_width()
     lines = [*wrapped(sweep.setting.file, width), *wrapped(sweep.verdict, width), ""]
-    lines += [*_table(sweep, width), "", *wrapped(LEGEND, width)]
+    lines += _table(sweep, width)
     if rows := chart(sweep, width):
         lines += ["", *wrapped(rows[0], width), *rows[1:]]
     if sweep.remarks:
@@ -62,4 +70,7 @@ def _table(sweep: Sweep, width: int) -> list[str]:
         Column(one.title, [plain(cell) for cell in one.cells], one.rank, one.right)
         for one in columns(sweep)
     ]
-    return [line.rstrip() for line in fitted_table(found, width, least=16)]
+    lines = [line.rstrip() for line in fitted_table(found, width, least=16)]
+    shown = re.split(r"\s{2,}", lines[0])
+    legend = " ".join(said for title, said in LEGEND.items() if title in shown)
+    return [*lines, "", *wrapped(legend, width)]

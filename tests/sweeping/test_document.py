@@ -26,34 +26,34 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_document_is_read_back_as_it_was(name, written):
-    text = document.json(ALL[name]())
-    assert document.json(document.read_sweep(written(text))) == text
+    text = document.to_json(ALL[name]())
+    assert document.to_json(document.read_sweep(written(text))) == text
 
 
 def test_all_but_what_is_live_comes_back(written):
     sweep = one_kind()
-    assert document.read_sweep(written(document.json(replace(sweep, model=1)))) == sweep
+    assert document.read_sweep(written(document.to_json(replace(sweep, model=1)))) == sweep
 
 
 def test_numbers_that_are_not_finite_are_null():
-    text = document.json(all_diverged())
+    text = document.to_json(all_diverged())
     assert "NaN" not in text
     assert "Infinity" not in text
     assert json.loads(text)["candidates"][1]["curve"][1]["val_loss"] is None
 
 
 def test_apply_takes_the_edits_of_the_chosen_one(written):
-    assert read_edits(written(document.json(one_kind()))) == one_kind().edits
-    assert read_edits(written(document.json(change_nothing()))) == ()
+    assert read_edits(written(document.to_json(one_kind()))) == one_kind().edits
+    assert read_edits(written(document.to_json(change_nothing()))) == ()
 
 
 def test_a_name_that_is_no_unicode_is_escaped(written):
     sweep = replace(one_kind(), setting=replace(SETTING, file="a\udcff.keras"))
-    assert document.read_sweep(written(document.json(sweep))).setting.file == "a\\udcff.keras"
+    assert document.read_sweep(written(document.to_json(sweep))).setting.file == "a\\udcff.keras"
 
 
 def changed(change):
-    content = json.loads(document.json(one_kind()))
+    content = json.loads(document.to_json(one_kind()))
     change(content)
     return json.dumps(content)
 
@@ -78,8 +78,8 @@ def changed(change):
         (changed(lambda c: c["candidates"][1].update(curve=[1])), "curve"),
         (changed(lambda c: c["candidates"][1].update(curve=[{"epoch": 1}])), "train_loss"),
         (changed(lambda c: c["setting"].pop("seed")), "seed"),
-        (document.json(one_kind()).replace("0.312", "NaN"), "is not valid JSON"),
-        (document.json(one_kind()).replace("0.312", "9" * 5000), "is not"),
+        (document.to_json(one_kind()).replace("0.312", "NaN"), "is not valid JSON"),
+        (document.to_json(one_kind()).replace("0.312", "9" * 5000), "is not"),
     ],
 )
 def test_what_is_no_sweep_is_refused_in_one_line(text, said, written):
@@ -97,14 +97,14 @@ def test_a_file_that_is_missing_is_named(tmp_path):
 
 
 def test_csv_has_a_row_for_each_candidate():
-    rows = list(csv.DictReader(io.StringIO(document.csv(one_kind()))))
+    rows = list(csv.DictReader(io.StringIO(document.to_csv(one_kind()))))
     assert [row["name"] for row in rows] == [one.name for one in one_kind().candidates]
     assert [row["name"] for row in rows if row["chosen"] == "True"] == ["l2 x4"]
     assert float(rows[0]["gap"]) == pytest.approx(0.3)
 
 
 def test_markdown_has_verdict_table_and_setting():
-    text = document.markdown(one_kind())
+    text = document.to_markdown(one_kind())
     assert "**4 times the suggestion" in text
     assert "| l2 x4      | chosen" in text
     assert "- Validation data: 300 samples, 20% of the one data set" in text
@@ -113,7 +113,7 @@ def test_markdown_has_verdict_table_and_setting():
 @pytest.mark.parametrize("format_", ["json", "csv", "markdown"])
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_of_a_name_is_acted_on(format_, name):
-    text = getattr(document, format_)(ALL[name]())
+    text = getattr(document, f"to_{format_}")(ALL[name]())
     assert_harmless((), text)
     assert_whole(format_, text)
 

@@ -22,7 +22,7 @@ DIGITS = MODELS / "digits-cnn.keras"
 def written(tmp_path):
     def write(sweep):
         file = tmp_path / "sweep.json"
-        file.write_text(document.json(sweep))
+        file.write_text(document.to_json(sweep))
         return file
 
     return write

@@ -20,7 +20,8 @@ from sweep_values import (
     three_kinds,
 )
 
-from regaudit.sweeping.html import fragment, html
+from regaudit.sweeping.html import fragment
+from regaudit.sweeping.html import page as html
 from regaudit.sweeping.outcome import Sweep
 
 CHART = "How strong a penalty should be"
