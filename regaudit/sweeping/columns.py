@@ -9,6 +9,9 @@ from regaudit.report import spelling
 from regaudit.report.spelling import MISSING
 from regaudit.sweeping.outcome import Candidate, Sweep
 
+PLAIN = {"", "val_loss"}
+"""Names of what is monitored that mean the validation loss."""
+
 KINDS = {
     "l2": "L2 penalty of kernels",
     "l1": "L1 penalty of kernels",
@@ -102,7 +105,7 @@ def _columns(sweep: Sweep, between: str) -> Iterator[tuple[str, int, Callable[[C
         yield "R2", 1, lambda one: spelling.number(known(one.accuracy), 3)
     elif how.measure:
         yield "accuracy", 1, lambda one: spelling.percent(known(one.accuracy))
-    if how.monitor not in {"val_loss", ""}:
+    if how.monitor not in PLAIN:
         yield how.monitor, 2, lambda one: spelling.number(known(one.monitored))
     yield "train loss", 5, lambda one: spelling.number(known(one.train_loss))
     yield "gap", 6, lambda one: spelling.number(known(one.gap), 3)
@@ -192,7 +195,7 @@ def setting(sweep: Sweep) -> list[tuple[str, str]]:
         ("Validation data", validation),
         ("Samples in a batch", batch),
         ("Loss", how.loss),
-        ("Best weights by", how.monitor),
+        ("Best weights by", "validation loss" if how.monitor in PLAIN else how.monitor),
         ("Seed", f"{how.seed}; {spelling.count(how.repeats, 'repeat')}"),
         ("Keras", f"{how.keras}, {how.backend}"),
     ]
@@ -209,10 +212,5 @@ def next_steps(sweep: Sweep) -> list[str]:
         steps.append(
             "To write the chosen model with the weights it was trained to, add -o OUT to the same "
             "command: it takes the finished trainings from its journal."
-        )
-    if sweep.edits and not sweep.setting.from_scratch:
-        steps.append(
-            "The strengths are for training on from the saved weights; for a training from new "
-            "weights run it with --from-scratch."
         )
     return steps

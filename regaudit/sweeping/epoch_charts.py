@@ -14,6 +14,9 @@ TALL = 130
 POINTS, MARKED = 60, 20
 """Most points of a curve, and up to how many have marks."""
 
+EDGE = 85
+"""Percent across beyond which a label would leave the chart if its middle were there."""
+
 VALIDATION = Kind("validation loss", "circle", BLUE)
 TRAINING = Kind("training loss", "ring", ORANGE)
 BEST = Kind("the epoch whose weights it has", "halo", "currentColor")
@@ -77,7 +80,10 @@ def _plot(one: Candidate, scale: Scale, most: int) -> Plot:
         (*every_mark, *best),
         (*joined(training, dashed=True), *joined(validation)),
         tuple(rows(scale, TALL)),
-        tuple(Tick(f"{across(epoch):.1f}", text, "middle") for epoch, text in ends.items()),
+        tuple(
+            Tick(f"{across(epoch):.1f}", text, "end" if across(epoch) > EDGE else "middle")
+            for epoch, text in ends.items()
+        ),
         KINDS,
         1,
     )

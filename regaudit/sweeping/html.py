@@ -32,6 +32,7 @@ class SweepPage(Struct, frozen=True):
     sweep: Sweep
     verdict: str
     state: Literal["clean", "note", "warning"]
+    remarks: tuple[str, ...]
     columns: tuple[SweepColumn, ...]
     rows: tuple[tuple[str, ...], ...]
     chart: Plot | None
@@ -64,6 +65,7 @@ def _arranged(sweep: Sweep) -> SweepPage:
         sweep=sweep,
         verdict=_typeset(sweep.verdict),
         state=_state(sweep),
+        remarks=tuple(map(_sentence, sweep.remarks)),
         columns=found,
         rows=tuple(zip(*(one.cells for one in found), strict=True)),
         chart=strength_chart(sweep),
@@ -79,6 +81,10 @@ def _arranged(sweep: Sweep) -> SweepPage:
 def _typeset(text: str) -> str:
     """Return a text with the signs that a page has for what a terminal writes with two."""
     return text.replace(" -> ", " \N{RIGHTWARDS ARROW} ").replace(" +- ", BETWEEN)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{_typeset(text[1:])}{'' if text.endswith('.') else '.'}"
 
 
 def _state(sweep: Sweep) -> Literal["clean", "note", "warning"]:
@@ -101,7 +107,7 @@ def fragment(sweep: Sweep) -> str:
     heads = "".join(_cell("th", one.title, right=one.right) for one in found)
     cells = [[_cell("td", cell, right=one.right) for cell in one.cells] for one in found]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
-    remarks = "".join(f"<p>{_text(remark)}</p>" for remark in sweep.remarks)
+    remarks = "".join(f"<p>{_text(_sentence(remark))}</p>" for remark in sweep.remarks)
     legend = "".join(f"<li><b>{_text(one.title)}</b>: {_text(one.about)}</li>" for one in found)
     count = spelling.count(len(sweep.candidates), "model")
     return (

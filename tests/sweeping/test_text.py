@@ -81,7 +81,6 @@ def test_it_says_what_to_do_next():
     text = terminal(one_kind(), 100)
     assert "add -o OUT to the same command" in text
     assert "  regaudit apply digits.keras -o OUT --from edits.json" in text
-    assert "--from-scratch" in text
     nothing = terminal(change_nothing(), 100)
     assert "Keep the model as it is" in nothing
     assert "regaudit apply" not in nothing
