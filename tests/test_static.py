@@ -58,8 +58,10 @@ def test_spectra_are_imported_only_where_they_are_asked_for():
 
 
 def test_help_and_version_import_nothing_that_costs_time():
+    costly = {"numpy", "h5py", "jinja2", "msgspec", "tabulate"}
+    assert not modules_of("import regaudit.__main__") & costly
     for argument in ("--help", "--version"):
-        assert not modules_after(argument) & {"numpy", "h5py", "jinja2", "tabulate"}
+        assert not modules_after(argument) & costly
 
 
 def test_to_inspect_a_small_model_imports_nothing_that_it_does_not_use():
@@ -67,6 +69,19 @@ def test_to_inspect_a_small_model_imports_nothing_that_it_does_not_use():
     assert not (modules - modules_of("import h5py, numpy")) & {
         *("jinja2", "tabulate", "ml_dtypes", "numpy.ma", "numpy.typing"),
         *("asyncio", "concurrent.futures", "difflib", "statistics", "tempfile"),
+    }
+
+
+def test_to_inspect_a_plain_model_imports_nothing_that_only_others_need():
+    modules = modules_after("inspect", str(MODELS / "tutorial-l2.keras"))
+    assert "regaudit.advice.propose" in modules
+    assert not modules & {
+        "regaudit.advice.adamw",
+        "regaudit.keras_semantics.match_held",
+        "regaudit.keras_semantics.quantized_layout",
+        "regaudit.running.report_cache",
+        "regaudit.settings.baseline",
+        "regaudit.storage.atomic_write",
     }
 
 

@@ -4,10 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from msgspec import Struct
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.options import collecting, opening
@@ -28,7 +27,7 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 """Of the files that Keras writes a whole model to."""
 
 
-class SweepOptions(Struct, frozen=True):
+class SweepOptions(NamedTuple):
     """What the options of `sweep` say."""
 
     data: str
