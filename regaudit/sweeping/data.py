@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from regaudit.errors import did_you_mean
-from regaudit.live.data_file import DataError, read_arrays
+from regaudit.live.data_file import DataError, check_arrays, read_arrays
 from regaudit.live.in_memory import one_line
 from regaudit.sweeping.arrays import as_array, digest, each, parts
 from regaudit.sweeping.data_checks import (
@@ -132,11 +132,27 @@ def load(spec: str, model: Any, *, what: str) -> Data:
         DataError: the file cannot be read, the function fails, or there are other arrays than the
             model takes.
     """
+    if is_file(spec, what):
+        return from_object(read_arrays(Path(spec)), model, spec)
+    return from_object(called(spec, what), model, spec)
+
+
+def is_file(spec: str, what: str) -> bool:
+    """Whether data are in a file, whose headers are read, or come from a function.
+
+    Args:
+        spec: as `load` takes it.
+        what: the option that has it, for messages.
+
+    Raises:
+        DataError: it is neither, or the file holds something else than arrays.
+    """
     file = Path(spec)
     if file.exists():
-        return from_object(read_arrays(file), model, spec)
+        check_arrays(file)
+        return True
     if _FUNCTION.fullmatch(spec):
-        return from_object(called(spec, what), model, spec)
+        return False
     folder = file.parent
     names = [path.name for path in folder.glob("*.npz")] if folder.is_dir() else []
     near = did_you_mean(file.name, names)
