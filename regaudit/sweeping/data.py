@@ -17,7 +17,7 @@ from msgspec import Struct
 from regaudit.errors import did_you_mean
 from regaudit.live.data_file import DataError, read_arrays
 from regaudit.live.in_memory import one_line
-from regaudit.sweeping.arrays import as_array, digest, each, parts
+from regaudit.sweeping.arrays import as_array, digest, each, is_dense, parts
 from regaudit.sweeping.data_checks import (
     check_inputs,
     check_truths,
@@ -108,9 +108,7 @@ class Data(Struct, frozen=True, eq=False):
         for x, truths, weights in self.batches(1):
             named = [*parts(x, "x"), *parts(truths, "y"), *parts(weights, "sample_weight")]
             return [
-                (name, as_array(one, name, self.source))
-                for name, one in named
-                if hasattr(one, "__array__") or hasattr(one, "detach")
+                (name, as_array(one, name, self.source)) for name, one in named if is_dense(one)
             ]
         raise DataError(f"{self.source}: the data set is empty")
 
@@ -224,6 +222,9 @@ def check(data: Data, model: Any, loss: Any, what: str) -> int:
         place = where if whole else f"{where}, batch {number}"
         named = inputs.flat(x)
         check_inputs(named, inputs, place)
+        if whole and any(array.dtype.hasobject for _, array in named):
+            way = "Keras trains on text from a tf.data.Dataset alone: have a function return one"
+            raise DataError(f"{place}: {way}")
         check_truths(truths, outputs, losses, place)
         check_weights(weights, place)
         named += [*parts(truths if len(truths) > 1 else truths[0], "y")]
@@ -242,12 +243,13 @@ def refuse_same(train: Data, val: Data) -> None:
     """Refuse to validate a model on what it was trained on.
 
     Raises:
-        DataError: both are the same data set, or have the same arrays.
+        DataError: both have the same arrays, or the same first batch, or one shuffled source.
     """
     if train.dataset is None and val.dataset is None:
         same = digest(train.contents()) == digest(val.contents())
     else:
-        same = train.dataset is val.dataset or train.source == val.source
+        same = digest(train.first()) == digest(val.first())
+        same = same or train.fingerprint() == val.fingerprint()
     if same:
         what = f"the same data ({train.source}, {val.source})"
         way = "validate on others, or split them with --val-split 0.2"

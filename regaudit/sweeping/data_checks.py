@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from regaudit.live.data_file import DataError
-from regaudit.sweeping.arrays import as_array, is_number
+from regaudit.sweeping.arrays import as_array, is_dense, is_number
 from regaudit.sweeping.ends import End, Ends
 from regaudit.tensors.tensor import Array
 
@@ -25,9 +25,6 @@ of the user, it is only asked that the targets are finite numbers."""
 _ROUNDING = 1e-6
 """Of shares that are made in float32."""
 
-_UNREAD = {"RaggedTensor", "SparseTensor"}
-"""Tensors that only a model can read."""
-
 
 def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> None:
     """Hold the inputs of one batch, or of all samples, against what the model takes.
@@ -44,8 +41,8 @@ def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> 
         have = f"x has {_counted(len(named), 'array')}"
         raise DataError(f"{where}: {have}, the model {_counted(len(inputs.ends), 'input')}")
     for number, (name, given) in enumerate(named):
-        if type(given).__name__ in _UNREAD:
-            continue
+        if not is_dense(given):
+            continue  # only the model can read it
         array = as_array(given, name, where)
         end = inputs.ends[number] if inputs.ends else None
         if not (end and end.dtype == "string"):
@@ -117,7 +114,7 @@ def check_finite(name: str, array: Array, where: str) -> None:
         DataError: there is something, with its count.
     """
     if not is_number(array.dtype):
-        kind = "text" if array.dtype.kind in "US" else f"values of type {array.dtype}"
+        kind = "text" if array.dtype.hasobject else f"values of type {array.dtype}"
         raise DataError(f"{where}: {name} has {kind}: the model takes numbers")
     if array.dtype.kind in "biu" or np.isfinite(array).all():
         return
