@@ -22,6 +22,7 @@ COMMANDS = (
     "rules",
     "verify",
     "suggest",
+    "sweep",
     "apply",
     "baseline",
     "config",

@@ -100,6 +100,11 @@ def progress_of_one() -> Iterator[Callable[[int, int], None] | None]:
             _show("")
 
 
+def line_of_sweep(text: str) -> None:
+    """Show how far a sweep is; nothing clears the line."""
+    _show(text)
+
+
 def line_of_one(done: int, size: int, seconds: float) -> str:
     """Format the progress of one model.
 

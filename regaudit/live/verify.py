@@ -63,8 +63,7 @@ def verify(
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     if data:
         _check(data)
-    package = _package(report.model)
-    _refuse(report.format, report.model)
+    package = chosen_package(report.format, report.model)
     request = {
         "file": str(Path(report.file).absolute()),
         "package": package,
@@ -110,6 +109,17 @@ def _package(model: Model) -> str:
     if not find_spec("keras") or (backend == "tensorflow" and not find_spec("tensorflow")):
         raise UnreadableModelError(MISSING)
     return "keras"
+
+
+def chosen_package(format_: str | None, model: Model) -> str:
+    """Choose the Keras that is to load a file: `keras` or `tf_keras`.
+
+    Raises:
+        UnreadableModelError: there is none here, or it may not load the file.
+    """
+    package = _package(model)
+    _refuse(format_, model)
+    return package
 
 
 def _loaded(reply: Mapping[str, Any]) -> Loaded:

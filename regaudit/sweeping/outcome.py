@@ -21,10 +21,10 @@ class Epoch(Struct, frozen=True):
     """One look at the validation set."""
 
     epoch: int
-    train_loss: float
-    """As `fit` reports it, less the penalty of the weights."""
-    val_loss: float
-    """Without the penalty."""
+    train_loss: float | None
+    """As `fit` reports it, less the penalty of the weights; None where it was not finite."""
+    val_loss: float | None
+    """Without the penalty; None where it was not finite."""
 
 
 class Candidate(Struct, frozen=True):

@@ -1,0 +1,349 @@
+"""`regaudit sweep`: kind and strength of regularization, found by validation."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec import Struct
+
+from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.options import collecting, opening
+from regaudit.cli.output import OK, UNREADABLE, emit, say
+from regaudit.cli.paths import STANDARD_OUTPUT, LocalModel, Output
+from regaudit.cli.progress import line_of_sweep
+from regaudit.cli.protected import refuse_outputs
+from regaudit.running.guard import release
+from regaudit.running.termination import ending_tidily
+
+if TYPE_CHECKING:
+    from regaudit.sweeping.outcome import Kind, Sweep
+    from regaudit.sweeping.sweep import Wanted
+    from regaudit.sweeping.task import Opening
+
+KINDS = ("l2", "l1", "activity", "adamw")
+SUFFIXES = (".keras", ".h5", ".hdf5")
+"""Of the files that Keras writes a whole model to."""
+
+
+class SweepOptions(Struct, frozen=True):
+    """What the options of `sweep` say."""
+
+    data: str
+    val_data: str | None
+    val_split: float | None
+    out: Path | None
+    html: Path | None
+    edits: Path | None
+    format_: str
+    kinds: "tuple[Kind, ...]"
+    rungs: int
+    epochs: int | None
+    budget: float
+    batch_size: int | None
+    from_scratch: bool
+    repeats: int
+    seed: int
+    monitor: str
+    loss: str | None
+    optimizer: str | None
+    custom_objects: tuple[str, ...]
+    jobs: int
+    journal: Path
+
+
+class Kinds(click.ParamType[tuple[str, ...]]):
+    """Several of l2, l1, activity, adamw, with commas between them."""
+
+    name = "kinds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = tuple(dict.fromkeys(part.strip().lower() for part in value.split(",")))
+        wrong = next((part for part in found if part not in KINDS), None)
+        if wrong is not None:
+            self.fail(f"{wrong!r} is not one of {', '.join(KINDS)}", param, ctx)
+        return found
+
+
+def _sweeping(command: Any) -> Any:
+    """Add the options of a sweep, as one value `options: SweepOptions`."""
+    for option in reversed(
+        (
+            click.option(
+                "--data",
+                required=True,
+                metavar="FILE|MODULE:FUNCTION",
+                help="Training data: an NPZ file with x and y (and sample_weight), or a function "
+                "that returns arrays or a dataset.",
+            ),
+            click.option(
+                "--val-data", metavar="FILE|MODULE:FUNCTION", help="Validation data, likewise."
+            ),
+            click.option(
+                "--val-split",
+                type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                help="Share of --data to validate on instead, such as 0.2.",
+            ),
+            click.option(
+                "-o",
+                "--output",
+                "out",
+                type=Output(),
+                metavar="OUT",
+                help="Write the chosen model, as it was trained, to OUT.",
+            ),
+            click.option("--html", type=Output(), metavar="FILE", help="Write a page with curves."),
+            click.option(
+                "--edits",
+                type=Output(),
+                metavar="FILE",
+                help="Write the chosen strengths as edits for `apply --from`.",
+            ),
+            click.option(
+                "--format",
+                "format_",
+                type=click.Choice(["terminal", "json", "csv", "markdown"]),
+                default="terminal",
+                show_default=True,
+                help="Of standard output.",
+            ),
+            click.option(
+                "--aim",
+                "kinds",
+                type=Kinds(),
+                default="l2",
+                show_default=True,
+                metavar="KIND[,KIND]...",
+                help="Kinds of regularization to compare: l2, l1, activity, adamw.",
+            ),
+            click.option(
+                "--rungs",
+                type=click.IntRange(1, 20),
+                default=4,
+                show_default=True,
+                help="Most strengths to try for each kind.",
+            ),
+            click.option(
+                "--epochs",
+                type=click.IntRange(min=1),
+                help="Epochs for each strength.  [default: a quarter of those of the file]",
+            ),
+            click.option(
+                "--budget",
+                type=click.FloatRange(min=0, min_open=True),
+                default=2.0,
+                show_default=True,
+                help="Most trainings to spend on each kind; 1 is the ladder alone.",
+            ),
+            click.option(
+                "--batch-size",
+                type=click.IntRange(min=1),
+                help="Samples in a training step.  [default: 32]",
+            ),
+            click.option(
+                "--from-scratch",
+                is_flag=True,
+                help="Train new weights instead of going on from the saved ones.",
+            ),
+            click.option(
+                "--repeats",
+                type=click.IntRange(1, 100),
+                default=1,
+                show_default=True,
+                help="Train each candidate with so many seeds.",
+            ),
+            click.option(
+                "--seed",
+                type=click.IntRange(0, 2**31 - 1),
+                default=0,
+                show_default=True,
+                help="Of everything random.",
+            ),
+            click.option(
+                "--monitor",
+                default="",
+                metavar="METRIC",
+                help="Choose by this metric of the model instead of the validation loss.",
+            ),
+            click.option("--loss", help="Loss, for a model that is not compiled."),
+            click.option("--optimizer", help="Optimizer, for a model that is not compiled."),
+            click.option(
+                "--custom-objects",
+                multiple=True,
+                metavar="MODULE",
+                help="Import this module first, so that its registered classes load.",
+            ),
+            click.option(
+                "--jobs",
+                type=click.IntRange(1, 256),
+                default=1,
+                show_default=True,
+                help="Candidates to train at once.",
+            ),
+            click.option(
+                "--journal",
+                type=Output(),
+                default=Path("sweep.jsonl"),
+                show_default=True,
+                metavar="FILE",
+                help="Where to keep what is done, so that the same command can go on.",
+            ),
+        )
+    ):
+        command = option(command)
+    return collecting("options", SweepOptions, command)
+
+
+@click.command()
+@click.argument("model", type=LocalModel(path_type=Path))
+@_sweeping
+@opening
+def sweep(model: Path, options: SweepOptions, opening_options: OpeningOptions) -> None:
+    """Find the strength of regularization for MODEL by validation.
+
+    Trains on from the saved weights with several strengths around the one that `suggest` proposes,
+    each for a quarter of the epochs that MODEL was trained for, lets the better half go on, and
+    compares all of them with MODEL itself on the validation set. Losses are compared without the
+    penalty. MODEL is not changed: -o OUT writes the best model.
+
+    Needs the extra: pip install 'regaudit[tensorflow]'. Keras loads and trains the model in a
+    process of its own; what the model and your modules contain is run. Use it only for models that
+    you trust.
+
+    Exits with 0, even if nothing is better; 2 if the data do not fit; 3 if MODEL cannot be audited,
+    loaded or trained.
+    """
+    from regaudit.cli.running import audited_one
+    from regaudit.errors import RegauditError, UsageError
+
+    _refuse(model, options)
+    try:
+        report = audited_one(str(model), opening_settings(opening_options))
+        release()  # Keras is not held to limits
+        with ending_tidily():
+            found = _swept(model, report, options)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    except RegauditError as error:
+        say(f"{model}: {error}", err=True)
+        sys.exit(UNREADABLE)
+    _show(found, options)
+    sys.exit(OK)
+
+
+def _refuse(model: Path, options: SweepOptions) -> None:
+    """Refuse what cannot be, before anything is started."""
+    out = options.out
+    if out == STANDARD_OUTPUT:
+        raise click.UsageError("a model cannot be written to standard output: name a file, -o OUT")
+    if options.val_data and options.val_split:
+        raise click.UsageError("give either --val-data or --val-split, not both")
+    if not options.val_data and not options.val_split:
+        raise click.UsageError(
+            "nothing to validate on: give --val-data, or --val-split 0.2 to take a part of --data"
+        )
+    reads = [options.data, options.val_data]
+    if out is not None:
+        if out.suffix.lower() not in SUFFIXES:
+            raise click.UsageError(f"{out} must end with {' or '.join(SUFFIXES[:2])}")
+        refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
+    written = [one for one in (options.html, options.edits) if one and one != STANDARD_OUTPUT]
+    refuse_outputs([*written, options.journal], models=[str(model)], reads=[*reads, out])
+
+
+def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
+    from msgspec.structs import replace
+
+    from regaudit.errors import UnreadableModelError
+    from regaudit.live.verify import chosen_package
+    from regaudit.sweeping.journal import opened
+    from regaudit.sweeping.processes import Processes
+    from regaudit.sweeping.sweep import Plan, run
+    from regaudit.sweeping.write import write
+
+    if report.model is None:
+        raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    package = chosen_package(report.format, report.model)
+    trainers = Processes(options.jobs)
+    try:
+        with opened(options.journal) as journal, _progress() as tell:
+            plan = Plan(model, report, _opening(model, options, package), _wanted(options))
+            found, file = run(plan, trainers, journal, tell)
+            if options.out is not None and file:
+                write(trainers, file, options.out)
+                found = replace(found, out=options.out)
+            journal.remove()
+    finally:
+        trainers.close()
+    return found
+
+
+def _opening(model: Path, options: SweepOptions, package: str) -> "Opening":
+    from regaudit.sweeping.task import Opening
+
+    return Opening(
+        file=str(model.absolute()),
+        data=options.data,
+        val_data=options.val_data,
+        val_split=options.val_split,
+        package=package,
+        seed=options.seed,
+        loss=options.loss,
+        optimizer=options.optimizer,
+        custom_objects=options.custom_objects,
+        monitor=options.monitor,
+    )
+
+
+def _wanted(options: SweepOptions) -> "Wanted":
+    from regaudit.sweeping.sweep import Wanted
+
+    return Wanted(
+        kinds=options.kinds,
+        rungs=options.rungs,
+        epochs=options.epochs,
+        budget=options.budget,
+        batch_size=options.batch_size,
+        from_scratch=options.from_scratch,
+        repeats=options.repeats,
+        seed=options.seed,
+        jobs=options.jobs,
+    )
+
+
+def _show(found: "Sweep", options: SweepOptions) -> None:
+    """Print and write what was found."""
+    from regaudit.sweeping import document, text
+    from regaudit.sweeping.html import page
+
+    if options.html is not None:
+        emit(page(found), _file(options.html))
+    if options.edits is not None:
+        emit(document.edits(found), _file(options.edits))
+    show = {
+        "terminal": text.terminal,
+        "json": document.to_json,
+        "csv": document.to_csv,
+        "markdown": document.to_markdown,
+    }[options.format_]
+    emit(show(found), None)
+
+
+def _file(output: Path) -> Path | None:
+    return None if output == STANDARD_OUTPUT else output
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Yield what shows one line on standard error, where that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        yield line_of_sweep
+    finally:
+        line_of_sweep("")

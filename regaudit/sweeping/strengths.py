@@ -1,0 +1,182 @@
+"""The strengths of a ladder: those that the advice engine proposes, times a factor."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from regaudit.advice.suggest import suggest
+from regaudit.editing.validity import ACTIVITY
+from regaudit.errors import UsageError
+from regaudit.evidence.training_facts import Facts
+from regaudit.model import Model, Status
+from regaudit.report.proposal import OPTIMIZER, Aim, Edit, Proposal, Purpose
+from regaudit.report.report import Report
+from regaudit.sweeping.outcome import Kind
+
+LEAST_GAP = (0.1, 1.0)
+"""Where the losses ask for no penalty, a ladder begins at what a gap of so many validation losses
+would ask for: the second where the first asks for nothing either."""
+
+Slot = tuple[str, str]
+"""Path of a layer, and a key of its configuration."""
+
+
+class Base(Struct, frozen=True):
+    """The strengths of factor 1."""
+
+    kind: Kind
+    penalties: Mapping[Slot, tuple[float, float]] = {}
+    """L1 and L2 strength."""
+    fixed: tuple[Edit, ...] = ()
+    """What every rung changes as well."""
+    decay: float | None = None
+    """Weight decay of AdamW."""
+    proposed: bool = True
+    """Whether the losses asked for them."""
+
+    def times(self, factor: float) -> tuple[Edit, ...]:
+        """Return the edits of a rung."""
+        edits = [
+            Edit(layer, key, serialized(l1 * factor, l2 * factor))
+            for (layer, key), (l1, l2) in self.penalties.items()
+        ]
+        if self.decay is None:
+            return (*self.fixed, *edits)
+        decay = {"class_name": "AdamW", "weight_decay": self.decay * factor}
+        return (*self.fixed, *edits, Edit("", OPTIMIZER, decay))
+
+    def range(self, factor: float) -> tuple[float, float]:
+        """Return the lowest and the highest strength of a rung."""
+        if self.decay is not None:
+            return self.decay * factor, self.decay * factor
+        found = [max(pair) * factor for pair in self.penalties.values() if max(pair) > 0]
+        return min(found), max(found)
+
+
+def base_of(
+    report: Report,
+    facts: Facts,
+    kind: Kind,
+    purpose: Purpose,
+    activity: Mapping[str, float],
+) -> Base:
+    """Find the strengths that a ladder begins with.
+
+    Args:
+        report: of the file.
+        facts: losses and sizes, as they were measured.
+        kind: of regularization.
+        purpose: whether the rungs go on from the saved weights.
+        activity: mean over the samples of the sum of squares of what a layer puts out, by the paths
+            of the layers that may have an activity regularizer.
+
+    Raises:
+        UsageError: the model takes no such regularization.
+    """
+    asked = facts.gap or 0.0
+    for gap in (asked, *(max(asked, share * (facts.val_loss or 0.0)) for share in LEAST_GAP)):
+        raised = _with_gap(facts, gap)
+        if kind == "activity":
+            found: Base | None = _of_activity(activity, gap)
+        else:
+            found = _of_weights(report, raised, kind, purpose)
+        if found is not None:
+            return Base(kind, found.penalties, found.fixed, found.decay, gap == asked)
+    raise UsageError(_why_none(report, facts, kind, purpose))
+
+
+def without(model: Model) -> tuple[Edit, ...]:
+    """Return the edits that take every penalty out of a model."""
+    edits = {
+        (layer.path, weight.regularizer_key): None
+        for layer, weight in model.weights()
+        if weight.regularizer_key and weight.regularizer and _is_in_force(weight.regularizer.status)
+    }
+    edits |= {
+        (layer.path, ACTIVITY): None
+        for layer in model.layers
+        if layer.activity_regularizer and _is_in_force(layer.activity_regularizer.status)
+    }
+    return tuple(Edit(path, str(key), None) for path, key in edits)
+
+
+def serialized(l1: float, l2: float) -> dict[str, object]:
+    """Return a regularizer as Keras writes it."""
+    if l1 and l2:
+        return {"class_name": "L1L2", "config": {"l1": l1, "l2": l2}}
+    return (
+        {"class_name": "L1", "config": {"l1": l1}}
+        if l1
+        else {
+            "class_name": "L2",
+            "config": {"l2": l2},
+        }
+    )
+
+
+def _with_gap(facts: Facts, gap: float) -> Facts:
+    if facts.val_loss is None:
+        return facts
+    return replace(facts, train_loss=facts.val_loss - gap)
+
+
+def _of_weights(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> Base | None:
+    if kind == "adamw":
+        proposal = suggest(report, facts, "adamw", purpose=purpose)
+        if proposal.decay is None:
+            return None
+        fixed = tuple(change.edit for change in proposal.changes)
+        return Base(kind, fixed=fixed, decay=proposal.decay)
+    aim: Aim = "l1" if kind == "l1" else "l2"
+    penalties = dict(_today(report)) | _changed(suggest(report, facts, aim, purpose=purpose))
+    penalties = {slot: pair for slot, pair in penalties.items() if max(pair) > 0}
+    return Base(kind, penalties) if penalties else None
+
+
+def _today(report: Report) -> Iterator[tuple[Slot, tuple[float, float]]]:
+    """Yield the penalties that kernels have."""
+    for layer, weight in report.model.weights() if report.model else ():
+        there = weight.regularizer
+        if (
+            there
+            and weight.regularizer_key
+            and weight.role not in {"bias", "gamma", "beta"}
+            and there.status is Status.IN_FORCE
+            and there.l1 is not None
+            and there.l2 is not None
+        ):
+            yield (layer.path, weight.regularizer_key), (there.l1, there.l2)
+
+
+def _changed(proposal: Proposal) -> dict[Slot, tuple[float, float]]:
+    return {(one.layer, one.key): (one.l1, one.l2) for one in proposal.changes}
+
+
+def _of_activity(activity: Mapping[str, float], gap: float) -> Base | None:
+    """Give each layer's outputs an equal part of half the gap, as L2."""
+    if gap <= 0:
+        return None
+    parts = {path: square for path, square in activity.items() if square > 0}
+    return (
+        Base(
+            "activity",
+            {
+                (path, ACTIVITY): (0.0, 0.5 * gap / len(parts) / square)
+                for path, square in parts.items()
+            },
+        )
+        if parts
+        else None
+    )
+
+
+def _why_none(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> str:
+    if kind == "activity":
+        return "no layer of this model takes an activity regularizer: leave out --aim activity"
+    aim: Aim = "adamw" if kind == "adamw" else "l1" if kind == "l1" else "l2"
+    return f"there is nothing to sweep: {suggest(report, facts, aim, purpose=purpose).verdict}"
+
+
+def _is_in_force(status: Status) -> bool:
+    return status is Status.IN_FORCE

@@ -1,0 +1,484 @@
+"""The whole of a sweep: open, ladder, halving, mean of weights, verdict, the chosen model."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from regaudit.auditing.audit_file import audit_file
+from regaudit.editing.apply import apply
+from regaudit.editing.validity import keys_of
+from regaudit.errors import RegauditError, UnreadableModelError, UsageError
+from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.training_facts import Facts
+from regaudit.keras_semantics.dialect import Dialect
+from regaudit.report.proposal import Edit, Purpose
+from regaudit.report.report import Report
+from regaudit.report.spelling import count
+from regaudit.sweeping.journal import Journal
+from regaudit.sweeping.outcome import Candidate, Kind, Role, Setting, Sweep
+from regaudit.sweeping.processes import Trainers
+from regaudit.sweeping.search import halving, ladder
+from regaudit.sweeping.strengths import Base, base_of, without
+from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
+from regaudit.sweeping.verdict import compared, judged_by
+from regaudit.tensors.tensor import Array
+
+AS_IT_IS, NO_PENALTY, SOUP = "as it is", "no penalty", "soup"
+
+Say = Callable[[str], None]
+
+
+class Wanted(Struct, frozen=True):
+    """How to sweep."""
+
+    kinds: tuple[Kind, ...] = ("l2",)
+    rungs: int = 4
+    """Most of a ladder."""
+    epochs: int | None = None
+    """Of a rung; by default a quarter of those that the file's optimizer has done."""
+    budget: float = 2.0
+    """Most trainings for each kind; the ladder is never cut short."""
+    batch_size: int | None = None
+    from_scratch: bool = False
+    repeats: int = 1
+    seed: int = 0
+    jobs: int = 1
+
+
+BATCH = 32
+"""Samples in a training step, where it was not given: Keras's default."""
+
+
+class Plan(Struct, frozen=True):
+    """What to sweep, and how."""
+
+    file: Path
+    report: Report
+    """Its audit."""
+    opening: Opening
+    """The data, and what the model lacks."""
+    wanted: Wanted
+
+
+def run(
+    plan: Plan, trainers: Trainers, journal: Journal, say: Say = lambda _: None
+) -> tuple[Sweep, str]:
+    """Sweep a model.
+
+    Args:
+        plan: what, and how.
+        trainers: what trains.
+        journal: of this sweep, perhaps half done.
+        say: told in one line how far it is.
+
+    Returns:
+        What was found, and the file of the chosen model; empty if it is the model as it is.
+
+    Raises:
+        UsageError: the data do not fit the model, or there is nothing to sweep.
+        RefusedEditError: the file does not take the strengths.
+        UnreadableModelError: Keras cannot load or train it.
+    """
+    return _Run(plan, trainers, journal, say).all()
+
+
+class _Entrant(Struct):
+    """One candidate while it competes."""
+
+    name: str
+    role: Role
+    start: str
+    """File that its first stretch of training begins with."""
+    edits: tuple[Edit, ...] = ()
+    base: Base | None = None
+    factor: float | None = None
+    trained: list[Trained] = []
+    """What each repeat made so far."""
+    outs: list[str] = []
+    """Where."""
+    stretches: int = 0
+    members: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Lower is better; infinite where a loss was not finite."""
+        scores = [inf if one.score is None else one.score for one in self.trained]
+        return sum(scores) / len(scores) if scores else inf
+
+    @property
+    def best(self) -> int:
+        """Number of the repeat with the best weights."""
+        scores = [inf if one.score is None else one.score for one in self.trained]
+        return min(range(len(scores)), key=scores.__getitem__)
+
+    @property
+    def file(self) -> str:
+        """With the best weights."""
+        return self.outs[self.best] + BEST if self.stretches or self.role == "soup" else self.start
+
+    def losses(self) -> Array:
+        """Validation loss of each sample, the mean of the repeats; (samples,)."""
+        return np.asarray(np.mean([np.load(f"{out}{LOSSES}") for out in self.outs], axis=0))
+
+
+class _Run:
+    def __init__(self, plan: Plan, trainers: Trainers, journal: Journal, say: Say) -> None:
+        self._file, self._report, self._wanted = plan.file, plan.report, plan.wanted
+        wanted, report = plan.wanted, plan.report
+        self._trainers, self._journal, self._say = trainers, journal, say
+        out = str(journal.folder / "as-it-is")
+        activity = _measurable(report) if "activity" in wanted.kinds else ()
+        self._opening = msgspec.structs.replace(
+            plan.opening, out=out, activity=activity, batch_size=wanted.batch_size or BATCH
+        )
+        self._spent = 0
+        self._planned = 0
+
+    def all(self) -> tuple[Sweep, str]:
+        self._say("opening the model and the data")
+        opened = self._trainers.open(self._opening)
+        as_it_is = _Entrant(AS_IT_IS, "as it is", str(self._file))
+        as_it_is.trained, as_it_is.outs = [opened.as_it_is], [self._opening.out]
+        whole, rung = self._epochs(opened)
+        kinds = self._wanted.kinds
+        self._planned = round(self._wanted.budget * whole * len(kinds)) * self._wanted.repeats
+        bases = self._bases(opened)
+        self._journal.begin({**self._about(), "data": opened.data})
+        say = f"{count(len(kinds), 'ladder')} of at most {self._wanted.rungs} rungs, "
+        self._say(f"{say}{count(rung, 'epoch')} each; {self._planned} epochs at most in all")
+        entrants = self._compete(bases, rung, whole)
+        everyone = [as_it_is, *entrants]
+        if soup := self._soup(everyone, opened):
+            everyone.append(soup)
+        return self._outcome(everyone, opened, whole, rung, bases)
+
+    def _about(self) -> dict[str, Any]:
+        """Return what makes this sweep another one than the journal's."""
+        opening, wanted = self._opening, self._wanted
+        return {
+            "model": digest(self._file),
+            "val-split": opening.val_split,
+            "loss": opening.loss,
+            "optimizer": opening.optimizer,
+            "monitor": opening.monitor,
+            "batch-size": opening.batch_size,
+            "aim": ",".join(wanted.kinds),
+            **{
+                name.replace("_", "-"): getattr(wanted, name)
+                for name in ("rungs", "epochs", "budget", "from_scratch", "repeats", "seed")
+            },
+        }
+
+    def _epochs(self, opened: Opened) -> tuple[int, int]:
+        """Return the epochs of a whole training, and those of a rung."""
+        wanted = self._wanted
+        size = opened.train_samples / self._opening.batch_size
+        whole = round(opened.steps / size) if size else 0
+        if wanted.epochs is not None:
+            return whole or 4 * wanted.epochs, wanted.epochs
+        if not whole:
+            raise UsageError(
+                f"{self._file} does not say for how long it was trained "
+                f"({count(opened.steps, 'step')}): give --epochs, a quarter of a training"
+            )
+        return whole, max(round(whole / 4), 1)
+
+    def _bases(self, opened: Opened) -> list[Base]:
+        there, wanted = opened.as_it_is, self._wanted
+        if there.val_loss is None or not isfinite(there.val_loss) or there.train_loss is None:
+            raise UsageError(f"the loss of {self._file} on these data is not a finite number")
+        facts = Facts(
+            train_loss=there.train_loss,
+            val_loss=there.val_loss,
+            train_size=opened.train_samples,
+            val_size=opened.val_samples,
+            batch_size=self._opening.batch_size,
+        )
+        purpose: Purpose = "new-weights" if wanted.from_scratch else "going-on"
+        return [
+            base_of(self._report, facts, kind, purpose, opened.activity) for kind in wanted.kinds
+        ]
+
+    # Training ------------------------------------------------------------------------------------
+
+    def _compete(self, bases: Sequence[Base], rung: int, whole: int) -> list[_Entrant]:
+        """Train all that competes, but for the mean of weights."""
+        bare = without(self._report.model) if self._report.model else ()
+        start = self._edited(NO_PENALTY, bare) if bare else str(self._file)
+        plain = _Entrant(NO_PENALTY, "without", start, bare)
+        found: list[list[_Entrant]] = [[] for _ in bases]
+        ladders: dict[int, Generator[list[_Entrant], None, list[_Entrant]]] = {
+            number: ladder(partial(self._rung, base), self._wanted.rungs)
+            for number, base in enumerate(bases)
+        }
+        first = [plain]
+        while ladders:
+            batch = list(first)
+            for number, steps in list(ladders.items()):
+                step = next(steps, None)
+                if step is None:
+                    del ladders[number]
+                else:
+                    found[number] += step
+                    batch += step
+            self._train(batch, rung)
+            first = []
+        left = [
+            round(self._wanted.budget * whole - rung * len(rungs) - rung / len(bases))
+            for rungs in found
+        ]
+        going = [halving(rungs, rung, rest) for rungs, rest in zip(found, left, strict=True)]
+        while going:
+            steps_ = [(one, next(one, None)) for one in going]
+            going = [one for one, step in steps_ if step]
+            for epochs in sorted({step[1] for _, step in steps_ if step}):
+                self._train(
+                    [e for _, step in steps_ if step and step[1] == epochs for e in step[0]], epochs
+                )
+        return [plain, *(one for rungs in found for one in rungs)]
+
+    def _rung(self, base: Base, factor: float) -> _Entrant:
+        name = f"{base.kind} x{factor:g}"
+        edits = base.times(factor)
+        return _Entrant(name, "rung", self._edited(name, edits), edits, base, factor)
+
+    def _edited(self, name: str, edits: tuple[Edit, ...]) -> str:
+        """Write edits into a copy of the model, for Keras to load."""
+        file = self._journal.folder / f"{_plain(name)}.start{self._file.suffix or '.keras'}"
+        change = apply(self._file, edits, file, force=True)
+        if not change.edits:
+            shutil.copyfile(self._file, file)
+        return str(file)
+
+    def _train(self, entrants: Sequence[_Entrant], epochs: int) -> None:
+        """Have each train for some epochs, in all repeats."""
+        tasks: dict[str, tuple[_Entrant, int]] = {}
+        asked = []
+        for entrant in entrants:
+            if not entrant.outs:
+                entrant.outs = [""] * self._wanted.repeats
+                entrant.trained = [Trained(0, 0)] * self._wanted.repeats
+            entrant.stretches += 1
+            for repeat in range(self._wanted.repeats):
+                task = self._task(entrant, repeat, epochs)
+                tasks[task.name] = (entrant, repeat)
+                asked.append(task)
+        done = {task.name: self._journal.found(task.name) for task in asked}
+        self._trainers.do(
+            [task for task in asked if done[task.name] is None],
+            partial(self._note, done),
+            self._told,
+        )
+        for task in asked:
+            entrant, repeat = tasks[task.name]
+            trained = done[task.name]
+            if trained is None:
+                raise UnreadableModelError(f"training {task.name} gave no result")
+            entrant.outs[repeat], entrant.trained[repeat] = task.out, trained
+            self._spent += epochs
+
+    def _task(self, entrant: _Entrant, repeat: int, epochs: int) -> Task:
+        name = f"{_plain(entrant.name)}.{entrant.stretches}.{repeat}"
+        later = entrant.stretches > 1
+        before = entrant.outs[repeat] if later else None
+        return Task(
+            name=name,
+            start=f"{before}{LAST}" if before else entrant.start,
+            out=str(self._journal.folder / name),
+            epochs=epochs,
+            seed=self._wanted.seed + repeat,
+            fresh=self._wanted.from_scratch and not later,
+            before=before,
+            so_far=entrant.trained[repeat] if later else None,
+        )
+
+    def _note(self, done: dict[str, Trained | None], task: Task, trained: Trained) -> None:
+        self._journal.add(task.name, trained)
+        done[task.name] = trained
+
+    def _told(self, task: Task, epoch: int, epochs: int, val_loss: float) -> None:
+        name = task.name.partition(".")[0].replace("-", " ")
+        done = f"{self._spent} of at most {self._planned} epochs before it"
+        self._say(f"{name}: epoch {epoch} of {epochs}, validation loss {val_loss:.4g}; {done}")
+
+    def _soup(self, everyone: Sequence[_Entrant], opened: Opened) -> _Entrant | None:
+        """Take the mean of the weights of the best, as long as that lowers the score."""
+        if opened.no_soup or self._wanted.from_scratch:
+            return None
+        parts = sorted((one for one in everyone if isfinite(one.score)), key=lambda one: one.score)
+        if len(parts) < 2:
+            return None
+        name = f"{SOUP}.1.0"
+        task = Task(
+            name=name,
+            start=parts[0].file,
+            out=str(self._journal.folder / name),
+            epochs=0,
+            seed=self._wanted.seed,
+            soup=tuple(one.file for one in parts),
+        )
+        done = {name: self._journal.found(name)}
+        if done[name] is None:
+            self._trainers.do([task], partial(self._note, done), self._told)
+        trained = done[name]
+        if trained is None or len(trained.members) < 2:
+            return None
+        soup = _Entrant(SOUP, "soup", parts[0].start, parts[0].edits)
+        soup.trained, soup.outs = [trained], [task.out]
+        soup.members = tuple(parts[number].name for number in trained.members)
+        return soup
+
+    # The result ----------------------------------------------------------------------------------
+
+    def _outcome(
+        self,
+        everyone: Sequence[_Entrant],
+        opened: Opened,
+        whole: int,
+        rung: int,
+        bases: Sequence[Base],
+    ) -> tuple[Sweep, str]:
+        best = min(everyone, key=lambda one: one.score)
+        losses = {one.name: one.losses() for one in everyone if isfinite(one.score)}
+        candidates = tuple(
+            compared(self._candidate(one), losses.get(one.name), losses[best.name], best.name)
+            for one in everyone
+        )
+        wanted = self._wanted
+        setting = Setting(
+            file=str(self._file),
+            keras=opened.keras,
+            backend=opened.backend,
+            loss=opened.loss,
+            measure=_measure(opened.measure),
+            train_samples=opened.train_samples,
+            val_samples=opened.val_samples,
+            split=None if self._opening.val_data else self._opening.val_split,
+            kinds=wanted.kinds,
+            from_scratch=wanted.from_scratch,
+            epochs=rung,
+            whole=whole,
+            batch_size=self._opening.batch_size,
+            batch_size_given=wanted.batch_size is not None,
+            budget=wanted.budget,
+            spent=self._spent / whole,
+            repeats=wanted.repeats,
+            seed=wanted.seed,
+            monitor=self._opening.monitor,
+        )
+        sweep = judged_by(
+            setting, candidates, best.name, [base for base in bases if not base.proposed]
+        )
+        if opened.no_soup:
+            sweep = msgspec.structs.replace(sweep, remarks=(*sweep.remarks, opened.no_soup))
+        chosen = next(one for one in everyone if one.name == sweep.chosen)
+        return sweep, "" if chosen.role == "as it is" else chosen.file
+
+    def _candidate(self, one: _Entrant) -> Candidate:
+        trained = one.trained[one.best]
+        candidate = Candidate(
+            name=one.name,
+            role=one.role,
+            kind=one.base.kind if one.base else None,
+            factor=one.factor,
+            strength=one.base.range(one.factor) if one.base and one.factor is not None else None,
+            edits=one.edits,
+            epochs=trained.epochs,
+            best_epoch=trained.best_epoch,
+            diverged=not isfinite(one.score),
+            curve=trained.curve,
+            members=one.members,
+        )
+        if candidate.diverged:
+            return candidate
+        losses = np.array([one.val_loss for one in one.trained])
+        return msgspec.structs.replace(
+            candidate,
+            val_loss=float(losses.mean()),
+            val_error=_error(one, losses),
+            tempered=trained.tempered,
+            temperature=trained.temperature,
+            accuracy=_mean([each.accuracy for each in one.trained]),
+            train_loss=_mean([each.train_loss for each in one.trained]),
+            monitored=_mean([each.monitored for each in one.trained]),
+            **_audited(one.file),
+        )
+
+
+def _error(one: _Entrant, losses: Array) -> float:
+    """Return the standard error of a validation loss, over samples and repeats."""
+    of_samples = one.losses()
+    squares = float(of_samples.var(ddof=1)) / len(of_samples) if len(of_samples) > 1 else 0.0
+    if len(losses) > 1:
+        squares += float(losses.var(ddof=1)) / len(losses)
+    return float(np.sqrt(squares))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _audited(file: str) -> Mapping[str, Any]:
+    """Return what an audit says of the weights of a candidate."""
+    try:
+        report = audit_file(file)
+    except RegauditError:
+        return {}
+    if report.model is None:
+        return {}
+    evidence = Evidence(report.model, report.moments, report.penalties)
+    kernels = [found for _, weight in evidence.kernels() if (found := evidence.measured(weight))]
+    size = sum(one.size for one in kernels)
+    counted = [
+        (one.effective_units, one.units) for one in kernels if one.effective_units is not None
+    ]
+    return {
+        "penalty": report.known_penalty,
+        "near_zeros": sum(one.near_zeros for one in kernels) / size if size else None,
+        "effective_units": sum(pair[0] or 0 for pair in counted) if counted else None,
+        "units": sum(pair[1] or 0 for pair in counted) if counted else None,
+    }
+
+
+def _measurable(report: Report) -> tuple[str, ...]:
+    """Return the layers whose outputs a ladder of activity regularizers may penalize."""
+    if report.model is None:
+        return ()
+    dialect = Dialect.of(report.model.keras_version)
+    evidence = Evidence(report.model, report.moments, report.penalties)
+    layers = {layer.path: layer for layer, _ in evidence.kernels()}
+    return tuple(
+        path
+        for path, layer in layers.items()
+        if "activity" in keys_of(layer, dialect) and not evidence.graph.heads_of(layer)
+    )
+
+
+def _measure(name: str) -> Any:
+    return name
+
+
+def _plain(name: str) -> str:
+    """Return the name of a candidate as a part of names of files."""
+    return name.replace(" ", "-").replace("/", "-")
+
+
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a model's file, or of the files in its folder."""
+    total = hashlib.sha256()
+    files = sorted(one for one in file.rglob("*") if one.is_file()) if file.is_dir() else [file]
+    for one in files:
+        total.update(str(one.relative_to(file) if file.is_dir() else "").encode())
+        with one.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,416 @@
+"""One model and its data, trained on and judged with real Keras."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import wraps
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from regaudit.errors import RegauditError, UnreadableModelError
+from regaudit.live.data_file import DataError
+from regaudit.live.in_memory import one_line
+from regaudit.live.variables import layers_of
+from regaudit.sweeping import data as sets
+from regaudit.sweeping.data import Data
+from regaudit.sweeping.losses import Judged, Losses
+from regaudit.sweeping.outcome import Epoch
+from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
+from regaudit.sweeping.user_code import imported
+from regaudit.tensors.tensor import Array
+
+HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "dice")
+"""What the names of metrics contain that are better the higher they are."""
+
+AT_ONCE = 256
+"""Samples that are run at once where nothing is trained, unless a batch is larger."""
+
+Tell = Callable[[int, int, float], None]
+"""Called after an epoch with its number, how many there will be, and the validation loss."""
+
+
+class Trainer:
+    """Opens a model and its data once, and does tasks with them.
+
+    Args:
+        keras: the package, `keras` or `tf_keras`.
+        opening: what to open.
+        given: the training and the validation set as objects, in place of `opening.data`.
+
+    Raises:
+        DataError: the data cannot be had, or do not fit the model.
+        UnreadableModelError: Keras cannot load the model.
+    """
+
+    def __init__(
+        self, keras: Any, opening: Opening, given: tuple[Any, Any | None] | None = None
+    ) -> None:
+        """Load the model, then the data, and hold one against the other."""
+        self._keras, self._opening = keras, opening
+        for module in opening.custom_objects:
+            imported(module, "--custom-objects")
+        model = self._loaded(opening.file)
+        self._loss = Losses(keras, model)
+        self._train, self._val = self._sets(model, given)
+        self._samples = sets.check(self._train, model, model.loss, "--data")
+        sets.check(self._val, model, model.loss, "--val-data")
+        self._batch = opening.batch_size
+        self._model = model
+        self._weights: Array | None = None
+
+    def open(self) -> Opened:
+        """Run the model as it is on all the data."""
+        opening, model = self._opening, self._model
+        judged = self._judged(model, self._val)
+        as_it_is = self._worth(model, judged, opening.out, Trained(epochs=0, best_epoch=0))
+        config = getattr(self._keras, "config", None)
+        backend = config.backend() if config else "tensorflow"
+        return Opened(
+            keras=self._keras.__version__,
+            backend=backend,
+            loss=self._loss.name,
+            measure=judged.measure,
+            train_samples=self._samples,
+            val_samples=len(judged.losses),
+            steps=_steps(model),
+            data=f"{self._train.fingerprint()}{self._val.fingerprint()}",
+            as_it_is=as_it_is,
+            activity=self._activity(model),
+            no_soup=_no_soup(model),
+        )
+
+    def do(self, task: Task, tell: Tell = lambda *_: None) -> Trained:
+        """Do a task, and write its files.
+
+        Raises:
+            UnreadableModelError: Keras fails at it.
+        """
+        self._keras.utils.set_random_seed(task.seed)
+        try:
+            return self._averaged(task) if task.soup else self._trained(task, tell)
+        except (RegauditError, DataError, MemoryError):
+            raise
+        except Exception as error:
+            raise UnreadableModelError(f"training {task.name} failed: {one_line(error)}") from error
+
+    def export(self, source: str, out: str) -> None:
+        """Save a model that a task made under a name whose ending says in which format."""
+        self._loaded(source).save(out)
+
+    # One stretch of training ---------------------------------------------------------------------
+
+    def _trained(self, task: Task, tell: Tell) -> Trained:
+        model = self._loaded(task.start)
+        if task.fresh:
+            model = self._fresh(model)
+        before = task.so_far.epochs if task.so_far else 0
+        watch = _Watch(self, model, task, before, tell)
+        with np.errstate(all="ignore"):
+            model.fit(
+                **self._train.for_fit(),
+                **({} if self._train.dataset is not None else {"batch_size": self._batch}),
+                epochs=task.epochs,
+                verbose=0,
+                callbacks=[watch.callback(self._keras)],
+            )
+        curve = (*(task.so_far.curve if task.so_far else ()), *watch.curve)
+        epochs = before + len(watch.curve)
+        if watch.diverged:
+            return Trained(epochs=epochs, best_epoch=0, diverged=True, curve=curve)
+        model.save(task.out + LAST)
+        if watch.state is None:  # nothing better than before
+            if task.so_far is None or task.before is None:
+                raise UnreadableModelError(f"training {task.name} failed: it had no epoch")
+            for ending in (BEST, LOSSES):
+                Path(task.out + ending).write_bytes(Path(task.before + ending).read_bytes())
+            return _replaced(task.so_far, epochs, curve)
+        _set_state(model, watch.state)
+        model.save(task.out + BEST)
+        way = Trained(epochs=epochs, best_epoch=watch.best_epoch, curve=curve)
+        return self._worth(model, watch.judged, task.out, way)
+
+    def _worth(self, model: Any, judged: Judged | None, out: str, way: Trained) -> Trained:
+        """Add what a model is worth to how it was made, and keep the loss of each sample."""
+        judged = judged or self._judged(model, self._val)
+        score, monitored = self._score(model, judged)
+        np.save(Path(out + LOSSES), judged.losses)
+        return replace(
+            way,
+            score=score,
+            monitored=monitored,
+            val_loss=float(judged.losses.mean()),
+            tempered=judged.tempered,
+            temperature=judged.temperature,
+            accuracy=judged.accuracy,
+            train_loss=self._mean_loss(model, self._train),
+        )
+
+    def _fresh(self, model: Any) -> Any:
+        """Return the same model with new weights, compiled as it was."""
+        compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
+        new = type(model).from_config(model.get_config())
+        if not new.built and hasattr(model, "get_build_config"):
+            new.build_from_config(model.get_build_config())
+        if self._opening.loss or not compiled:
+            new.compile(
+                optimizer=self._opening.optimizer
+                or type(model.optimizer).from_config(model.optimizer.get_config()),
+                loss=self._opening.loss or model.loss,
+            )
+        else:
+            new.compile_from_config(compiled)
+        return new
+
+    # The mean of weights -------------------------------------------------------------------------
+
+    def _averaged(self, task: Task) -> Trained:
+        """Add model after model to a mean of weights, where that lowers the score (greedily)."""
+        model = self._loaded(task.soup[0])
+        states = [self._loaded(file).get_weights() for file in task.soup]
+        members, best = [0], inf
+        judged: Judged | None = None
+        for number in range(len(states)):
+            tried = members if number == 0 else [*members, number]
+            model.set_weights(_mean([states[one] for one in tried]))
+            found = self._judged(model, self._val)
+            score, _ = self._score(model, found)
+            if score < best:
+                members, best, judged = tried, score, found
+        model.set_weights(_mean([states[one] for one in members]))
+        model.save(task.out + BEST)
+        way = Trained(epochs=0, best_epoch=0, members=tuple(members))
+        return self._worth(model, judged, task.out, way)
+
+    # Judging -------------------------------------------------------------------------------------
+
+    def judged_now(self, model: Any) -> tuple[Judged, float]:
+        """Return what a model is worth on the validation set, and its score."""
+        judged = self._judged(model, self._val)
+        return judged, self._score(model, judged)[0]
+
+    def _judged(self, model: Any, data: Data) -> Judged:
+        losses, outputs, truths, weights = [], [], [], []
+        for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):
+            try:
+                output = self._loss.flat(model.predict_on_batch(x))
+            except Exception as error:
+                raise DataError(
+                    f"the model does not run on {data.source}: {one_line(error)}"
+                ) from error
+            losses.append(self._loss.of_batch(output, truth))
+            outputs.append([np.asarray(one) for one in output])
+            truths.append(truth)
+            weights.append(np.ones(len(losses[-1])) if weight is None else np.ravel(weight))
+        loss, share = np.concatenate(losses), np.concatenate(weights)
+        joined = [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+        real = [np.concatenate(parts) for parts in zip(*truths, strict=True)]
+        return self._loss.judge(loss * share * (len(share) / share.sum()), joined, real)
+
+    def _mean_loss(self, model: Any, data: Data) -> float:
+        total, weights = 0.0, 0.0
+        for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):
+            losses = self._loss.of_batch(self._loss.flat(model.predict_on_batch(x)), truth)
+            share = np.ones(len(losses)) if weight is None else np.ravel(weight)
+            total, weights = total + float((losses * share).sum()), weights + float(share.sum())
+        return total / weights
+
+    def _activity(self, model: Any) -> dict[str, float]:
+        """Measure what layers put out on some of the training data."""
+        found: dict[str, list[float]] = {}
+        wanted = {path: layer for path, layer in layers_of(model) if path in self._opening.activity}
+        if not wanted:
+            return {}
+        for path, layer in wanted.items():
+            layer.call = _measured(layer.call, found.setdefault(path, []))
+        x = next(iter(self._train.batches(AT_ONCE)))[0]
+        model(x, training=False)
+        for layer in wanted.values():
+            del layer.call  # the class has it
+        return {path: float(np.sum(squares)) for path, squares in found.items()}
+
+    def _score(self, model: Any, judged: Judged) -> tuple[float, float | None]:
+        """Return what is chosen by, lower is better, and the metric as it is."""
+        name = self._opening.monitor
+        if not name:
+            loss = float(judged.losses.mean())
+            return (loss if isfinite(loss) else inf), None
+        found = model.evaluate(
+            **self._val.for_fit(),
+            **({} if self._val.dataset is not None else {"batch_size": max(self._batch, AT_ONCE)}),
+            verbose=0,
+            return_dict=True,
+        )
+        if name not in found:
+            known = ", ".join(key for key in found if key != "loss") or "none"
+            raise DataError(f"--monitor {name}: the model has no such metric; it has {known}")
+        value = float(found[name])
+        higher = any(part in name.lower() for part in HIGHER)
+        return (inf if not isfinite(value) else -value if higher else value), value
+
+    # Opening -------------------------------------------------------------------------------------
+
+    def _loaded(self, file: str) -> Any:
+        opening = self._opening
+        compiled = opening.loss is None and opening.optimizer is None
+        try:
+            model = self._keras.models.load_model(file, compile=compiled or file.endswith(_OURS))
+        except Exception as error:
+            raise UnreadableModelError(f"Keras cannot load it: {one_line(error)}") from error
+        if getattr(model, "optimizer", None) is None or (not compiled and not file.endswith(_OURS)):
+            self._compile(model)
+        return model
+
+    def _compile(self, model: Any) -> None:
+        opening = self._opening
+        loss = opening.loss or getattr(model, "loss", None)
+        missing = [
+            name
+            for name, value in (("--loss", loss), ("--optimizer", opening.optimizer))
+            if value is None
+        ]
+        if missing:
+            raise DataError(
+                f"the model is not compiled, so nothing says how to train it: give "
+                f"{' and '.join(missing)}"
+            )
+        try:
+            model.compile(optimizer=opening.optimizer, loss=loss)
+        except Exception as error:
+            raise DataError(
+                f"Keras does not take --loss {opening.loss} and --optimizer {opening.optimizer}: "
+                f"{one_line(error)}"
+            ) from error
+
+    def _sets(self, model: Any, given: tuple[Any, Any | None] | None) -> tuple[Data, Data]:
+        opening = self._opening
+        if given is not None:
+            train = sets.from_object(given[0], model, "the training data")
+            other = None if given[1] is None else given[1]
+            val = None if other is None else sets.from_object(other, model, "the validation data")
+        else:
+            train = sets.load(opening.data, model, what="--data")
+            val = (
+                sets.load(opening.val_data, model, what="--val-data") if opening.val_data else None
+            )
+        if val is None:
+            return sets.split(train, opening.val_split or 0.0, opening.seed)
+        sets.refuse_same(train, val)
+        return train, val
+
+
+_OURS = (LAST, BEST)
+"""Files that a task wrote, compiled as it was."""
+
+
+class _Watch:
+    """Looks at the validation set after each epoch, and keeps the best weights."""
+
+    def __init__(self, trainer: Trainer, model: Any, task: Task, before: int, tell: Tell) -> None:
+        self._trainer, self._model, self._task, self._tell = trainer, model, task, tell
+        self._before = before
+        found = task.so_far.score if task.so_far else None
+        self._lowest = inf if found is None else found
+        self.curve: list[Epoch] = []
+        self.state: list[Array] | None = None
+        self.judged: Judged | None = None
+        self.best_epoch = 0
+        self.diverged = False
+
+    def callback(self, keras: Any) -> Any:
+        return keras.callbacks.LambdaCallback(on_epoch_end=self._look)
+
+    def _look(self, epoch: int, logs: Any) -> None:
+        number = self._before + epoch + 1
+        judged, score = self._trainer.judged_now(self._model)
+        train = float((logs or {}).get("loss", np.nan)) - _penalty(self._model)
+        val = float(judged.losses.mean())
+        if not (isfinite(train) and isfinite(val) and isfinite(score)):
+            self.diverged = self._model.stop_training = True
+            self.curve.append(Epoch(number, finite(train), finite(val)))
+            return
+        self.curve.append(Epoch(number, train, val))
+        if score < self._lowest:
+            self._lowest, self.best_epoch = score, number
+            self.state, self.judged = _state(self._model), judged
+        self._tell(number, self._before + self._task.epochs, val)
+
+
+def _measured(call: Callable[..., Any], squares: list[float]) -> Callable[..., Any]:
+    """Return the `call` of a layer that notes the mean sum of squares of what it returns."""
+
+    @wraps(call)
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        with suppress(Exception):  # inside a compiled loop there are no values
+            values = np.asarray(output, np.float64)
+            squares.append(float((values**2).sum()) / len(values))
+        return output
+
+    return measured
+
+
+def _replaced(before: Trained, epochs: int, curve: tuple[Epoch, ...]) -> Trained:
+    return replace(before, epochs=epochs, curve=curve)
+
+
+def finite(value: float) -> float | None:
+    """Return a number that JSON has; None for the others."""
+    return value if isfinite(value) else None
+
+
+def _variables(model: Any) -> Iterator[Any]:
+    """Yield the weights of a model and the variables of its optimizer."""
+    yield from model.weights
+    found = getattr(model.optimizer, "variables", ())
+    yield from found() if callable(found) else found
+
+
+def _state(model: Any) -> list[Array]:
+    return [
+        np.array(variable.numpy() if hasattr(variable, "numpy") else variable)
+        for variable in _variables(model)
+    ]
+
+
+def _set_state(model: Any, state: list[Array]) -> None:
+    for variable, value in zip(_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def _penalty(model: Any) -> float:
+    """Return what regularizers of weights add to the loss."""
+    with suppress(Exception):
+        if hasattr(model, "_get_regularization_losses"):
+            return float(sum(float(one) for one in model._get_regularization_losses()))  # noqa: SLF001
+        return float(sum(float(one) for one in model.losses))
+    return 0.0
+
+
+def _steps(model: Any) -> int:
+    iterations = getattr(model.optimizer, "iterations", 0)
+    with suppress(Exception):
+        return int(iterations.numpy() if hasattr(iterations, "numpy") else iterations)
+    return 0
+
+
+def _mean(states: list[list[Array]]) -> list[Array]:
+    return [
+        (sum(parts) / len(parts)).astype(parts[0].dtype) if parts[0].dtype.kind == "f" else parts[0]
+        for parts in zip(*states, strict=True)
+    ]
+
+
+def _no_soup(model: Any) -> str:
+    """Say why the mean of several trainings' weights is no model."""
+    if not model.non_trainable_weights:
+        return ""
+    for layer in model._flatten_layers():  # noqa: SLF001 - nothing public lists nested layers
+        if "Normalization" in type(layer).__name__ and layer.non_trainable_weights:
+            return (
+                "no mean of weights was tried: the statistics of batch normalization belong to "
+                "one training each"
+            )
+    return ""
