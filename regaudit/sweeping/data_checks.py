@@ -22,6 +22,9 @@ NUMBERS = {
 """Losses whose targets are known, by their names without case and underscores. Of others, as those
 of the user, it is only asked that the targets are finite numbers."""
 
+LEAST = 2
+"""Samples of which an error can be told."""
+
 _ROUNDING = 1e-6
 """Of shares that are made in float32."""
 
@@ -105,6 +108,21 @@ def _check_truth(name: str, array: Array, end: End, loss: Any, where: str) -> No
         least, most = _number(array.min()), _number(array.max())
         way = "give values from 0 to 1, or use another loss"
         raise DataError(f"{where}: {name} goes from {least} to {most}, its loss is {kind}: {way}")
+
+
+def check_amount(samples: int, weight: float, where: str, *, validating: bool) -> None:
+    """Look at how many samples there are in all, and what they weigh together.
+
+    Raises:
+        DataError: there are none, or one to validate on, or they weigh nothing.
+    """
+    if not samples:
+        raise DataError(f"{where}: there are no samples")
+    if not weight:
+        raise DataError(f"{where}: all weights of samples are zero")
+    if samples < LEAST and validating:
+        way = f"no error can be told from it; give at least {LEAST}, better 200"
+        raise DataError(f"{where} has one sample: {way}")
 
 
 def check_finite(name: str, array: Array, where: str) -> None:

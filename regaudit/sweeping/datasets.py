@@ -43,8 +43,7 @@ def samples_of(dataset: Any, source: str) -> int | None:
     if count == 0:
         raise DataError(f"{source}: the data set is empty")
     if count == ENDLESS:
-        way = "take(n)" if kind == "tf.data" else "a length"
-        raise DataError(f"{source}: the data set has no end: bound it with {way}")
+        raise DataError(f"{source}: the data set has no end: bound it with take(n)")
     if kind != "DataLoader" or getattr(dataset, "drop_last", False):
         return None
     try:

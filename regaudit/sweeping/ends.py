@@ -29,7 +29,7 @@ class Ends(Struct, frozen=True):
     letter: str
     """`x` or `y`."""
     ends: tuple[End, ...] = ()
-    """None where the model does not tell: a subclass of `Model` with a `call` of its own."""
+    """Empty where the model does not tell: a subclass of `Model` with a `call` of its own."""
     keyed: bool = False
     """Whether the model takes or returns a dictionary; its keys are the first of the names."""
 
