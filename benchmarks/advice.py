@@ -291,12 +291,19 @@ class _Keeper:
             model.save(self._file)
 
 
-def fit(model: Any, train: Data, epochs: int, val: Data | None, *callbacks: Any) -> None:
+def fit(
+    model: Any,
+    train: Data,
+    epochs: int,
+    val: Data | None,
+    *callbacks: Any,
+    passes: int = PASSES,
+) -> None:
     """Train for some epochs, most of which are spent without leaving the graph."""
-    x, y = (np.concatenate([part] * PASSES) for part in train)
+    x, y = (np.concatenate([part] * passes) for part in train)
     model.fit(
         *(x, y),
-        epochs=max(epochs // PASSES, 1),
+        epochs=max(epochs // passes, 1),
         validation_data=val,
         verbose=0,
         callbacks=list(callbacks),
