@@ -15,7 +15,9 @@ from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
 
 if TYPE_CHECKING:
+    from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
+    from regaudit.sweeping.outcome import Sweep
 
 
 @click.command()
@@ -48,6 +50,12 @@ if TYPE_CHECKING:
     help="Report on what `--format jsonl` wrote, without an audit. Can be repeated. "
     "--html then writes one page on all models, one row per model, the riskiest first.",
 )
+@click.option(
+    "--from-sweep",
+    type=LocalFile(path_type=Path),
+    metavar="SWEEP",
+    help="Show on the --html page what `sweep --format json` found for MODEL.",
+)
 def report(
     *,
     html: Path | None,
@@ -58,6 +66,7 @@ def report(
     also: tuple[Target, ...],
     layer: str,
     results: tuple[Path, ...],
+    from_sweep: Path | None,
     options: AuditOptions,
 ) -> None:
     """Write a full report for people, such as --html out.html.
@@ -81,6 +90,9 @@ def report(
             "--output FORMAT:FILE or --format FORMAT"
         )
         raise click.UsageError(message)
+    if from_sweep and (results or all(target.format != "html" for target in targets)):
+        raise click.UsageError("--from-sweep needs a MODEL and --html FILE")
+    sweep = _sweep(from_sweep) if from_sweep else None
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
@@ -89,9 +101,35 @@ def report(
         sys.exit(code)
     reports, config = run_audit(options, targets)
     reports = only(reports, layer)
-    write(targets, reports, config, ViewOptions(layer))
+    shown = {"sweep": _section(sweep, reports)} if sweep else {}
+    write(targets, reports, config, ViewOptions(layer), **shown)
     _say(reports, targets)
     sys.exit(unreadable(reports))
+
+
+def _sweep(file: Path) -> "Sweep":
+    from regaudit.errors import UsageError
+    from regaudit.sweeping.document import read_sweep
+
+    try:
+        return read_sweep(file)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _section(sweep: "Sweep", reports: Sequence["Report"]) -> "Escaped":
+    """Return the section on a sweep, if it is one of the model that the reports are on."""
+    from regaudit.report.view import NOTHING
+    from regaudit.sweeping.document import why_another
+    from regaudit.sweeping.html import section
+
+    models = [one for one in reports if one.model is not None]
+    if len(models) > 1:
+        raise click.UsageError("--from-sweep is about one model: name that one alone")
+    for one in models:
+        if why := why_another(sweep, one.file, one.sha256):
+            raise click.UsageError(f"--from-sweep does not fit {one.file}: {why}")
+    return section(sweep) if models else NOTHING
 
 
 def _say(reports: Sequence["Report"], targets: Sequence[Target]) -> None:

@@ -18,6 +18,7 @@ from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.live.confidence import Confidence
+    from regaudit.report.escape import Escaped
     from regaudit.report.proposal import Proposal
     from regaudit.report.report import Report
 
@@ -76,7 +77,7 @@ def advising(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("model", type=LocalModel(path_type=Path))
+@click.argument("model", type=LocalModel(path_type=Path), required=False)
 @advising
 @opening
 @click.option(
@@ -87,10 +88,19 @@ def advising(command: Any) -> Any:
     show_default=True,
     help="A table, Keras code to paste, or edits for `apply --from`.",
 )
+@click.option(
+    "--from",
+    "sweep",
+    type=LocalFile(path_type=Path),
+    metavar="SWEEP",
+    help="Show what a sweep chose, from what `sweep --format json` wrote; without MODEL.",
+)
 @output_file
 def suggest(
-    model: Path,
+    *,
+    model: Path | None,
     format_: str,
+    sweep: Path | None,
     output: Path | None,
     advice: AdviceOptions,
     opening_options: OpeningOptions,
@@ -102,6 +112,8 @@ def suggest(
     Without the losses it takes the strength of a paper or of the model's other layers, where there
     is one, or else an untested start of a sweep.
 
+    With --from SWEEP it shows what `sweep` chose instead, and needs none of this.
+
     Exits with 0, even if there is nothing to change.
     """
     from regaudit.cli.running import audited_one
@@ -109,6 +121,13 @@ def suggest(
     from regaudit.errors import RegauditError, UsageError
 
     output = None if output == STANDARD_OUTPUT else output
+    if sweep is not None:
+        if model or _given(advice.facts) or advice.data or advice.val_data:
+            raise click.UsageError("--from SWEEP tells all: give no MODEL, losses or data with it")
+        emit(_chosen(sweep, format_, output), output)
+        sys.exit(OK)
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'.")
     if output is not None:
         refuse_outputs([output], models=[str(model)], reads=(advice.data, advice.val_data))
     try:
@@ -126,6 +145,22 @@ def suggest(
         page = {"code": code, "json": json}[format_](report, proposal)
     emit(page, output)
     sys.exit(OK)
+
+
+def _chosen(file: Path, format_: str, output: Path | None) -> "Escaped":
+    """Return what a sweep chose, in this format."""
+    from regaudit.errors import UsageError
+    from regaudit.sweeping import chosen_text, document
+
+    if output is not None:
+        refuse_outputs([output], models=[], reads=[file])
+    try:
+        sweep = document.read_sweep(file)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    if format_ == "terminal":
+        return chosen_text.table(sweep, file)
+    return {"code": chosen_text.code, "json": document.edits}[format_](sweep)
 
 
 def proposed(report: "Report", advice: AdviceOptions) -> "Proposal":

@@ -51,6 +51,7 @@ class SweepOptions(Struct, frozen=True):
     optimizer: str | None
     custom_objects: tuple[str, ...]
     jobs: int
+    dask: str | None
     journal: Path
 
 
@@ -185,6 +186,12 @@ def _sweeping(command: Any) -> Any:
                 help="Candidates to train at once.",
             ),
             click.option(
+                "--dask",
+                metavar="ADDRESS",
+                help="Train on this Dask cluster, whose workers see the data by the same paths; "
+                "`local` starts one here.",
+            ),
+            click.option(
                 "--journal",
                 type=Output(),
                 default=Path("sweep.jsonl"),
@@ -261,6 +268,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     from regaudit.errors import UnreadableModelError
     from regaudit.live.verify import chosen_package
     from regaudit.sweeping.journal import opened
+    from regaudit.sweeping.on_dask import OnDask
     from regaudit.sweeping.processes import Processes
     from regaudit.sweeping.sweep import Plan, run
     from regaudit.sweeping.write import write
@@ -268,7 +276,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     package = chosen_package(report.format, report.model)
-    trainers = Processes(options.jobs)
+    trainers = OnDask(options.dask, options.jobs) if options.dask else Processes(options.jobs)
     try:
         with opened(options.journal) as journal, _progress() as tell:
             plan = Plan(model, report, _opening(model, options, package), _wanted(options))

@@ -14,6 +14,7 @@ from msgspec import to_builtins
 from regaudit.live.activity import measure_activity
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
+from regaudit.live.keras_package import keras_package
 from regaudit.live.predictions import compared
 from regaudit.live.variables import layers_of, regularizer_of, variables_of
 
@@ -31,7 +32,7 @@ def main(request: Path, answer: Path) -> None:
 
 
 def _load(request: dict[str, Any]) -> dict[str, Any]:
-    keras = _keras(request["package"])
+    keras = keras_package(request["package"])
     model = keras.models.load_model(request["file"], compile=False, safe_mode=True)
     reply: dict[str, Any] = {"keras": keras.__version__, "losses": None}
     try:
@@ -62,14 +63,6 @@ def _losses(model: Any) -> list[Any]:
         return list(model.losses)
     layers = model._flatten_layers()  # noqa: SLF001 - nothing public lists them
     return [loss() for layer in layers for loss in layer._callable_losses]  # noqa: SLF001
-
-
-def _keras(package: str) -> Any:
-    if package == "tf_keras":
-        import tf_keras as keras  # noqa: PLC0415 - only in the child
-    else:
-        import keras  # noqa: PLC0415 - only in the child
-    return keras
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class Kind(Struct, frozen=True):
 
     name: str
     shape: str
-    """`circle`, `ring`, `triangle`, `open-triangle`, `square` or `cross`."""
+    """`circle`, `ring`, `triangle`, `open-triangle`, `square`, `open-square`, `diamond`,
+    `open-diamond` or `cross`; `halo` around another, `dash` and `bar` for a line."""
     color: str
     strip: bool = False
     """Whether it stands for the lack of a value, in a strip of its own below the axis."""
@@ -78,6 +79,7 @@ class Line(Struct, frozen=True):
     x2: str
     y2: str
     color: str
+    dashed: bool = False
 
 
 class Tick(Struct, frozen=True):

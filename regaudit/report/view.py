@@ -7,9 +7,12 @@ from typing import Any
 from msgspec import Struct
 
 from regaudit.model import Layer, Weight
+from regaudit.report.escape import Escaped, by_format
 from regaudit.report.only_layers import in_layer
 from regaudit.report.report import Report
 from regaudit.report.severity import Severity
+
+NOTHING = by_format("")
 
 
 class View(Struct, frozen=True):
@@ -40,6 +43,8 @@ class View(Struct, frozen=True):
     """Whether a configuration was given beside the models, as no other command takes it."""
     settings: str = ""
     """The settings in force, as in a settings file."""
+    sweep: Escaped = NOTHING
+    """A section on a sweep of the model, for its page: HTML."""
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""

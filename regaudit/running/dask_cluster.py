@@ -78,7 +78,7 @@ def audit_on_dask(
         UsageError: Dask is missing here, or the scheduler does not answer, or a worker has
             another version of regaudit or none.
     """
-    with _client(address, jobs) as client:
+    with connected(address, jobs) as client:
         run = os.urandom(8).hex()  # two runs may differ in nothing else
         kept = cache.absolute() if cache else None
         order = pickle.dumps(Order(run, config, kept, str(Path.cwd()), SPLIT))
@@ -152,8 +152,12 @@ class _Task:
 
 
 @contextmanager
-def _client(address: str, jobs: int | None) -> Iterator["Client"]:
-    """Connect to a cluster, or start one."""
+def connected(address: str, jobs: int | None) -> Iterator["Client"]:
+    """Connect to a cluster whose workers are ours, or start one.
+
+    Raises:
+        UsageError: as `audit_on_dask`.
+    """
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
     except ImportError as error:

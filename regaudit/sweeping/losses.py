@@ -53,12 +53,14 @@ class Losses:
         """Return the loss of each sample of a batch, shape (samples,)."""
         total: Any = 0.0
         for part, weight, output, truth in zip(
-            self._parts, self._weights, self.flat(outputs), truths, strict=True
+            self._parts, self._weights, map(np.asarray, self.flat(outputs)), truths, strict=True
         ):
             if part is None:
                 continue
             compute = getattr(part, "call", part)
-            values = np.asarray(self._numpy(compute(_typed(truth, output), output)), np.float64)
+            values = np.asarray(
+                self._numpy(compute(_typed(truth, output, part), output)), np.float64
+            )
             if values.ndim == 0:
                 raise DataError(
                     f"the loss {_name(part)} returns one number for a batch: a sweep needs one for "
@@ -140,14 +142,18 @@ def _from_logits(loss: Any) -> bool:
 
 def _probabilities(logits: Array) -> Array:
     if logits.shape[-1] == 1:
-        return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))))
+    powers: Array = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
-def _typed(truth: Array, output: Any) -> Array:
-    """Return targets in the type of the output, unless they are whole numbers: labels."""
-    dtype = str(getattr(output.dtype, "name", output.dtype)).rpartition(".")[2]
-    if truth.dtype.kind == "f" and dtype in {"float16", "float32", "float64"}:
-        return truth.astype(dtype)
-    return truth
+def _typed(truth: Array, output: Array, loss: Any) -> Array:
+    """Return targets in the rank and the type of the output, as Keras's classes of losses do.
+
+    Labels of a sparse loss stay whole numbers.
+    """
+    if "sparse" in _name(loss).lower():
+        return truth
+    if truth.ndim + 1 == output.ndim and output.shape[-1] == 1:
+        truth = truth[..., None]
+    return truth.astype(output.dtype) if output.dtype.kind == "f" else truth

@@ -1,9 +1,11 @@
 """What a sweep found: candidates with what each is worth on the validation set, and the best."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from regaudit.errors import UsageError
 from regaudit.report.proposal import Edit
 
 if TYPE_CHECKING:
@@ -82,6 +84,29 @@ class Candidate(Struct, frozen=True):
             return None
         return self.val_loss - self.train_loss
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its values by name, for a table."""
+        low, high = self.strength or (None, None)
+        return {
+            "name": self.name,
+            "role": self.role,
+            "kind": self.kind,
+            "factor": self.factor,
+            "strength_low": low,
+            "strength_high": high,
+            **{name: getattr(self, name) for name in _FIGURES},
+            "gap": self.gap,
+            "members": " + ".join(self.members),
+        }
+
+
+_FIGURES = (
+    *("epochs", "best_epoch", "diverged", "no_different", "val_loss", "val_error"),
+    *("tempered", "temperature", "accuracy", "train_loss", "penalty", "near_zeros"),
+    *("effective_units", "units", "monitored", "apart", "apart_error"),
+)
+
 
 class Setting(Struct, frozen=True):
     """How a sweep was done: with the same setting and data it comes out the same."""
@@ -112,6 +137,8 @@ class Setting(Struct, frozen=True):
     repeats: int
     seed: int
     monitor: str
+    sha256: str = ""
+    """Of the file; empty for a model in memory."""
 
 
 class Sweep(Struct, frozen=True):
@@ -144,3 +171,21 @@ class Sweep(Struct, frozen=True):
     def edits(self) -> tuple[Edit, ...]:
         """What `apply` writes for the chosen one."""
         return self.best.edits
+
+    def to_dataframe(self) -> Any:
+        """Return a row for each candidate, with pandas.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            pandas: Any = import_module("pandas")
+        except ImportError as error:
+            raise UsageError("to_dataframe needs pandas: pip install pandas") from error
+        rows = [{**one.row, "chosen": one.name == self.chosen} for one in self.candidates]
+        return pandas.DataFrame(rows).set_index("name")
+
+    def _repr_html_(self) -> str:
+        """Show itself in a notebook."""
+        found: str = import_module("regaudit.sweeping.html").fragment(self)
+        return found

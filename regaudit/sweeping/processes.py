@@ -50,8 +50,8 @@ class Processes:
     def __init__(self, count: int = 1) -> None:
         """Start none yet."""
         self._count = count
-        self._all: list[_Process] = []
-        self._idle: SimpleQueue[_Process] = SimpleQueue()
+        self._all: list[Process] = []
+        self._idle: SimpleQueue[Process] = SimpleQueue()
         self._opening: Opening | None = None
 
     def open(self, opening: Opening) -> Opened:
@@ -100,8 +100,8 @@ class Processes:
         for process in self._all:
             process.end()
 
-    def _new(self) -> "_Process":
-        process = _Process()
+    def _new(self) -> "Process":
+        process = Process()
         self._all.append(process)
         return process
 
@@ -118,7 +118,7 @@ class Processes:
         return answer.trained
 
 
-class _Process:
+class Process:
     """One process, started when it is first asked, and again if it was killed."""
 
     def __init__(self) -> None:

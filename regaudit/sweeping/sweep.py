@@ -145,13 +145,13 @@ class _Run:
     def all(self) -> tuple[Sweep, str]:
         self._say("opening the model and the data")
         opened = self._trainers.open(self._opening)
-        self._journal.begin({**self._about(), "data": opened.data})
         as_it_is = _Entrant(AS_IT_IS, "as it is", str(self._file))
         as_it_is.trained, as_it_is.outs = [opened.as_it_is], [self._opening.out]
         whole, rung = self._epochs(opened)
         kinds = self._wanted.kinds
         self._planned = round(self._wanted.budget * whole * len(kinds)) * self._wanted.repeats
         bases = self._bases(opened)
+        self._journal.begin({**self._about(), "data": opened.data})
         say = f"{count(len(kinds), 'ladder')} of at most {self._wanted.rungs} rungs, "
         self._say(f"{say}{count(rung, 'epoch')} each; {self._planned} epochs at most in all")
         entrants = self._compete(bases, rung, whole)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import wraps
-from importlib import import_module
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from regaudit.sweeping.data import Data
 from regaudit.sweeping.losses import Judged, Losses
 from regaudit.sweeping.outcome import Epoch
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
+from regaudit.sweeping.user_code import imported
 from regaudit.tensors.tensor import Array
 
 HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "dice")
@@ -51,12 +51,12 @@ class Trainer:
         """Load the model, then the data, and hold one against the other."""
         self._keras, self._opening = keras, opening
         for module in opening.custom_objects:
-            _imported(module)
+            imported(module, "--custom-objects")
         model = self._loaded(opening.file)
         self._loss = Losses(keras, model)
         self._train, self._val = self._sets(model, given)
-        sets.check(self._train, model, self._loss.plain, "the training data")
-        sets.check(self._val, model, self._loss.plain, "the validation data")
+        self._samples = sets.check(self._train, model, model.loss, "--data")
+        sets.check(self._val, model, model.loss, "--val-data")
         self._batch = opening.batch_size
         self._model = model
         self._weights: Array | None = None
@@ -73,7 +73,7 @@ class Trainer:
             backend=backend,
             loss=self._loss.name,
             measure=judged.measure,
-            train_samples=self._seen(self._train),
+            train_samples=self._samples,
             val_samples=len(judged.losses),
             steps=_steps(model),
             data=f"{self._train.fingerprint()}{self._val.fingerprint()}",
@@ -250,11 +250,6 @@ class Trainer:
         higher = any(part in name.lower() for part in HIGHER)
         return (inf if not isfinite(value) else -value if higher else value), value
 
-    def _seen(self, data: Data) -> int:
-        if data.samples is not None:
-            return data.samples
-        return sum(len(truth[0]) for _, truth, _ in data.batches(AT_ONCE))
-
     # Opening -------------------------------------------------------------------------------------
 
     def _loaded(self, file: str) -> Any:
@@ -301,7 +296,7 @@ class Trainer:
                 sets.load(opening.val_data, model, what="--val-data") if opening.val_data else None
             )
         if val is None:
-            return sets.split(train, opening.val_split or 0.2, opening.seed)
+            return sets.split(train, opening.val_split or 0.0, opening.seed)
         sets.refuse_same(train, val)
         return train, val
 
@@ -419,12 +414,3 @@ def _no_soup(model: Any) -> str:
                 "one training each"
             )
     return ""
-
-
-def _imported(module: str) -> None:
-    try:
-        import_module(module)
-    except Exception as error:
-        raise DataError(
-            f"--custom-objects {module} cannot be imported: {one_line(error)}"
-        ) from error

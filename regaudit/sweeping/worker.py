@@ -7,7 +7,6 @@ descriptor an answer, as JSON. It ends when its standard input does: with the on
 import os
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -18,6 +17,7 @@ from msgspec import Struct
 from regaudit.errors import RegauditError
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
+from regaudit.live.keras_package import keras_package, make_deterministic
 from regaudit.sweeping.task import Opened, Opening, Task, Trained
 
 
@@ -93,17 +93,10 @@ def _answer(request: Request, trainer: Any, answers: IO[bytes]) -> Any:
 
 def opened(opening: Opening) -> Any:
     """Return a trainer with the Keras that is asked for, made deterministic."""
-    if opening.package == "tf_keras":
-        import tf_keras as keras  # noqa: PLC0415 - takes seconds
-    else:
-        import keras  # noqa: PLC0415 - takes seconds
-    from regaudit.sweeping.trainer import Trainer  # noqa: PLC0415 - after Keras
+    keras = keras_package(opening.package)
+    from regaudit.sweeping.trainer import Trainer  # noqa: PLC0415 - takes time without Keras, too
 
-    if opening.package == "tf_keras" or keras.config.backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415 - only where it is there anyway
-
-        with suppress(RuntimeError):
-            tf.config.experimental.enable_op_determinism()
+    make_deterministic(keras)
     return Trainer(keras, opening)
 
 
