@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from regaudit.report.severity import Severity
     from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
+    from regaudit.sweeping.in_python import sweep
+    from regaudit.sweeping.outcome import Sweep
 
 __version__ = VERSION
 
@@ -54,6 +56,8 @@ _HOMES = {
     "Proposal": "report.proposal",
     "RefusedEditError": "errors",
     "suggest": "advice.suggest",
+    "Sweep": "sweeping.outcome",
+    "sweep": "sweeping.in_python",
     "UnreadableModelError": "errors",
     "UsageError": "errors",
     "diff": "changes.compare",
@@ -75,6 +79,7 @@ __all__ = [
     "Report",
     "Severity",
     "Suggestion",
+    "Sweep",
     "UnreadableModelError",
     "UsageError",
     "apply",
@@ -83,6 +88,7 @@ __all__ = [
     "audit_files",
     "diff",
     "suggest",
+    "sweep",
     "undo",
 ]
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from msgspec import Struct
@@ -19,7 +19,7 @@ from regaudit.running.guard import release
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
-    from regaudit.sweeping.outcome import Kind, Sweep
+    from regaudit.sweeping.outcome import Sweep
     from regaudit.sweeping.sweep import Wanted
     from regaudit.sweeping.task import Opening
 
@@ -38,7 +38,7 @@ class SweepOptions(Struct, frozen=True):
     html: Path | None
     edits: Path | None
     format_: str
-    kinds: "tuple[Kind, ...]"
+    kinds: tuple[Literal["l2", "l1", "activity", "adamw"], ...]
     rungs: int
     epochs: int | None
     budget: float
@@ -229,6 +229,7 @@ def sweep(model: Path, options: SweepOptions, opening_options: OpeningOptions) -
 
     _refuse(model, options)
     try:
+        _look_at_data(options)
         report = audited_one(str(model), opening_settings(opening_options))
         release()  # Keras is not held to limits
         with ending_tidily():
@@ -260,6 +261,24 @@ def _refuse(model: Path, options: SweepOptions) -> None:
         refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
     written = [one for one in (options.html, options.edits) if one and one != STANDARD_OUTPUT]
     refuse_outputs([*written, options.journal], models=[str(model)], reads=[*reads, out])
+
+
+def _look_at_data(options: SweepOptions) -> None:
+    """Look at data before Keras is started, which takes seconds.
+
+    Raises:
+        UsageError: there are none.
+    """
+    from regaudit.errors import UsageError
+    from regaudit.live.data_file import DataError
+    from regaudit.sweeping.data import is_file
+
+    try:
+        is_file(options.data, "--data")
+        if options.val_data:
+            is_file(options.val_data, "--val-data")
+    except DataError as error:
+        raise UsageError(str(error)) from error
 
 
 def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":

@@ -14,6 +14,8 @@ from regaudit.tensors.tensor import Array
 def as_array(value: Any, name: str, source: str) -> Array:
     """Return an array, tensor, data frame or list of numbers as an array of NumPy.
 
+    Text is kept as objects, `str` or `bytes`, as TensorFlow has it.
+
     Raises:
         DataError: it is none, or has objects.
     """
@@ -23,9 +25,16 @@ def as_array(value: Any, name: str, source: str) -> Array:
         array = np.asarray(value)
     except Exception as error:
         raise DataError(f"{source}: {name} is no array: {one_line(error)}") from error
-    if array.dtype.hasobject:
+    if array.dtype.kind in "US":
+        return array.astype(object)
+    if array.dtype.hasobject and not all(isinstance(one, str | bytes) for one in array.flat):
         raise DataError(f"{source}: {name} has objects ({_kind(value)}): give arrays of numbers")
     return array
+
+
+def is_dense(value: Any) -> bool:
+    """Whether an array or a tensor has all its values in rows of one length."""
+    return type(value).__name__ not in {"RaggedTensor", "SparseTensor"}
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
@@ -56,7 +65,10 @@ def digest(named: list[tuple[str, Array]], *, values: bool = True) -> str:
     total = sha256()
     for name, array in named:
         total.update(f"{name}\0{array.dtype}\0{array.shape}\0".encode())
-        if values:
+        if values and array.dtype.hasobject:
+            texts = (one.encode() if isinstance(one, str) else one for one in array.flat)
+            total.update(b"\0".join(texts))
+        elif values:
             total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return total.hexdigest()
 

@@ -5,7 +5,8 @@ not fit the model is said before anything is trained.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from operator import itemgetter
 from pathlib import Path
@@ -13,12 +14,15 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from regaudit.errors import did_you_mean
-from regaudit.live.data_file import DataError, read_arrays
+from regaudit.live.data_file import DataError, check_arrays, read_arrays
 from regaudit.live.in_memory import one_line
-from regaudit.sweeping.arrays import as_array, digest, each, parts
+from regaudit.sweeping.arrays import as_array, digest, each, is_dense, parts
 from regaudit.sweeping.data_checks import (
+    LEAST,
+    check_amount,
     check_inputs,
     check_truths,
     check_weights,
@@ -32,9 +36,6 @@ from regaudit.tensors.tensor import Array
 
 Batch = tuple[Any, list[Array], Array | None]
 """x as the model takes it, the truth of each output, the weights of the samples."""
-
-LEAST = 2
-"""Samples of which an error can be told."""
 
 _FUNCTION = re.compile(r"[\w.]+:[\w.]+")
 
@@ -56,6 +57,8 @@ class Data(Struct, frozen=True, eq=False):
     """None where a data set does not say."""
     outputs: Ends = Ends("y")
     """The model's, in whose order truths come."""
+    make: Callable[[], Any] | None = None
+    """The user's function that returned the data set, if one did."""
 
     def for_fit(self) -> dict[str, Any]:
         """Return the keyword arguments for `model.fit`."""
@@ -90,6 +93,23 @@ class Data(Struct, frozen=True, eq=False):
             weights = None if self.weights is None else picked(self.weights)
             yield each(self.x, picked), [picked(one) for one in truths], weights
 
+    def anew(self) -> "Data":
+        """Return the data as they are when nobody has read them: the function is called again.
+
+        A data set that shuffles goes on from where it is, whatever seed is set since: only a new
+        one has the same order for the same seed. Arrays, and data sets that were given as objects,
+        are returned as they are.
+
+        Raises:
+            DataError: the function fails, or returns no data set this time.
+        """
+        if self.dataset is None or self.make is None:
+            return self
+        made = self.make()
+        if not kind_of(made):
+            raise DataError(f"{self.source}: it returned a data set before, and none now")
+        return replace(self, dataset=made)
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the content: names, types, shapes and values of all arrays.
 
@@ -108,9 +128,7 @@ class Data(Struct, frozen=True, eq=False):
         for x, truths, weights in self.batches(1):
             named = [*parts(x, "x"), *parts(truths, "y"), *parts(weights, "sample_weight")]
             return [
-                (name, as_array(one, name, self.source))
-                for name, one in named
-                if hasattr(one, "__array__") or hasattr(one, "detach")
+                (name, as_array(one, name, self.source)) for name, one in named if is_dense(one)
             ]
         raise DataError(f"{self.source}: the data set is empty")
 
@@ -132,11 +150,28 @@ def load(spec: str, model: Any, *, what: str) -> Data:
         DataError: the file cannot be read, the function fails, or there are other arrays than the
             model takes.
     """
+    if is_file(spec, what):
+        return from_object(read_arrays(Path(spec)), model, spec)
+    make = partial(called, spec, what)
+    return replace(from_object(make(), model, spec), make=make)
+
+
+def is_file(spec: str, what: str) -> bool:
+    """Whether data are in a file, whose headers are read, or come from a function.
+
+    Args:
+        spec: as `load` takes it.
+        what: the option that has it, for messages.
+
+    Raises:
+        DataError: it is neither, or the file holds something else than arrays.
+    """
     file = Path(spec)
     if file.exists():
-        return from_object(read_arrays(file), model, spec)
+        check_arrays(file)
+        return True
     if _FUNCTION.fullmatch(spec):
-        return from_object(called(spec, what), model, spec)
+        return False
     folder = file.parent
     names = [path.name for path in folder.glob("*.npz")] if folder.is_dir() else []
     near = did_you_mean(file.name, names)
@@ -224,14 +259,17 @@ def check(data: Data, model: Any, loss: Any, what: str) -> int:
         place = where if whole else f"{where}, batch {number}"
         named = inputs.flat(x)
         check_inputs(named, inputs, place)
+        if whole and any(array.dtype.hasobject for _, array in named):
+            way = "Keras trains on text from a tf.data.Dataset alone: have a function return one"
+            raise DataError(f"{place}: {way}")
         check_truths(truths, outputs, losses, place)
         check_weights(weights, place)
-        named += [*parts(truths if len(truths) > 1 else truths[0], "y")]
+        named += parts(truths if len(truths) > 1 else truths[0], "y")
         named += parts(weights, "sample_weight")
         held = count_of([(name, one) for name, one in named if hasattr(one, "shape")], place)
         samples += held
         weight += held if weights is None else float(weights.sum())
-    _check_counts(samples, weight, where, validating=validating)
+    check_amount(samples, weight, where, validating=validating)
     if validating and data.dataset is not None and digest(data.first()) != digest(data.first()):
         fault = "its first batch is another each time it is read"
         raise DataError(f"{where}: {fault}: do not shuffle or augment what validates")
@@ -242,26 +280,17 @@ def refuse_same(train: Data, val: Data) -> None:
     """Refuse to validate a model on what it was trained on.
 
     Raises:
-        DataError: both are the same data set, or have the same arrays.
+        DataError: both have the same arrays, or the same first batch, or one shuffled source.
     """
     if train.dataset is None and val.dataset is None:
         same = digest(train.contents()) == digest(val.contents())
     else:
-        same = train.dataset is val.dataset or train.source == val.source
+        same = digest(train.first()) == digest(val.first())
+        same = same or train.fingerprint() == val.fingerprint()
     if same:
         what = f"the same data ({train.source}, {val.source})"
         way = "validate on others, or split them with --val-split 0.2"
         raise DataError(f"training and validation have {what}: {way}")
-
-
-def _check_counts(samples: int, weight: float, where: str, *, validating: bool) -> None:
-    if not samples:
-        raise DataError(f"{where}: there are no samples")
-    if not weight:
-        raise DataError(f"{where}: all weights of samples are zero")
-    if samples < LEAST and validating:
-        way = f"no error can be told from it; give at least {LEAST}, better 200"
-        raise DataError(f"{where} has one sample: {way}")
 
 
 def _outputs_by_running(data: Data, model: Any, where: str) -> Ends:

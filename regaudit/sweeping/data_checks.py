@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from regaudit.live.data_file import DataError
-from regaudit.sweeping.arrays import as_array, is_number
+from regaudit.sweeping.arrays import as_array, is_dense, is_number
 from regaudit.sweeping.ends import End, Ends
 from regaudit.tensors.tensor import Array
 
@@ -22,11 +22,11 @@ NUMBERS = {
 """Losses whose targets are known, by their names without case and underscores. Of others, as those
 of the user, it is only asked that the targets are finite numbers."""
 
+LEAST = 2
+"""Samples of which an error can be told."""
+
 _ROUNDING = 1e-6
 """Of shares that are made in float32."""
-
-_UNREAD = {"RaggedTensor", "SparseTensor"}
-"""Tensors that only a model can read."""
 
 
 def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> None:
@@ -44,8 +44,8 @@ def check_inputs(named: Sequence[tuple[str, Any]], inputs: Ends, where: str) -> 
         have = f"x has {_counted(len(named), 'array')}"
         raise DataError(f"{where}: {have}, the model {_counted(len(inputs.ends), 'input')}")
     for number, (name, given) in enumerate(named):
-        if type(given).__name__ in _UNREAD:
-            continue
+        if not is_dense(given):
+            continue  # only the model can read it
         array = as_array(given, name, where)
         end = inputs.ends[number] if inputs.ends else None
         if not (end and end.dtype == "string"):
@@ -110,6 +110,21 @@ def _check_truth(name: str, array: Array, end: End, loss: Any, where: str) -> No
         raise DataError(f"{where}: {name} goes from {least} to {most}, its loss is {kind}: {way}")
 
 
+def check_amount(samples: int, weight: float, where: str, *, validating: bool) -> None:
+    """Look at how many samples there are in all, and what they weigh together.
+
+    Raises:
+        DataError: there are none, or one to validate on, or they weigh nothing.
+    """
+    if not samples:
+        raise DataError(f"{where}: there are no samples")
+    if not weight:
+        raise DataError(f"{where}: all weights of samples are zero")
+    if samples < LEAST and validating:
+        way = f"no error can be told from it; give at least {LEAST}, better 200"
+        raise DataError(f"{where} has one sample: {way}")
+
+
 def check_finite(name: str, array: Array, where: str) -> None:
     """Look for what is no finite number.
 
@@ -117,7 +132,7 @@ def check_finite(name: str, array: Array, where: str) -> None:
         DataError: there is something, with its count.
     """
     if not is_number(array.dtype):
-        kind = "text" if array.dtype.kind in "US" else f"values of type {array.dtype}"
+        kind = "text" if array.dtype.hasobject else f"values of type {array.dtype}"
         raise DataError(f"{where}: {name} has {kind}: the model takes numbers")
     if array.dtype.kind in "biu" or np.isfinite(array).all():
         return

@@ -4,12 +4,13 @@ None of these libraries is imported: whoever made a data set did that.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from regaudit.errors import shown
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
-from regaudit.sweeping.arrays import as_array, each
+from regaudit.sweeping.arrays import as_array, each, is_dense
 
 Kind = Literal["tf.data", "PyDataset", "DataLoader"]
 
@@ -42,8 +43,7 @@ def samples_of(dataset: Any, source: str) -> int | None:
     if count == 0:
         raise DataError(f"{source}: the data set is empty")
     if count == ENDLESS:
-        way = "take(n)" if kind == "tf.data" else "a length"
-        raise DataError(f"{source}: the data set has no end: bound it with {way}")
+        raise DataError(f"{source}: the data set has no end: bound it with take(n)")
     if kind != "DataLoader" or getattr(dataset, "drop_last", False):
         return None
     try:
@@ -55,7 +55,7 @@ def samples_of(dataset: Any, source: str) -> int | None:
 def read(dataset: Any, source: str) -> Iterator[tuple[Any, Any, Any]]:
     """Yield x, y and the weights of every batch, as the data set has them; None for no weights.
 
-    Tensors of torch become arrays of NumPy.
+    Tensors become arrays of NumPy, for models of any backend, but those that have no such.
 
     Raises:
         DataError: a batch cannot be read, or has no y.
@@ -79,8 +79,8 @@ def read(dataset: Any, source: str) -> Iterator[tuple[Any, Any, Any]]:
                 f"{source}: batch {number} is no (x, y) or (x, y, sample_weight): "
                 f"{_described(batch)}"
             )
-        if kind == "DataLoader":
-            batch = each(batch, lambda one: as_array(one, "a batch", source))
+        if kind != "PyDataset":
+            batch = each(batch, partial(_plain, source=source))
         x, y, *weights = batch
         if y is None:
             raise DataError(f"{source}: batch {number} has no y")
@@ -103,6 +103,10 @@ def _batches_of(dataset: Any, kind: Kind | None, source: str) -> int | None:
 def _items(dataset: Any, source: str) -> Iterator[Any]:
     for number in range(_batches_of(dataset, "PyDataset", source) or 0):
         yield dataset[number]
+
+
+def _plain(tensor: Any, source: str) -> Any:
+    return as_array(tensor, "a batch", source) if is_dense(tensor) else tensor
 
 
 def _described(batch: Any) -> str:

@@ -9,6 +9,9 @@ from regaudit.errors import did_you_mean, shortened
 from regaudit.live.data_file import DataError
 from regaudit.sweeping.arrays import as_array, parts
 
+_NUMBERED = "keras_tensor"
+"""How names begin that Keras gave, by what it had made before: no user knows them."""
+
 
 class End(Struct, frozen=True):
     """One input or output."""
@@ -26,7 +29,7 @@ class Ends(Struct, frozen=True):
     letter: str
     """`x` or `y`."""
     ends: tuple[End, ...] = ()
-    """None where the model does not tell: a subclass of `Model` with a `call` of its own."""
+    """Empty where the model does not tell: a subclass of `Model` with a `call` of its own."""
     keyed: bool = False
     """Whether the model takes or returns a dictionary; its keys are the first of the names."""
 
@@ -146,7 +149,8 @@ def _ends(letter: str, tensors: Any, structure: Any, names: Sequence[str]) -> En
     for number, tensor in enumerate(tensors):
         found = [keys.get(id(tensor)), *names[number : number + 1]]
         found.append(str(getattr(tensor, "name", "")).partition(":")[0])
-        known = tuple(dict.fromkeys(str(name) for name in found if name))
+        said = (str(name) for name in found if name and not str(name).startswith(_NUMBERED))
+        known = tuple(dict.fromkeys(said))
         dtype = getattr(tensor, "dtype", "float32")
         name = str(getattr(dtype, "name", dtype))
         ends.append(End(known or (f"{letter}_{number}",), _shape(tensor), name))

@@ -1,6 +1,6 @@
 """The loss of every sample, without penalties, and what a temperature or the accuracy say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from regaudit.live.confidence import confidence
 from regaudit.live.data_file import DataError
+from regaudit.sweeping.data_checks import losses_of
+from regaudit.sweeping.ends import outputs_of
 from regaudit.tensors.tensor import Array
 
 
@@ -33,12 +35,10 @@ class Losses:
         Raises:
             DataError: the model has no loss that compares its outputs with targets.
         """
-        names = list(getattr(model, "output_names", None) or ["output"])
-        given = model.loss
-        self._names = names
+        self._outputs = outputs_of(model)
         self._numpy = keras.ops.convert_to_numpy if hasattr(keras, "ops") else np.asarray
-        specs = _by_output(given, names)
-        weights = _by_output(_loss_weights(model), names)
+        specs = losses_of(model.loss, self._outputs) or [model.loss]
+        weights = losses_of(_loss_weights(model), self._outputs) or [None]
         if all(spec is None for spec in specs):
             raise DataError(
                 "the model has no loss that compares its outputs with targets: give --loss, or "
@@ -90,9 +90,7 @@ class Losses:
 
     def flat(self, outputs: Any) -> list[Any]:
         """Return a model's outputs in the order of its losses."""
-        if isinstance(outputs, Mapping):
-            return [outputs[name] for name in self._names]
-        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        return [output for _, output in self._outputs.flat(outputs)]
 
 
 REGRESSIONS = {
@@ -100,15 +98,6 @@ REGRESSIONS = {
     *("meansquaredlogarithmicerror", "msle", "mape", "meanabsolutepercentageerror"),
 }
 """Losses of numbers, for which R2 says how good they are."""
-
-
-def _by_output(given: Any, names: Sequence[str]) -> list[Any]:
-    """Return what was given for each output, in order."""
-    if isinstance(given, Mapping):
-        return [given.get(name) for name in names]
-    if isinstance(given, list | tuple):
-        return list(given)
-    return [given] * len(names)
 
 
 def _loss_weights(model: Any) -> Any:

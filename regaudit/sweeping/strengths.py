@@ -8,15 +8,16 @@ from msgspec.structs import replace
 from regaudit.advice.suggest import suggest
 from regaudit.editing.validity import ACTIVITY
 from regaudit.errors import UsageError
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Model, Status
 from regaudit.report.proposal import OPTIMIZER, Aim, Edit, Proposal, Purpose
 from regaudit.report.report import Report
 from regaudit.sweeping.outcome import Kind
 
-LEAST_GAP = (0.1, 1.0)
-"""Where the losses ask for no penalty, a ladder begins at what a gap of so many validation losses
-would ask for: the second where the first asks for nothing either."""
+LEAST_GAP = 0.1
+"""Where the losses ask for no penalty, a ladder begins at what a gap of this share of the chance
+loss would ask for; where that is not known, of the validation loss."""
 
 Slot = tuple[str, str]
 """Path of a layer, and a key of its configuration."""
@@ -75,7 +76,7 @@ def base_of(
         UsageError: the model takes no such regularization.
     """
     asked = facts.gap or 0.0
-    for gap in (asked, *(max(asked, share * (facts.val_loss or 0.0)) for share in LEAST_GAP)):
+    for gap in (asked, _least_gap(report, facts)):
         raised = _with_gap(facts, gap)
         if kind == "activity":
             found: Base | None = _of_activity(activity, gap)
@@ -113,6 +114,14 @@ def serialized(l1: float, l2: float) -> dict[str, object]:
             "config": {"l2": l2},
         }
     )
+
+
+def _least_gap(report: Report, facts: Facts) -> float:
+    """Return a gap for which strengths are proposed where the losses ask for none."""
+    chance = None
+    if report.model is not None:
+        chance = Evidence(report.model, report.moments, report.penalties, facts).chance
+    return max(facts.gap or 0.0, LEAST_GAP * (chance.value if chance else facts.val_loss or 0.0))
 
 
 def _with_gap(facts: Facts, gap: float) -> Facts:

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +180,7 @@ class _Run:
     def _epochs(self, opened: Opened) -> tuple[int, int]:
         """Return the epochs of a whole training, and those of a rung."""
         wanted = self._wanted
-        size = opened.train_samples / self._opening.batch_size
-        whole = round(opened.steps / size) if size else 0
+        whole = round(opened.steps / ceil(opened.train_samples / self._opening.batch_size))
         if wanted.epochs is not None:
             return whole or 4 * wanted.epochs, wanted.epochs
         if not whole:
@@ -356,6 +355,7 @@ class _Run:
         wanted = self._wanted
         setting = Setting(
             file=str(self._file),
+            sha256=digest(self._file),
             keras=opened.keras,
             backend=opened.backend,
             loss=opened.loss,

@@ -111,7 +111,7 @@ class Trainer:
         watch = _Watch(self, model, task, before, tell)
         with np.errstate(all="ignore"):
             model.fit(
-                **self._train.for_fit(),
+                **self._train.anew().for_fit(),
                 **({} if self._train.dataset is not None else {"batch_size": self._batch}),
                 epochs=task.epochs,
                 verbose=0,

@@ -218,6 +218,10 @@ def test_the_same_data_twice_are_refused(tmp_path):
     assert "the same data" in refused(
         refuse_same, from_object(batches, ONE, "a"), from_object(batches, ONE, "b")
     )
+    assert "the same data" in refused(
+        refuse_same, from_object(batches, ONE, "a"), from_object(Batches((X, Y)), ONE, "b")
+    )
+    refuse_same(data, from_object(batches, ONE, "a"))
     refuse_same(from_object(batches, ONE, "a"), from_object(Batches((UP, Y)), ONE, "b"))
 
 

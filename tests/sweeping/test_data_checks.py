@@ -74,7 +74,10 @@ def test_what_fits(model, x, y, loss):
 
 
 def test_text_for_a_model_that_takes_it():
-    checked(Model([(None, 1)], [(None, 1)], "string"), (np.array(["a", "b"]), [1, 2]), "mse")
+    model = Model([(None, 1)], [(None, 1)], "string")
+    given = (np.array(["a", "b"]), np.array([1, 2]))
+    checked(model, Batches(given), "mse")
+    assert "from a tf.data.Dataset alone" in refused(model, given, "mse")
 
 
 @pytest.mark.parametrize(

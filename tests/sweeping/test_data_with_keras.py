@@ -123,7 +123,7 @@ def test_tf_data():
     assert check(data, model, model.loss, "--val-data") == 20
     assert data.fingerprint() == from_object(dataset, model, "mine:train").fingerprint()
     model.fit(**data.for_fit(), verbose=0)
-    model(next(data.batches(1))[0])
+    assert isinstance(next(data.batches(1))[0], np.ndarray)
     with pytest.raises(DataError, match=r"has no end: bound it with take\(n\)"):
         from_object(dataset.repeat(), model, "mine:train")
     with pytest.raises(DataError, match="it comes one by one: batch it"):
@@ -192,3 +192,28 @@ def test_batches_of_torch():
     data = from_object(Loader(*batches), model, "a")
     assert check(data, model, model.loss, "--val-data") == 20
     assert model(next(data.batches(1))[0]).shape == (12, 4)
+
+
+def test_text():
+    words = np.array(["a b", "b", "c a", "a"] * 5, dtype=object)
+    table = keras.layers.TextVectorization(output_mode="multi_hot", vocabulary=["a", "b", "c"])
+    model = keras.Sequential([keras.Input((1,), dtype="string"), table, keras.layers.Dense(4)])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    dataset = tf.data.Dataset.from_tensor_slices((words[:, None], KIND)).batch(8)
+    data = from_object(dataset, model, "a")
+    assert check(data, model, model.loss, "--val-data") == 20
+    assert data.fingerprint() == data.fingerprint()
+    model.fit(**data.for_fit(), verbose=0)
+    model(next(data.batches(8))[0])
+    with pytest.raises(DataError, match=r"trains on text from a tf.data.Dataset alone"):
+        check(from_object((words.astype(str), KIND), model, "a"), model, model.loss, "--data")
+    numbers = from_object((words, KIND), one_of_each(), "a")
+    with pytest.raises(DataError, match="x has text: the model takes numbers"):
+        check(numbers, one_of_each(), None, "--data")
+
+
+def test_ragged_tensors():
+    model = one_of_each()
+    rows = tf.RaggedTensor.from_tensor(LEFT)
+    dataset = tf.data.Dataset.from_tensor_slices((rows, KIND)).batch(8)
+    assert check(from_object(dataset, model, "a"), model, model.loss, "--val-data") == 20

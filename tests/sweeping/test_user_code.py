@@ -44,6 +44,32 @@ def test_data_from_a_function(write):
     assert (data.samples, data.source) == (5, "digits:train")
 
 
+SHUFFLES = """\
+import tensorflow as tf
+def train():
+    return tf.data.Dataset.range(20).map(lambda x: (x, x)).shuffle(20).batch(20)
+"""
+
+
+@pytest.mark.keras
+def test_a_data_set_that_shuffles_is_made_anew(write):
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("tensorflow")
+    write("digits.py", SHUFFLES)
+    data = load("digits:train", MODEL, what="--data")
+    orders = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        orders.append(next(data.anew().batches(1))[0].tolist())
+    assert orders[0] == orders[1] != sorted(orders[0])
+
+
+def test_arrays_are_not_made_anew(write):
+    write("digits.py", "import numpy as np\ndef train():\n    return np.ones((5, 3)), np.ones(5)\n")
+    data = load("digits:train", MODEL, what="--data")
+    assert data.anew() is data
+
+
 def test_functions_of_packages_and_classes(write):
     write("mine/__init__.py", "")
     write("mine/sets.py", "class Sets:\n    @staticmethod\n    def train():\n        return 7\n")
