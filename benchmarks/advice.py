@@ -22,8 +22,9 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,41 @@ Data = tuple[Any, Any]
 Sets = tuple[Data, Data, Data]
 
 
+class Begun(Struct, frozen=True):
+    """What every arm begins with."""
+
+    task: Task
+    sets: Sets
+    new: Path
+    """The model before its training."""
+    file: Path
+    """The saved model."""
+    best: Path
+    """The same, with the weights of its best epoch."""
+    facts: Facts
+
+
+Runs = Sequence[dict[str, Any]]
+
+
 def main() -> None:
     """Run the benchmark and print its tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    benchmark(__doc__ or "", run_task, tables)
+
+
+def benchmark(
+    about: str,
+    run_one: Callable[[Task, int], dict[str, Any]],
+    tables_of: Callable[[Runs], Iterator[str]],
+) -> None:
+    """Do all runs that the command line asks for, and print their tables.
+
+    Args:
+        about: of which the first line is the help text.
+        run_one: trains all arms of a task for a seed.
+        tables_of: yields the lines of the tables of runs.
+    """
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--tasks", default="", help="only those whose name contains this")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -73,7 +106,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["development", "held-out"], help="half of the tasks")
     chosen = parser.parse_args()
     if chosen.tables:
-        print("\n".join(tables(json.loads(chosen.tables.read_text(encoding="utf-8")))))
+        print("\n".join(tables_of(json.loads(chosen.tables.read_text(encoding="utf-8")))))
         return
     runs = []
     if chosen.json and chosen.json.exists():
@@ -88,7 +121,7 @@ def main() -> None:
         and (task.name, seed) not in made
     ]
     with ProcessPoolExecutor(chosen.processes, get_context("spawn")) as pool:
-        for number, run in enumerate(pool.map(_job, jobs), 1):
+        for number, run in enumerate(pool.map(partial(_job, run_one), jobs), 1):
             runs.append(run)
             print(
                 f"{number}/{len(jobs)} {run['task']}, seed {run['seed']}: {run['cpu']:.0f} s",
@@ -96,61 +129,72 @@ def main() -> None:
             )
             if chosen.json:
                 chosen.json.write_text(json.dumps(runs, indent=1), encoding="utf-8")
-    print("\n".join(tables(runs)))
+    print("\n".join(tables_of(runs)))
 
 
-def _job(job: tuple[int, int]) -> dict[str, Any]:
+def _job(run_one: Callable[[Task, int], dict[str, Any]], job: tuple[int, int]) -> dict[str, Any]:
     number, seed = job
     start = time.process_time()
-    run = run_task(TASKS[number], seed)
+    run = run_one(TASKS[number], seed)
     return {**run, "cpu": time.process_time() - start}
 
 
 def run_task(task: Task, seed: int) -> dict[str, Any]:
     """Train one model, and go on from it or begin anew in every way; return what each is worth."""
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
-    os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
-    import keras  # noqa: PLC0415 - in the workers only
-
-    keras.utils.set_random_seed(seed)
-    sets = _split(task, seed)
-    train, val, _ = sets
-    model = _model(keras, task, train[0])
+    keras = loaded_keras()
     with tempfile.TemporaryDirectory() as folder:
-        new, file, best = (Path(folder, f"{name}.keras") for name in ("new", "model", "best"))
-        model.save(new)
-        keep = keras.callbacks.ModelCheckpoint(best, "val_loss", save_best_only=True)
-        _fit(model, train, task.epochs, val, keep)
-        model.save(file)
-        facts = Facts(
-            train_loss=_loss(model, train),
-            val_loss=_loss(model, val),
-            val_size=task.val,
-            target_variance=None if task.outputs else 1.0,
-        )
+        begun = begin(keras, task, seed, Path(folder))
+        load = keras.models.load_model
         scores = {
-            "saved": _score(task, model, sets),
-            "early stopping": _score(task, keras.models.load_model(best), sets),
-            **dict(_arms(keras, task, (new, file), facts, sets)),
+            "saved": judge(task, load(begun.file), begun.sets),
+            "early stopping": judge(task, load(begun.best), begun.sets),
+            **dict(_arms(keras, begun)),
         }
     return {
         "task": task.name,
         "held_out": task.held_out,
         "seed": seed,
-        "gap": facts.gap,
+        "gap": begun.facts.gap,
         "scores": to_builtins(scores),
     }
 
 
-def _arms(
-    keras: Any, task: Task, files: tuple[Path, Path], facts: Facts, sets: Sets
-) -> Iterator[tuple[str, Score]]:
+def loaded_keras() -> Any:
+    """Import Keras, on one thread of the processor."""
+    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+    os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
+    import keras  # noqa: PLC0415 - in the workers only
+
+    return keras
+
+
+def begin(keras: Any, task: Task, seed: int, folder: Path) -> Begun:
+    """Train the model that is saved, and keep that of its best epoch."""
+    keras.utils.set_random_seed(seed)
+    sets = split(task, seed)
+    train, val, _ = sets
+    model = built(keras, task, train[0])
+    new, file, best = (folder / f"{name}.keras" for name in ("new", "model", "best"))
+    model.save(new)
+    keep = keras.callbacks.ModelCheckpoint(best, "val_loss", save_best_only=True)
+    fit(model, train, task.epochs, val, keep)
+    model.save(file)
+    facts = Facts(
+        train_loss=loss_on(model, train),
+        val_loss=loss_on(model, val),
+        val_size=task.val,
+        target_variance=None if task.outputs else 1.0,
+    )
+    return Begun(task, sets, new, file, best, facts)
+
+
+def _arms(keras: Any, begun: Begun) -> Iterator[tuple[str, Score]]:
     """Train in every way, each with the data in the same order."""
-    new, file = files
+    task, sets, new, file, facts = begun.task, begun.sets, begun.new, begun.file, begun.facts
     report = regaudit.audit(file)
     half = task.epochs // 2
-    plain = _trained(keras, file, (), half, sets)[0]
-    yield "train on without", _score(task, plain, sets)
+    plain = trained(keras, file, (), half, sets)[0]
+    yield "train on without", judge(task, plain, sets)
     ways: tuple[tuple[Purpose, str, Path, int], ...] = (
         ("going-on", "going on", file, half),
         ("new-weights", "trained anew", new, task.epochs),
@@ -163,19 +207,35 @@ def _arms(
             edits = proposal.edits if factor is None else other.edits
             key = repr(edits)
             if not edits:
-                done[key] = _score(task, keras.models.load_model(file), sets)
+                done[key] = judge(task, keras.models.load_model(file), sets)
             elif key not in done:
-                done[key] = _score(task, _trained(keras, start, edits, epochs, sets)[0], sets)
+                done[key] = judge(task, trained(keras, start, edits, epochs, sets)[0], sets)
             yield f"{name}, {'suggested' if factor is None else f'{factor:g} x gap'}", done[key]
-    grid = [_score(task, keras.models.load_model(file), sets)]
-    best = [_score(task, keras.models.load_model(file.with_name("best.keras")), sets)]
+    last, kept = grid(keras, begun)
+    yield "grid, last epoch", best_of(task, last, sets)
+    yield "grid, best epoch of each", best_of(task, kept, sets)
+
+
+def grid(keras: Any, begun: Begun) -> tuple[list[Any], list[Any]]:
+    """Train with each strength of the grid from new weights.
+
+    Returns:
+        The models of the last epochs, and those of the best; the saved model is among both, and
+        that of its best epoch among the latter.
+    """
+    load = keras.models.load_model
+    last, best = [load(begun.file)], [load(begun.file), load(begun.best)]
     for strength in GRID:
-        edits = tuple(_uniform(file, strength))
-        last, kept = _trained(keras, new, edits, task.epochs, sets, keep=True)
-        grid.append(_score(task, last, sets))
-        best.append(_score(task, kept, sets))
-    yield "grid, last epoch", min(grid, key=lambda score: score.validation)
-    yield "grid, best epoch of each", min([*grid[:1], *best], key=lambda score: score.validation)
+        edits = tuple(_uniform(begun.file, strength))
+        end, kept = trained(keras, begun.new, edits, begun.task.epochs, begun.sets, keep=True)
+        last.append(end)
+        best.append(kept)
+    return last, best
+
+
+def best_of(task: Task, models: Sequence[Any], sets: Sets) -> Score:
+    """Judge the model with the lowest validation loss."""
+    return min((judge(task, model, sets) for model in models), key=lambda one: one.validation)
 
 
 def _uniform(file: Path, strength: float) -> Iterator[Edit]:
@@ -192,7 +252,7 @@ def _uniform(file: Path, strength: float) -> Iterator[Edit]:
         yield Edit(path, str(key), value)
 
 
-def _trained(
+def trained(
     keras: Any,
     file: Path,
     edits: tuple[Edit, ...],
@@ -212,7 +272,7 @@ def _trained(
     callbacks = []
     if keep:  # without the penalty, which differs between strengths
         callbacks.append(_Keeper(keras, best, sets[1]).callback)
-    _fit(model, sets[0], epochs, None, *callbacks)
+    fit(model, sets[0], epochs, None, *callbacks)
     return model, keras.models.load_model(best) if keep else model
 
 
@@ -225,25 +285,33 @@ class _Keeper:
 
     def _look(self, _epoch: int, _logs: Any) -> None:
         model = self.callback.model
-        loss = _loss(model, self._val)
+        loss = loss_on(model, self._val)
         if loss < self._lowest:
             self._lowest = loss
             model.save(self._file)
 
 
-def _fit(model: Any, train: Data, epochs: int, val: Data | None, *callbacks: Any) -> None:
+def fit(
+    model: Any,
+    train: Data,
+    epochs: int,
+    val: Data | None,
+    *callbacks: Any,
+    passes: int = PASSES,
+) -> None:
     """Train for some epochs, most of which are spent without leaving the graph."""
-    x, y = (np.concatenate([part] * PASSES) for part in train)
+    x, y = (np.concatenate([part] * passes) for part in train)
     model.fit(
         *(x, y),
-        epochs=max(epochs // PASSES, 1),
+        epochs=max(epochs // passes, 1),
         validation_data=val,
         verbose=0,
         callbacks=list(callbacks),
     )
 
 
-def _split(task: Task, seed: int) -> Sets:
+def split(task: Task, seed: int) -> Sets:
+    """Draw the sets for training, for validation and for the test."""
     x, y = task.data(seed)
     order = np.random.default_rng(seed).permutation(len(x))
     cuts = np.split(order, [task.train, task.train + task.val])
@@ -251,7 +319,8 @@ def _split(task: Task, seed: int) -> Sets:
     return train, val, test
 
 
-def _model(keras: Any, task: Task, x: Any) -> Any:
+def built(keras: Any, task: Task, x: Any) -> Any:
+    """Return a new model for a task, compiled."""
     output = keras.layers.Dense(task.outputs or 1, activation="softmax" if task.outputs else None)
     model = keras.Sequential(
         [keras.Input(x.shape[1:], dtype=str(x.dtype)), *task.layers(keras), output]
@@ -266,7 +335,7 @@ def _predicted(model: Any, x: Any) -> Any:
     return np.concatenate(parts).astype(float)
 
 
-def _loss(model: Any, data: Data) -> float:
+def loss_on(model: Any, data: Data) -> float:
     """Return the loss without the penalty."""
     x, truth = data
     return _loss_of(_predicted(model, x), truth)
@@ -279,7 +348,7 @@ def _loss_of(predicted: Any, truth: Any) -> float:
     return float(-np.mean(np.log(likelihoods)))
 
 
-def _score(task: Task, model: Any, sets: Sets) -> Score:
+def judge(task: Task, model: Any, sets: Sets) -> Score:
     """Judge a model on the test set, three times."""
     _, (x_val, y_val), (x, y) = sets
     on_val, on_test = _predicted(model, x_val), _predicted(model, x)
@@ -298,7 +367,7 @@ def _score(task: Task, model: Any, sets: Sets) -> Score:
     return Score(_loss_of(on_test, y), _loss_of(tempered, y), right, _loss_of(on_val, y_val))
 
 
-def tables(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
+def tables(runs: Runs) -> Iterator[str]:
     """Yield the lines of one table for the held-out tasks, and one for development."""
     for held_out, title in ((True, "held-out tasks"), (False, "tasks for development")):
         chosen = [run for run in runs if run["held_out"] == held_out]
@@ -314,16 +383,16 @@ def tables(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
         arms = [arm for arm in chosen[0]["scores"] if arm != "saved"]
         for arm in ("a temperature alone", *arms):
-            values = np.array([-_gain(run, arm, "loss") for run in chosen])
-            low, high = _interval(chosen, arm)
-            shares = " | ".join(_share(chosen, arm, measure) for measure in MEASURES)
+            values = np.array([-gain(run, arm, "loss") for run in chosen])
+            low, high = interval(chosen, arm)
+            shares = " | ".join(share(chosen, arm, measure) for measure in MEASURES)
             yield (
-                f"| {arm} | {_per_task(chosen, arm).mean():+.3f} [{low:+.3f}, {high:+.3f}] "
+                f"| {arm} | {per_task(chosen, arm).mean():+.3f} [{low:+.3f}, {high:+.3f}] "
                 f"| {np.mean(values < 0):.0%} | {np.mean(values > math.log(1.1)):.0%} | {shares} |"
             )
 
 
-def _gain(run: dict[str, Any], arm: str, measure: str) -> float:
+def gain(run: dict[str, Any], arm: str, measure: str) -> float:
     """Return by how much an arm is better than the saved model; losses by their logarithm."""
     saved, score = run["scores"]["saved"], run["scores"].get(arm)
     if score is None:  # a temperature on the saved model changes its loss alone
@@ -333,27 +402,28 @@ def _gain(run: dict[str, Any], arm: str, measure: str) -> float:
     return math.log(saved[measure] / score[measure])
 
 
-def _share(runs: Sequence[dict[str, Any]], arm: str, measure: str) -> str:
+def share(runs: Runs, arm: str, measure: str, grid_arm: str = "grid, last epoch") -> str:
     """Return the share of the grid's gain, over the runs in which it gains something."""
-    counted = [run for run in runs if _gain(run, "grid, last epoch", measure) > MEASURES[measure]]
-    whole = sum(_gain(run, "grid, last epoch", measure) for run in counted)
-    ours = sum(_gain(run, arm, measure) for run in counted)
+    counted = [run for run in runs if gain(run, grid_arm, measure) > MEASURES[measure]]
+    whole = sum(gain(run, grid_arm, measure) for run in counted)
+    ours = sum(gain(run, arm, measure) for run in counted)
     return f"{ours / whole:.0%} of {len(counted)}" if whole else "-"
 
 
-def _per_task(runs: Sequence[dict[str, Any]], arm: str) -> Any:
+def per_task(runs: Runs, arm: str) -> Any:
+    """Return the mean change of the logarithm of the test loss, for each task."""
     names = list(dict.fromkeys(run["task"] for run in runs))
     return np.array(
         [
-            np.mean([-_gain(run, arm, "loss") for run in runs if run["task"] == name])
+            np.mean([-gain(run, arm, "loss") for run in runs if run["task"] == name])
             for name in names
         ]
     )
 
 
-def _interval(runs: Sequence[dict[str, Any]], arm: str) -> tuple[float, float]:
+def interval(runs: Runs, arm: str) -> tuple[float, float]:
     """Return the 95 % interval of the mean, bootstrapped over tasks."""
-    values, rng = _per_task(runs, arm), np.random.default_rng(0)
+    values, rng = per_task(runs, arm), np.random.default_rng(0)
     means = rng.choice(values, (10_000, len(values))).mean(1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 

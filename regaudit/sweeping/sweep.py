@@ -200,6 +200,7 @@ class _Run:
             train_size=opened.train_samples,
             val_size=opened.val_samples,
             batch_size=self._opening.batch_size,
+            target_variance=opened.target_variance,
         )
         purpose: Purpose = "new-weights" if wanted.from_scratch else "going-on"
         return [

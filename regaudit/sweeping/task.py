@@ -66,6 +66,9 @@ class Opened(Struct, frozen=True):
     data: str
     """SHA-256 of the data."""
     as_it_is: Trained
+    target_variance: float | None = None
+    """Mean squared deviation of the training targets from their mean, of a model with one output;
+    None where they do not vary."""
     activity: Mapping[str, float] = {}
     """Mean over samples of the sum of squares of what a layer puts out, by its path."""
     no_soup: str = ""

@@ -78,6 +78,7 @@ class Trainer:
             steps=_steps(model),
             data=f"{self._train.fingerprint()}{self._val.fingerprint()}",
             as_it_is=as_it_is,
+            target_variance=_variance(self._train),
             activity=self._activity(model),
             no_soup=_no_soup(model),
         )
@@ -387,6 +388,16 @@ def _penalty(model: Any) -> float:
             return float(sum(float(one) for one in model._get_regularization_losses()))  # noqa: SLF001
         return float(sum(float(one) for one in model.losses))
     return 0.0
+
+
+def _variance(data: Data) -> float | None:
+    """Return the mean squared deviation of targets from their mean: the loss of a constant."""
+    truths = [truth for _, truth, _ in data.batches(AT_ONCE)]
+    if len(truths[0]) != 1 or truths[0][0].dtype.kind not in "fiu":
+        return None
+    values = np.concatenate([truth[0] for truth in truths]).astype(np.float64)
+    spread = float(values.var(axis=0).mean())
+    return spread if spread > 0 and isfinite(spread) else None
 
 
 def _steps(model: Any) -> int:

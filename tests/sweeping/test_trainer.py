@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError
 from regaudit.live.data_file import DataError
+from regaudit.sweeping import journal
+from regaudit.sweeping.in_process import InProcess
+from regaudit.sweeping.sweep import Plan, Wanted, run
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opening, Task
 from regaudit.sweeping.trainer import Trainer
 
@@ -278,3 +282,16 @@ def test_a_model_with_a_loss_of_its_own_is_refused(tmp_path):
     model.compile("adam")
     with pytest.raises(DataError, match="--loss"):
         trainer(tmp_path, model, (X[:40], NUMBERS[:40]), (X[40:], NUMBERS[40:]))
+
+
+def test_a_squared_error_is_swept_by_the_variance_of_its_targets(tmp_path):
+    model = classifier("mse", None, 1)
+    data = (X[:40], NUMBERS[:40]), (X[40:], NUMBERS[40:])
+    opened = trainer(tmp_path, model, *data)[1]
+    assert opened.target_variance == pytest.approx(NUMBERS[:40].var())
+    file = tmp_path / "model.keras"
+    wanted = Wanted(rungs=2, epochs=1, budget=1)
+    plan = Plan(file, audit_file(file), Opening(str(file), "", None, None), wanted)
+    with journal.opened(tmp_path / "sweep.jsonl") as kept:
+        sweep, _ = run(plan, InProcess(keras, data), kept)
+    assert [one.name for one in sweep.rungs] == ["l2 x1", "l2 x4"]
