@@ -14,7 +14,7 @@ from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalModel, Output
 from regaudit.cli.progress import line_of_sweep
 from regaudit.cli.protected import refuse_outputs
-from regaudit.running.guard import release
+from regaudit.running.guard import end_with_parent, release
 from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ def sweep(model: Path, options: SweepOptions, opening_options: OpeningOptions) -
         _look_at_data(options)
         report = audited_one(str(model), opening_settings(opening_options))
         release()  # Keras is not held to limits
+        end_with_parent()
         with ending_tidily():
             found = _swept(model, report, options)
     except UsageError as error:

@@ -1,5 +1,6 @@
 """Keras itself, imported when it is asked for: the one door to it and to TensorFlow."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,3 +22,16 @@ def make_deterministic(keras: Any) -> None:
 
     with suppress(RuntimeError):  # it has begun to compute
         tf.config.experimental.enable_op_determinism()
+
+
+def compiled(keras: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have TensorFlow compile a function of arrays, where it is what computes.
+
+    Losses know there that an output is a softmax of something, and use that, as `evaluate` does.
+    """
+    if hasattr(keras, "config") and keras.config.backend() != "tensorflow":
+        return function
+    import tensorflow as tf  # noqa: PLC0415 - it is loaded anyway
+
+    graph: Callable[..., Any] = tf.function(function, reduce_retracing=True)
+    return graph

@@ -26,6 +26,9 @@ _LEFT = b"//left//"
 """Notes that are not names: of the end of memory, of hosts that we were redirected to, and of a
 file that is to be removed in the end, with its folder."""
 
+LOOK = 0.2
+"""Seconds between two looks at who waits for this process."""
+
 TEMPORARY = "regaudit-"
 """Begins the names of temporary folders."""
 
@@ -62,6 +65,23 @@ def fork() -> Killed | None:
     if killed is None:
         os._exit(code)  # nothing was imported or printed here that would need more
     return killed
+
+
+def end_with_parent() -> None:
+    """Have this process end where the one that waits for it is killed, for work that takes long."""
+    if _Guarded.note is None:
+        return
+    import threading  # noqa: PLC0415 - few commands take long
+    import time  # noqa: PLC0415
+
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def attempt(work: Callable[[], object], limits: "Limits") -> Killed | None:

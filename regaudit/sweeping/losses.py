@@ -1,6 +1,6 @@
 """The loss of every sample, without penalties, and what a temperature or the accuracy say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ class Losses:
             DataError: the model has no loss that compares its outputs with targets.
         """
         self._outputs = outputs_of(model)
-        self._numpy = keras.ops.convert_to_numpy if hasattr(keras, "ops") else np.asarray
+        self.numpy: Callable[[Any], Array] = (
+            keras.ops.convert_to_numpy if hasattr(keras, "ops") else np.asarray
+        )
         specs = losses_of(model.loss, self._outputs) or [model.loss]
         weights = losses_of(_loss_weights(model), self._outputs) or [None]
         if all(spec is None for spec in specs):
@@ -49,18 +51,32 @@ class Losses:
         self.name = " + ".join(_name(spec) for spec in specs if spec is not None)
         self.plain = specs[0] if len(specs) == 1 else None
 
-    def of_batch(self, outputs: Any, truths: Sequence[Array]) -> Array:
-        """Return the loss of each sample of a batch, shape (samples,)."""
+    def typed(self, truths: Sequence[Array], outputs: Sequence[Any]) -> list[Array]:
+        """Return targets in the rank and the type of outputs, as Keras's losses take them."""
+        return [
+            truth if part is None else _typed(truth, output, part)
+            for truth, output, part in zip(truths, outputs, self._parts, strict=True)
+        ]
+
+    def of_outputs(self, outputs: Sequence[Any], truths: Sequence[Any]) -> list[Any]:
+        """Return what Keras makes of each output that has a loss; compiled by some backends."""
+        return [
+            getattr(part, "call", part)(truth, output)
+            for part, output, truth in zip(self._parts, outputs, truths, strict=True)
+            if part is not None
+        ]
+
+    def of_samples(self, found: Sequence[Any]) -> Array:
+        """Return the loss of each sample of a batch, shape (samples,), from `of_outputs`."""
+        parts = [part for part in self._parts if part is not None]
+        weights = [
+            weight
+            for part, weight in zip(self._parts, self._weights, strict=True)
+            if part is not None
+        ]
         total: Any = 0.0
-        for part, weight, output, truth in zip(
-            self._parts, self._weights, map(np.asarray, self.flat(outputs)), truths, strict=True
-        ):
-            if part is None:
-                continue
-            compute = getattr(part, "call", part)
-            values = np.asarray(
-                self._numpy(compute(_typed(truth, output, part), output)), np.float64
-            )
+        for part, weight, one in zip(parts, weights, found, strict=True):
+            values = np.asarray(self.numpy(one), np.float64)
             if values.ndim == 0:
                 raise DataError(
                     f"the loss {_name(part)} returns one number for a batch: a sweep needs one for "
@@ -136,13 +152,15 @@ def _probabilities(logits: Array) -> Array:
     return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
-def _typed(truth: Array, output: Array, loss: Any) -> Array:
+def _typed(truth: Array, output: Any, loss: Any) -> Array:
     """Return targets in the rank and the type of the output, as Keras's classes of losses do.
 
     Labels of a sparse loss stay whole numbers.
     """
     if "sparse" in _name(loss).lower():
         return truth
-    if truth.ndim + 1 == output.ndim and output.shape[-1] == 1:
+    shape = tuple(output.shape)
+    if truth.ndim + 1 == len(shape) and shape[-1] == 1:
         truth = truth[..., None]
-    return truth.astype(output.dtype) if output.dtype.kind == "f" else truth
+    dtype = str(getattr(output.dtype, "name", output.dtype)).rpartition(".")[2]
+    return truth.astype(dtype) if dtype in {"float16", "float32", "float64"} else truth

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regaudit.advice.places import places_of
+from regaudit.advice.strength import chosen, gap_strength
 from regaudit.advice.suggest import suggest
 from regaudit.editing.validity import ACTIVITY
 from regaudit.errors import UsageError
@@ -16,8 +18,8 @@ from regaudit.report.report import Report
 from regaudit.sweeping.outcome import Kind
 
 LEAST_GAP = 0.1
-"""Where the losses ask for no penalty, a ladder begins at what a gap of this share of the chance
-loss would ask for; where that is not known, of the validation loss."""
+"""Where the losses ask for no penalty, or do not say how strong, a ladder begins with kernels that
+share half of this part of the chance loss; where that is not known, of the validation loss."""
 
 Slot = tuple[str, str]
 """Path of a layer, and a key of its configuration."""
@@ -75,16 +77,16 @@ def base_of(
     Raises:
         UsageError: the model takes no such regularization.
     """
-    asked = facts.gap or 0.0
-    for gap in (asked, _least_gap(report, facts)):
-        raised = _with_gap(facts, gap)
-        if kind == "activity":
-            found: Base | None = _of_activity(activity, gap)
-        else:
-            found = _of_weights(report, raised, kind, purpose)
-        if found is not None:
-            return Base(kind, found.penalties, found.fixed, found.decay, gap == asked)
-    raise UsageError(_why_none(report, facts, kind, purpose))
+    gap = max(facts.gap or 0.0, _least_gap(report, facts))
+    if kind == "activity":
+        found = _of_activity(activity, gap)
+    elif kind == "adamw":
+        found = _of_decay(report, facts, purpose)
+    else:
+        found = _proposed(report, facts, kind, purpose) or _equal(report, kind, gap)
+    if found is None:
+        raise UsageError(_why_none(report, facts, kind, purpose))
+    return found
 
 
 def without(model: Model) -> tuple[Edit, ...]:
@@ -124,23 +126,43 @@ def _least_gap(report: Report, facts: Facts) -> float:
     return max(facts.gap or 0.0, LEAST_GAP * (chance.value if chance else facts.val_loss or 0.0))
 
 
-def _with_gap(facts: Facts, gap: float) -> Facts:
-    if facts.val_loss is None:
-        return facts
-    return replace(facts, train_loss=facts.val_loss - gap)
+def _of_decay(report: Report, facts: Facts, purpose: Purpose) -> Base | None:
+    """Move to AdamW as the engine proposes it, whatever the losses say."""
+    proposal = suggest(
+        report, replace(facts, train_loss=None, val_loss=None), "adamw", purpose=purpose
+    )
+    if proposal.decay is None:
+        return None
+    fixed = tuple(change.edit for change in proposal.changes)
+    return Base("adamw", fixed=fixed, decay=proposal.decay)
 
 
-def _of_weights(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> Base | None:
-    if kind == "adamw":
-        proposal = suggest(report, facts, "adamw", purpose=purpose)
-        if proposal.decay is None:
-            return None
-        fixed = tuple(change.edit for change in proposal.changes)
-        return Base(kind, fixed=fixed, decay=proposal.decay)
+def _proposed(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> Base | None:
+    """Return what the engine makes of the losses, with the penalties that it leaves as they are."""
     aim: Aim = "l1" if kind == "l1" else "l2"
-    penalties = dict(_today(report)) | _changed(suggest(report, facts, aim, purpose=purpose))
+    try:
+        proposal = suggest(report, facts, aim, purpose=purpose)
+    except UsageError:  # losses that may be below zero, or whose yardstick is unknown
+        return None
+    penalties = dict(_today(report)) | _changed(proposal)
     penalties = {slot: pair for slot, pair in penalties.items() if max(pair) > 0}
     return Base(kind, penalties) if penalties else None
+
+
+def _equal(report: Report, kind: Kind, gap: float) -> Base | None:
+    """Give every kernel an equal part of half a gap."""
+    if report.model is None or gap <= 0:
+        return None
+    aim: Aim = "l1" if kind == "l1" else "l2"
+    evidence = Evidence(report.model, report.moments, report.penalties)
+    places = [one for one in places_of(evidence) if not one.fixed and not one.closed]
+    penalties: dict[Slot, tuple[float, float]] = {}
+    for place in places:
+        strength = chosen(gap_strength(0.5 * gap / len(places), place.norm(aim)))
+        if strength is not None:
+            pair = (strength, 0.0) if aim == "l1" else (0.0, strength)
+            penalties[place.layer.path, place.key] = pair
+    return Base(kind, penalties, proposed=False) if penalties else None
 
 
 def _today(report: Report) -> Iterator[tuple[Slot, tuple[float, float]]]:
@@ -183,8 +205,10 @@ def _of_activity(activity: Mapping[str, float], gap: float) -> Base | None:
 def _why_none(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> str:
     if kind == "activity":
         return "no layer of this model takes an activity regularizer: leave out --aim activity"
-    aim: Aim = "adamw" if kind == "adamw" else "l1" if kind == "l1" else "l2"
-    return f"there is nothing to sweep: {suggest(report, facts, aim, purpose=purpose).verdict}"
+    if kind != "adamw":
+        return "there is nothing to sweep: no trainable kernel takes a regularizer"
+    bare = replace(facts, train_loss=None, val_loss=None)
+    return f"there is nothing to sweep: {suggest(report, bare, 'adamw', purpose=purpose).verdict}"
 
 
 def _is_in_force(status: Status) -> bool:

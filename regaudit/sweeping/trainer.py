@@ -1,11 +1,11 @@
 """One model and its data, trained on and judged with real Keras."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from regaudit.errors import RegauditError, UnreadableModelError
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
+from regaudit.live.keras_package import compiled
 from regaudit.live.variables import layers_of
 from regaudit.sweeping import data as sets
 from regaudit.sweeping.data import Data
@@ -30,6 +31,16 @@ AT_ONCE = 256
 
 Tell = Callable[[int, int, float], None]
 """Called after an epoch with its number, how many there will be, and the validation loss."""
+
+
+class _Ran(NamedTuple):
+    """What a model makes of data."""
+
+    losses: Array
+    """Of each sample, times its weight, such that their mean is the loss; shape (samples,)."""
+    outputs: list[list[Array]]
+    """Of each batch; empty where they were not wanted."""
+    truths: list[list[Array]]
 
 
 class Trainer:
@@ -59,7 +70,8 @@ class Trainer:
         sets.check(self._val, model, model.loss, "--val-data")
         self._batch = opening.batch_size
         self._model = model
-        self._weights: Array | None = None
+        self._forms: Sequence[Any] = ()
+        """Outputs of some batch, for their shapes and types."""
 
     def open(self) -> Opened:
         """Run the model as it is on all the data."""
@@ -131,12 +143,12 @@ class Trainer:
         _set_state(model, watch.state)
         model.save(task.out + BEST)
         way = Trained(epochs=epochs, best_epoch=watch.best_epoch, curve=curve)
-        return self._worth(model, watch.judged, task.out, way)
+        return self._worth(model, None, task.out, way)
 
     def _worth(self, model: Any, judged: Judged | None, out: str, way: Trained) -> Trained:
         """Add what a model is worth to how it was made, and keep the loss of each sample."""
         judged = judged or self._judged(model, self._val)
-        score, monitored = self._score(model, judged)
+        score, monitored = self._score(model, float(judged.losses.mean()))
         np.save(Path(out + LOSSES), judged.losses)
         return replace(
             way,
@@ -146,7 +158,7 @@ class Trainer:
             tempered=judged.tempered,
             temperature=judged.temperature,
             accuracy=judged.accuracy,
-            train_loss=self._mean_loss(model, self._train),
+            train_loss=float(self._run(model, self._train).losses.mean()),
         )
 
     def _fresh(self, model: Any) -> Any:
@@ -177,7 +189,7 @@ class Trainer:
             tried = members if number == 0 else [*members, number]
             model.set_weights(_mean([states[one] for one in tried]))
             found = self._judged(model, self._val)
-            score, _ = self._score(model, found)
+            score, _ = self._score(model, float(found.losses.mean()))
             if score < best:
                 members, best, judged = tried, score, found
         model.set_weights(_mean([states[one] for one in members]))
@@ -187,36 +199,56 @@ class Trainer:
 
     # Judging -------------------------------------------------------------------------------------
 
-    def judged_now(self, model: Any) -> tuple[Judged, float]:
-        """Return what a model is worth on the validation set, and its score."""
-        judged = self._judged(model, self._val)
-        return judged, self._score(model, judged)[0]
+    def score_now(self, model: Any) -> tuple[float, float]:
+        """Return the validation loss of a model, and what is chosen by."""
+        loss = float(self._run(model, self._val).losses.mean())
+        return loss, self._score(model, loss)[0]
 
     def _judged(self, model: Any, data: Data) -> Judged:
-        losses, outputs, truths, weights = [], [], [], []
+        ran = self._run(model, data, keep=True)
+        return self._loss.judge(ran.losses, _joined(ran.outputs), _joined(ran.truths))
+
+    def _run(self, model: Any, data: Data, *, keep: bool = False) -> _Ran:
+        """Run a model on data, a batch at a time; keep its outputs, if they are wanted."""
+        step = self._step(model)
+        losses, weights, outputs, truths = [], [], [], []
         for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):
             try:
-                output = self._loss.flat(model.predict_on_batch(x))
+                output, loss = step(x, truth)
+            except DataError:
+                raise
             except Exception as error:
                 raise DataError(
                     f"the model does not run on {data.source}: {one_line(error)}"
                 ) from error
-            losses.append(self._loss.of_batch(output, truth))
-            outputs.append([np.asarray(one) for one in output])
-            truths.append(truth)
-            weights.append(np.ones(len(losses[-1])) if weight is None else np.ravel(weight))
-        loss, share = np.concatenate(losses), np.concatenate(weights)
-        joined = [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
-        real = [np.concatenate(parts) for parts in zip(*truths, strict=True)]
-        return self._loss.judge(loss * share * (len(share) / share.sum()), joined, real)
+            losses.append(loss)
+            weights.append(np.ones(len(loss)) if weight is None else np.ravel(weight))
+            if keep:
+                outputs.append([self._loss.numpy(one) for one in output])
+                truths.append(truth)
+        share = np.concatenate(weights)
+        return _Ran(np.concatenate(losses) * share * (len(share) / share.sum()), outputs, truths)
 
-    def _mean_loss(self, model: Any, data: Data) -> float:
-        total, weights = 0.0, 0.0
-        for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):
-            losses = self._loss.of_batch(self._loss.flat(model.predict_on_batch(x)), truth)
-            share = np.ones(len(losses)) if weight is None else np.ravel(weight)
-            total, weights = total + float((losses * share).sum()), weights + float(share.sum())
-        return total / weights
+    def _step(self, model: Any) -> Callable[[Any, Sequence[Array]], tuple[list[Any], Array]]:
+        """Return what gives the outputs of a batch, and the loss of each of its samples."""
+        loss, keras = self._loss, self._keras
+
+        def forward(x: Any, truths: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            outputs = loss.flat(model(x, training=False))
+            return outputs, loss.of_outputs(outputs, truths)
+
+        graph = compiled(keras, forward)
+
+        def step(x: Any, truths: Sequence[Array]) -> tuple[list[Any], Array]:
+            if graph is forward:  # the backend compiles what predicts, not what is made of it
+                outputs = loss.flat(model.predict_on_batch(x))
+                found = loss.of_outputs(outputs, loss.typed(truths, outputs))
+            else:
+                self._forms = self._forms or loss.flat(model(x, training=False))
+                outputs, found = graph(x, loss.typed(truths, self._forms))
+            return outputs, loss.of_samples(found)
+
+        return step
 
     def _activity(self, model: Any) -> dict[str, float]:
         """Measure what layers put out on some of the training data."""
@@ -232,11 +264,10 @@ class Trainer:
             del layer.call  # the class has it
         return {path: float(np.sum(squares)) for path, squares in found.items()}
 
-    def _score(self, model: Any, judged: Judged) -> tuple[float, float | None]:
+    def _score(self, model: Any, loss: float) -> tuple[float, float | None]:
         """Return what is chosen by, lower is better, and the metric as it is."""
         name = self._opening.monitor
         if not name:
-            loss = float(judged.losses.mean())
             return (loss if isfinite(loss) else inf), None
         found = model.evaluate(
             **self._val.for_fit(),
@@ -316,7 +347,6 @@ class _Watch:
         self._lowest = inf if found is None else found
         self.curve: list[Epoch] = []
         self.state: list[Array] | None = None
-        self.judged: Judged | None = None
         self.best_epoch = 0
         self.diverged = False
 
@@ -325,9 +355,8 @@ class _Watch:
 
     def _look(self, epoch: int, logs: Any) -> None:
         number = self._before + epoch + 1
-        judged, score = self._trainer.judged_now(self._model)
+        val, score = self._trainer.score_now(self._model)
         train = float((logs or {}).get("loss", np.nan)) - _penalty(self._model)
-        val = float(judged.losses.mean())
         if not (isfinite(train) and isfinite(val) and isfinite(score)):
             self.diverged = self._model.stop_training = True
             self.curve.append(Epoch(number, finite(train), finite(val)))
@@ -335,7 +364,7 @@ class _Watch:
         self.curve.append(Epoch(number, train, val))
         if score < self._lowest:
             self._lowest, self.best_epoch = score, number
-            self.state, self.judged = _state(self._model), judged
+            self.state = _state(self._model)
         self._tell(number, self._before + self._task.epochs, val)
 
 
@@ -355,6 +384,10 @@ def _measured(call: Callable[..., Any], squares: list[float]) -> Callable[..., A
 
 def _replaced(before: Trained, epochs: int, curve: tuple[Epoch, ...]) -> Trained:
     return replace(before, epochs=epochs, curve=curve)
+
+
+def _joined(batches: list[list[Array]]) -> list[Array]:
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def finite(value: float) -> float | None:

@@ -62,8 +62,11 @@ def main(descriptor: int) -> None:
 
 def _read(requests: "SimpleQueue[bytes]") -> None:
     """Pass on lines; end this process with them, also while it trains."""
-    for line in sys.stdin.buffer:
-        requests.put(line)
+    pending = b""
+    while block := os.read(0, 1 << 16):  # `sys.stdin` has a lock, on which an exit would wait
+        *lines, pending = (pending + block).split(b"\n")
+        for line in lines:
+            requests.put(line)
     os._exit(0)
 
 
