@@ -9,7 +9,7 @@ from regaudit.report.proposal import Purpose
 
 BUDGET = 0.05
 """Share of the chance loss that the budget rule gives to the whole penalty."""
-FACTORS: Mapping[Purpose, float] = {"going-on": 0.5, "new-weights": 0.5}
+FACTORS: Mapping[Purpose, float] = {"going-on": 1.0, "new-weights": 1.0}
 """Share of the gap that the gap rule gives to all penalties together, by what they are for."""
 OVER_BUDGET, FAR_OVER_BUDGET = 0.25, 0.5
 """Shares of the chance loss above which penalties are too large, or far too large."""

@@ -15,8 +15,8 @@ from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Optimizer, Status, Weight
 
-NO_CHANGE = 0.05
-"""Gaps between the losses up to this share of the chance loss are no overfitting."""
+NO_CHANGE = 0.12
+"""Gaps between the losses up to this share of the chance loss ask for no penalty (measured)."""
 
 
 class Reason(Struct, frozen=True):

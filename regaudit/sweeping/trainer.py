@@ -293,6 +293,7 @@ class Trainer:
             raise UnreadableModelError(f"Keras cannot load it: {one_line(error)}") from error
         if getattr(model, "optimizer", None) is None or (not compiled and not file.endswith(_OURS)):
             self._compile(model)
+        _mend_optimizer(model)
         return model
 
     def _compile(self, model: Any) -> None:
@@ -431,6 +432,19 @@ def _variance(data: Data) -> float | None:
     values = np.concatenate([truth[0] for truth in truths]).astype(np.float64)
     spread = float(values.var(axis=0).mean())
     return spread if spread > 0 and isfinite(spread) else None
+
+
+def _mend_optimizer(model: Any) -> None:
+    """Give a model an optimizer that can train it.
+
+    That of an HDF5 file is one for no variables in some versions of Keras: training raises.
+    """
+    optimizer = model.optimizer
+    if getattr(optimizer, "built", False) and not getattr(optimizer, "_trainable_variables", True):
+        steps = _steps(model)
+        model.compile_from_config(model.get_compile_config())
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.iterations.assign(steps)
 
 
 def _steps(model: Any) -> int:
