@@ -108,8 +108,7 @@ def test_the_same_seed_gives_the_same_table_whatever_the_jobs():
 def test_other_formats_of_models(here):
     keras.models.load_model("model.keras").save("model.h5")
     result = run(
-        *("sweep", "model.h5", "--data", "train.npz", "--val-split", "0.3", "--batch-size", "20"),
-        *("--epochs", "5", "--rungs", "2", "--budget", "0.5", "-o", "chosen.h5"),
+        *("sweep", "model.h5", *ARGUMENTS, "--rungs", "2", "--budget", "1", "-o", "chosen.h5"),
     )
     assert result.exit_code == 0, result.stderr
     assert (here / "chosen.h5").read_bytes()[:8] == b"\x89HDF\r\n\x1a\n"
