@@ -119,9 +119,15 @@ class Processes:
 
 
 class Process:
-    """One process, started when it is first asked, and again if it was killed."""
+    """One process, started when it is first asked, and again if it was killed.
 
-    def __init__(self) -> None:
+    Args:
+        folder: that it works in; by default this process's.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        """Start nothing yet."""
+        self._folder = folder
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: IO[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -172,6 +178,7 @@ class Process:
             stdout=self._log,
             stderr=self._log,
             pass_fds=[writable],
+            cwd=self._folder,
             env=_environment(),
             start_new_session=True,  # Ctrl-C is for the one who waits
         )

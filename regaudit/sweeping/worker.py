@@ -90,7 +90,7 @@ def _answer(request: Request, trainer: Any, answers: IO[bytes]) -> Any:
     except MemoryError:
         _send(answers, Answer(failure="there is not enough memory to train it"))
     except Exception as error:  # noqa: BLE001 - Keras and the user's code raise anything
-        _send(answers, Answer(failure=one_line(error)))
+        _send(answers, Answer(failure=str(one_line(error))))
     return trainer
 
 
