@@ -25,7 +25,7 @@ _L1_AND_L2 = (2, 4, 0)
 _ORTHOGONAL = (2, 8, 0)
 """Keras 2 has orthogonal regularizers from here on."""
 _LETTERS = {"kernel": "W", "embeddings": "W", "recurrent": "U", "bias": "b"}
-_WEAKEST, _STRONGEST = 1e-12, 100.0
+WEAKEST, STRONGEST = 1e-12, 100.0
 """A strength outside this range is a mistake."""
 _FLOAT32 = 2.0**-24
 """The most that rounding to float32 changes, relatively."""
@@ -152,10 +152,10 @@ def understood(value: Mapping[str, Any]) -> Regularizer:
         raise UsageError("a strength of zero does nothing: remove the regularizer instead")
     strengths = [found.l1 or 0.0, found.l2 or 0.0, found.config.get("factor", 0.0)]
     for strength in filter(None, strengths):
-        if not _WEAKEST <= strength <= _STRONGEST:
+        if not WEAKEST <= strength <= STRONGEST:
             raise UsageError(
                 f"a strength of {strength:g} is not plausible: "
-                f"it must be between {_WEAKEST:g} and {_STRONGEST:g}"
+                f"it must be between {WEAKEST:g} and {STRONGEST:g}"
             )
     return found
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from regaudit.advice.places import places_of
 from regaudit.advice.strength import chosen, gap_strength
 from regaudit.advice.suggest import suggest
+from regaudit.editing.config_edit import STRONGEST, WEAKEST
 from regaudit.editing.validity import ACTIVITY
 from regaudit.errors import UsageError
 from regaudit.evidence.evidence import Evidence
@@ -41,20 +42,25 @@ class Base(Struct, frozen=True):
     def times(self, factor: float) -> tuple[Edit, ...]:
         """Return the edits of a rung."""
         edits = [
-            Edit(layer, key, serialized(l1 * factor, l2 * factor))
+            Edit(layer, key, serialized(_taken(l1 * factor), _taken(l2 * factor)))
             for (layer, key), (l1, l2) in self.penalties.items()
         ]
         if self.decay is None:
             return (*self.fixed, *edits)
-        decay = {"class_name": "AdamW", "weight_decay": self.decay * factor}
+        decay = {"class_name": "AdamW", "weight_decay": _taken(self.decay * factor)}
         return (*self.fixed, *edits, Edit("", OPTIMIZER, decay))
 
     def range(self, factor: float) -> tuple[float, float]:
         """Return the lowest and the highest strength of a rung."""
         if self.decay is not None:
-            return self.decay * factor, self.decay * factor
-        found = [max(pair) * factor for pair in self.penalties.values() if max(pair) > 0]
+            return _taken(self.decay * factor), _taken(self.decay * factor)
+        found = [_taken(max(pair) * factor) for pair in self.penalties.values() if max(pair) > 0]
         return min(found), max(found)
+
+
+def _taken(strength: float) -> float:
+    """Return the nearest strength that an edit may write; a ladder of many rungs leads beyond."""
+    return min(max(strength, WEAKEST), STRONGEST) if strength else 0.0
 
 
 def base_of(
@@ -85,7 +91,7 @@ def base_of(
     else:
         found = _proposed(report, facts, kind, purpose) or _equal(report, kind, gap)
     if found is None:
-        raise UsageError(_why_none(report, facts, kind, purpose))
+        raise UsageError(_why_none(report, facts, kind, purpose, gap))
     return found
 
 
@@ -123,7 +129,9 @@ def _least_gap(report: Report, facts: Facts) -> float:
     chance = None
     if report.model is not None:
         chance = Evidence(report.model, report.moments, report.penalties, facts).chance
-    return max(facts.gap or 0.0, LEAST_GAP * (chance.value if chance else facts.val_loss or 0.0))
+    return max(
+        facts.gap or 0.0, LEAST_GAP * (chance.value if chance else abs(facts.val_loss or 0.0))
+    )
 
 
 def _of_decay(report: Report, facts: Facts, purpose: Purpose) -> Base | None:
@@ -202,7 +210,9 @@ def _of_activity(activity: Mapping[str, float], gap: float) -> Base | None:
     )
 
 
-def _why_none(report: Report, facts: Facts, kind: Kind, purpose: Purpose) -> str:
+def _why_none(report: Report, facts: Facts, kind: Kind, purpose: Purpose, gap: float) -> str:
+    if gap <= 0 and kind != "adamw":
+        return "there is nothing to sweep: the validation loss is 0, which no penalty lowers"
     if kind == "activity":
         return "no layer of this model takes an activity regularizer: leave out --aim activity"
     if kind != "adamw":

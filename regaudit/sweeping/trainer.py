@@ -257,7 +257,8 @@ class Trainer:
         if not wanted:
             return {}
         for path, layer in wanted.items():
-            layer.call = _measured(layer.call, found.setdefault(path, []))
+            squares = found.setdefault(path, [])
+            layer.call = _measured(layer.call, squares, self._loss.numpy)
         x = next(iter(self._train.batches(AT_ONCE)))[0]
         model(x, training=False)
         for layer in wanted.values():
@@ -266,7 +267,7 @@ class Trainer:
 
     def _score(self, model: Any, loss: float) -> tuple[float, float | None]:
         """Return what is chosen by, lower is better, and the metric as it is."""
-        name = self._opening.monitor
+        name = self._opening.monitor.removeprefix("val_")
         if not name:
             return (loss if isfinite(loss) else inf), None
         found = model.evaluate(
@@ -290,11 +291,21 @@ class Trainer:
         try:
             model = self._keras.models.load_model(file, compile=compiled or file.endswith(_OURS))
         except Exception as error:
+            if compiled and self._loads_bare(file):
+                raise DataError(
+                    f"Keras cannot compile the model as the file says ({one_line(error)}): give "
+                    "--loss and --optimizer"
+                ) from error
             raise UnreadableModelError(f"Keras cannot load it: {one_line(error)}") from error
         if getattr(model, "optimizer", None) is None or (not compiled and not file.endswith(_OURS)):
             self._compile(model)
         _mend_optimizer(model)
         return model
+
+    def _loads_bare(self, file: str) -> bool:
+        with suppress(Exception):
+            return self._keras.models.load_model(file, compile=False) is not None
+        return False
 
     def _compile(self, model: Any) -> None:
         opening = self._opening
@@ -369,14 +380,16 @@ class _Watch:
         self._tell(number, self._before + self._task.epochs, val)
 
 
-def _measured(call: Callable[..., Any], squares: list[float]) -> Callable[..., Any]:
+def _measured(
+    call: Callable[..., Any], squares: list[float], numpy: Callable[[Any], Array]
+) -> Callable[..., Any]:
     """Return the `call` of a layer that notes the mean sum of squares of what it returns."""
 
     @wraps(call)
     def measured(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
         with suppress(Exception):  # inside a compiled loop there are no values
-            values = np.asarray(output, np.float64)
+            values = numpy(output).astype(np.float64)
             squares.append(float((values**2).sum()) / len(values))
         return output
 

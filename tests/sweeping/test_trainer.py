@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regaudit.auditing.audit_file import audit_file
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.data_file import DataError
 from regaudit.sweeping import journal
 from regaudit.sweeping.in_process import InProcess
@@ -251,6 +251,8 @@ def test_another_metric_may_choose(tmp_path):
     model = classifier("sparse_categorical_crossentropy", metrics=["accuracy"])
     val = (X[40:], LABELS[40:])
     _, before = trainer(tmp_path, model, (X[:40], LABELS[:40]), val, monitor="accuracy")
+    _, same = trainer(tmp_path, model, (X[:40], LABELS[:40]), val, monitor="val_accuracy")
+    assert same.as_it_is.score == before.as_it_is.score
     accuracy = model.evaluate(*val, verbose=0, return_dict=True)["accuracy"]
     assert before.as_it_is.monitored == pytest.approx(accuracy)
     assert before.as_it_is.score == pytest.approx(-accuracy)
@@ -282,6 +284,52 @@ def test_a_model_with_a_loss_of_its_own_is_refused(tmp_path):
     model.compile("adam")
     with pytest.raises(DataError, match="--loss"):
         trainer(tmp_path, model, (X[:40], NUMBERS[:40]), (X[40:], NUMBERS[40:]))
+
+
+def test_what_layers_put_out_is_measured(tmp_path):
+    model = classifier("mse", None, 1)
+    name = model.layers[0].name
+    data = (X[:40], NUMBERS[:40]), (X[40:], NUMBERS[40:])
+    _, opened = trainer(tmp_path, model, *data, activity=(name,))
+    outputs = keras.ops.convert_to_numpy(model.layers[0](X[:40]))
+    assert opened.activity == {name: pytest.approx((outputs**2).sum(1).mean(), rel=1e-4)}
+
+
+def test_a_loss_that_keras_cannot_rebuild_is_said_with_the_way_out(tmp_path, monkeypatch):
+    model = classifier("mse", None, 1)
+    data = (X[:40], NUMBERS[:40]), (X[40:], NUMBERS[40:])
+    load = keras.models.load_model
+
+    def load_model(file, **how):
+        if how["compile"]:
+            raise TypeError("Could not deserialize 'keras.metrics.mse'")
+        return load(file, compile=False)
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    with pytest.raises(DataError, match=r"metrics.mse'.*give --loss and --optimizer"):
+        trainer(tmp_path, model, *data)
+
+
+@pytest.mark.parametrize(("loss", "units"), [("cosine_similarity", 3), ("mse", 1)])
+def test_losses_below_and_of_zero(tmp_path, loss, units):
+    model = classifier(loss, None, units)
+    y = ONE_HOT if units == 3 else np.zeros((60, 1))
+    if units == 1:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
+        model.compile("sgd", loss)
+        model.set_weights([np.zeros((4, 1))])
+    file = tmp_path / "model.keras"
+    model.save(file)
+    plan = Plan(
+        file, audit_file(file), Opening(str(file), "", None, None), Wanted(rungs=1, epochs=1)
+    )
+    with journal.opened(tmp_path / "sweep.jsonl") as kept:
+        trainers = InProcess(keras, ((X[:40], y[:40]), (X[40:], y[40:])))
+        if units == 3:
+            assert run(plan, trainers, kept)[0].rungs[0].edits
+        else:
+            with pytest.raises(UsageError, match="validation loss is 0"):
+                run(plan, trainers, kept)
 
 
 def test_a_squared_error_is_swept_by_the_variance_of_its_targets(tmp_path):
