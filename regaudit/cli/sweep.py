@@ -1,5 +1,6 @@
 """`regaudit sweep`: kind and strength of regularization, found by validation."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -261,6 +262,19 @@ def _refuse(model: Path, options: SweepOptions) -> None:
         refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
     written = [one for one in (options.html, options.edits) if one and one != STANDARD_OUTPUT]
     refuse_outputs([*written, options.journal], models=[str(model)], reads=[*reads, out])
+    for output in (*([out] if out is not None else []), *written, options.journal):
+        _refuse_unwritable(output)
+
+
+def _refuse_unwritable(output: Path) -> None:
+    """Refuse what could not be written once all is trained."""
+    folder = output.parent
+    if not folder.is_dir():
+        raise click.UsageError(f"{output} cannot be written: there is no folder {folder}")
+    if output.is_dir():
+        raise click.UsageError(f"{output} cannot be written: it is a folder")
+    if not os.access(output if output.exists() else folder, os.W_OK):
+        raise click.UsageError(f"{output} cannot be written: Permission denied")
 
 
 def _look_at_data(options: SweepOptions) -> None:
@@ -303,6 +317,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
             if options.out is not None and file:
                 write(trainers, file, options.out)
                 found = replace(found, out=options.out)
+            _write(found, options)
             journal.remove()
     finally:
         trainers.close()
@@ -342,15 +357,21 @@ def _wanted(options: SweepOptions) -> "Wanted":
     )
 
 
-def _show(found: "Sweep", options: SweepOptions) -> None:
-    """Print and write what was found."""
-    from regaudit.sweeping import document, text
+def _write(found: "Sweep", options: SweepOptions) -> None:
+    """Write the files that say what was found, while the journal still has all of it."""
+    from regaudit.sweeping import document
     from regaudit.sweeping.html import page
 
     if options.html is not None:
         emit(page(found), _file(options.html))
     if options.edits is not None:
         emit(document.edits(found), _file(options.edits))
+
+
+def _show(found: "Sweep", options: SweepOptions) -> None:
+    """Print what was found."""
+    from regaudit.sweeping import document, text
+
     show = {
         "terminal": text.terminal,
         "json": document.to_json,

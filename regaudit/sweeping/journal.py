@@ -4,6 +4,7 @@ The models of finished tasks lie in a folder beside it. A line is written once t
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from regaudit.sweeping.task import Trained
 
 LARGEST = 64 << 20
 """Bytes of a journal that is read."""
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 class Journal:
@@ -151,8 +154,8 @@ def opened(file: Path) -> Iterator[Journal]:
             journal.folder.mkdir(exist_ok=True)
             yield journal
         except OSError as error:
-            if error.filename and Path(str(error.filename)) == journal.folder:
-                raise UsageError(f"{journal.folder} cannot be made: {error.strerror}") from error
+            if error.errno in _FULL or Path(str(error.filename)).is_relative_to(journal.folder):
+                raise UsageError(f"{journal.folder} cannot be written: {error.strerror}") from error
             raise
         finally:
             if not os.fstat(stream.fileno()).st_size:

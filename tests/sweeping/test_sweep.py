@@ -1,5 +1,6 @@
 """A whole sweep with a stand-in for Keras: what is trained, chosen, said, and taken up again."""
 
+import errno
 import json
 import random
 import subprocess
@@ -219,3 +220,15 @@ def test_killed_at_random_moments_it_comes_to_the_same_end(tmp_path, kills):
     found = {file.name: file.read_bytes() for file in killed.iterdir()}
     assert found == {file.name: file.read_bytes() for file in whole.iterdir()}
     assert sorted(found) == ["out.json", "out.keras"]
+
+
+def test_a_full_disk_is_said_and_leaves_the_journal(tmp_path):
+    class Full(StubTrainers):
+        def do(self, tasks, done, told):
+            if self.trained:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().do(tasks, done, told)
+
+    with pytest.raises(UsageError, match=r"sweep.rungs cannot be written: No space left"):
+        swept(tmp_path, Full())
+    assert swept(tmp_path)[0].chosen == "l2 x4"
