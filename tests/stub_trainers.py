@@ -38,6 +38,7 @@ class StubTrainers:
 
     def __init__(
         self,
+        *,
         valley: float = 4.0,
         depth: float = 0.5,
         seconds: float = 0.0,
