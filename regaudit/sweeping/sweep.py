@@ -139,6 +139,7 @@ class _Run:
         self._opening = msgspec.structs.replace(
             plan.opening, out=out, activity=activity, batch_size=wanted.batch_size or BATCH
         )
+        self._sha256 = digest(plan.file)
         self._spent = 0
         self._planned = 0
 
@@ -164,7 +165,7 @@ class _Run:
         """Return what makes this sweep another one than the journal's."""
         opening, wanted = self._opening, self._wanted
         return {
-            "model": digest(self._file),
+            "model": self._sha256,
             "val-split": opening.val_split,
             "loss": opening.loss,
             "optimizer": opening.optimizer,
@@ -347,6 +348,8 @@ class _Run:
         rung: int,
         bases: Sequence[Base],
     ) -> tuple[Sweep, str]:
+        if digest(self._file) != self._sha256:
+            raise UnreadableModelError("it was changed while it was swept: sweep it again")
         best = min(everyone, key=lambda one: one.score)
         losses = {one.name: one.losses() for one in everyone if isfinite(one.score)}
         candidates = tuple(
@@ -356,7 +359,7 @@ class _Run:
         wanted = self._wanted
         setting = Setting(
             file=str(self._file),
-            sha256=digest(self._file),
+            sha256=self._sha256,
             keras=opened.keras,
             backend=opened.backend,
             loss=opened.loss,

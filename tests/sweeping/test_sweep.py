@@ -3,6 +3,7 @@
 import errno
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from paths import MODELS
 from stub_trainers import EPOCHS, StubTrainers
 
 from regaudit.auditing.audit_file import audit_file
-from regaudit.errors import UsageError
+from regaudit.errors import RegauditError, UsageError
 from regaudit.sweeping.journal import opened
 from regaudit.sweeping.sweep import Plan, Wanted, run
 from regaudit.sweeping.task import Opening
@@ -239,3 +240,16 @@ def test_a_full_disk_is_said_and_leaves_the_journal(tmp_path):
     with pytest.raises(UsageError, match=r"sweep.rungs cannot be written: No space left"):
         swept(tmp_path, Full())
     assert swept(tmp_path)[0].chosen == "l2 x4"
+
+
+def test_a_model_that_is_changed_meanwhile_is_refused(tmp_path):
+    model = tmp_path / MODEL.name
+    shutil.copyfile(MODEL, model)
+
+    class Changing(StubTrainers):
+        def do(self, tasks, done, told):
+            super().do(tasks, done, told)
+            shutil.copyfile(MODELS / "regularized-cnn.keras", model)
+
+    with pytest.raises(RegauditError, match="changed while it was swept"):
+        swept(tmp_path, Changing(), replace(OPENING, file=str(model)), model, rungs=2)
