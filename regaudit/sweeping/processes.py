@@ -1,6 +1,8 @@
 """Processes that train, each with the model and the data open: tasks go to whichever is free."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,9 @@ from regaudit.sweeping.worker import Answer, Export, Request
 
 THREADS = 2
 """Of the computation of each process, however many there are: sums depend on it."""
+
+_CHATTER = re.compile(r"[IW]\d{4} \d\d:|\d{4}-\d\d-\d\d .*: [IW] |WARNING")
+"""How lines begin that TensorFlow logs whatever happens."""
 
 Told = Callable[[Task, int, int, float], None]
 """Called after an epoch of a task: its number, how many there will be, the validation loss."""
@@ -211,14 +216,15 @@ class Process:
             child.wait()
         if log is not None:
             log.seek(0)
-            lines = log.read().decode("utf-8", "replace").strip().splitlines()
+            lines = [
+                line
+                for line in log.read().decode("utf-8", "replace").strip().splitlines()
+                if not _CHATTER.match(line)
+            ]
             why = lines[-1][:300] if lines else why
         self._kill()
         if not left or self._ended:
-            code = child.returncode if child else None
-            raise UnreadableModelError(
-                f"the process that trains ended with code {code} ({plain(why)})"
-            )
+            raise UnreadableModelError(f"the process that trains {_end_of(child)} ({plain(why)})")
 
     def _kill(self) -> None:
         child, self._child = self._child, None
@@ -232,6 +238,15 @@ class Process:
             if stream is not None:
                 stream.close()
         self._answers = self._log = None
+
+
+def _end_of(child: "subprocess.Popen[bytes] | None") -> str:
+    code = child.returncode if child else None
+    if code is None or code >= 0:
+        return f"ended with code {code}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
 
 
 def _good(answer: Answer) -> Answer:

@@ -1,0 +1,29 @@
+"""The process that trains, and how its end is told."""
+
+import os
+
+import pytest
+
+from regaudit.errors import UnreadableModelError
+from regaudit.sweeping import processes
+from regaudit.sweeping.processes import Process
+from regaudit.sweeping.worker import Request
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        ("kill -SEGV $$", "was killed by SIGSEGV (no message)"),
+        ("echo I0000 00:00:1.2 1 port.cc:153] on >&2; exit 4", "ended with code 4 (no message)"),
+        ("echo out of luck >&2; exit 5", "ended with code 5 (out of luck)"),
+    ],
+)
+def test_an_end_is_one_line_that_says_why(tmp_path, monkeypatch, program, text):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(processes.sys, "executable", str(python))
+    with pytest.raises(UnreadableModelError) as caught:
+        Process().ask(Request())
+    assert str(caught.value) == f"the process that trains {text}"
