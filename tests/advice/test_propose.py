@@ -7,10 +7,15 @@ from rule_values import adam, evidence, kernel, l2, layer
 
 from regaudit.advice.suggest import suggest
 from regaudit.errors import RefusedEditError, UsageError
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Model
 from regaudit.report.proposal import Edit
 from regaudit.report.report import Failure, Report
+from regaudit.rules.reg202_penalty_over_budget import PenaltyOverBudget
+from regaudit.rules.reg203_worse_than_constant import WorseThanConstant
+from regaudit.rules.reg205_underregularized import Underregularized
+from regaudit.rules.reg206_overregularized import Overregularized
 
 H = log(10)
 
@@ -84,6 +89,30 @@ class TestGap:
         both = report(dense("a", l2(5e-3)), dense("b"))
         assert strengths(suggest(both, facts(0.2, 0.9))) == [("b", 0.0, 5e-3)]
         assert suggest(regularized(5e-3), facts(0.2, 0.9)).changes == ()
+
+    @pytest.mark.parametrize(
+        ("train", "gap", "strength"),
+        [
+            (0.5, 2.02, 0.02),  # 0.0101: the most that is rounded up, to 1.98 gaps
+            (2.2, 0.64, 5e-3),  # 3.2e-3: 1.56 gaps, and 3.2 in all where H is 2.3
+        ],
+    )
+    def test_no_rule_calls_too_much_what_rounding_adds(self, train, gap, strength):
+        given = facts(train, train + gap)
+        asked = regularized(strength)
+        assert strengths(suggest(bare(), given)) == [("a", 0.0, strength), ("b", 0.0, strength)]
+        found = Evidence(asked.model, asked.moments, asked.penalties, given)
+        rules = (PenaltyOverBudget(), WorseThanConstant(), Underregularized(), Overregularized())
+        assert [item for rule in rules for item in rule.check(found)] == []
+        assert suggest(asked, given).changes == ()
+
+    @pytest.mark.parametrize("share", [0.05, 0.11, 0.1199, 0.1201, 0.3])
+    def test_reg205_asks_for_penalties_where_they_are_proposed(self, share):
+        given = facts(0.2, 0.2 + share * H)
+        plain = bare()
+        found = Evidence(plain.model, plain.moments, plain.penalties, given)
+        asked = bool(list(Underregularized().check(found)))
+        assert asked is bool(suggest(plain, given).changes) is (share > 0.12)
 
     def test_without_a_chance_loss_it_cannot_be_weighed(self):
         proposal = suggest(report(dense("a"), loss="my_own"), facts(0.2, 0.9))
