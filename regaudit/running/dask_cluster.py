@@ -190,6 +190,13 @@ def connected(address: str, jobs: int | None) -> Iterator["Client"]:
         yield client
 
 
+def as_done(futures: Iterable[Any]) -> Iterator[Any]:
+    """Yield futures of a cluster as they are done, failed or lost."""
+    from distributed import as_completed  # noqa: PLC0415 - an extra
+
+    yield from as_completed(futures)
+
+
 def _check(client: "Client", address: str) -> None:
     """Make sure that the workers are there, and are ours.
 

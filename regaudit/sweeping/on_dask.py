@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from regaudit.errors import RegauditError, UnreadableModelError
-from regaudit.running.dask_cluster import connected
+from regaudit.running.dask_cluster import as_done, connected
 from regaudit.sweeping.processes import Process, Told
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
 from regaudit.sweeping.worker import Answer, Export, Request
@@ -87,14 +87,12 @@ class OnDask:
             UnreadableModelError: Keras fails, every worker that tried was lost, or the cluster is.
         """
         del told
-        from distributed import as_completed  # noqa: PLC0415 - an extra
-
         waiting = {}
         try:
             for task in tasks:
                 future = self._submitted(Request(task=_bare(task)), _needed(task))
                 waiting[future.key] = (task, future)
-            for future in as_completed([future for _, future in waiting.values()]):
+            for future in as_done([future for _, future in waiting.values()]):
                 task, _ = waiting.pop(future.key)
                 answer = self._answered(future, f"train {task.name}", Path(task.out).parent)
                 if answer.trained is None:
