@@ -299,7 +299,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     try:
         with opened(options.journal) as journal, _progress() as tell:
             plan = Plan(model, report, _opening(model, options, package), _wanted(options))
-            found, file = run(plan, trainers, journal, tell)
+            found, file = run(plan, trainers, journal, tell, _announce)
             if options.out is not None and file:
                 write(trainers, file, options.out)
                 found = replace(found, out=options.out)
@@ -352,12 +352,22 @@ def _show(found: "Sweep", options: SweepOptions) -> None:
     if options.edits is not None:
         emit(document.edits(found), _file(options.edits))
     show = {
-        "terminal": text.terminal,
+        "terminal": lambda sweep: text.terminal(sweep, edits=options.edits),
         "json": document.to_json,
         "csv": document.to_csv,
         "markdown": document.to_markdown,
     }[options.format_]
     emit(show(found), None)
+
+
+def _announce(plan: str) -> None:
+    """Say on standard error what will be trained, also where that is no terminal: it may be long.
+
+    So a log tells what a job will cost, and standard output stays a document.
+    """
+    if sys.stderr is not None and sys.stderr.isatty():
+        line_of_sweep("")
+    say(plan, err=True)
 
 
 def _file(output: Path) -> Path | None:
