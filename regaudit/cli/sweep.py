@@ -36,6 +36,7 @@ class SweepOptions(NamedTuple):
     out: Path | None
     html: Path | None
     edits: Path | None
+    json: Path | None
     format_: str
     kinds: tuple[Literal["l2", "l1", "activity", "adamw"], ...]
     rungs: int
@@ -102,6 +103,12 @@ def _sweeping(command: Any) -> Any:
                 type=Output(),
                 metavar="FILE",
                 help="Write the chosen strengths as edits for `apply --from`.",
+            ),
+            click.option(
+                "--json",
+                type=Output(),
+                metavar="FILE",
+                help="Write all that was found, for `suggest --from` and `report --from-sweep`.",
             ),
             click.option(
                 "--format",
@@ -259,7 +266,8 @@ def _refuse(model: Path, options: SweepOptions) -> None:
         if out.suffix.lower() not in SUFFIXES:
             raise click.UsageError(f"{out} must end with {' or '.join(SUFFIXES[:2])}")
         refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
-    written = [one for one in (options.html, options.edits) if one and one != STANDARD_OUTPUT]
+    others = (options.html, options.edits, options.json)
+    written = [one for one in others if one and one != STANDARD_OUTPUT]
     refuse_outputs([*written, options.journal], models=[str(model)], reads=[*reads, out])
 
 
@@ -351,8 +359,11 @@ def _show(found: "Sweep", options: SweepOptions) -> None:
         emit(page(found), _file(options.html))
     if options.edits is not None:
         emit(document.edits(found), _file(options.edits))
+    if options.json is not None:
+        emit(document.to_json(found), _file(options.json))
+    edits = next((one for one in (options.edits, options.json) if one and _file(one)), None)
     show = {
-        "terminal": lambda sweep: text.terminal(sweep, edits=options.edits),
+        "terminal": lambda sweep: text.terminal(sweep, edits=edits),
         "json": document.to_json,
         "csv": document.to_csv,
         "markdown": document.to_markdown,
