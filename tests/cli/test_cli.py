@@ -123,8 +123,8 @@ def test_every_exit_code_of_every_command(command):
 
 
 def test_no_command_is_left_out():
-    """Those of `verify` are in its own tests: it needs Keras."""
-    assert {*EXIT_CODES, "verify"} == set(COMMANDS)
+    """Those of `verify` and `sweep` are in their own tests: they need Keras."""
+    assert {*EXIT_CODES, "verify", "sweep"} == set(COMMANDS)
 
 
 def test_a_wrong_rule_gets_a_hint():
