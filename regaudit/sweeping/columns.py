@@ -155,7 +155,7 @@ def with_error(value: float | None, error: float | None, between: str = " +- ") 
 
 
 def _tempered(one: Candidate, by: str) -> str:
-    text = spelling.number(known(one.tempered))
+    text = spelling.number(known(one.tempered), 3)
     temperature = known(one.temperature)
     return text if text == MISSING or temperature is None else f"{text} ({by} {temperature:.2g})"
 

@@ -184,7 +184,7 @@ class _Run:
             each = "of weight decay"
         seeds = f", with {wanted.repeats} seeds" if wanted.repeats > 1 else ""
         return (
-            f"training {begin}, without a penalty and with at most {strengths} {each}, "
+            f"Plan: train {begin}, without a penalty and with at most {strengths} {each}, "
             f"{count(rung, 'epoch')} each{seeds}; then the better half goes on. At most "
             f"{count(planned, 'epoch')} in all ({planned / whole:.3g} trainings of {whole:,})"
         )
