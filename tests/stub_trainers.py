@@ -32,18 +32,22 @@ class StubTrainers:
         depth: by how much it is better than the model as it is; the loss of that is 1.
         seconds: that each step takes.
         diverging: what names of tasks begin with whose loss is not finite.
+        steps: that the optimizer has done.
+        plain: how good it is to train on without a penalty, from 0 to 1.
     """
 
     def __init__(
         self,
+        *,
         valley: float = 4.0,
         depth: float = 0.5,
         seconds: float = 0.0,
         diverging: str = "",
         steps: int = EPOCHS * 10,
+        plain: float = 0.0,
     ) -> None:
         self.valley, self.depth, self.seconds = valley, depth, seconds
-        self.diverging, self.steps = diverging, steps
+        self.diverging, self.steps, self.plain = diverging, steps, plain
         self.trained: list[str] = []
         """Names of tasks, in order."""
         self.spent = 0
@@ -121,7 +125,7 @@ class StubTrainers:
     def _good(self, name: str) -> float:
         _, _, factor = name.rpartition(".")[0].rpartition(".")[0].partition("-x")
         if not factor:
-            return 0.0
+            return self.plain
         return float(1.0 / (1.0 + abs(np.log(float(factor) / self.valley))))
 
 

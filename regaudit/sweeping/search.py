@@ -57,6 +57,8 @@ def halving(
 ) -> Generator[tuple[list[T], int], None, None]:
     """Let the better half go on for twice as long, until one is left or the budget is spent.
 
+    Half of an odd number is rounded down.
+
     Yields who goes on, and for how many epochs.
 
     Args:
@@ -66,7 +68,7 @@ def halving(
     """
     alive, epochs = [one for one in rungs if one.score < float("inf")], first
     while len(alive) > 1:
-        alive = sorted(alive, key=lambda one: one.score)[: (len(alive) + 1) // 2]
+        alive = sorted(alive, key=lambda one: one.score)[: len(alive) // 2]
         epochs = min(2 * epochs, left // len(alive))
         if epochs < 1:
             return

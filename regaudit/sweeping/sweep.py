@@ -264,7 +264,8 @@ class _Run:
             round(self._wanted.budget * whole - rung * len(rungs) - rung / len(bases))
             for rungs in found
         ]
-        going = [halving(rungs, rung, rest) for rungs, rest in zip(found, left, strict=True)]
+        pools = [[plain, *found[0]], *found[1:]]  # what has no penalty competes like a rung, once
+        going = [halving(pool, rung, rest) for pool, rest in zip(pools, left, strict=True)]
         while going:
             steps_ = [(one, next(one, None)) for one in going]
             going = [one for one, step in steps_ if step]

@@ -82,6 +82,13 @@ def test_nothing_is_changed_where_the_difference_is_noise(tmp_path, monkeypatch)
     assert "is no different from the model as it is" in found.verdict
 
 
+def test_a_model_that_was_trained_too_briefly_goes_on_without_a_penalty(tmp_path):
+    found, _ = swept(tmp_path, StubTrainers(valley=1e-9, plain=1.0))
+    assert found.chosen == "no penalty"
+    assert found.best.epochs > found.setting.epochs
+    assert found.verdict.startswith("Training on without a penalty")
+
+
 def test_a_rung_that_diverges_does_not_end_the_sweep(tmp_path):
     found, _ = swept(tmp_path, StubTrainers(diverging="l2-x16"))
     last = found.rungs[-1]
