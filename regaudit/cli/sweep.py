@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from regaudit.sweeping.task import Opening
 
 KINDS = ("l2", "l1", "activity", "adamw")
-SUFFIXES = (".keras", ".h5", ".hdf5")
-"""Of the files that Keras writes a whole model to."""
 
 
 class SweepOptions(NamedTuple):
@@ -263,6 +261,8 @@ def _refuse(model: Path, options: SweepOptions) -> None:
         )
     reads = [options.data, options.val_data]
     if out is not None:
+        from regaudit.sweeping.write import SUFFIXES
+
         if out.suffix.lower() not in SUFFIXES:
             raise click.UsageError(f"{out} must end with {' or '.join(SUFFIXES[:2])}")
         refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
