@@ -33,6 +33,10 @@ Tell = Callable[[int, int, float], None]
 """Called after an epoch with its number, how many there will be, and the validation loss."""
 
 
+Step = Callable[[Any, Sequence[Array]], tuple[list[Any], Array]]
+"""Takes the inputs and the truths of a batch, returns its outputs and the loss of each sample."""
+
+
 class _Ran(NamedTuple):
     """What a model makes of data."""
 
@@ -70,6 +74,7 @@ class Trainer:
         sets.check(self._val, model, model.loss, "--val-data")
         self._batch = opening.batch_size
         self._model = model
+        self._step: Step | None = None
         self._forms: Sequence[Any] = ()
         """Outputs of some batch, for their shapes and types."""
 
@@ -209,8 +214,13 @@ class Trainer:
         return self._loss.judge(ran.losses, _joined(ran.outputs), _joined(ran.truths))
 
     def _run(self, model: Any, data: Data, *, keep: bool = False) -> _Ran:
-        """Run a model on data, a batch at a time; keep its outputs, if they are wanted."""
-        step = self._step(model)
+        """Run a model on data, a batch at a time; keep its outputs, if they are wanted.
+
+        One model is run with the weights of all of them: a graph is made once.
+        """
+        if model is not self._model:
+            self._model.set_weights(model.get_weights())
+        step = self._step = self._step or self._compiled(self._model)
         losses, weights, outputs, truths = [], [], [], []
         for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):
             try:
@@ -229,7 +239,7 @@ class Trainer:
         share = np.concatenate(weights)
         return _Ran(np.concatenate(losses) * share * (len(share) / share.sum()), outputs, truths)
 
-    def _step(self, model: Any) -> Callable[[Any, Sequence[Array]], tuple[list[Any], Array]]:
+    def _compiled(self, model: Any) -> Step:
         """Return what gives the outputs of a batch, and the loss of each of its samples."""
         loss, keras = self._loss, self._keras
 
