@@ -231,7 +231,7 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
         return Choice(places, "leave", _untouched(here, places))
     share = here.factor * gap
     why = (
-        f"about {_times(here.factor)} the gap of {gap:.3g}, shared equally by "
+        f"about {_times(here.factor)}the gap of {gap:.3g}, shared equally by "
         f"{count(kernels, 'kernel')}"
     )
     found = tuple(
@@ -265,7 +265,7 @@ def _by_losses(here: Situation, places: Places) -> Choice | None:
 
 
 def _times(factor: float) -> str:
-    return {0.5: "half", 1.0: "all of", 2.0: "twice"}.get(factor, f"{factor:g} times")
+    return {0.5: "half ", 1.0: "", 2.0: "twice "}.get(factor, f"{factor:g} times ")
 
 
 def _raised(place: Place, part: float, aim: Aim, why: str) -> Place:

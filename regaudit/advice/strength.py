@@ -38,11 +38,9 @@ def budget_strength(chance: ChanceLoss, norm: float) -> float | None:
 def gap_strength(part: float, norm: float) -> float | None:
     """Return the strength with which some kernels cost their part of the gap between the losses.
 
-    lambda = part / ||W||^2: MacKay's gamma / (2 N ||w||^2) with Moody's gamma = N gap, so that N
-    cancels; the parts of all kernels together are `FACTORS` times the gap. Measured on 12 held-out
-    tasks with half of the gap: the log test loss changed by -0.115 [-0.195, -0.039], better in 75 %
-    of the runs and worse by over 10 % in 8 %; early stopping does more, -0.240
-    (docs/strengths.md).
+    lambda = part / ||W||^2; the parts of all kernels together are `FACTORS` times the gap. MacKay's
+    gamma / (2 N ||w||^2) with Moody's gamma = N gap, so that N cancels, would make it half of it:
+    why it is more, and what that does, was measured (docs/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.

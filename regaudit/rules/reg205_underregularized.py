@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regaudit.evidence.evidence import Evidence
+from regaudit.evidence.evidence import NO_CHANGE, Evidence
 from regaudit.evidence.needs import CHANCE_LOSS, TOTAL_PENALTY
 from regaudit.evidence.training_facts import Facts
 from regaudit.report.proposal import StrengthChange
@@ -63,8 +63,8 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 
     ratio: Threshold = 10.0
     """Gaps of at most so many times the penalty pass."""
-    min_share: Threshold = 0.1
-    """Of the chance loss: smaller gaps pass."""
+    min_share: Threshold = NO_CHANGE
+    """Of the chance loss: gaps up to it pass."""
 
     def cured_by(self, change: StrengthChange) -> bool:
         return change.after > change.before
@@ -73,7 +73,7 @@ model.compile("sgd", "sparse_categorical_crossentropy")
         gap, chance, penalty = evidence.facts.gap, evidence.chance, evidence.total_penalty
         if gap is None or chance is None:
             return
-        if gap <= self.ratio * penalty or gap < self.min_share * chance.value:
+        if gap <= self.ratio * penalty or gap <= self.min_share * chance.value:
             return
         added = "no penalty adds to the loss"
         if penalty:

@@ -7,10 +7,15 @@ from rule_values import adam, evidence, kernel, l2, layer
 
 from regaudit.advice.suggest import suggest
 from regaudit.errors import RefusedEditError, UsageError
+from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Model
 from regaudit.report.proposal import Edit
 from regaudit.report.report import Failure, Report
+from regaudit.rules.reg202_penalty_over_budget import PenaltyOverBudget
+from regaudit.rules.reg203_worse_than_constant import WorseThanConstant
+from regaudit.rules.reg205_underregularized import Underregularized
+from regaudit.rules.reg206_overregularized import Overregularized
 
 H = log(10)
 
@@ -41,47 +46,73 @@ def strengths(proposal):
 
 
 class TestGap:
-    def test_half_of_it_is_shared_by_the_kernels(self):
-        proposal = suggest(bare(), facts(0.2, 0.9))  # 0.5 x 0.7 / 2 / 100 = 1.75e-3
-        assert strengths(proposal) == [("a", 0.0, 2e-3), ("b", 0.0, 2e-3)]
-        assert proposal.jump == pytest.approx(2 * 2e-3 * 100)
-        assert proposal.changes[0].code == "kernel_regularizer=keras.regularizers.L2(0.002)"
+    def test_the_whole_of_it_is_shared_by_the_kernels(self):
+        proposal = suggest(bare(), facts(0.2, 0.9))  # 0.7 / 2 / 100 = 3.5e-3
+        assert strengths(proposal) == [("a", 0.0, 5e-3), ("b", 0.0, 5e-3)]
+        assert proposal.jump == pytest.approx(2 * 5e-3 * 100)
+        assert proposal.changes[0].code == "kernel_regularizer=keras.regularizers.L2(0.005)"
+        why = "about the gap of 0.7, shared equally by 2 kernels"
+        assert [change.reason for change in proposal.changes] == [why, why]
         assert proposal.verdict.startswith("Regularize: the validation loss is 0.7 above")
         assert "30% of the chance loss" in proposal.verdict  # 0.7 / 2.303
 
     @pytest.mark.parametrize(
         ("gap", "strength"),
         [
-            (0.56, 1e-3),  # 1.40e-3: the middle of 1 and 2 is at 1.414
-            (0.57, 2e-3),  # 1.425e-3
-            (1.26, 2e-3),  # 3.15e-3: that of 2 and 5 at 3.162
-            (1.27, 5e-3),  # 3.175e-3
+            (0.28, 1e-3),  # 1.40e-3: the middle of 1 and 2 is at 1.414
+            (0.285, 2e-3),  # 1.425e-3
+            (0.63, 2e-3),  # 3.15e-3: that of 2 and 5 at 3.162
+            (0.635, 5e-3),  # 3.175e-3
         ],
     )
     def test_strengths_are_rounded_by_ratio(self, gap, strength):
         assert strengths(suggest(bare(), facts(0.2, 0.2 + gap)))[0] == ("a", 0.0, strength)
 
     def test_for_l1_by_the_sum_of_absolute_values(self):
-        proposal = suggest(bare(), facts(0.2, 0.9), "l1")  # 0.5 x 0.7 / 2 / 100
-        assert strengths(proposal) == [("a", 2e-3, 0.0), ("b", 2e-3, 0.0)]
+        proposal = suggest(bare(), facts(0.2, 0.9), "l1")  # 0.7 / 2 / 100
+        assert strengths(proposal) == [("a", 5e-3, 0.0), ("b", 5e-3, 0.0)]
 
     def test_a_large_gap_is_not_cut(self):
-        """0.5 x 4 / 2 / 100 = 0.01, which is Keras's default: the next lower step."""
-        proposal = suggest(bare(), facts(0.2, 4.2))
+        """2 / 2 / 100 = 0.01, which is Keras's default: the next lower step."""
+        proposal = suggest(bare(), facts(0.5, 2.5))
         assert strengths(proposal) == [("a", 0.0, 5e-3), ("b", 0.0, 5e-3)]
-        proposal = suggest(bare(), facts(0.2, 6.2))  # 0.015
+        proposal = suggest(bare(), facts(0.5, 3.5))  # 0.015
         assert strengths(proposal) == [("a", 0.0, 0.02), ("b", 0.0, 0.02)]
 
-    @pytest.mark.parametrize(("share", "changes"), [(0.049, 0), (0.051, 2), (-0.2, 0)])
+    @pytest.mark.parametrize(("share", "changes"), [(0.119, 0), (0.121, 2), (-0.2, 0)])
     def test_a_small_one_asks_for_nothing(self, share, changes):
         proposal = suggest(bare(), facts(1.0, 1.0 + share * H))
         assert len(proposal.changes) == changes
         assert proposal.verdict.startswith("Regularize" if changes else "Leave it")
 
     def test_a_strength_that_is_there_already_is_left(self):
-        both = report(dense("a", l2(2e-3)), dense("b"))
-        assert strengths(suggest(both, facts(0.2, 0.9))) == [("b", 0.0, 2e-3)]
-        assert suggest(regularized(2e-3), facts(0.2, 0.9)).changes == ()
+        both = report(dense("a", l2(5e-3)), dense("b"))
+        assert strengths(suggest(both, facts(0.2, 0.9))) == [("b", 0.0, 5e-3)]
+        assert suggest(regularized(5e-3), facts(0.2, 0.9)).changes == ()
+
+    @pytest.mark.parametrize(
+        ("train", "gap", "strength"),
+        [
+            (0.5, 2.02, 0.02),  # 0.0101: the most that is rounded up, to 1.98 gaps
+            (2.2, 0.64, 5e-3),  # 3.2e-3: 1.56 gaps, and 3.2 in all where H is 2.3
+        ],
+    )
+    def test_no_rule_calls_too_much_what_rounding_adds(self, train, gap, strength):
+        given = facts(train, train + gap)
+        asked = regularized(strength)
+        assert strengths(suggest(bare(), given)) == [("a", 0.0, strength), ("b", 0.0, strength)]
+        found = Evidence(asked.model, asked.moments, asked.penalties, given)
+        rules = (PenaltyOverBudget(), WorseThanConstant(), Underregularized(), Overregularized())
+        assert [item for rule in rules for item in rule.check(found)] == []
+        assert suggest(asked, given).changes == ()
+
+    @pytest.mark.parametrize("share", [0.05, 0.11, 0.1199, 0.1201, 0.3])
+    def test_reg205_asks_for_penalties_where_they_are_proposed(self, share):
+        given = facts(0.2, 0.2 + share * H)
+        plain = bare()
+        found = Evidence(plain.model, plain.moments, plain.penalties, given)
+        asked = bool(list(Underregularized().check(found)))
+        assert asked is bool(suggest(plain, given).changes) is (share > 0.12)
 
     def test_without_a_chance_loss_it_cannot_be_weighed(self):
         proposal = suggest(report(dense("a"), loss="my_own"), facts(0.2, 0.9))
@@ -111,7 +142,7 @@ class TestTooStrong:
         """REG402 calls it too strong; what it pays stays its part of the gap."""
         dying = report(dense("a", l2(1e-4)), dense("b"), dead=60)
         proposal = suggest(dying, facts(0.2, 0.9))
-        assert strengths(proposal) == [("b", 0.0, 2e-3)]
+        assert strengths(proposal) == [("b", 0.0, 5e-3)]
         assert proposal.left["a/kernel"].startswith("60 of its 1,000 units are dead")
         few = report(dense("a", l2(1e-4)), dense("b"), dead=40)
         assert len(suggest(few, facts(0.2, 0.9)).changes) == 2
@@ -265,10 +296,10 @@ def test_what_is_no_number_must_be_restored_first():
 
 def test_both_directions_get_the_weaker_strength():
     pair = [dense("way/forward_x"), dense("way/backward_x")]
-    numbers = {"way/forward_x/kernel": {"l2_norm": 5.0}}  # 7e-3 -> 5e-3 and 1.75e-3 -> 2e-3
+    numbers = {"way/forward_x/kernel": {"l2_norm": 5.0}}  # 0.014 -> 0.02 and 3.5e-3 -> 5e-3
     proposal = suggest(report(*pair, numbers=numbers), facts(0.2, 0.9))
-    assert [change.l2 for change in proposal.changes] == [2e-3, 2e-3]
-    assert [change.after for change in proposal.changes] == pytest.approx([2e-3 * 25, 2e-3 * 100])
+    assert [change.l2 for change in proposal.changes] == [5e-3, 5e-3]
+    assert [change.after for change in proposal.changes] == pytest.approx([5e-3 * 25, 5e-3 * 100])
 
 
 @pytest.mark.parametrize(

@@ -275,10 +275,10 @@ def test_the_library_raises_one_of_its_own_errors(in_place, tmp_path, monkeypatc
     edits = [Edit("mine", "kernel_regularizer", {"class_name": "L2", "config": {"l2": 0.1}})]
     for where, error, kind in (
         ("regaudit.editing.apply.edited", KeyError("injected"), InternalError),
-        ("regaudit.formats.keras_archive.replace_member", KeyError("injected"), InternalError),
+        ("regaudit.storage.zip_member.replace_member", KeyError("injected"), InternalError),
         ("regaudit.editing.apply.recognize", PermissionError(13, "denied"), UnreadableModelError),
         (
-            "regaudit.formats.keras_archive.replace_member",
+            "regaudit.storage.zip_member.replace_member",
             OSError(28, "full"),
             UnreadableModelError,
         ),

@@ -275,7 +275,7 @@ def test_the_first_screen_says_what_is_wrong_where_and_what_to_do(show):
         words = " ".join(seen)
         assert "1 error" in words
         assert "hidden/kernel" in words
-        assert "kernel_regularizer=keras.regularizers.L2(0.0002)" in words
+        assert "kernel_regularizer=keras.regularizers.L2(0.0005)" in words
 
 
 @pytest.mark.parametrize("name", PAGES)

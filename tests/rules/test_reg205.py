@@ -22,8 +22,8 @@ def check(given, **thresholds):
         (0.5, 0.05, False),  # ten times the penalty
         (0.5, 0.0499, True),
         (0.5, 0.0, True),
-        (0.23, 0.001, False),  # a tenth of H is 0.2303
-        (0.231, 0.001, True),
+        (0.276, 0.001, False),  # 0.12 H, to which no penalty is proposed, is 0.2763
+        (0.277, 0.001, True),
         (0.0, 0.0, False),
         (-0.5, 0.0, False),
     ],
