@@ -40,7 +40,8 @@ def test_folders_and_files_are_there():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/numbers.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/numbers.md", "docs/sweep.md"],
 )
 def test_links_lead_to_files(page):
     text = (ROOT / page).read_text("utf-8")

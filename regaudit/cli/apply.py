@@ -67,7 +67,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     type=LocalFile(path_type=Path),
     metavar="FILE",
-    help="Edits as JSON, from `suggest --format json`.",
+    help="Edits as JSON, from `suggest --format json`, or `sweep --json`.",
 )
 @click.option("--suggested", is_flag=True, help="Apply the edits of `regaudit suggest`.")
 @advising

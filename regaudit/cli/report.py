@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "--from-sweep",
     type=LocalFile(path_type=Path),
     metavar="SWEEP",
-    help="Show on the --html page what `sweep --format json` found for MODEL.",
+    help="Show on the --html page what `sweep --json` found for MODEL.",
 )
 def report(
     *,

@@ -92,7 +92,7 @@ def advising(command: Any) -> Any:
     "sweep",
     type=LocalFile(path_type=Path),
     metavar="SWEEP",
-    help="Show what a sweep chose, from what `sweep --format json` wrote; without MODEL.",
+    help="Show what a sweep chose, from what `sweep --json` wrote; without MODEL.",
 )
 @output_file
 def suggest(

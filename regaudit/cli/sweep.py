@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from regaudit.sweeping.task import Opening
 
 KINDS = ("l2", "l1", "activity", "adamw")
-SUFFIXES = (".keras", ".h5", ".hdf5")
-"""Of the files that Keras writes a whole model to."""
 
 
 class SweepOptions(NamedTuple):
@@ -37,6 +35,7 @@ class SweepOptions(NamedTuple):
     out: Path | None
     html: Path | None
     edits: Path | None
+    json: Path | None
     format_: str
     kinds: tuple[Literal["l2", "l1", "activity", "adamw"], ...]
     rungs: int
@@ -103,6 +102,12 @@ def _sweeping(command: Any) -> Any:
                 type=Output(),
                 metavar="FILE",
                 help="Write the chosen strengths as edits for `apply --from`.",
+            ),
+            click.option(
+                "--json",
+                type=Output(),
+                metavar="FILE",
+                help="Write all that was found, for `suggest --from` and `report --from-sweep`.",
             ),
             click.option(
                 "--format",
@@ -257,10 +262,13 @@ def _refuse(model: Path, options: SweepOptions) -> None:
         )
     reads = [options.data, options.val_data]
     if out is not None:
+        from regaudit.sweeping.write import SUFFIXES
+
         if out.suffix.lower() not in SUFFIXES:
             raise click.UsageError(f"{out} must end with {' or '.join(SUFFIXES[:2])}")
         refuse_outputs([out], models=[str(model)], reads=reads, is_model=True)
-    written = [one for one in (options.html, options.edits) if one and one != STANDARD_OUTPUT]
+    others = (options.html, options.edits, options.json)
+    written = [one for one in others if one and one != STANDARD_OUTPUT]
     refuse_outputs([*written, options.journal], models=[str(model)], reads=[*reads, out])
     for output in (*([out] if out is not None else []), *written, options.journal):
         _refuse_unwritable(output)
@@ -313,7 +321,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     try:
         with opened(options.journal) as journal, _progress() as tell:
             plan = Plan(model, report, _opening(model, options, package), _wanted(options))
-            found, file = run(plan, trainers, journal, tell)
+            found, file = run(plan, trainers, journal, tell, _announce)
             if options.out is not None and file:
                 write(trainers, file, options.out)
                 found = replace(found, out=options.out)
@@ -366,19 +374,32 @@ def _write(found: "Sweep", options: SweepOptions) -> None:
         emit(page(found), _file(options.html))
     if options.edits is not None:
         emit(document.edits(found), _file(options.edits))
+    if options.json is not None:
+        emit(document.to_json(found), _file(options.json))
 
 
 def _show(found: "Sweep", options: SweepOptions) -> None:
     """Print what was found."""
     from regaudit.sweeping import document, text
 
+    edits = next((one for one in (options.edits, options.json) if one and _file(one)), None)
     show = {
-        "terminal": text.terminal,
+        "terminal": lambda sweep: text.terminal(sweep, edits=edits),
         "json": document.to_json,
         "csv": document.to_csv,
         "markdown": document.to_markdown,
     }[options.format_]
     emit(show(found), None)
+
+
+def _announce(plan: str) -> None:
+    """Say on standard error what will be trained, also where that is no terminal: it may be long.
+
+    So a log tells what a job will cost, and standard output stays a document.
+    """
+    if sys.stderr is not None and sys.stderr.isatty():
+        line_of_sweep("")
+    say(plan, err=True)
 
 
 def _file(output: Path) -> Path | None:

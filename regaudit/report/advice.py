@@ -112,4 +112,7 @@ def more(report: Report, *, architecture: bool) -> str:
     if not _takes(report, architecture=architecture):
         return f"How strong a penalty should be: give this command {needed}"
     suggest = command(f"regaudit suggest {{}} {needed}", report.file)
-    return f"How strong a penalty should be: {suggest}"
+    if report.unjudged or report.format == "saved_model":  # nothing that Keras would train
+        return f"How strong a penalty should be: {suggest}"
+    sweep = command("regaudit sweep {} --data FILE --val-data FILE", report.file)
+    return f"How strong a penalty should be: {suggest}, or by training: {sweep}"

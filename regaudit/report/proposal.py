@@ -31,7 +31,7 @@ UNTESTED: Basis = "untested start of a sweep"
 WORTH_OF_A_START = (
     "in measurements such a start did not lower the test loss on average; EarlyStopping with "
     "restore_best_weights=True lowered it, but hardly the errors; --train-loss and --val-loss "
-    "tell more"
+    "tell more, and regaudit sweep --data --val-data finds strengths by validation"
 )
 """What an untested start of a sweep is worth, and what to do instead."""
 

@@ -36,8 +36,8 @@ class LargeLayerUnregularized(Rule):
         source="Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 7",
         fix=(
             "Find out whether the model overfits: `regaudit suggest` with --train-loss and "
-            "--val-loss says so, and how strong a penalty should be. Early stopping, dropout and "
-            "weight decay are other cures."
+            "--val-loss says so, and how strong a penalty should be; `regaudit sweep` finds that "
+            "by validation. Early stopping, dropout and weight decay are other cures."
         ),
         false_positives=(
             "Regularization that the file does not record: data augmentation outside the model, "

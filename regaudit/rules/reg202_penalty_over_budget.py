@@ -39,7 +39,7 @@ class PenaltyOverBudget(Rule):
         fix=(
             "Give --train-loss and --val-loss, which tell how large a penalty may be. Without "
             "them, multiply every strength by 0.05 H / R, where R is the penalty today, and "
-            "continue training: a starting point to sweep around."
+            "continue training: a starting point. `regaudit sweep` compares several by validation."
         ),
         false_positives="A model at the start of its training: its weights will still shrink.",
         bad="""

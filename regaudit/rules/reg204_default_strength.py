@@ -37,9 +37,9 @@ class DefaultStrength(Rule):
             "measured on the held-out tasks of a benchmark of this project"
         ),
         fix=(
-            "Choose the strength by validation: `regaudit suggest` proposes one by --train-loss "
-            "and --val-loss. Where both are given, REG205 and REG206 judge the kernels, not this "
-            "rule."
+            "Choose the strength by validation: `regaudit sweep` trains and compares several, "
+            "`regaudit suggest` proposes one by --train-loss and --val-loss. Where both are given, "
+            "REG205 and REG206 judge the kernels, not this rule."
         ),
         false_positives="A strength of 0.01 that is the result of a sweep.",
         bad="""

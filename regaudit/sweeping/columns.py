@@ -1,7 +1,7 @@
 """The table of a sweep in words: the same columns in the terminal, in Markdown and on the page."""
 
 from collections.abc import Callable, Iterator
-from math import isfinite
+from math import floor, isfinite, log10
 
 from msgspec import Struct
 
@@ -84,7 +84,7 @@ def columns(sweep: Sweep, between: str = " +- ") -> list[SweepColumn]:
     """
     otherwise = "what the best weights were chosen by"
     found = [
-        SweepColumn(title, rank, tuple(map(spell, sweep.candidates)), ABOUT.get(title, otherwise))
+        SweepColumn(title, rank, tuple(map(spell, drawn(sweep))), ABOUT.get(title, otherwise))
         for title, rank, spell in _columns(sweep, between)
     ]
     return [one for one in found if one.rank < 2 or set(one.cells) != {MISSING}]
@@ -140,15 +140,22 @@ def _strength(value: float) -> str:
     return spelling.strength(float(f"{value:.3g}"))
 
 
-def with_error(value: float | None, error: float | None, between: str) -> str:
-    """Format a value and its standard error, to the digits that the error leaves."""
+def with_error(value: float | None, error: float | None, between: str = " +- ") -> str:
+    """Format a value and its standard error: two digits of that, and what they leave of the value.
+
+    An error beyond those of usual losses has an exponent, and the value four digits.
+    """
     value, error = known(value), known(error)
-    text = spelling.number(value)
-    return text if value is None or error is None else f"{text}{between}{error:.1g}"
+    if value is None or not error:
+        return spelling.number(value)
+    if not 1e-6 < error < 100:
+        return f"{spelling.number(value)}{between}{error:.2g}"
+    decimals = max(1 - floor(log10(error)), 0)
+    return f"{value:.{decimals}f}{between}{error:.{decimals}f}"
 
 
 def _tempered(one: Candidate, by: str) -> str:
-    text = spelling.number(known(one.tempered))
+    text = spelling.number(known(one.tempered), 3)
     temperature = known(one.temperature)
     return text if text == MISSING or temperature is None else f"{text} ({by} {temperature:.2g})"
 
@@ -205,12 +212,9 @@ def next_steps(sweep: Sweep) -> list[str]:
     """Return what to do with the result, in sentences; the command to copy is `apply`'s."""
     if sweep.chosen == "as it is":
         return ["Keep the model as it is: there is nothing to write."]
-    steps = []
+    judge = "Judge it on a test set that neither trained nor chose it."
     if sweep.out is not None:
-        steps.append(f"The chosen model is in {sweep.out}, with the weights it was trained to.")
-    elif sweep.model is None:
-        steps.append(
-            "To write the chosen model with the weights it was trained to, add -o OUT to the same "
-            "command: it takes the finished trainings from its journal."
-        )
-    return steps
+        return [f"The chosen model is in {sweep.out}, with the weights it was trained to. {judge}"]
+    if sweep.model is not None:
+        return [judge]
+    return ["To keep the chosen model, add -o OUT to the same command, which trains it once more."]

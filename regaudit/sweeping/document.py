@@ -87,7 +87,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_sweep(file: Path) -> Sweep:
-    """Read what `sweep --format json` wrote.
+    """Read what `sweep --json` wrote.
 
     Raises:
         UsageError: the file cannot be read, or is something else; in one line.

@@ -13,6 +13,7 @@ from regaudit.sweeping.columns import (
     KINDS,
     SweepColumn,
     columns,
+    drawn,
     next_steps,
     setting,
     strength,
@@ -34,7 +35,8 @@ class SweepPage(Struct, frozen=True):
     state: Literal["clean", "note", "warning"]
     remarks: tuple[str, ...]
     columns: tuple[SweepColumn, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[tuple[str, ...], bool], ...]
+    """The cells of each, and whether it is the chosen one."""
     chart: Plot | None
     suggested: str
     """What x1 is, of each kind."""
@@ -67,7 +69,12 @@ def _arranged(sweep: Sweep) -> SweepPage:
         state=_state(sweep),
         remarks=tuple(map(_sentence, sweep.remarks)),
         columns=found,
-        rows=tuple(zip(*(one.cells for one in found), strict=True)),
+        rows=tuple(
+            (row, one.name == sweep.chosen)
+            for row, one in zip(
+                zip(*(one.cells for one in found), strict=True), drawn(sweep), strict=True
+            )
+        ),
         chart=strength_chart(sweep),
         suggested=_suggested(sweep),
         curves=epoch_charts(sweep),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
@@ -22,7 +22,7 @@ from regaudit.sweeping.outcome import Kind, Sweep
 from regaudit.sweeping.processes import Processes, Trainers
 from regaudit.sweeping.sweep import Plan, Wanted, run
 from regaudit.sweeping.task import Opening
-from regaudit.sweeping.write import write
+from regaudit.sweeping.write import SUFFIXES, write
 
 
 def sweep(
@@ -99,13 +99,20 @@ def sweep(
     )
     live = is_live(model)
     in_files = isinstance(data, str | PathLike)
+    _refuse(wanted)
+    for target in (out, journal):
+        if target is not None:
+            _refuse_target(
+                Path(target), [one for one in (model, data, validation_data) if _is_name(one)]
+            )
+    if out is not None and Path(out).suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{out} must end with {' or '.join(SUFFIXES[:2])}")
     with ExitStack() as stack:
         file = Path(stack.enter_context(saved(model)) if live else model).absolute()
         report = audit_file(file)
         if report.model is None:
-            raise UnreadableModelError(
-                report.failure.message if report.failure else "nothing was read"
-            )
+            why = report.failure.message if report.failure else "nothing was read"
+            raise UnreadableModelError(f"{file}: {why}")
         package = _package_of(model) if live else chosen_package(report.format, report.model)
         opening = Opening(
             file=str(file),
@@ -139,6 +146,40 @@ def sweep(
             found = replace(found, model=new)
         done.remove()
     return found
+
+
+def _refuse(wanted: Wanted) -> None:
+    """Refuse what cannot be, in the order of the arguments.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    kinds = get_args(Kind)
+    wrong = next((kind for kind in wanted.kinds if kind not in kinds), None)
+    if wrong is not None or not wanted.kinds:
+        raise UsageError(f"aim: {wrong!r} is not one of {', '.join(kinds)}")
+    for name, value in (
+        ("rungs", wanted.rungs),
+        ("epochs", wanted.epochs),
+        ("batch_size", wanted.batch_size),
+        ("repeats", wanted.repeats),
+        ("jobs", wanted.jobs),
+    ):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")
+    if not wanted.budget > 0:
+        raise UsageError(f"budget must be above 0, not {wanted.budget:g}")
+
+
+def _refuse_target(target: Path, reads: Sequence[str | PathLike[str]]) -> None:
+    """Refuse to write to what is read.
+
+    Raises:
+        UsageError: it is the same file.
+    """
+    for one in reads:
+        if target.exists() and Path(one).exists() and target.samefile(one):
+            raise UsageError(f"{target} is one of the files that are read: write to another file")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from regaudit.report.report import Report
 from regaudit.report.spelling import count
 from regaudit.sweeping.journal import Journal
 from regaudit.sweeping.outcome import Candidate, Kind, Role, Setting, Sweep
+from regaudit.sweeping.pace import Pace
 from regaudit.sweeping.processes import Trainers
 from regaudit.sweeping.search import halving, ladder
 from regaudit.sweeping.strengths import Base, base_of, without
@@ -69,7 +70,11 @@ class Plan(Struct, frozen=True):
 
 
 def run(
-    plan: Plan, trainers: Trainers, journal: Journal, say: Say = lambda _: None
+    plan: Plan,
+    trainers: Trainers,
+    journal: Journal,
+    say: Say = lambda _: None,
+    announce: Say = lambda _: None,
 ) -> tuple[Sweep, str]:
     """Sweep a model.
 
@@ -77,7 +82,8 @@ def run(
         plan: what, and how.
         trainers: what trains.
         journal: of this sweep, perhaps half done.
-        say: told in one line how far it is.
+        say: told in one line how far it is, again and again.
+        announce: told once, before training begins, how much of it there will be.
 
     Returns:
         What was found, and the file of the chosen model; empty if it is the model as it is.
@@ -87,7 +93,7 @@ def run(
         RefusedEditError: the file does not take the strengths.
         UnreadableModelError: Keras cannot load or train it.
     """
-    return _Run(plan, trainers, journal, say).all()
+    return _Run(plan, trainers, journal, say, announce).all()
 
 
 class _Entrant(Struct):
@@ -130,10 +136,13 @@ class _Entrant(Struct):
 
 
 class _Run:
-    def __init__(self, plan: Plan, trainers: Trainers, journal: Journal, say: Say) -> None:
+    def __init__(
+        self, plan: Plan, trainers: Trainers, journal: Journal, say: Say, announce: Say
+    ) -> None:
         self._file, self._report, self._wanted = plan.file, plan.report, plan.wanted
         wanted, report = plan.wanted, plan.report
-        self._trainers, self._journal, self._say = trainers, journal, say
+        self._trainers, self._journal = trainers, journal
+        self._say, self._announce = say, announce
         out = str(journal.folder / "as-it-is")
         activity = _measurable(report) if "activity" in wanted.kinds else ()
         self._opening = msgspec.structs.replace(
@@ -141,7 +150,7 @@ class _Run:
         )
         self._sha256 = digest(plan.file)
         self._spent = 0
-        self._planned = 0
+        self._pace = Pace(0)
 
     def all(self) -> tuple[Sweep, str]:
         self._say("opening the model and the data")
@@ -149,17 +158,37 @@ class _Run:
         as_it_is = _Entrant(AS_IT_IS, "as it is", str(self._file))
         as_it_is.trained, as_it_is.outs = [opened.as_it_is], [self._opening.out]
         whole, rung = self._epochs(opened)
-        kinds = self._wanted.kinds
-        self._planned = round(self._wanted.budget * whole * len(kinds)) * self._wanted.repeats
+        planned = self._planned(whole, rung)
+        self._pace = Pace(planned)
         bases = self._bases(opened)
         self._journal.begin({**self._about(), "data": opened.data})
-        say = f"{count(len(kinds), 'ladder')} of at most {self._wanted.rungs} rungs, "
-        self._say(f"{say}{count(rung, 'epoch')} each; {self._planned} epochs at most in all")
+        self._announce(self._plan(whole, rung, planned))
         entrants = self._compete(bases, rung, whole)
         everyone = [as_it_is, *entrants]
         if soup := self._soup(everyone, opened):
             everyone.append(soup)
         return self._outcome(everyone, opened, whole, rung, bases)
+
+    def _planned(self, whole: int, rung: int) -> int:
+        """Return how many epochs there are at most; ladders are never cut short."""
+        wanted = self._wanted
+        ladders = rung * (1 + wanted.rungs * len(wanted.kinds))
+        return max(round(wanted.budget * whole * len(wanted.kinds)), ladders) * wanted.repeats
+
+    def _plan(self, whole: int, rung: int, planned: int) -> str:
+        """Say what will be trained, in one line."""
+        wanted = self._wanted
+        begin = "from new weights" if wanted.from_scratch else "on from the saved weights"
+        strengths = count(wanted.rungs, "strength")
+        each = f"of each of {', '.join(wanted.kinds)}" if len(wanted.kinds) > 1 else "of a penalty"
+        if wanted.kinds == ("adamw",):
+            each = "of weight decay"
+        seeds = f", with {wanted.repeats} seeds" if wanted.repeats > 1 else ""
+        return (
+            f"Plan: train {begin}, without a penalty and with at most {strengths} {each}, "
+            f"{count(rung, 'epoch')} each{seeds}; then the better half goes on. At most "
+            f"{count(planned, 'epoch')} in all ({planned / whole:.3g} trainings of {whole:,})"
+        )
 
     def _about(self) -> dict[str, Any]:
         """Return what makes this sweep another one than the journal's."""
@@ -274,6 +303,9 @@ class _Run:
                 tasks[task.name] = (entrant, repeat)
                 asked.append(task)
         done = {task.name: self._journal.found(task.name) for task in asked}
+        for name in [name for name, trained in done.items() if trained is not None]:
+            self._pace.found(name, epochs)
+        self._pace.begin()
         self._trainers.do(
             [task for task in asked if done[task.name] is None],
             partial(self._note, done),
@@ -307,9 +339,9 @@ class _Run:
         done[task.name] = trained
 
     def _told(self, task: Task, epoch: int, epochs: int, val_loss: float) -> None:
-        name = task.name.partition(".")[0].replace("-", " ")
-        done = f"{self._spent} of at most {self._planned} epochs before it"
-        self._say(f"{name}: epoch {epoch} of {epochs}, validation loss {val_loss:.4g}; {done}")
+        self._pace.epoch(task.name, epoch)
+        name = task.name.rpartition(".")[0].rpartition(".")[0].replace("-", " ")
+        self._say(f"{self._pace.text}; {name}: epoch {epoch}/{epochs}, val. loss {val_loss:.3g}")
 
     def _soup(self, everyone: Sequence[_Entrant], opened: Opened) -> _Entrant | None:
         """Take the mean of the weights of the best, as long as that lowers the score."""

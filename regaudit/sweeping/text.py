@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 import textwrap
+from os import PathLike
 
 from regaudit.report.escape import Escaped, command, page, plain
 from regaudit.report.tables import Column, fitted_table
@@ -12,6 +13,10 @@ from regaudit.sweeping.outcome import Sweep
 from regaudit.sweeping.text_chart import chart
 
 LEGEND = {
+    "model": (
+        "as it is: the saved model; no penalty: trained on without one; x1: with the suggested "
+        "strength."
+    ),
     "val. loss": "Losses are without the penalty, with their standard error.",
     "tempered": (
         "tempered: validation loss after one number, the temperature T, has divided the outputs "
@@ -26,12 +31,15 @@ LEGEND = {
 """Of the columns that explain themselves least; Markdown and the page explain all."""
 
 
-def terminal(sweep: Sweep, width: int | None = None) -> Escaped:
+def terminal(
+    sweep: Sweep, width: int | None = None, edits: str | PathLike[str] | None = None
+) -> Escaped:
     """Return the verdict, the table, a chart, and what to do next.
 
     Args:
         sweep: to show.
         width: columns of the terminal; by default those it has, or 80 where there is none.
+        edits: the file with the strengths, if it was written.
     """
     width = width or terminal_width()
     lines = [*wrapped(sweep.setting.file, width), *wrapped(sweep.verdict, width), ""]
@@ -42,10 +50,11 @@ def terminal(sweep: Sweep, width: int | None = None) -> Escaped:
         lines += ["", *(line for one in sweep.remarks for line in wrapped(f"note: {one}", width))]
     lines += ["", *(line for one in next_steps(sweep) for line in wrapped(one, width))]
     if sweep.edits and sweep.model is None:
-        steps = "To write the strengths alone into a copy, add --edits edits.json, and then:"
+        first = "" if edits else ", add --edits edits.json, and then"
+        steps = f"To write the strengths alone, without these weights, into a copy{first}:"
         lines += wrapped(steps, width)
-        line = "regaudit apply {} -o OUT --from edits.json"
-        lines.append("  " + command(line, sweep.setting.file))
+        line = "regaudit apply {} -o OUT --from {}"
+        lines.append("  " + command(line, sweep.setting.file, edits or "edits.json"))
     return page(lines)
 
 

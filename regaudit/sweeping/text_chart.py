@@ -38,7 +38,7 @@ def chart(sweep: Sweep, width: int) -> list[str]:
     room = min(max(width - label - NUMBERS - 4, 16), WIDEST)
     place = _axis([end for one in finite for end in _span(one)], room)
     today = next((_middle(one) for one in finite if one.role == "as it is"), None)
-    lines = ["Validation loss by strength: o, * the chosen one, --- its error; | as it is today"]
+    lines = ["Validation loss by strength: o, * chosen, --- its error, | of the saved model"]
     for name, one in zip(names, shown, strict=True):
         dots = [" "] * room
         if today is not None:

@@ -5,11 +5,12 @@ difference of their losses is far better known than either.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import floor, log10, sqrt
 
 from msgspec.structs import replace
 
 from regaudit.report.spelling import count
+from regaudit.sweeping.columns import strength, with_error
 from regaudit.sweeping.outcome import Candidate, Kind, Setting, Sweep
 from regaudit.sweeping.strengths import Base
 from regaudit.tensors.tensor import Array
@@ -80,24 +81,24 @@ def judged_by(
         )
     if not setting.batch_size_given:
         remarks.append(
-            f"a batch size of {setting.batch_size} was assumed, which no file says: give "
-            "--batch-size"
+            f"no file says the batch size: {setting.batch_size} was assumed; --batch-size gives "
+            "another"
         )
     if found.role == "rung" and not setting.from_scratch:
         remarks.append(
-            "its strength is for going on from these weights; for new weights sweep with "
-            "--from-scratch"
+            "this strength is for training on from these weights; one for new weights is another: "
+            "--from-scratch finds it"
         )
     return Sweep(setting, candidates, chosen, verdict, tuple(remarks))
 
 
 def _nothing(candidates: Sequence[Candidate], best: str) -> str:
     if best == candidates[0].name:
-        return "Change nothing: no candidate has a lower validation loss than the model as it is."
+        return "Change nothing: no other model has a lower validation loss than the one as it is."
     saved = candidates[0]
     return (
-        f"Change nothing: the model as it is, is no different from the best, {best}, whose "
-        f"validation loss is {saved.apart or 0.0:.2g} +- {saved.apart_error or 0.0:.1g} lower."
+        f"Change nothing: the best, {best}, is no different from the model as it is: its "
+        f"validation loss is {with_error(saved.apart or 0.0, saved.apart_error)} lower."
     )
 
 
@@ -109,16 +110,11 @@ def _changed(
     old, new = saved.val_loss, found.val_loss
     text = what
     if old is not None and new is not None:
-        text += f": validation loss {old:.3g} -> {new:.3g}"
+        text += f": validation loss {_change(old, new)}"
         if old > 0:
-            error = (saved.apart_error or 0.0) / old
-            text += (
-                f", {new / old - 1:+.0%} +- {error:.1%}"
-                if error < 0.01
-                else (f", {new / old - 1:+.0%} +- {error:.0%}")
-            )
+            text += f", {_percent(new / old - 1, (saved.apart_error or 0.0) / old)}"
     if saved.accuracy is not None and found.accuracy is not None:
-        text += f"; {_measure(setting, saved.accuracy)} -> {_measure(setting, found.accuracy)}"
+        text += f"; {_measured(setting, saved.accuracy, found.accuracy)}"
     others = [one.name for one in candidates if one.no_different]
     if others:
         text += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} no different"
@@ -130,16 +126,36 @@ def _said(one: Candidate) -> str:
         kind = {"l1": "L1", "l2": "L2", "activity": "activity L2", "adamw": "AdamW"}[
             one.kind or "l2"
         ]
-        if one.factor == 1:
-            return f"{kind} as suggested"
-        return f"{kind} of {one.factor:g} times the suggestion"
+        many = "as suggested" if one.factor == 1 else f"of {one.factor:g} times the suggestion"
+        return f"{kind} {many}" + (f" ({strength(one)})" if one.strength else "")
     if one.role == "without":
         return "Training on without a penalty"
     return f"The mean of the weights of {', '.join(one.members)}"
 
 
-def _measure(setting: Setting, value: float) -> str:
-    return f"accuracy {value:.1%}" if setting.measure == "accuracy" else f"R2 {value:.3f}"
+def _change(old: float, new: float) -> str:
+    """Format two losses with as many decimals as the smaller one needs."""
+    smaller = min(abs(old), abs(new))
+    if not 1e-3 <= smaller < 100:
+        return f"{old:.3g} -> {new:.3g}"
+    decimals = 2 - floor(log10(smaller))
+    return f"{old:.{max(decimals, 0)}f} -> {new:.{max(decimals, 0)}f}"
+
+
+def _percent(share: float, error: float) -> str:
+    """Format a change and its standard error, with a decimal where the error has no other digit."""
+    if not error:
+        return f"{share:+.0%}"
+    if error < 0.0005:
+        return f"{share:+.1%} +- less than 0.1%"
+    decimals = 0 if error >= 0.01 else 1
+    return f"{share:+.{decimals}%} +- {error:.{decimals}%}"
+
+
+def _measured(setting: Setting, old: float, new: float) -> str:
+    if setting.measure == "accuracy":
+        return f"accuracy {old:.1%} -> {new:.1%}"
+    return f"R2 {old:.3f} -> {new:.3f}"
 
 
 def _temperature(setting: Setting, saved: Candidate) -> str:
@@ -147,14 +163,18 @@ def _temperature(setting: Setting, saved: Candidate) -> str:
     if saved.tempered is None or not saved.val_loss or saved.temperature is None:
         return ""
     share = saved.tempered / saved.val_loss - 1
-    if setting.measure == "accuracy":
+    accuracy = setting.measure == "accuracy"
+    if share > -0.005:
+        what = "A temperature" if accuracy else "Shrinking its predictions"
+        return f"{what} alone would not lower the loss."
+    if accuracy:
         return (
-            f"A temperature of {saved.temperature:.2g} alone would give {share:+.0%} of the loss "
-            "and no accuracy."
+            f"A temperature of {saved.temperature:.2g} alone would give {share:+.0%}, without "
+            "training, and no accuracy."
         )
     return (
-        f"Shrinking the predictions by {saved.temperature:.2g} alone would give {share:+.0%} of "
-        "the loss."
+        f"Shrinking its predictions by {saved.temperature:.2g} alone would give {share:+.0%}, "
+        "without training."
     )
 
 
@@ -169,7 +189,7 @@ def _of_kind(kind: Kind, saved: Candidate, candidates: Sequence[Candidate]) -> s
     if best.no_different:
         text += ", no different from the best of all"
     elif best.apart:
-        text += f", {best.apart:.2g} +- {best.apart_error or 0:.1g} above the best of all"
+        text += f", {with_error(best.apart, best.apart_error)} above the best of all"
     if kind == "l1" and best.near_zeros is not None and saved.near_zeros is not None:
         text += f"; near-zero values {saved.near_zeros:.1%} -> {best.near_zeros:.1%}"
     return text

@@ -7,6 +7,9 @@ from regaudit.errors import UsageError
 from regaudit.storage.atomic_write import replacing
 from regaudit.sweeping.processes import Trainers
 
+SUFFIXES = (".keras", ".h5", ".hdf5")
+"""Of the files that Keras writes a whole model to."""
+
 
 def write(trainers: Trainers, file: str, out: Path) -> None:
     """Write a model.

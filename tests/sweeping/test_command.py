@@ -68,7 +68,10 @@ def test_the_model_it_writes_is_better(here):
     before = {file.name: file.read_bytes() for file in here.iterdir()}
     outputs = ("-o", "chosen.keras", "--html", "sweep.html", "--edits", "edits.json")
     result = run("sweep", "model.keras", *ARGUMENTS, *outputs, "--format", "json")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    (plan,) = result.stderr.splitlines()
+    assert "with at most 4 strengths of a penalty, 10 epochs each" in plan
+    assert "At most 80 epochs in all (2 trainings of 40)" in plan
     found = json.loads(result.stdout)
     best = next(one for one in found["candidates"] if one["name"] == found["chosen"])
     assert best["role"] in {"rung", "soup"}

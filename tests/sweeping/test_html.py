@@ -20,6 +20,7 @@ from sweep_values import (
     three_kinds,
 )
 
+from regaudit.sweeping.columns import drawn
 from regaudit.sweeping.html import fragment
 from regaudit.sweeping.html import page as html
 from regaudit.sweeping.outcome import Sweep
@@ -37,10 +38,10 @@ def test_the_verdict_is_on_top():
 
 def test_the_table_has_each_candidate():
     rows = table(html(three_kinds()), "sortable candidates")
-    assert [row[0] for row in rows] == [one.name for one in three_kinds().candidates]
+    assert [row[0] for row in rows] == [one.name for one in drawn(three_kinds())]
     assert [row[0] for row in rows if row[1] == "chosen"] == ["l2 x4"]
     assert [row[0] for row in rows if row[1] == "diverged"] == ["l1 x64"]
-    assert rows[0][4:7] == ["0.312 ± 0.02", "0.287 (T 1.8)", "91.2%"]
+    assert rows[0][4:7] == ["0.312 ± 0.021", "0.287 (T 1.8)", "91.2%"]
 
 
 def titles(drawing):
@@ -50,9 +51,9 @@ def titles(drawing):
 def test_the_chart_has_a_mark_for_each_loss_with_its_error():
     drawing = drawings(html(one_kind()))[CHART]
     said = titles(drawing)
-    assert "l2 x4: validation loss 0.271 ± 0.02" in said
+    assert "l2 x4: validation loss 0.271 ± 0.020" in said
     assert "l2 x4: training loss 0.1355" in said
-    assert "no penalty: validation loss 0.33 ± 0.02" in said
+    assert "no penalty: validation loss 0.330 ± 0.020" in said
     assert "chosen" in said
     words = [found.text or "" for found in drawing.iter(f"{SVG}text")]
     assert [word for word in words if word in {"none", "soup"} or word.startswith("x")] == [

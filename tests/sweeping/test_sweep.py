@@ -40,8 +40,8 @@ def test_the_best_by_validation_is_chosen(tmp_path):
     assert found.best.edits
     assert found.best.val_loss < 0.6
     assert [one.name for one in found.rungs] == ["l2 x1", "l2 x4", "l2 x16"]
-    assert "validation loss 1 ->" in found.verdict
-    assert "accuracy 80.0% -> accuracy 90.0%" in found.verdict
+    assert "validation loss 1.000 ->" in found.verdict
+    assert "accuracy 80.0% -> 90.0%" in found.verdict
     assert "A temperature of 2 alone would give -10%" in found.verdict
 
 
@@ -81,7 +81,7 @@ def test_nothing_is_changed_where_the_difference_is_noise(tmp_path, monkeypatch)
     monkeypatch.setattr(stub_trainers, "_losses", noisy)
     found, file = swept(tmp_path, StubTrainers(depth=0.05))
     assert (found.chosen, file) == ("as it is", "")
-    assert "is no different from the best" in found.verdict
+    assert "is no different from the model as it is" in found.verdict
 
 
 def test_a_model_that_was_trained_too_briefly_goes_on_without_a_penalty(tmp_path):
