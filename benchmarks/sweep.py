@@ -51,7 +51,8 @@ from regaudit.report.proposal import Purpose
 from regaudit.sweeping import journal
 from regaudit.sweeping.in_process import InProcess
 from regaudit.sweeping.outcome import Sweep
-from regaudit.sweeping.sweep import AS_IT_IS, BATCH, Plan, Wanted, run
+from regaudit.sweeping.plan import BATCH, Plan, Wanted
+from regaudit.sweeping.sweep import AS_IT_IS, run
 from regaudit.sweeping.task import Opening
 
 BEST_GRID = "grid, best epoch of each"

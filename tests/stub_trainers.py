@@ -14,8 +14,9 @@ import numpy as np
 from regaudit.auditing.audit_file import audit_file
 from regaudit.sweeping.journal import opened
 from regaudit.sweeping.outcome import Epoch
+from regaudit.sweeping.plan import Plan, Wanted
 from regaudit.sweeping.processes import Told
-from regaudit.sweeping.sweep import Plan, Wanted, run
+from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
 from regaudit.sweeping.write import write
 

@@ -20,7 +20,7 @@ from regaudit.running.termination import ending_tidily
 
 if TYPE_CHECKING:
     from regaudit.sweeping.outcome import Sweep
-    from regaudit.sweeping.sweep import Wanted
+    from regaudit.sweeping.plan import Wanted
     from regaudit.sweeping.task import Opening
 
 KINDS = ("l2", "l1", "activity", "adamw")
@@ -310,8 +310,9 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     from regaudit.live.verify import chosen_package
     from regaudit.sweeping.journal import opened
     from regaudit.sweeping.on_dask import OnDask
+    from regaudit.sweeping.plan import Plan
     from regaudit.sweeping.processes import Processes
-    from regaudit.sweeping.sweep import Plan, run
+    from regaudit.sweeping.sweep import run
     from regaudit.sweeping.write import write
 
     if report.model is None:
@@ -350,7 +351,7 @@ def _opening(model: Path, options: SweepOptions, package: str) -> "Opening":
 
 
 def _wanted(options: SweepOptions) -> "Wanted":
-    from regaudit.sweeping.sweep import Wanted
+    from regaudit.sweeping.plan import Wanted
 
     return Wanted(
         kinds=options.kinds,

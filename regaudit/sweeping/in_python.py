@@ -19,8 +19,9 @@ from regaudit.live.verify import chosen_package
 from regaudit.sweeping.in_process import InProcess
 from regaudit.sweeping.journal import opened
 from regaudit.sweeping.outcome import Kind, Sweep
+from regaudit.sweeping.plan import Plan, Wanted
 from regaudit.sweeping.processes import Processes, Trainers
-from regaudit.sweeping.sweep import Plan, Wanted, run
+from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import Opening
 from regaudit.sweeping.write import SUFFIXES, write
 

@@ -9,10 +9,11 @@ from regaudit.advice.places import places_of
 from regaudit.advice.strength import chosen, gap_strength
 from regaudit.advice.suggest import suggest
 from regaudit.editing.config_edit import STRONGEST, WEAKEST
-from regaudit.editing.validity import ACTIVITY
+from regaudit.editing.validity import ACTIVITY, keys_of
 from regaudit.errors import UsageError
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.training_facts import Facts
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.model import Model, Status
 from regaudit.report.proposal import OPTIMIZER, Aim, Edit, Proposal, Purpose
 from regaudit.report.report import Report
@@ -223,3 +224,17 @@ def _why_none(report: Report, facts: Facts, kind: Kind, purpose: Purpose, gap: f
 
 def _is_in_force(status: Status) -> bool:
     return status is Status.IN_FORCE
+
+
+def measurable(report: Report) -> tuple[str, ...]:
+    """Return the layers whose outputs a ladder of activity regularizers may penalize."""
+    if report.model is None:
+        return ()
+    dialect = Dialect.of(report.model.keras_version)
+    evidence = Evidence(report.model, report.moments, report.penalties)
+    layers = {layer.path: layer for layer, _ in evidence.kernels()}
+    return tuple(
+        path
+        for path, layer in layers.items()
+        if "activity" in keys_of(layer, dialect) and not evidence.graph.heads_of(layer)
+    )

@@ -1,72 +1,32 @@
 """The whole of a sweep: open, ladder, halving, mean of weights, verdict, the chosen model."""
 
-import hashlib
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from math import ceil, inf, isfinite
-from pathlib import Path
+from math import ceil, isfinite
 from typing import Any
 
 import msgspec
-import numpy as np
-from msgspec import Struct
 
-from regaudit.auditing.audit_file import audit_file
 from regaudit.editing.apply import apply
-from regaudit.editing.validity import keys_of
-from regaudit.errors import RegauditError, UnreadableModelError, UsageError
-from regaudit.evidence.evidence import Evidence
+from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.evidence.training_facts import Facts
-from regaudit.keras_semantics.dialect import Dialect
 from regaudit.report.proposal import Edit, Purpose
-from regaudit.report.report import Report
 from regaudit.report.spelling import count
+from regaudit.sweeping.entrant import Entrant
 from regaudit.sweeping.journal import Journal
-from regaudit.sweeping.outcome import Candidate, Kind, Role, Setting, Sweep
+from regaudit.sweeping.outcome import Setting, Sweep
 from regaudit.sweeping.pace import Pace
+from regaudit.sweeping.plan import BATCH, Plan, digest
 from regaudit.sweeping.processes import Trainers
 from regaudit.sweeping.search import halving, ladder
-from regaudit.sweeping.strengths import Base, base_of, without
-from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
+from regaudit.sweeping.strengths import Base, base_of, measurable, without
+from regaudit.sweeping.task import LAST, Opened, Task, Trained
 from regaudit.sweeping.verdict import compared, judged_by
-from regaudit.tensors.tensor import Array
 
 AS_IT_IS, NO_PENALTY, SOUP = "as it is", "no penalty", "soup"
 
 Say = Callable[[str], None]
-
-
-class Wanted(Struct, frozen=True):
-    """How to sweep."""
-
-    kinds: tuple[Kind, ...] = ("l2",)
-    rungs: int = 4
-    """Most of a ladder."""
-    epochs: int | None = None
-    """Of a rung; by default a quarter of those that the file's optimizer has done."""
-    budget: float = 2.0
-    """Most trainings for each kind; the ladder is never cut short."""
-    batch_size: int | None = None
-    from_scratch: bool = False
-    repeats: int = 1
-    seed: int = 0
-    jobs: int = 1
-
-
-BATCH = 32
-"""Samples in a training step, where it was not given: Keras's default."""
-
-
-class Plan(Struct, frozen=True):
-    """What to sweep, and how."""
-
-    file: Path
-    report: Report
-    """Its audit."""
-    opening: Opening
-    """The data, and what the model lacks."""
-    wanted: Wanted
 
 
 def run(
@@ -96,45 +56,6 @@ def run(
     return _Run(plan, trainers, journal, say, announce).all()
 
 
-class _Entrant(Struct):
-    """One candidate while it competes."""
-
-    name: str
-    role: Role
-    start: str
-    """File that its first stretch of training begins with."""
-    edits: tuple[Edit, ...] = ()
-    base: Base | None = None
-    factor: float | None = None
-    trained: list[Trained] = []
-    """What each repeat made so far."""
-    outs: list[str] = []
-    """Where."""
-    stretches: int = 0
-    members: tuple[str, ...] = ()
-
-    @property
-    def score(self) -> float:
-        """Lower is better; infinite where a loss was not finite."""
-        scores = [inf if one.score is None else one.score for one in self.trained]
-        return sum(scores) / len(scores) if scores else inf
-
-    @property
-    def best(self) -> int:
-        """Number of the repeat with the best weights."""
-        scores = [inf if one.score is None else one.score for one in self.trained]
-        return min(range(len(scores)), key=scores.__getitem__)
-
-    @property
-    def file(self) -> str:
-        """With the best weights."""
-        return self.outs[self.best] + BEST if self.stretches or self.role == "soup" else self.start
-
-    def losses(self) -> Array:
-        """Validation loss of each sample, the mean of the repeats; (samples,)."""
-        return np.asarray(np.mean([np.load(f"{out}{LOSSES}") for out in self.outs], axis=0))
-
-
 class _Run:
     def __init__(
         self, plan: Plan, trainers: Trainers, journal: Journal, say: Say, announce: Say
@@ -144,7 +65,7 @@ class _Run:
         self._trainers, self._journal = trainers, journal
         self._say, self._announce = say, announce
         out = str(journal.folder / "as-it-is")
-        activity = _measurable(report) if "activity" in wanted.kinds else ()
+        activity = measurable(report) if "activity" in wanted.kinds else ()
         self._opening = msgspec.structs.replace(
             plan.opening, out=out, activity=activity, batch_size=wanted.batch_size or BATCH
         )
@@ -155,7 +76,7 @@ class _Run:
     def all(self) -> tuple[Sweep, str]:
         self._say("opening the model and the data")
         opened = self._trainers.open(self._opening)
-        as_it_is = _Entrant(AS_IT_IS, "as it is", str(self._file))
+        as_it_is = Entrant(AS_IT_IS, "as it is", str(self._file))
         as_it_is.trained, as_it_is.outs = [opened.as_it_is], [self._opening.out]
         whole, rung = self._epochs(opened)
         planned = self._planned(whole, rung)
@@ -239,13 +160,13 @@ class _Run:
 
     # Training ------------------------------------------------------------------------------------
 
-    def _compete(self, bases: Sequence[Base], rung: int, whole: int) -> list[_Entrant]:
+    def _compete(self, bases: Sequence[Base], rung: int, whole: int) -> list[Entrant]:
         """Train all that competes, but for the mean of weights."""
         bare = without(self._report.model) if self._report.model else ()
         start = self._edited(NO_PENALTY, bare) if bare else str(self._file)
-        plain = _Entrant(NO_PENALTY, "without", start, bare)
-        found: list[list[_Entrant]] = [[] for _ in bases]
-        ladders: dict[int, Generator[list[_Entrant], None, list[_Entrant]]] = {
+        plain = Entrant(NO_PENALTY, "without", start, bare)
+        found: list[list[Entrant]] = [[] for _ in bases]
+        ladders: dict[int, Generator[list[Entrant], None, list[Entrant]]] = {
             number: ladder(partial(self._rung, base), self._wanted.rungs)
             for number, base in enumerate(bases)
         }
@@ -276,10 +197,10 @@ class _Run:
                 )
         return [plain, *(one for rungs in found for one in rungs)]
 
-    def _rung(self, base: Base, factor: float) -> _Entrant:
+    def _rung(self, base: Base, factor: float) -> Entrant:
         name = f"{base.kind} x{factor:g}"
         edits = base.times(factor)
-        return _Entrant(name, "rung", self._edited(name, edits), edits, base, factor)
+        return Entrant(name, "rung", self._edited(name, edits), edits, base, factor)
 
     def _edited(self, name: str, edits: tuple[Edit, ...]) -> str:
         """Write edits into a copy of the model, for Keras to load."""
@@ -289,9 +210,9 @@ class _Run:
             shutil.copyfile(self._file, file)
         return str(file)
 
-    def _train(self, entrants: Sequence[_Entrant], epochs: int) -> None:
+    def _train(self, entrants: Sequence[Entrant], epochs: int) -> None:
         """Have each train for some epochs, in all repeats."""
-        tasks: dict[str, tuple[_Entrant, int]] = {}
+        tasks: dict[str, tuple[Entrant, int]] = {}
         asked = []
         for entrant in entrants:
             if not entrant.outs:
@@ -319,7 +240,7 @@ class _Run:
             entrant.outs[repeat], entrant.trained[repeat] = task.out, trained
             self._spent += epochs
 
-    def _task(self, entrant: _Entrant, repeat: int, epochs: int) -> Task:
+    def _task(self, entrant: Entrant, repeat: int, epochs: int) -> Task:
         name = f"{_plain(entrant.name)}.{entrant.stretches}.{repeat}"
         later = entrant.stretches > 1
         before = entrant.outs[repeat] if later else None
@@ -343,7 +264,7 @@ class _Run:
         name = task.name.rpartition(".")[0].rpartition(".")[0].replace("-", " ")
         self._say(f"{self._pace.text}; {name}: epoch {epoch}/{epochs}, val. loss {val_loss:.3g}")
 
-    def _soup(self, everyone: Sequence[_Entrant], opened: Opened) -> _Entrant | None:
+    def _soup(self, everyone: Sequence[Entrant], opened: Opened) -> Entrant | None:
         """Take the mean of the weights of the best, as long as that lowers the score."""
         if opened.no_soup or self._wanted.from_scratch:
             return None
@@ -365,7 +286,7 @@ class _Run:
         trained = done[name]
         if trained is None or len(trained.members) < 2:
             return None
-        soup = _Entrant(SOUP, "soup", parts[0].start, parts[0].edits)
+        soup = Entrant(SOUP, "soup", parts[0].start, parts[0].edits)
         soup.trained, soup.outs = [trained], [task.out]
         soup.members = tuple(parts[number].name for number in trained.members)
         return soup
@@ -374,7 +295,7 @@ class _Run:
 
     def _outcome(
         self,
-        everyone: Sequence[_Entrant],
+        everyone: Sequence[Entrant],
         opened: Opened,
         whole: int,
         rung: int,
@@ -385,7 +306,7 @@ class _Run:
         best = min(everyone, key=lambda one: one.score)
         losses = {one.name: one.losses() for one in everyone if isfinite(one.score)}
         candidates = tuple(
-            compared(self._candidate(one), losses.get(one.name), losses[best.name], best.name)
+            compared(one.candidate(), losses.get(one.name), losses[best.name], best.name)
             for one in everyone
         )
         wanted = self._wanted
@@ -419,86 +340,6 @@ class _Run:
         chosen = next(one for one in everyone if one.name == sweep.chosen)
         return sweep, "" if chosen.role == "as it is" else chosen.file
 
-    def _candidate(self, one: _Entrant) -> Candidate:
-        trained = one.trained[one.best]
-        candidate = Candidate(
-            name=one.name,
-            role=one.role,
-            kind=one.base.kind if one.base else None,
-            factor=one.factor,
-            strength=one.base.range(one.factor) if one.base and one.factor is not None else None,
-            edits=one.edits,
-            epochs=trained.epochs,
-            best_epoch=trained.best_epoch,
-            diverged=not isfinite(one.score),
-            curve=trained.curve,
-            members=one.members,
-        )
-        if candidate.diverged:
-            return candidate
-        losses = np.array([one.val_loss for one in one.trained])
-        return msgspec.structs.replace(
-            candidate,
-            val_loss=float(losses.mean()),
-            val_error=_error(one, losses),
-            tempered=trained.tempered,
-            temperature=trained.temperature,
-            accuracy=_mean([each.accuracy for each in one.trained]),
-            train_loss=_mean([each.train_loss for each in one.trained]),
-            monitored=_mean([each.monitored for each in one.trained]),
-            **_audited(one.file),
-        )
-
-
-def _error(one: _Entrant, losses: Array) -> float:
-    """Return the standard error of a validation loss, over samples and repeats."""
-    of_samples = one.losses()
-    squares = float(of_samples.var(ddof=1)) / len(of_samples) if len(of_samples) > 1 else 0.0
-    if len(losses) > 1:
-        squares += float(losses.var(ddof=1)) / len(losses)
-    return float(np.sqrt(squares))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _audited(file: str) -> Mapping[str, Any]:
-    """Return what an audit says of the weights of a candidate."""
-    try:
-        report = audit_file(file)
-    except RegauditError:
-        return {}
-    if report.model is None:
-        return {}
-    evidence = Evidence(report.model, report.moments, report.penalties)
-    kernels = [found for _, weight in evidence.kernels() if (found := evidence.measured(weight))]
-    size = sum(one.size for one in kernels)
-    counted = [
-        (one.effective_units, one.units) for one in kernels if one.effective_units is not None
-    ]
-    return {
-        "penalty": report.known_penalty,
-        "near_zeros": sum(one.near_zeros for one in kernels) / size if size else None,
-        "effective_units": sum(pair[0] or 0 for pair in counted) if counted else None,
-        "units": sum(pair[1] or 0 for pair in counted) if counted else None,
-    }
-
-
-def _measurable(report: Report) -> tuple[str, ...]:
-    """Return the layers whose outputs a ladder of activity regularizers may penalize."""
-    if report.model is None:
-        return ()
-    dialect = Dialect.of(report.model.keras_version)
-    evidence = Evidence(report.model, report.moments, report.penalties)
-    layers = {layer.path: layer for layer, _ in evidence.kernels()}
-    return tuple(
-        path
-        for path, layer in layers.items()
-        if "activity" in keys_of(layer, dialect) and not evidence.graph.heads_of(layer)
-    )
-
 
 def _measure(name: str) -> Any:
     return name
@@ -507,15 +348,3 @@ def _measure(name: str) -> Any:
 def _plain(name: str) -> str:
     """Return the name of a candidate as a part of names of files."""
     return name.replace(" ", "-").replace("/", "-")
-
-
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a model's file, or of the files in its folder."""
-    total = hashlib.sha256()
-    files = sorted(one for one in file.rglob("*") if one.is_file()) if file.is_dir() else [file]
-    for one in files:
-        total.update(str(one.relative_to(file) if file.is_dir() else "").encode())
-        with one.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()

@@ -1,6 +1,6 @@
 """One model and its data, trained on and judged with real Keras."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from math import inf, isfinite
@@ -17,10 +17,12 @@ from regaudit.live.keras_package import compiled
 from regaudit.live.variables import layers_of
 from regaudit.sweeping import data as sets
 from regaudit.sweeping.data import Data
+from regaudit.sweeping.loading import loaded, steps_of, with_new_weights
 from regaudit.sweeping.losses import Judged, Losses
 from regaudit.sweeping.outcome import Epoch
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
 from regaudit.sweeping.user_code import imported
+from regaudit.sweeping.watch import Tell, Watch, set_state
 from regaudit.tensors.tensor import Array
 
 HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "dice")
@@ -28,9 +30,6 @@ HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosi
 
 AT_ONCE = 256
 """Samples that are run at once where nothing is trained, unless a batch is larger."""
-
-Tell = Callable[[int, int, float], None]
-"""Called after an epoch with its number, how many there will be, and the validation loss."""
 
 
 Step = Callable[[Any, Sequence[Array]], tuple[list[Any], Array]]
@@ -92,7 +91,7 @@ class Trainer:
             measure=judged.measure,
             train_samples=self._samples,
             val_samples=len(judged.losses),
-            steps=_steps(model),
+            steps=steps_of(model),
             data=f"{self._train.fingerprint()}{self._val.fingerprint()}",
             as_it_is=as_it_is,
             target_variance=_variance(self._train),
@@ -123,9 +122,9 @@ class Trainer:
     def _trained(self, task: Task, tell: Tell) -> Trained:
         model = self._loaded(task.start)
         if task.fresh:
-            model = self._fresh(model)
+            model = with_new_weights(model, self._opening)
         before = task.so_far.epochs if task.so_far else 0
-        watch = _Watch(self, model, task, before, tell)
+        watch = Watch(self.score_now, model, task, before, tell)
         with np.errstate(all="ignore"):
             model.fit(
                 **self._train.anew().for_fit(),
@@ -145,7 +144,7 @@ class Trainer:
             for ending in (BEST, LOSSES):
                 Path(task.out + ending).write_bytes(Path(task.before + ending).read_bytes())
             return _replaced(task.so_far, epochs, curve)
-        _set_state(model, watch.state)
+        set_state(model, watch.state)
         model.save(task.out + BEST)
         way = Trained(epochs=epochs, best_epoch=watch.best_epoch, curve=curve)
         return self._worth(model, None, task.out, way)
@@ -165,22 +164,6 @@ class Trainer:
             accuracy=judged.accuracy,
             train_loss=float(self._run(model, self._train).losses.mean()),
         )
-
-    def _fresh(self, model: Any) -> Any:
-        """Return the same model with new weights, compiled as it was."""
-        compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
-        new = type(model).from_config(model.get_config())
-        if not new.built and hasattr(model, "get_build_config"):
-            new.build_from_config(model.get_build_config())
-        if self._opening.loss or not compiled:
-            new.compile(
-                optimizer=self._opening.optimizer
-                or type(model.optimizer).from_config(model.optimizer.get_config()),
-                loss=self._opening.loss or model.loss,
-            )
-        else:
-            new.compile_from_config(compiled)
-        return new
 
     # The mean of weights -------------------------------------------------------------------------
 
@@ -296,47 +279,7 @@ class Trainer:
     # Opening -------------------------------------------------------------------------------------
 
     def _loaded(self, file: str) -> Any:
-        opening = self._opening
-        compiled = opening.loss is None and opening.optimizer is None
-        try:
-            model = self._keras.models.load_model(file, compile=compiled or file.endswith(_OURS))
-        except Exception as error:
-            if compiled and self._loads_bare(file):
-                raise DataError(
-                    f"Keras cannot compile the model as the file says ({one_line(error)}): give "
-                    "--loss and --optimizer"
-                ) from error
-            raise UnreadableModelError(f"Keras cannot load it: {one_line(error)}") from error
-        if getattr(model, "optimizer", None) is None or (not compiled and not file.endswith(_OURS)):
-            self._compile(model)
-        _mend_optimizer(model)
-        return model
-
-    def _loads_bare(self, file: str) -> bool:
-        with suppress(Exception):
-            return self._keras.models.load_model(file, compile=False) is not None
-        return False
-
-    def _compile(self, model: Any) -> None:
-        opening = self._opening
-        loss = opening.loss or getattr(model, "loss", None)
-        missing = [
-            name
-            for name, value in (("--loss", loss), ("--optimizer", opening.optimizer))
-            if value is None
-        ]
-        if missing:
-            raise DataError(
-                f"the model is not compiled, so nothing says how to train it: give "
-                f"{' and '.join(missing)}"
-            )
-        try:
-            model.compile(optimizer=opening.optimizer, loss=loss)
-        except Exception as error:
-            raise DataError(
-                f"Keras does not take --loss {opening.loss} and --optimizer {opening.optimizer}: "
-                f"{one_line(error)}"
-            ) from error
+        return loaded(self._keras, file, self._opening)
 
     def _sets(self, model: Any, given: tuple[Any, Any | None] | None) -> tuple[Data, Data]:
         opening = self._opening
@@ -353,41 +296,6 @@ class Trainer:
             return sets.split(train, opening.val_split or 0.0, opening.seed)
         sets.refuse_same(train, val)
         return train, val
-
-
-_OURS = (LAST, BEST)
-"""Files that a task wrote, compiled as it was."""
-
-
-class _Watch:
-    """Looks at the validation set after each epoch, and keeps the best weights."""
-
-    def __init__(self, trainer: Trainer, model: Any, task: Task, before: int, tell: Tell) -> None:
-        self._trainer, self._model, self._task, self._tell = trainer, model, task, tell
-        self._before = before
-        found = task.so_far.score if task.so_far else None
-        self._lowest = inf if found is None else found
-        self.curve: list[Epoch] = []
-        self.state: list[Array] | None = None
-        self.best_epoch = 0
-        self.diverged = False
-
-    def callback(self, keras: Any) -> Any:
-        return keras.callbacks.LambdaCallback(on_epoch_end=self._look)
-
-    def _look(self, epoch: int, logs: Any) -> None:
-        number = self._before + epoch + 1
-        val, score = self._trainer.score_now(self._model)
-        train = float((logs or {}).get("loss", np.nan)) - _penalty(self._model)
-        if not (isfinite(train) and isfinite(val) and isfinite(score)):
-            self.diverged = self._model.stop_training = True
-            self.curve.append(Epoch(number, finite(train), finite(val)))
-            return
-        self.curve.append(Epoch(number, train, val))
-        if score < self._lowest:
-            self._lowest, self.best_epoch = score, number
-            self.state = _state(self._model)
-        self._tell(number, self._before + self._task.epochs, val)
 
 
 def _measured(
@@ -414,39 +322,6 @@ def _joined(batches: list[list[Array]]) -> list[Array]:
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
-def finite(value: float) -> float | None:
-    """Return a number that JSON has; None for the others."""
-    return value if isfinite(value) else None
-
-
-def _variables(model: Any) -> Iterator[Any]:
-    """Yield the weights of a model and the variables of its optimizer."""
-    yield from model.weights
-    found = getattr(model.optimizer, "variables", ())
-    yield from found() if callable(found) else found
-
-
-def _state(model: Any) -> list[Array]:
-    return [
-        np.array(variable.numpy() if hasattr(variable, "numpy") else variable)
-        for variable in _variables(model)
-    ]
-
-
-def _set_state(model: Any, state: list[Array]) -> None:
-    for variable, value in zip(_variables(model), state, strict=True):
-        variable.assign(value)
-
-
-def _penalty(model: Any) -> float:
-    """Return what regularizers of weights add to the loss."""
-    with suppress(Exception):
-        if hasattr(model, "_get_regularization_losses"):
-            return float(sum(float(one) for one in model._get_regularization_losses()))  # noqa: SLF001
-        return float(sum(float(one) for one in model.losses))
-    return 0.0
-
-
 def _variance(data: Data) -> float | None:
     """Return the mean squared deviation of targets from their mean: the loss of a constant."""
     truths = [truth for _, truth, _ in data.batches(AT_ONCE)]
@@ -455,26 +330,6 @@ def _variance(data: Data) -> float | None:
     values = np.concatenate([truth[0] for truth in truths]).astype(np.float64)
     spread = float(values.var(axis=0).mean())
     return spread if spread > 0 and isfinite(spread) else None
-
-
-def _mend_optimizer(model: Any) -> None:
-    """Give a model an optimizer that can train it.
-
-    That of an HDF5 file is one for no variables in some versions of Keras: training raises.
-    """
-    optimizer = model.optimizer
-    if getattr(optimizer, "built", False) and not getattr(optimizer, "_trainable_variables", True):
-        steps = _steps(model)
-        model.compile_from_config(model.get_compile_config())
-        model.optimizer.build(model.trainable_variables)
-        model.optimizer.iterations.assign(steps)
-
-
-def _steps(model: Any) -> int:
-    iterations = getattr(model.optimizer, "iterations", 0)
-    with suppress(Exception):
-        return int(iterations.numpy() if hasattr(iterations, "numpy") else iterations)
-    return 0
 
 
 def _mean(states: list[list[Array]]) -> list[Array]:

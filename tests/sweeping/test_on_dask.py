@@ -20,7 +20,8 @@ from regaudit.errors import UnreadableModelError
 from regaudit.running import dask_cluster
 from regaudit.sweeping.journal import opened
 from regaudit.sweeping.on_dask import OnDask
-from regaudit.sweeping.sweep import Plan, Wanted, run
+from regaudit.sweeping.plan import Plan, Wanted
+from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import Opening
 from regaudit.sweeping.write import write
 

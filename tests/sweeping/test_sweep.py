@@ -18,7 +18,8 @@ from stub_trainers import EPOCHS, StubTrainers
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import RegauditError, UsageError
 from regaudit.sweeping.journal import opened
-from regaudit.sweeping.sweep import Plan, Wanted, run
+from regaudit.sweeping.plan import Plan, Wanted
+from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import Opening
 
 MODEL = MODELS / "digits-cnn.keras"

@@ -11,7 +11,8 @@ from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.data_file import DataError
 from regaudit.sweeping import journal
 from regaudit.sweeping.in_process import InProcess
-from regaudit.sweeping.sweep import Plan, Wanted, run
+from regaudit.sweeping.plan import Plan, Wanted
+from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opening, Task
 from regaudit.sweeping.trainer import Trainer
 
