@@ -64,6 +64,8 @@ def judged_by(
     remarks = []
     if len(setting.kinds) > 1:
         remarks += [_of_kind(kind, saved, candidates) for kind in setting.kinds]
+    elif bought := _sparsity(saved, found):
+        remarks.append(bought)
     if unasked:
         remarks.append(
             "the validation loss is hardly higher than the training loss: nothing asked for a "
@@ -190,6 +192,12 @@ def _of_kind(kind: Kind, saved: Candidate, candidates: Sequence[Candidate]) -> s
         text += ", no different from the best of all"
     elif best.apart:
         text += f", {with_error(best.apart, best.apart_error)} above the best of all"
-    if kind == "l1" and best.near_zeros is not None and saved.near_zeros is not None:
-        text += f"; near-zero values {saved.near_zeros:.1%} -> {best.near_zeros:.1%}"
-    return text
+    bought = _sparsity(saved, best)
+    return f"{text}; {bought}" if bought else text
+
+
+def _sparsity(saved: Candidate, found: Candidate) -> str:
+    """Say how many more values L1 has taken to zero; empty for another kind."""
+    if found.kind != "l1" or found.near_zeros is None or saved.near_zeros is None:
+        return ""
+    return f"near-zero values of kernels {saved.near_zeros:.1%} -> {found.near_zeros:.1%}"

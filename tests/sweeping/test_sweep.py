@@ -21,6 +21,7 @@ from regaudit.sweeping.journal import opened
 from regaudit.sweeping.plan import Plan, Wanted
 from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import Opening
+from regaudit.sweeping.verdict import judged_by
 
 MODEL = MODELS / "digits-cnn.keras"
 OPENING = Opening(str(MODEL), "train.npz", "val.npz", None)
@@ -116,6 +117,17 @@ def test_each_kind_has_its_ladder_and_is_judged(tmp_path):
     assert {edit.value["class_name"] for edit in l1.edits} <= {"L1", "L1L2"}
     activity = next(one for one in found.rungs if one.kind == "activity")
     assert {edit.key for edit in activity.edits} == {"activity_regularizer"}
+
+
+def test_l1_says_what_sparsity_it_bought(tmp_path):
+    found, _ = swept(tmp_path, kinds=("l1",))
+    assert found.best.kind == "l1"
+    candidates = (
+        replace(found.candidates[0], near_zeros=0.01),
+        *(replace(one, near_zeros=0.4) for one in found.candidates[1:]),
+    )
+    said = judged_by(found.setting, candidates, found.chosen, [])
+    assert "near-zero values of kernels 1.0% -> 40.0%" in said.remarks
 
 
 def test_without_epochs_in_the_file_they_have_to_be_given(tmp_path):
