@@ -51,7 +51,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def untrained(monkeypatch):
     """Take the result that is stored for that of every sweep."""
-    monkeypatch.setattr("regaudit.cli.sweep._swept", lambda *_: FOUND)
+    monkeypatch.setattr("regaudit.sweeping.sweep.run", lambda *_: (FOUND, ""))
     monkeypatch.setattr(regaudit, "sweep", lambda *_: FOUND)
 
 

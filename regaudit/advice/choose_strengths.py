@@ -153,7 +153,7 @@ def _too_much(here: Situation, places: Places) -> Choice | None:
     loss, level = here.evidence.facts.train_loss, chance.value
     worse = loss is not None and loss < level < loss + total and not asked_for(total, gap)
     if loss is not None and worse and total > BUDGET * level:
-        aim = min(BUDGET * level, (level - loss) / 2)
+        aim = min(max(BUDGET * level, gap or 0.0), (level - loss) / 2)
         why = (
             f"the training loss of {loss:.3g} and the penalty of {total:.3g} together are above "
             f"{level:.3g}, the loss of a model that has learned nothing ({chance.basis})"
