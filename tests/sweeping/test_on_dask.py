@@ -151,6 +151,7 @@ def test_workers_without_keras_are_said(data, tmp_path):
     assert not list(data.glob("sweep*"))
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 def test_real_training_on_a_cluster_that_loses_a_worker(data, tmp_path_factory):
     keras = pytest.importorskip("keras")
