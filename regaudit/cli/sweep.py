@@ -54,19 +54,13 @@ class SweepOptions(NamedTuple):
     journal: Path
 
 
-class Kinds(click.ParamType[tuple[str, ...]]):
-    """Several of l2, l1, activity, adamw, with commas between them."""
-
-    name = "kinds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = tuple(dict.fromkeys(part.strip().lower() for part in value.split(",")))
-        wrong = next((part for part in found if part not in KINDS), None)
-        if wrong is not None:
-            self.fail(f"{wrong!r} is not one of {', '.join(KINDS)}", param, ctx)
-        return found
+def _kinds(_context: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
+    """Split several kinds at their commas."""
+    found = tuple(dict.fromkeys(part.strip().lower() for part in given.split(",")))
+    wrong = next((part for part in found if part not in KINDS), None)
+    if wrong is not None:
+        raise click.BadParameter(f"{wrong!r} is not one of {', '.join(KINDS)}")
+    return found
 
 
 def _sweeping(command: Any) -> Any:
@@ -120,7 +114,7 @@ def _sweeping(command: Any) -> Any:
             click.option(
                 "--aim",
                 "kinds",
-                type=Kinds(),
+                callback=_kinds,
                 default="l2",
                 show_default=True,
                 metavar="KIND[,KIND]...",

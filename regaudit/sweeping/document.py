@@ -101,7 +101,7 @@ def read_sweep(file: Path) -> Sweep:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} is not a sweep as regaudit writes it: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid JSON ({why_no_text(error)})") from error
     if why := _contradiction(sweep):
         raise UsageError(f"{file} is not a sweep as regaudit writes it: {why}")
