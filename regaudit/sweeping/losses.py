@@ -10,6 +10,7 @@ from regaudit.live.confidence import confidence
 from regaudit.live.data_file import DataError
 from regaudit.sweeping.data_checks import losses_of
 from regaudit.sweeping.ends import outputs_of
+from regaudit.sweeping.outcome import Measure
 from regaudit.tensors.tensor import Array
 
 
@@ -22,7 +23,7 @@ class Judged(Struct, frozen=True):
     temperature: float | None
     accuracy: float | None
     """Share of right predictions, or R2."""
-    measure: str
+    measure: Measure
     """Which of the two: `accuracy`, `R2`, or empty."""
 
 

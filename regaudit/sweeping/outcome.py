@@ -19,6 +19,10 @@ Role = Literal["as it is", "without", "rung", "soup"]
 mean of the weights of some of them."""
 
 
+Measure = Literal["accuracy", "R2", ""]
+"""What says how good predictions are; empty where nothing does."""
+
+
 class Epoch(Struct, frozen=True):
     """One look at the validation set."""
 
@@ -116,7 +120,7 @@ class Setting(Struct, frozen=True):
     backend: str
     loss: str
     """Its name."""
-    measure: Literal["accuracy", "R2", ""]
+    measure: Measure
     """What `Candidate.accuracy` is; empty where it is None."""
     train_samples: int
     val_samples: int

@@ -43,12 +43,11 @@ class Plan(Struct, frozen=True):
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a model's file, or of the files in its folder."""
+    """Return the SHA-256 of a model's file; of a folder, one of the names and contents in it."""
+    if not file.is_dir():
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     total = hashlib.sha256()
-    files = sorted(one for one in file.rglob("*") if one.is_file()) if file.is_dir() else [file]
-    for one in files:
-        total.update(str(one.relative_to(file) if file.is_dir() else "").encode())
-        with one.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
+    for one in sorted(one for one in file.rglob("*") if one.is_file()):
+        total.update(f"{one.relative_to(file)}\0{digest(one)}".encode())
     return total.hexdigest()

@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from regaudit.advice.places import places_of
+from regaudit.advice.regularizer_code import serialized
 from regaudit.advice.strength import chosen, gap_strength
 from regaudit.advice.suggest import suggest
 from regaudit.editing.config_edit import STRONGEST, WEAKEST
@@ -43,7 +44,7 @@ class Base(Struct, frozen=True):
     def times(self, factor: float) -> tuple[Edit, ...]:
         """Return the edits of a rung."""
         edits = [
-            Edit(layer, key, serialized(_taken(l1 * factor), _taken(l2 * factor)))
+            Edit(layer, key, serialized({"l1": _taken(l1 * factor), "l2": _taken(l2 * factor)}))
             for (layer, key), (l1, l2) in self.penalties.items()
         ]
         if self.decay is None:
@@ -109,20 +110,6 @@ def without(model: Model) -> tuple[Edit, ...]:
         if layer.activity_regularizer and _is_in_force(layer.activity_regularizer.status)
     }
     return tuple(Edit(path, str(key), None) for path, key in edits)
-
-
-def serialized(l1: float, l2: float) -> dict[str, object]:
-    """Return a regularizer as Keras writes it."""
-    if l1 and l2:
-        return {"class_name": "L1L2", "config": {"l1": l1, "l2": l2}}
-    return (
-        {"class_name": "L1", "config": {"l1": l1}}
-        if l1
-        else {
-            "class_name": "L2",
-            "config": {"l2": l2},
-        }
-    )
 
 
 def _least_gap(report: Report, facts: Facts) -> float:

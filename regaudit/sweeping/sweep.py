@@ -316,7 +316,7 @@ class _Run:
             keras=opened.keras,
             backend=opened.backend,
             loss=opened.loss,
-            measure=_measure(opened.measure),
+            measure=opened.measure,
             train_samples=opened.train_samples,
             val_samples=opened.val_samples,
             split=None if self._opening.val_data else self._opening.val_split,
@@ -339,10 +339,6 @@ class _Run:
             sweep = msgspec.structs.replace(sweep, remarks=(*sweep.remarks, opened.no_soup))
         chosen = next(one for one in everyone if one.name == sweep.chosen)
         return sweep, "" if chosen.role == "as it is" else chosen.file
-
-
-def _measure(name: str) -> Any:
-    return name
 
 
 def _plain(name: str) -> str:

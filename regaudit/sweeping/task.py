@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from regaudit.sweeping.outcome import Epoch
+from regaudit.sweeping.outcome import Epoch, Measure
 
 
 class Opening(Struct, frozen=True):
@@ -58,7 +58,7 @@ class Opened(Struct, frozen=True):
     keras: str
     backend: str
     loss: str
-    measure: str
+    measure: Measure
     train_samples: int
     val_samples: int
     steps: int

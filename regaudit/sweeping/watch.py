@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from regaudit.report.document import finite
 from regaudit.sweeping.outcome import Epoch
 from regaudit.sweeping.task import Task
 from regaudit.tensors.tensor import Array
@@ -47,11 +48,6 @@ class Watch:
             self._lowest, self.best_epoch = score, number
             self.state = _state(self._model)
         self._tell(number, self._before + self._task.epochs, val)
-
-
-def finite(value: float) -> float | None:
-    """Return a number that JSON has; None for the others."""
-    return value if isfinite(value) else None
 
 
 def _variables(model: Any) -> Iterator[Any]:
