@@ -72,14 +72,16 @@ model.compile("sgd", "sparse_categorical_crossentropy")
     about_strength: ClassVar[bool] = True
 
     def check(self, evidence: Evidence) -> Iterator[Occurrence]:
-        judged = evidence.facts.gap is not None and evidence.chance is not None
         for _, weight in evidence.regularized():
-            if judged and weight.role in KERNEL_ROLES:
+            by_losses = evidence.facts.gap is not None and weight.role in KERNEL_ROLES
+            if by_losses and evidence.chance is not None:
                 continue  # the two losses say what is right: REG205 and REG206 do
             if weight.regularizer and _is_default(weight.regularizer):
                 yield self.item(
                     weight,
                     f"{spelling.penalty(weight.regularizer)} with the default strength of 0.01",
+                    # With a chance loss the two losses might say that it is right.
+                    severity=Severity.NOTE if by_losses else None,
                     penalty=evidence.known_penalty(weight),
                 )
         for layer in evidence.model.layers:

@@ -82,9 +82,11 @@ model.compile("sgd", "sparse_categorical_crossentropy")
             training = evidence.training_of(weight)
             if training is not None and training.weight_decay > 0:
                 continue  # what that does is in no penalty
+            untold = training is None  # then a weight decay may have done what no penalty does
             yield self.item(
                 weight,
                 f"the validation loss is {gap:.3g} above the training loss, but {added}",
+                severity=Severity.NOTE if untold else None,
                 gap=gap,
                 total_penalty=penalty,
                 chance_loss=chance.value,
