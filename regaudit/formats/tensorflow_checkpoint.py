@@ -14,7 +14,7 @@ from regaudit.errors import ForeignDataError, UnreadableModelError, shown
 from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe_checkpoint import describe_checkpoint
-from regaudit.storage.checkpoint_files import INDEX, STATE, index_name, read_state
+from regaudit.storage.checkpoint_files import INDEX, NO_INDEX, STATE, index_name, read_state
 from regaudit.storage.location import Location
 from regaudit.tensors.tensorflow_checkpoint import has_footer, read_checkpoint
 
@@ -57,17 +57,17 @@ class TensorFlowCheckpoint(Format):
 def _no_index(file: Location) -> str:
     """Say why a file that is not an index cannot be read."""
     if own := index_name(file.name):
-        return (
-            f"a shard of a TensorFlow checkpoint, whose index is missing: put {own} beside it, "
-            "which says what lies where"
-        )
+        return NO_INDEX.format(shown(own))
     names = read_state(file) if isinstance(file, Path) else []
     if names:
         return (
-            f"a list of TensorFlow checkpoints, of which none is here: {shown(names[-1])} has no "
-            f"{shown(names[-1] + INDEX)} beside it"
+            f"a list of TensorFlow checkpoints, and none of them lies beside it: the latest is "
+            f"{shown(names[-1])}"
         )
-    return f"an index of a TensorFlow checkpoint by its content: call it NAME{INDEX}"
+    return (
+        f"like the index of a TensorFlow checkpoint by its content: call it NAME{INDEX}; or load "
+        "it and save it again, if TensorFlow before 0.12 wrote it"
+    )
 
 
 def _no_table(file: Location) -> UnreadableModelError:

@@ -81,18 +81,15 @@ def _by_names(checkpoint: Checkpoint, architecture: Serialized | None) -> Descri
     check_configuration(architecture, "the configuration")
     version = loading_version(architecture, None)
     join = LegacyJoin(Dialect.of(version, KERAS_2.version))
-    groups = groups_of(names, architecture)
-    stored = {name: _stored(join, found, checkpoint) for name, found in groups.items()}
-    join.walk(architecture, stored)
+    groups = groups_of(names, architecture).items()
+    join.walk(architecture, {name: _stored(join, found, checkpoint) for name, found in groups})
     if names.weights and not any(layer.class_name and layer.weights for layer in join.layers):
         refuse("no variable of the checkpoint is named for one of its layers")
     _note_averages(join, names)
     return _whole(join, architecture, version, state)
 
 
-def _by_owner(
-    join: LegacyJoin, names: Names, checkpoint: Checkpoint
-) -> Mapping[str, Stored]:
+def _by_owner(join: LegacyJoin, names: Names, checkpoint: Checkpoint) -> Mapping[str, Stored]:
     """Return the weights by what stands before their roles."""
     owners: dict[str, list[str]] = {}
     for name in names.weights:

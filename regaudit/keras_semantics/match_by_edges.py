@@ -7,13 +7,13 @@ its class. Names of layers do not count. What has another shape is refused, as b
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec import field
 from msgspec.structs import replace
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
 from regaudit.keras_semantics.build import has_regularizers, is_custom
 from regaudit.keras_semantics.config_graph import (
     Serialized,
-    config_of,
     layers_of,
     members,
     name_of,
@@ -49,10 +49,10 @@ class EdgeJoin(LegacyJoin, kw_only=True):
     """The object that is the model."""
     matched: int = 0
     """Variables that fill a place."""
-    plans: list[Planned] = []
-    owners: dict[int, Planned] = {}
+    plans: list[Planned] = field(default_factory=list)
+    owners: dict[int, Planned] = field(default_factory=dict)
     """Layers by their objects."""
-    claimed: set[int] = set()
+    claimed: set[int] = field(default_factory=set)
 
     def place(self, model: Serialized) -> None:
         """Give the layers of a model their variables."""
@@ -93,20 +93,22 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         entries = layers_of(planned.serialized)
         count = 0 if operations is None else len(self.graph.nodes[operations].children)
         first = 1 if count == len(entries) + 1 else 0  # an input that Sequential does not list
-        at = {id(config_of(entry)): index + first for index, entry in enumerate(entries)}
+        places = {id(entry): index + first for index, entry in enumerate(entries)}
         for layer in layers:
-            yield layer, self._child(operations, str(at[id(config_of(layer))]))
+            yield layer, self._child(operations, str(places[id(layer)]))
 
-    def _held(self, planned: Planned, number: int | None) -> Iterator[tuple[Serialized, int | None]]:
+    def _held(
+        self, planned: Planned, number: int | None
+    ) -> Iterator[tuple[Serialized, int | None]]:
         """Yield the layers that a wrapper or a custom layer holds with their objects."""
-        matter = {id(config_of(layer)) for layer in planned.inside}
+        matter = {id(layer) for layer in planned.inside}
         seen: set[int] = set()
         before = self.dialect.before_keras_3
         for held in held_layers(planned.serialized, before_keras_3=before):
             holder = self._child(number, held.attribute)
             for at, layer in enumerate(held.renamed()):
                 to = self._child(holder, str(at)) if held.is_list else holder
-                own = id(config_of(held.layers[at]))
+                own = id(held.layers[at])
                 if not planned.known:
                     to = self._noted(layer) if to is None else to
                     if own in seen or (to is None and own not in matter):

@@ -22,6 +22,8 @@ COUNTERS = ("_iterations", "iter", "iterations")
 """Edges from an optimizer to the steps that it has counted."""
 INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
 """Edges from an optimizer to one that it holds."""
+_OF_MODEL = frozenset({"layer-0", "_functional", "_operations"})
+"""Edges of models of Keras 2 and 3 whose configuration lists their layers."""
 _METRICS = frozenset({"metrics", "compiled_metrics", "compiled_loss", "_metrics"})
 """Edges to what evaluates a model."""
 _UNTOLD = re.compile(r"(variable|parameter)?(_\d+)?", re.IGNORECASE)
@@ -142,20 +144,33 @@ class TrackedGraph:
         return "/".join(filter(None, (known.get(number, ""), *reversed(edges))))
 
     def models(self) -> list[int]:
-        """Return the objects that may be a model: the first, and what it leads to."""
-        children = self.nodes[0].children.items() if self.nodes else ()
-        shut = {*self.optimizers, 0}
-        found = [to for edge, to in children if to not in shut and edge not in _METRICS]
-        return [0, *(to for to in dict.fromkeys(found) if self.nodes[to].children)]
+        """Return the models of Keras that no other one holds, the first object if it is custom."""
+        found: dict[int, None] = {}
+        inside: set[int] = set()
+        for number in (0, *self.edges):  # those that lead to others come first
+            outer = self.edges.get(number, (None, ""))[0]
+            if outer in inside:
+                inside.add(number)
+            elif not _OF_MODEL.isdisjoint(self.nodes[number].children):
+                found[number] = None
+                inside.add(number)
+        return list(found) or [0]
 
     def others(self, root: int) -> list[str]:
-        """Return the edges to what is not part of the model, and no optimizer; none for the first.
+        """Return the edges of the first object to what the model is no part of, nor an optimizer.
 
         Args:
-            root: the object that is the model.
+            root: the object that is the model; the first holds all.
         """
-        apart = {self.chain(one, {}) or "" for one in self.models() if one not in {0, root}}
-        return sorted(apart) if root else []
+        if not root:
+            return []
+        own = (self.chain(root, {}) or "").partition("/")[0]
+        held = self.nodes[0].children.items()
+        return sorted(
+            edge
+            for edge, to in held
+            if edge != own and self.edges.get(to) == (0, edge) and self.nodes[to].children
+        )
 
     @property
     def configurations(self) -> Mapping[int, str]:

@@ -59,9 +59,7 @@ def sort_out(checkpoint: Checkpoint) -> Names:
     return Names(tuple(weights), tuple(training), tuple(averages))
 
 
-def _is_of_training(
-    name: str, entry: BundleEntry, entries: Mapping[str, BundleEntry]
-) -> bool:
+def _is_of_training(name: str, entry: BundleEntry, entries: Mapping[str, BundleEntry]) -> bool:
     base, _, last = name.rpartition("/")
     if entry.shape == () and re.sub(r"_\d+$", "", last) in _COUNTERS:
         return True
@@ -100,5 +98,7 @@ def _names_in(layer: Serialized) -> Iterator[str]:
         one = waiting.pop()
         found.append(name_of(one))
         waiting += members(one) if layers_of(one) else ()
-        waiting += (inner for held in held_layers(one, before_keras_3=True) for inner in held.layers)
+        waiting += (
+            inner for held in held_layers(one, before_keras_3=True) for inner in held.layers
+        )
     yield from reversed(found)

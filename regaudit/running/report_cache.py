@@ -24,6 +24,7 @@ from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
+from regaudit.storage.checkpoint_files import shards_of
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.search import everything_below
 from regaudit.version import VERSION
@@ -136,7 +137,8 @@ class Cache(Struct, dict=True):
         """
         if report.failure is not None or report.file != entry.name or self.trouble:
             return
-        if not entry.file.is_dir() and not _is_one_file(report.format):
+        alone = not entry.file.is_dir() and not shards_of(entry.file)
+        if alone and not _is_one_file(report.format):
             return
         place = entry.place
         try:
@@ -220,6 +222,7 @@ def _files(file: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a model with their names inside it."""
     if not file.is_dir():
         yield "", file
+        yield from ((shard.name, shard) for shard in shards_of(file))
         return
     for path in sorted(path for path, _ in everything_below(file)):
         if S_ISREG(path.stat().st_mode):

@@ -16,6 +16,9 @@ INDEX = ".index"
 STATE = "checkpoint"
 """Name of the file that names the latest; a prefix may be called so as well."""
 
+NO_INDEX = "a shard of a TensorFlow checkpoint, but the index that it takes is missing: {}"
+"""Why a shard is not read."""
+
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-\d{5}", re.DOTALL)
 _NAMED = re.compile(
     rb'^(model_checkpoint_path|all_model_checkpoint_paths): "((?:[^"\\\n]|\\.)*)"', re.MULTILINE
@@ -33,7 +36,8 @@ def index_name(name: str) -> str | None:
 def index_of(file: Location) -> Location:
     """Return the index of the checkpoint that its prefix or a shard of it means.
 
-    Every other file is returned as it is, and so is what is not there.
+    A prefix without an index means its shard. Every other file is returned as it is, and so is what
+    is not there.
     """
     name = file.name
     if not name or "\0" in name or name.endswith(INDEX):
@@ -44,8 +48,8 @@ def index_of(file: Location) -> Location:
             return file
         own = name + INDEX
     try:
-        index = file.with_name(own)
-        return index if _is_there(index) else file
+        index, alone = file.with_name(own), file.with_name(f"{name}.data-00000-of-00001")
+        return next((one for one in (index, alone) if _is_there(one)), file)
     except (OSError, ValueError):
         return file
 

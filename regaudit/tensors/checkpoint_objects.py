@@ -1,4 +1,4 @@
-"""The graph of objects that a TensorFlow checkpoint holds, unless TensorFlow 1 wrote it by names."""
+"""The graph of objects in a TensorFlow checkpoint; those of TensorFlow 1 know names alone."""
 
 from msgspec import Struct
 

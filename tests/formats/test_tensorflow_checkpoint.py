@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 from paths import FIXTURES
 
-import regaudit
+from regaudit.auditing.audit_file import audit_file
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.settings.config import Config
-from msgspec.structs import replace
 
 FOLDER = FIXTURES / "checkpoints"
 CASES = sorted(file.parent for file in FOLDER.glob("*/*/expected.json"))
@@ -29,11 +29,7 @@ def audited(case, *, joined=False):
     if joined:
         raw = (case / "model.json").read_bytes()
         config = replace(config, architecture=parse_architecture(raw, "model.json"))
-    report = regaudit.audit(case / said["prefix"], config=config) if not joined else None
-    if joined:
-        from regaudit.auditing.audit_file import audit_file
-
-        report = audit_file(case / said["prefix"], config)
+    report = audit_file(case / said["prefix"], config)
     assert report.failure is None, report.failure
     assert report.format == "checkpoint"
     assert report.file.endswith(".index")
