@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from regaudit.keras_semantics.checkpoint_optimizer import compiled_by_name, compiled_with
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import NO_CONFIGURATION, Description, make_model
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.loaded_variables import counted
 from regaudit.keras_semantics.match_by_edges import UNCLAIMED, EdgeJoin, join_by_edges
 from regaudit.keras_semantics.match_by_name import LegacyJoin
 from regaudit.keras_semantics.match_by_order import refuse
@@ -19,7 +22,7 @@ from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.model import Model, Skip
 from regaudit.tensors.checkpoint_objects import TrackedObjects, read_tracked
 from regaudit.tensors.tensor import Stored
-from regaudit.tensors.tensorflow_checkpoint import Checkpoint
+from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 KERAS_2 = Dialect((2, 15, 0))
 """Of a checkpoint without a configuration: only Keras 2 writes them by itself."""
@@ -39,7 +42,12 @@ def describe_checkpoint(checkpoint: Checkpoint, architecture: Serialized | None)
     if objects is None:
         return _by_names(checkpoint, architecture)
     graph = TrackedGraph(objects, checkpoint)
-    return _by_objects(graph, checkpoint, architecture or _saved_along(objects, checkpoint))
+    found = _by_objects(graph, checkpoint, architecture or _saved_along(objects, checkpoint))
+    known = {*objects.keys.values()}
+    if lost := sum(key.endswith(VALUE) and key not in known for key in checkpoint.entries):
+        text = f"{counted(lost, 'tensor')} that no object of it has: not loaded, not measured"
+        return replace(found, skipped=(*found.skipped, Skip("(checkpoint)", text)))
+    return found
 
 
 def _saved_along(objects: TrackedObjects, checkpoint: Checkpoint) -> Serialized | None:
@@ -110,8 +118,7 @@ def _stored(join: LegacyJoin, names: list[str], checkpoint: Checkpoint) -> Store
 
 def _note_averages(join: LegacyJoin, names: Names) -> None:
     if names.averages:
-        count = len(names.averages)
-        text = f"{count:,} moving average{'s' * (count > 1)} of weights: not measured"
+        text = f"{counted(len(names.averages), 'moving average')} of weights: not measured"
         join.skipped.append(Skip("(averages)", text))
 
 

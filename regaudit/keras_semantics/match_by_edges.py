@@ -52,7 +52,8 @@ class EdgeJoin(LegacyJoin, kw_only=True):
     plans: list[Planned] = field(default_factory=list)
     owners: dict[int, Planned] = field(default_factory=dict)
     """Layers by their objects."""
-    claimed: set[int] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    """Keys of the values that are taken."""
 
     def place(self, model: Serialized) -> None:
         """Give the layers of a model their variables."""
@@ -140,12 +141,12 @@ class EdgeJoin(LegacyJoin, kw_only=True):
             to = None if number is None else self.graph.fill(number, slot)
             if to is None or to not in self.graph.keys:
                 planned.missing.add(at)
-            elif to not in self.claimed:
+            elif self.graph.keys[to] not in self.claimed:
                 self._take(planned, slot, to)
 
     def _take(self, planned: Planned, slot: Slot, number: int) -> None:
-        self.claimed.add(number)
         key = self.graph.keys[number]
+        self.claimed.add(key)
         if reason := self.checkpoint.unfit(key):
             self.skipped.append(Skip(key, reason))
             return
@@ -186,8 +187,9 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         )
         for number in self.graph.weights():
             key = self.graph.keys[number]
-            if number in self.claimed or not self.graph.is_below(number, self.root):
+            if key in self.claimed or not self.graph.is_below(number, self.root):
                 continue
+            self.claimed.add(key)
             if why := self.checkpoint.unfit(key):
                 self.skipped.append(Skip(key, why))
                 continue

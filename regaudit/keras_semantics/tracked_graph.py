@@ -43,15 +43,19 @@ class TrackedGraph:
     @cached_property
     def optimizers(self) -> list[int]:
         """The optimizers that no other one holds."""
-        found = {number for number in self.nodes if self._is_optimizer(number)}
-        while outer := {
-            number
-            for number, node in self.nodes.items()
-            if number not in found and any(node.children.get(edge) in found for edge in INNER)
-        }:
-            found |= outer
-        inner = {self.nodes[number].children.get(edge) for number in found for edge in INNER}
-        return sorted(found - inner)
+        around: dict[int, list[int]] = {}
+        for number, node in self.nodes.items():
+            for edge in INNER:
+                around.setdefault(node.children.get(edge, -1), []).append(number)
+        around.pop(-1, None)
+        found: set[int] = set()
+        waiting = [number for number in self.nodes if self._is_optimizer(number)]
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                waiting += around.get(number, ())
+        return sorted(number for number in found if found.isdisjoint(around.get(number, ())))
 
     def _is_optimizer(self, number: int) -> bool:
         if number in self._objects.with_slots:

@@ -35,6 +35,10 @@ _SLOT = re.compile(
 """What TensorFlow calls the variables that an optimizer keeps for another one."""
 
 
+_DEEPEST = 8
+"""Scopes around the name of a weight that are looked into."""
+
+
 class Names(Struct, frozen=True):
     """The variables of a checkpoint, sorted out."""
 
@@ -67,7 +71,7 @@ def _is_of_training(name: str, entry: BundleEntry, entries: Mapping[str, BundleE
         return True
     if not base or not _SLOT.fullmatch(last):
         return False
-    while base:  # a slot may be kept in a scope around the name of its weight
+    for _ in range(_DEEPEST):  # a slot may be kept in a scope around the name of its weight
         if base in entries:
             return True
         base = base.partition("/")[2]
