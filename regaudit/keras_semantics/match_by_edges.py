@@ -135,7 +135,8 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         """Give a layer the variables of its slots."""
         if not self.dialect.before_keras_3 and number is not None:
             children = self.graph.nodes[number].children.values()
-            own = [to for to in children if to in self.graph.keys]
+            held = [(to, self.graph.keys[to]) for to in children if to in self.graph.keys]
+            own = [to for to, key in held if self.checkpoint.unfit(key) is None]
             quantize(planned, {self.graph.nodes[to].name: self._stored(to) for to in own})
         for at, slot in enumerate(planned.slots):
             to = None if number is None else self.graph.fill(number, slot)

@@ -222,7 +222,7 @@ def _files(file: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a model with their names inside it."""
     if not file.is_dir():
         yield "", file
-        yield from ((shard.name, shard) for shard in shards_of(file))
+        yield from ((shard.name, file.with_name(shard.name)) for shard in shards_of(file))
         return
     for path in sorted(path for path, _ in everything_below(file)):
         if S_ISREG(path.stat().st_mode):

@@ -4,13 +4,13 @@
 file called `checkpoint` names the latest in a folder, and others that came before it.
 """
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from regaudit.storage.location import Location
 from regaudit.storage.presence import exists, is_file
+from regaudit.storage.siblings import names_in
 
 INDEX = ".index"
 STATE = "checkpoint"
@@ -63,20 +63,16 @@ def renamed(target: str, old: Location, new: Location) -> str:
     return target.rstrip("/").removesuffix(old.name) + new.name if new.name != old.name else target
 
 
-def shards_of(index: Path) -> list[Path]:
+def shards_of(index: Location) -> list[Location]:
     """Return the shards that lie beside an index; empty for every other file."""
     if not index.name.endswith(INDEX):
         return []
     prefix = index.name.removesuffix(INDEX)
     alone = index.with_name(f"{prefix}.data-00000-of-00001")
-    if is_file(alone):
+    if _is_there(alone):
         return [alone]
-    try:
-        with os.scandir(index.parent) as entries:
-            names = [one.name for one in entries if index_name(one.name) == index.name]
-    except OSError:
-        return []
-    return [index.with_name(name) for name in sorted(names)]
+    names = [name for name in names_in(index.parent) if index_name(name) == index.name]
+    return [index.with_name(name) for name in names]
 
 
 def read_state(file: Path) -> list[str]:

@@ -61,8 +61,7 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
         hint = near(file) if isinstance(file, Path) else ""
         raise UnreadableModelError(f"no such file{hint}") from error
     if S_ISREG(mode):
-        shards = shards_of(file) if isinstance(file, Path) else []
-        return sum(_bytes(part, part.stat(), stored) for part in (file, *shards))
+        return sum(_bytes(part, part.stat(), stored) for part in (file, *shards_of(file)))
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
     if not isinstance(file, Path):
