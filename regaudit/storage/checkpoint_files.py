@@ -106,12 +106,12 @@ def in_order(names: Iterable[str], state: Iterable[str] = ()) -> list[str]:
     """
     ranks = {f"{name}{INDEX}": rank for rank, name in enumerate(state)}
 
-    def key(name: str) -> tuple[str, int, list[tuple[str, int, str]], str]:
-        folder, _, own = name.rpartition("/")
-        if not own.endswith(INDEX):
-            return folder, -1, [(own, 0, "")], own
-        parts = re.split(r"([0-9]{1,18})", own)
-        pairs = zip(parts[::2], [*parts[1::2], "0"], strict=True)
-        return folder, ranks.get(own, -1), [(text, int(n), n) for text, n in pairs], own
+    def key(name: str) -> tuple[int, list[tuple[str, int]], str]:
+        if not name.endswith(INDEX):
+            return -1, [(name, 0)], name
+        parts = re.split(r"([0-9]{1,18})", name)
+        numbers = [int(number) for number in (*parts[1::2], "0")]
+        own = name.rpartition("/")[2]
+        return ranks.get(own, -1), list(zip(parts[::2], numbers, strict=True)), name
 
     return sorted(names, key=key)

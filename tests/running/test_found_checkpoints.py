@@ -64,7 +64,7 @@ def test_the_list_decides_on_the_order(folder):
 
 def test_numbers_in_names_count_as_numbers():
     names = ["cp-10.index", "b.keras", "cp-9.index", "cp-9a.index", "a/cp-2.index"]
-    expected = ["b.keras", "cp-9.index", "cp-9a.index", "cp-10.index", "a/cp-2.index"]
+    expected = ["a/cp-2.index", "b.keras", "cp-9.index", "cp-9a.index", "cp-10.index"]
     assert in_order(names) == expected
 
 
