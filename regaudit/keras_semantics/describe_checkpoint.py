@@ -1,9 +1,9 @@
 """A TensorFlow checkpoint described as a model, by its objects or by the names of its variables."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
-from msgspec.structs import replace
-
+from regaudit.errors import UnreadableModelError
 from regaudit.keras_semantics.checkpoint_optimizer import compiled_by_name, compiled_with
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized
@@ -42,16 +42,14 @@ def describe_checkpoint(checkpoint: Checkpoint, architecture: Serialized | None)
     if objects is None:
         return _by_names(checkpoint, architecture)
     graph = TrackedGraph(objects, checkpoint)
-    found = _by_objects(graph, checkpoint, architecture or _saved_along(objects, checkpoint))
-    known = {*objects.keys.values()}
-    if lost := sum(key.endswith(VALUE) and key not in known for key in checkpoint.entries):
-        text = f"{counted(lost, 'tensor')} that no object of it has: not loaded, not measured"
-        return replace(found, skipped=(*found.skipped, Skip("(checkpoint)", text)))
-    return found
+    if architecture is None and (saved := _saved_along(objects, checkpoint)):
+        with suppress(UnreadableModelError):
+            return _by_objects(graph, checkpoint, saved)
+    return _by_objects(graph, checkpoint, architecture)
 
 
 def _saved_along(objects: TrackedObjects, checkpoint: Checkpoint) -> Serialized | None:
-    """Return the configuration of the model that TensorFlow 1.13 to 2.1 saved along."""
+    """Return the configuration of the model that TensorFlow up to 1.13 saved along."""
     key = objects.configurations.get(0)
     if key is None:
         return None
@@ -66,6 +64,7 @@ def _by_objects(
     if architecture is None:
         join = EdgeJoin(KERAS_2, graph=graph, checkpoint=checkpoint)
         join.finish(NO_CONFIGURATION)
+        _note_lost(join, graph, checkpoint)
         return _alone(join, state)
     version = loading_version(architecture, None)
     check_configuration(architecture, "the configuration")
@@ -74,7 +73,16 @@ def _by_objects(
     if others := graph.others(join.root):
         names = ", ".join(others[:5]) + (f" and {len(others) - 5:,} more" * (len(others) > 5))
         join.skipped.append(Skip("(checkpoint)", f"also holds {names}: not part of this model"))
+    _note_lost(join, graph, checkpoint)
     return _whole(join, architecture, version, state)
+
+
+def _note_lost(join: EdgeJoin, graph: TrackedGraph, checkpoint: Checkpoint) -> None:
+    """Say that there are values that no object refers to."""
+    known = set(graph.keys.values())
+    if lost := sum(key.endswith(VALUE) and key not in known for key in checkpoint.entries):
+        text = f"{counted(lost, 'tensor')} that no object of it has: not loaded, not measured"
+        join.skipped.append(Skip("(checkpoint)", text))
 
 
 def _by_names(checkpoint: Checkpoint, architecture: Serialized | None) -> Description:

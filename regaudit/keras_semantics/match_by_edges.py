@@ -14,6 +14,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
 from regaudit.keras_semantics.build import has_regularizers, is_custom
 from regaudit.keras_semantics.config_graph import (
     Serialized,
+    config_of,
     layers_of,
     members,
     name_of,
@@ -36,6 +37,7 @@ from regaudit.tensors.tensor import Tensor
 from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 UNCLAIMED = "no layer of the configuration has it: measured by name alone"
+INSIDE = "inside {}: measured, but its regularizers are unknown"
 _MOST_MODELS = 64
 """Objects of a checkpoint that a configuration is tried on."""
 
@@ -50,6 +52,8 @@ class EdgeJoin(LegacyJoin, kw_only=True):
     matched: int = 0
     """Variables that fill a place."""
     plans: list[Planned] = field(default_factory=list)
+    waiting: list[tuple[int, Planned, int | None]] = field(default_factory=list)
+    """Layers with how deep they are and their objects."""
     owners: dict[int, Planned] = field(default_factory=dict)
     """Layers by their objects."""
     claimed: set[str] = field(default_factory=set)
@@ -62,15 +66,13 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         self.owners[self.root] = planned
         self.plans.append(planned)
         self._inside(planned, self.root, Position())
+        for _, layer, number in sorted(self.waiting, key=lambda one: one[0]):
+            self._fill(layer, number)
 
     def _visit(self, serialized: Serialized, number: int | None, place: Position) -> None:
         planned, below = Planner(self.dialect, self.root_frozen).one(serialized, place)
-        if number is not None:
-            if number in self.owners:
-                return  # a layer that two models share
-            self.owners[number] = planned
         self.plans.append(planned)
-        self._fill(planned, number)
+        self.waiting.append((place.depth, planned, number))
         self._inside(planned, number, below)
 
     def _inside(self, planned: Planned, number: int | None, below: Position) -> None:
@@ -86,7 +88,9 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         """Yield the layers of a model with their objects."""
         layers = planned.inside
         if self.dialect.before_keras_3:
-            for at, layer in enumerate(layers):
+            # TensorFlow 1.13 counted the input that Sequential does not list.
+            more = self._child(number, f"layer-{len(layers)}") is not None
+            for at, layer in enumerate(layers, more and not _is_functional(planned)):
                 yield layer, self._child(number, f"layer-{at}")
             return
         inner = self._child(number, "_functional")
@@ -129,10 +133,17 @@ class EdgeJoin(LegacyJoin, kw_only=True):
     def _noted(self, layer: Serialized) -> int | None:
         """Return the one object whose variables are named for a layer."""
         found = self.graph.noted.get(name_of(layer), ())
-        return found[0] if len(found) == 1 and found[0] not in self.owners else None
+        return found[0] if len(found) == 1 else None
 
     def _fill(self, planned: Planned, number: int | None) -> None:
-        """Give a layer the variables of its slots."""
+        """Give a layer the variables of its slots, unless its object is another layer's already.
+
+        Of the layers that a model shared and a load of its configuration makes apart, TensorFlow
+        restores the outermost alone.
+        """
+        number = None if number in self.owners else number
+        if number is not None:
+            self.owners[number] = planned
         if not self.dialect.before_keras_3 and number is not None:
             children = self.graph.nodes[number].children.values()
             held = [(to, self.graph.keys[to]) for to in children if to in self.graph.keys]
@@ -213,7 +224,20 @@ class EdgeJoin(LegacyJoin, kw_only=True):
             if planned.path or planned.weights or has_regularizers(planned.serialized, inside):
                 self._add(planned)
         for path, found in spare.items():
-            self._add_unknown(path, with_units(found), reason, trainable=not self.root_frozen)
+            outer = self._around(path)
+            why = INSIDE.format(outer) if outer else reason
+            self._add_unknown(path, with_units(found), why, trainable=not self.root_frozen)
+
+    def _around(self, path: str) -> str:
+        """Return the custom layer that an object is inside of; empty for none."""
+        custom = {planned.path for planned in self.plans if not planned.known and planned.path}
+        parts = path.split("/")
+        above = ("/".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
+        return next((one for one in above if one in custom), "")
+
+
+def _is_functional(planned: Planned) -> bool:
+    return "input_layers" in config_of(planned.serialized)
 
 
 def join_by_edges(

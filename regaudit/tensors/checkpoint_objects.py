@@ -20,7 +20,7 @@ class TrackedObjects(Struct):
     with_slots: set[int] = set()
     """These optimizers."""
     configurations: dict[int, str] = {}
-    """Key of the configuration of an object, which TensorFlow 1.13 to 2.1 saved along."""
+    """Key of the configuration of an object, which TensorFlow up to 1.13 saved along."""
 
 
 def read_tracked(checkpoint: Checkpoint) -> TrackedObjects | None:
