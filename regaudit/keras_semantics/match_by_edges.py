@@ -33,7 +33,7 @@ from regaudit.keras_semantics.spare_weights import extra_slot
 from regaudit.keras_semantics.stored_names import StoredName
 from regaudit.keras_semantics.tracked_graph import TrackedGraph
 from regaudit.model import Skip
-from regaudit.tensors.tensor import Tensor
+from regaudit.tensors.tensor import Stored, Tensor
 from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 UNCLAIMED = "no layer of the configuration has it: measured by name alone"
@@ -145,16 +145,27 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         if number is not None:
             self.owners[number] = planned
         if not self.dialect.before_keras_3 and number is not None:
-            children = self.graph.nodes[number].children.values()
-            held = [(to, self.graph.keys[to]) for to in children if to in self.graph.keys]
-            own = [to for to, key in held if self.checkpoint.unfit(key) is None]
-            quantize(planned, {self.graph.nodes[to].name: self._stored(to) for to in own})
+            quantize(planned, self._own(planned, number))
         for at, slot in enumerate(planned.slots):
             to = None if number is None else self.graph.fill(number, slot)
             if to is None or to not in self.graph.keys:
                 planned.missing.add(at)
             elif self.graph.keys[to] not in self.claimed:
                 self._take(planned, slot, to)
+
+    def _own(self, planned: Planned, number: int) -> Stored:
+        """Return the values of a layer and its parts, by the names that a legacy file has."""
+        layer = name_of(planned.serialized)
+        parts = {slot.at: slot.below for slot in planned.slots if slot.at}
+        holders = [(number, ""), *((self._child(number, at), parts[at]) for at in parts)]
+        found = {}
+        for holder, below in holders:
+            children = self.graph.nodes[holder].children if holder is not None else {}
+            for to in children.values():
+                if to in self.graph.keys and self.checkpoint.unfit(self.graph.keys[to]) is None:
+                    names = filter(None, (layer, below, self.graph.nodes[to].role))
+                    found["/".join(names)] = self._stored(to)
+        return found
 
     def _take(self, planned: Planned, slot: Slot, number: int) -> None:
         key = self.graph.keys[number]
@@ -163,7 +174,9 @@ class EdgeJoin(LegacyJoin, kw_only=True):
             self.skipped.append(Skip(key, reason))
             return
         _, tensor = self._stored(number)
-        expected = None if planned.mode else expected_shape(planned.serialized, slot)
+        adapter = slot.role.startswith("lora_")
+        expected = expected_shape(planned.serialized, slot)
+        expected = None if planned.mode or adapter else expected
         if not is_shaped(tensor.shape, expected):
             sizes = ", ".join("any" if size is None else str(size) for size in expected or ())
             where = "/".join(filter(None, (planned.path, slot.below, slot.role)))
@@ -271,7 +284,8 @@ def join_by_edges(
     if not best:
         if fault:
             raise fault
-        if any(planned.slots for join in found for planned in join.plans):
+        slots = any(planned.slots for join in found for planned in join.plans)
+        if slots and any(True for _ in graph.weights()):
             refuse("the checkpoint has none of its weights where TensorFlow looks for them")
         return found[0]
     chosen = [join for join in found if join.matched == best]
