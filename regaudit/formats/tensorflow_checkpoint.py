@@ -13,7 +13,6 @@ from typing import ClassVar
 from regaudit.errors import ForeignDataError, UnreadableModelError, shown
 from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
-from regaudit.keras_semantics.describe_checkpoint import describe_checkpoint
 from regaudit.storage.checkpoint_files import INDEX, NO_INDEX, STATE, index_name, read_state
 from regaudit.storage.location import Location
 from regaudit.tensors.tensorflow_checkpoint import has_footer, read_checkpoint
@@ -50,6 +49,10 @@ class TensorFlowCheckpoint(Format):
             raise _no_table(file)
         if architecture:
             self.refuse_by_name()
+        from regaudit.keras_semantics.describe_checkpoint import (  # noqa: PLC0415 - others need none
+            describe_checkpoint,
+        )
+
         prefix = file.with_name(file.name.removesuffix(INDEX))
         yield Artifact.of(describe_checkpoint(read_checkpoint(prefix), architecture))
 
