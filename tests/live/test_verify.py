@@ -4,10 +4,8 @@ import importlib.util
 import json
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from math import inf
-from pathlib import Path
 
 import command_line
 import numpy as np
@@ -17,7 +15,7 @@ from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit.auditing import audit_file
-from regaudit.live import loader, verify
+from regaudit.live import verify
 from regaudit.live.activity import _arrays
 from regaudit.live.data_file import DataError
 from regaudit.live.differences import Loaded, differences
@@ -255,9 +253,9 @@ def test_a_file_that_is_no_npz(tmp_path):
 
 @real_keras
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", ["everything", "tutorial-activity-l1"])  # all: see below
-def test_the_audit_agrees_with_keras(name):
-    result = run(MODELS / f"{name}.keras")
+def test_the_audit_agrees_with_keras():
+    """In a process of its own; all fixtures, see below."""
+    result = run(MODELS / "everything.keras")
     assert result.exit_code == 0, result.output
     assert "agrees with Keras 3." in result.output
     assert "sum(model.losses)" in result.output
@@ -275,15 +273,6 @@ def fixtures_of(version):
             yield file, reason if loads else "Keras says"
 
 
-def in_this_process(request):
-    """Answer a request as the child process does: a hundred children would take minutes."""
-    with tempfile.TemporaryDirectory() as folder:
-        question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
-        question.write_text(json.dumps(request), encoding="utf-8")
-        loader.main(question, answer)
-        return json.loads(answer.read_text(encoding="utf-8"))
-
-
 UNLOADABLE = {
     "models/custom.keras": "fixtures>Cubic, fixtures>Scaled",
     "models/tf-keras-only.keras": "LocallyConnected2D",
@@ -298,9 +287,8 @@ OVERFLOWS = "rules/REG211/bad.keras"
 
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
-    monkeypatch.setattr(verify, "_ask", in_this_process)
     monkeypatch.setattr(verify, "_package", lambda _: "keras")
     agreed, weights, refused = 0, 0, {}
     for file, reason in fixtures_of(keras.__version__):
@@ -324,7 +312,8 @@ def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_custom_objects_that_are_missing_are_named():
     result = run(MODELS / "custom.keras")
     assert result.exit_code == 3
@@ -333,7 +322,8 @@ def test_custom_objects_that_are_missing_are_named():
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_a_wrong_audit_is_found_out(monkeypatch):
     honest = audit_file.audit_file
 
@@ -359,7 +349,7 @@ def test_a_wrong_audit_is_found_out(monkeypatch):
 
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_data_are_run_through_the_model(tmp_path, keras):
     file = MODELS / "tutorial-activity-l1.keras"
     model = keras.models.load_model(file)
@@ -383,7 +373,7 @@ def test_data_are_run_through_the_model(tmp_path, keras):
 
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_the_audit_agrees_on_what_layers_add_on_data(tmp_path, keras):
     layers, l1 = keras.layers, keras.regularizers.L1(0.1)
     x = keras.Input((3, 4))
@@ -413,7 +403,8 @@ def test_the_audit_agrees_on_what_layers_add_on_data(tmp_path, keras):
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_data_of_another_shape_are_wrong_usage(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.ones((4, 77)))
     result = run(MODELS / "tutorial-l2.keras", "--data", tmp_path / "data.npz")
