@@ -28,6 +28,13 @@ from regaudit.cli.targets import Target, ViewOptions, all_of, write
     "--wide", is_flag=True, help="Show all columns, even if they do not fit the terminal."
 )
 @click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Show a row for each weight, also where there are many: normalization, biases, and each "
+    "layer of a block.",
+)
+@click.option(
     "--roles",
     "show_roles",
     is_flag=True,
@@ -40,6 +47,7 @@ def inspect(
     also: tuple[Target, ...],
     sort: str,
     wide: bool,
+    every: bool,
     show_roles: bool,
     options: AuditOptions,
     view_options: ViewOptions,
@@ -59,7 +67,7 @@ def inspect(
         _print_roles(options, output)
     reports, config = run_audit(options, targets)
     reports = only(reports, view_options.layer)
-    write(targets, reports, config, view_options, sort=sort, wide=wide)
+    write(targets, reports, config, view_options, sort=sort, wide=wide, every=every)
     if all(target.file for target in targets):
         say_failed(reports)
     sys.exit(unreadable(reports))

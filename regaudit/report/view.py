@@ -24,6 +24,8 @@ class View(Struct, frozen=True):
     """Glob on the paths of the layers and weights to show."""
     sort: str = "model"
     """`model` for the order of the file, or one of `SORT_KEYS`."""
+    every: bool = True
+    """A row for each weight, however many there are."""
     wide: bool = False
     """All columns, whatever the width."""
     verbose: bool = False
