@@ -48,6 +48,18 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"regaudit.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or the one that was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from regaudit.errors import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS)
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint or '.'}", ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Click takes an error at the end of a file for Ctrl-D."""
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["note", "warning", "error", "never"]),
+    type=Choice(["note", "warning", "error", "never"]),
     help="Exit with 1 on findings of this severity or higher.  [default: error]",
 )
 def check(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
 from regaudit.cli.options import also_in, judging, output_file, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
 from regaudit.cli.paths import Named
@@ -32,7 +33,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(FORMATS),
+    type=Choice(FORMATS),
     help="Output format.  [default: terminal]",
 )
 @also_in(FORMATS)

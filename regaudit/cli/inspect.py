@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import emit, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
@@ -18,7 +19,7 @@ from regaudit.cli.targets import Target, ViewOptions, all_of, write
 @printing
 @click.option(
     "--sort",
-    type=click.Choice(["model", "name", "size", "penalty", "l1", "l2", "sparsity", "dead"]),
+    type=Choice(["model", "name", "size", "penalty", "l1", "l2", "sparsity", "dead"]),
     default="model",
     show_default=True,
     help="Order of the weights; numbers are sorted largest first.",

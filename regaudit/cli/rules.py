@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from regaudit.cli.choice import Choice
 from regaudit.cli.output import emit, say_page
 
 
@@ -14,7 +15,7 @@ from regaudit.cli.output import emit, say_page
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "json", "markdown"]),
+    type=Choice(["terminal", "json", "markdown"]),
     default="terminal",
     show_default=True,
     help="Output format.",

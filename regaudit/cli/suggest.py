@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.choice import Choice
 from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
@@ -39,7 +40,7 @@ def advising(command: Any) -> Any:
     for option in (
         click.option(
             "--aim",
-            type=click.Choice(["l2", "l1", "adamw"]),
+            type=Choice(["l2", "l1", "adamw"]),
             default="l2",
             show_default=True,
             help="Kind of regularization.",
@@ -47,7 +48,7 @@ def advising(command: Any) -> Any:
         click.option(
             "--for",
             "purpose",
-            type=click.Choice(["going-on", "new-weights"]),
+            type=Choice(["going-on", "new-weights"]),
             default="going-on",
             show_default=True,
             help="What the strengths are for: training on from the saved weights, or anew.",
@@ -82,7 +83,7 @@ def advising(command: Any) -> Any:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "code", "json"]),
+    type=Choice(["terminal", "code", "json"]),
     default="terminal",
     show_default=True,
     help="A table, Keras code to paste, or edits for `apply --from`.",
