@@ -11,6 +11,8 @@ from regaudit.report.escape import Escaped
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION
+from regaudit.report.statistics import statistics
+from regaudit.report.tables import Column, fitted_table
 from regaudit.report.view import View
 from regaudit.report.weight_tables import spectra_table, weights_table
 from regaudit.rules.documentation import where_to_read
@@ -32,9 +34,13 @@ class Terminal(Renderer):
     name: ClassVar[str] = "terminal"
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        one = _inspection if view.tables else _check
+        closing = [] if view.quiet else list(_closing(reports, view))
+        if view.statistics:
+            return escape.page([*_statistics(reports, view), *closing])
+        if view.quiet:
+            reports = [report for report in reports if report.findings or report.failure]
+        one = _quiet if view.quiet else _inspection if view.tables else _check
         paragraphs = [list(one(report, view)) for report in reports]
-        closing = list(_closing(reports, view))
         paragraphs += [closing] if closing else []
         first, *rest = paragraphs or [[]]
         return escape.page([*first, *(line for lines in rest for line in ("", *lines))])
@@ -79,6 +85,27 @@ def _check(report: Report, view: View) -> Iterator[str]:
     if unjudged := sentences.unjudged(report):
         yield from _wrapped(f"{unjudged}.", view, "  ")
     yield from _not_run(report, view)
+
+
+def _quiet(report: Report, view: View) -> Iterator[str]:
+    """What was found in one model, and no more."""
+    yield _headline(report, view)
+    yield from _findings(report, view)
+
+
+def _statistics(reports: Sequence[Report], view: View) -> Iterator[str]:
+    """A table of rules by what they found."""
+    found = statistics(reports)
+    if not found:
+        return
+    columns = [
+        Column("rule", [f"{_letter(one.severity)} {one.code}" for one in found]),
+        Column("places", [f"{one.places:,}" for one in found], right=True),
+        Column("models", [f"{one.models:,}" for one in found], right=True),
+        Column("name", [escape.plain(one.name) for one in found]),
+    ]
+    yield from fitted_table(columns, view.width, least=8)
+    yield from [""] * (not view.quiet)
 
 
 def _headline(report: Report, view: View) -> str:

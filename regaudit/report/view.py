@@ -30,6 +30,10 @@ class View(Struct, frozen=True):
     """All columns, whatever the width."""
     verbose: bool = False
     """Every finding of a group, not only the first few."""
+    quiet: bool = False
+    """Only what was found, and what could not be audited."""
+    statistics: bool = False
+    """How often each rule found something, in place of where."""
     width: int = 80
     """Columns of the terminal."""
     color: bool = False
