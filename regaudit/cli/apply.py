@@ -40,6 +40,7 @@ class ApplyOptions(NamedTuple):
     undo: bool
     force: bool
     verify: bool
+    verbose: bool
 
 
 def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,6 +89,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Also edit frozen weights and dtypes other than float32, and overwrite OUT.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each change as the JSON in the file.")
 @opening
 @_editing
 def apply(
@@ -209,7 +211,7 @@ def _apply(
     change = prepared.change
     written = None if options.dry_run else out or model
     lines = (
-        what_changes(change, wanted, written)
+        what_changes(change, wanted, written, verbose=options.verbose)
         if change.edits
         else nothing_written(change, wanted, out)
     )
