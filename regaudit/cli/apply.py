@@ -13,6 +13,7 @@ from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.options import collecting, opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel, Output
+from regaudit.cli.progress import waiting
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.running.guard import hold, hold_on, release
@@ -292,7 +293,8 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
         if options.in_place and model.is_file():  # Keras goes by the suffix
             against = Path(folder, model.name)
             against.symlink_to(backup_of(model))
-        result = verify(change.after, against=against)
+        with waiting("Keras loads both files"):
+            result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)
     say(f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}")

@@ -11,7 +11,6 @@ from regaudit.cli.audit_models import AuditOptions, run_audit, settings_of
 from regaudit.cli.options import auditing
 from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
-from regaudit.cli.running import INTERRUPTED
 from regaudit.storage.presence import exists, is_dir, is_file
 from regaudit.storage.standard_input import NAME
 from regaudit.storage.working_folder import working_folder
@@ -98,7 +97,7 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     failed = [report for report in reports if report.failure]
     for report in failed:
         say(f"{report.file}: {verdict(report)}", err=True)
-    if len(failed) == len(reports) or any(_is_interrupted(report) for report in failed):
+    if len(failed) == len(reports) or any(report.interrupted for report in failed):
         say(f"nothing is written to {name}", err=True)
         sys.exit(UNREADABLE)
     emit(made.text(), file)
@@ -106,7 +105,3 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     use = command("regaudit check --baseline {}", name)
     say(f"{name}: {held} accepted; use it with: {use}", err=True)
     sys.exit(unreadable(reports))
-
-
-def _is_interrupted(report: "Report") -> bool:
-    return report.failure is not None and report.failure.kind == INTERRUPTED

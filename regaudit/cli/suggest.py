@@ -12,6 +12,7 @@ from regaudit.cli.choice import Choice
 from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
+from regaudit.cli.progress import waiting
 from regaudit.cli.protected import refuse_outputs
 from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
@@ -202,10 +203,11 @@ def _loss(report: "Report", data: Path, given: float | None) -> "tuple[float, Co
     from regaudit.errors import UsageError
     from regaudit.live.confidence import Confidence
     from regaudit.live.verify import verify
+    from regaudit.report.escape import plain
 
     if given is not None:
         raise UsageError(f"give either the loss as a number or {data}, not both")
-    with released(), ending_tidily():
+    with released(), ending_tidily(), waiting(f"Keras runs the model on {plain(data.name)}"):
         found = verify(report, data).data
     loss = found["loss"] if found else None
     if found is None or loss is None:

@@ -245,9 +245,11 @@ def _not_run(report: Report, view: View) -> Iterator[str]:
 def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
     """How all of it came out, and what to do next."""
     audited = sum(report.model is not None for report in reports)
-    failed = sum(report.failure is not None for report in reports)
-    if audited + failed > 1:
+    stopped = any(report.interrupted for report in reports)
+    failed = sum(report.failure is not None for report in reports) - stopped
+    if audited + failed + stopped > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
+        bad += ", and then the run was stopped" * stopped
         yield f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
     if not view.tables:
         yield from _gate(reports, failed, view)
@@ -279,6 +281,8 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         why.append(
             spelling.count(failed, "file that could not be read", "files that could not be read")
         )
+    if any(report.interrupted for report in reports):
+        why.append("the run was stopped")
     if bad:
         why.append(f"{spelling.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
     unjudged = sum(bool(report.unjudged) for report in reports)
