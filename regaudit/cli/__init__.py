@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from regaudit.cli.command import HelpfulGroup
 from regaudit.version import VERSION
 
 COMMANDS = (
@@ -32,7 +33,7 @@ COMMANDS = (
 """In the order of `--help`; each is the module and the function of its name."""
 
 
-class _Commands(click.Group):
+class _Commands(HelpfulGroup):
     """Commands that are imported when they are asked for, and whose errors are escaped."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
@@ -90,7 +91,11 @@ def _escaped_errors() -> Iterator[None]:
         raise click.UsageError(GONE) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    examples=("inspect model.keras", "report model.keras --html report.html", "check models/"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="regaudit")
 @click.option(
     "--traceback",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import collecting, opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel, Output
@@ -49,7 +50,15 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     return collecting("options", ApplyOptions, command)
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "apply model.keras -o new.keras --set 'conv*:kernel=l2(1e-4)'",
+        "apply model.keras -o new.keras --suggested --train-loss 0.02 --val-loss 0.51",
+        "apply model.keras --in-place --recipe ResNet50",
+        "apply model.keras --undo",
+    ),
+)
 @click.argument("model", type=LocalModel(path_type=Path))
 @click.option("-o", "--output", "out", type=Output(), metavar="OUT", help="File to write.")
 @click.option(

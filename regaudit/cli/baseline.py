@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit, settings_of
+from regaudit.cli.command import HelpfulGroup
 from regaudit.cli.options import auditing
 from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
@@ -23,7 +24,10 @@ DEFAULT = ".regaudit-baseline.json"
 """Where a baseline is written if neither the command line nor the settings say."""
 
 
-@click.group()
+@click.group(
+    cls=HelpfulGroup,
+    examples=("baseline write models/", "check models/ --baseline .regaudit-baseline.json"),
+)
 def baseline() -> None:
     """Accept today's findings, so that `check` fails only on new or worse ones.
 
@@ -32,7 +36,7 @@ def baseline() -> None:
     """
 
 
-@baseline.command()
+@baseline.command(examples=("baseline write models/",))
 @auditing
 @click.option("--force", is_flag=True, help="Overwrite an existing baseline.")
 def write(force: bool, options: AuditOptions) -> None:
@@ -50,7 +54,7 @@ def write(force: bool, options: AuditOptions) -> None:
     _save(old.written(reports), reports)
 
 
-@baseline.command()
+@baseline.command(examples=("baseline update models/",))
 @auditing
 def update(options: AuditOptions) -> None:
     """Accept new and worse findings as well, and drop those that are gone."""
@@ -58,7 +62,7 @@ def update(options: AuditOptions) -> None:
     _save(_read(file).updated(reports), reports)
 
 
-@baseline.command()
+@baseline.command(examples=("baseline prune models/",))
 @auditing
 def prune(options: AuditOptions) -> None:
     """Drop what is no longer found in the audited models, and accept nothing new."""

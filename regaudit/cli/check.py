@@ -9,6 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from regaudit.settings.config import Config
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "check model.keras",
+        "check models/ --fail-on warning --format github",
+        "check models/ --statistics",
+    ),
+)
 @auditing
 @weights
 @printing

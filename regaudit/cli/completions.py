@@ -3,10 +3,11 @@
 import click
 
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.output import say_page
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("completions bash",))
 @click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completions(context: click.Context, shell: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import rule_codes
 from regaudit.cli.output import say_page
 
@@ -21,7 +22,7 @@ INDENT = "    "
 """Before each line of a program."""
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("explain REG101", "explain dead-units"))
 @click.argument("rule", required=False, shell_complete=rule_codes)
 @click.option("--all", "every", is_flag=True, help="Explain every rule.")
 @click.option(

@@ -8,12 +8,20 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import emit, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "inspect model.keras",
+        "inspect model.keras --layer 'encoder/*' --sort size",
+        "inspect models/ --format csv -o weights.csv",
+    ),
+)
 @auditing
 @weights
 @printing

@@ -9,6 +9,7 @@ import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.paths import LocalFile, Output
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from regaudit.sweeping.outcome import Sweep
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "report model.keras --html report.html",
+        "report models/ --html fleet.html --jobs auto",
+        "report --from results.jsonl --html report.html",
+    ),
+)
 @auditing
 @weights
 @click.option(

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import click
 
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.output import emit, say_page
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("rules", "rules --format json"))
 @click.option(
     "--format",
     "format_",

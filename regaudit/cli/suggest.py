@@ -9,6 +9,7 @@ import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
 from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
@@ -77,7 +78,13 @@ def advising(command: Any) -> Any:
     return collecting("advice", AdviceOptions, command, facts=FACT_NAMES)
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "suggest model.keras --train-loss 0.02 --val-loss 0.51",
+        "suggest model.keras --data train.npz --val-data val.npz",
+    ),
+)
 @click.argument("model", type=LocalModel(path_type=Path), required=False)
 @advising
 @opening

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.paths import LocalFile, LocalModel
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from regaudit.live.verify import Verification
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("verify model.keras", "verify model.keras --data val.npz"))
 @click.argument("model", type=LocalModel())
 @click.option(
     "--data",
