@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import field
 from msgspec.structs import replace
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
+from regaudit.errors import shown
 from regaudit.keras_semantics.build import has_regularizers, is_custom
 from regaudit.keras_semantics.config_graph import (
     Serialized,
@@ -19,8 +19,6 @@ from regaudit.keras_semantics.config_graph import (
     members,
     name_of,
 )
-from regaudit.keras_semantics.describe import freezes_all
-from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
 from regaudit.keras_semantics.expected_shapes import expected_shape, is_shaped
 from regaudit.keras_semantics.held_layers import held_layers
@@ -38,8 +36,6 @@ from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 UNCLAIMED = "no layer of the configuration has it: measured by name alone"
 INSIDE = "inside {}: measured, but its regularizers are unknown"
-_MOST_MODELS = 64
-"""Objects of a checkpoint that a configuration is tried on."""
 
 
 _Spare = tuple[tuple[Slot, str, Tensor], str]
@@ -269,48 +265,3 @@ def _above(path: str) -> Iterator[str]:
 
 def _is_functional(planned: Planned) -> bool:
     return "input_layers" in config_of(planned.serialized)
-
-
-def join_by_edges(
-    model: Serialized, graph: TrackedGraph, checkpoint: Checkpoint, dialect: Dialect
-) -> EdgeJoin:
-    """Join a configuration with the object of a checkpoint that it fits.
-
-    Args:
-        model: the configuration.
-        graph: of the checkpoint.
-        checkpoint: its values.
-        dialect: of the Keras that loads them.
-
-    Raises:
-        UnreadableModelError: it fits none, or more than one.
-    """
-    frozen = freezes_all(model) and not dialect.before_keras_3
-    fault: UnreadableModelError | None = None
-    found: list[EdgeJoin] = []
-    for root in graph.models()[:_MOST_MODELS]:
-        join = EdgeJoin(dialect, frozen, graph=graph, checkpoint=checkpoint, root=root)
-        try:
-            join.place(model)
-        except UnsafeFileError:
-            raise
-        except UnreadableModelError as error:
-            fault = fault or error
-        else:
-            found.append(join)
-    best = max((join.matched for join in found), default=0)
-    if not best:
-        if fault:
-            raise fault
-        slots = any(planned.slots for join in found for planned in join.plans)
-        if slots and any(True for _ in graph.weights()):
-            refuse("the checkpoint has none of its weights where TensorFlow looks for them")
-        return found[0]
-    chosen = [join for join in found if join.matched == best]
-    if len(chosen) > 1:
-        names = " and ".join(shown(graph.chain(join.root, {}) or "") for join in chosen[:3])
-        raise UnreadableModelError(
-            f"the configuration fits {len(chosen):,} models of this checkpoint, {names}: which of "
-            "them is meant cannot be told"
-        )
-    return chosen[0]
