@@ -11,7 +11,10 @@ from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot
 from regaudit.keras_semantics.stored_names import StoredName, relative_path
 
 Named = list[tuple[Slot, StoredName]]
-_STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
+_STATISTICS = {
+    *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
+    *("sn_u", "initialized"),  # of TensorFlow Addons' wrappers
+}
 _STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
 
 
