@@ -151,3 +151,21 @@ def test_it_is_said_on_every_surface(file):
     assert "placed_by" not in weights["out/kernel"]
     assert written["penalty"]["if_applied"] == pytest.approx(audited(file).total_if_applied)
     assert record(report_of(written)) == written
+
+
+@pytest.mark.parametrize("file", ["qkeras/m.h5", "qkeras/m.keras"])
+def test_an_edit_says_what_it_adds_if_custom_code_applies_it(file, tmp_path):
+    out = tmp_path / file.rpartition("/")[2]
+    said = run("apply", FOLDER / file, "-o", out, "--set", "q_*:kernel=l2(1e-4)")
+    assert said.exit_code == 0
+    assert "has no use for kernel_regularizer" in said.stdout  # of the separable layer
+    after = regaudit.audit(out)
+    before = audited(file)
+    assert f"{before.total_if_applied:.6g} -> {after.total_if_applied:.6g}" in said.stdout
+    kernel = next(w for _, w in after.model.weights() if w.path == "q_dense/kernel")
+    assert (kernel.regularizer.l2, kernel.regularizer.status) == (1e-4, Status.UNKNOWN)
+
+
+def test_what_custom_code_decides_is_no_kernel_with_a_penalty():
+    said = run("suggest", FOLDER / "qkeras/m.h5").stdout
+    assert "every kernel of Keras's own layers has a penalty" in " ".join(said.split())
