@@ -115,7 +115,8 @@ def _of_quantization(
     step = next((at for at, one in enumerate(tensors) if _is_counter(one)), None)
     if step is None:
         return None
-    options = config_of(config.get("quantize_config") or {})
+    given = config.get("quantize_config")
+    options = config_of(given) if isinstance(given, Mapping) else {}
     quantized = _names(options.get("weight_attrs"))
     of_layer = {slot.role: slot for slot in inside.slots}
     trained = [slot for slot in inside.slots if slot.trainable]

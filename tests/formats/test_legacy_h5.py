@@ -98,7 +98,7 @@ def same_regularizer(report, layer, weight, expected):
     """Compare the regularizer, and where the values are those Keras has, the penalty."""
     found, wanted = weight.regularizer, expected["regularizer"]
     if not layer.known:
-        assert found is None
+        assert found is None or (weight.placed_by and found.status is Status.UNKNOWN)
         return
     if found is not None and found.status is Status.INERT and wanted is None:
         assert weight.dtype == "int8"  # in the configuration, but dropped with the float kernel
