@@ -423,6 +423,9 @@ def _by_sublayer(slots: tuple[Slot, ...]) -> dict[str, list[Slot]]:
 def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]) -> list[Slot]:
     """Return the slots without the kernels that a wrapper around the layer stores in its place."""
     left, missing = list(slots), len(slots) - len(variables)
+    others = [slot for slot in slots if slot.role not in KERNEL_ROLES]
+    if variables and len(variables) == len(others):
+        return others  # a bias of a GRU has as many axes as a kernel
     for at, (_, tensor) in enumerate(variables):
         while missing > 0 and left[at].role in KERNEL_ROLES and len(tensor.shape) <= 1:
             left.pop(at)

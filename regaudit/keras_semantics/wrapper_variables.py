@@ -39,8 +39,8 @@ def kept_by(
     inside = _Inside(inner, slots)
     if class_name == "PruneLowMagnitude":
         return _of_pruning(inside, tensors)
-    if class_name == "ClusterWeights":
-        return _of_clustering(inside, tensors)
+    if class_name in {"ClusterWeights", "ClusterWeightsRNN"}:
+        return _of_clustering(inside, tensors, "_0" if class_name.endswith("RNN") else "")
     if class_name.startswith("QuantizeWrapper"):
         return _of_quantization(config, inside, tensors)
     if class_name == "QuantizeLayer":
@@ -94,8 +94,14 @@ def _of_pruning(inside: _Inside, tensors: Sequence[Tensor]) -> list[Kept] | None
     return [*kernels, *states, Kept("pruning_step")]
 
 
-def _of_clustering(inside: _Inside, tensors: Sequence[Tensor]) -> list[Kept] | None:
-    """Each kernel with its centroids, which are trained; then which of these its values are."""
+def _of_clustering(inside: _Inside, tensors: Sequence[Tensor], cell: str) -> list[Kept] | None:
+    """Each kernel with its centroids, which are trained; then which of these its values are.
+
+    Args:
+        inside: the layer inside.
+        tensors: the variables.
+        cell: the number of the cell, as names end with it; empty for other layers.
+    """
     count, rest = divmod(len(tensors), 3)
     kernels = inside.match(tensors[: 2 * count : 2])
     if rest or kernels is None or any(one.dtype.kind != "i" for one in tensors[2 * count :]):
@@ -103,9 +109,9 @@ def _of_clustering(inside: _Inside, tensors: Sequence[Tensor]) -> list[Kept] | N
     pairs = [
         one
         for kernel in kernels
-        for one in (kernel, Kept(f"cluster_centroids_{kernel.role}", trainable=True))
+        for one in (kernel, Kept(f"cluster_centroids_{kernel.role}{cell}", trainable=True))
     ]
-    return [*pairs, *(Kept(f"pulling_indices_{kernel.role}") for kernel in kernels)]
+    return [*pairs, *(Kept(f"pulling_indices_{kernel.role}{cell}") for kernel in kernels)]
 
 
 def _of_quantization(

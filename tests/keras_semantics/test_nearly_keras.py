@@ -11,6 +11,7 @@ from command_line import run
 from paths import FIXTURES
 
 import regaudit
+from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS
 from regaudit.model import Status
 from regaudit.report.document import record
 from regaudit.report.read_record import report_of
@@ -19,7 +20,8 @@ FOLDER = FIXTURES / "nearly_keras"
 FILES = sorted(
     f"{path.parent.name}/{path.name}" for path in FOLDER.glob("*/m.*") if path.suffix != ".py"
 )
-TOOLKIT = [file for file in FILES if file.partition("/")[0] in {"pruned", "clustered", "quantized"}]
+KINDS = {"pruned", "clustered", "quantized", "recurrent"}
+TOOLKIT = [file for file in FILES if file.partition("/")[0] in KINDS]
 QKERAS = [file for file in FILES if file.startswith("qkeras")]
 ADDONS = [file for file in FILES if file.startswith("addons")]
 
@@ -36,7 +38,9 @@ def oracle(file):
 
 
 def role_of(name):
-    return name.partition(":")[0].rpartition("/")[2]
+    """Return the last part of a name; of `.._kernel/0`, where 0 is the cell, `.._kernel_0`."""
+    owner, _, role = name.partition(":")[0].rpartition("/")
+    return f"{owner.rpartition('/')[2]}_{role}" if role.isdigit() else role
 
 
 def pairs(file):
@@ -94,7 +98,7 @@ def test_no_finding_is_about_the_state_of_a_wrapper(file):
     own = {
         weight.path
         for layer, weight in audited(file).model.weights()
-        if layer.class_name in {"PruneLowMagnitude", "ClusterWeights", "QuantizeWrapperV2"}
+        if layer.class_name in OPTIMIZATION_WRAPPERS
     }
     found = {item.path for one in audited(file).findings for item in one.items}
     assert own
