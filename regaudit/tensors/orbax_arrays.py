@@ -5,7 +5,6 @@ it is told, and none elsewhere: it refuses keys with `..` in them, and links are
 """
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,7 @@ def read_arrays(folder: Path, keys: Mapping[str, str], driver: str) -> dict[str,
 def _opened(folder: str, key: str, driver: str) -> Any:
     """Return an array of TensorStore's."""
     try:
-        store = import_module("tensorstore")
+        import tensorstore as store  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UnreadableModelError(MISSING) from error
     base = {"driver": "file", "path": f"{folder}/"}
