@@ -105,6 +105,33 @@ class TestWithTensorStore:
         assert "an array cannot be read" in said.output
         assert "Traceback" not in said.output
 
+    @pytest.mark.parametrize(
+        ("shape", "chunk", "limit"),
+        [([1 << 20, 1 << 20], [1, 1 << 10], "inflation"), ([1 << 30], [1 << 30], "chunk_bytes")],
+    )
+    def test_far_more_declared_than_stored_is_refused(self, shape, chunk, limit, tmp_path):
+        store = pytest.importorskip("tensorstore")
+        shutil.copytree(WHOLE / "2", tmp_path / "2")
+        base = f"file://{tmp_path}/2/pytree/"
+        spec = {
+            "driver": "zarr3",
+            "kvstore": {
+                "driver": "ocdbt",
+                "base": base,
+                "path": "trainable_variables.out.kernel/",
+            },
+            "metadata": {
+                "shape": shape,
+                "data_type": "float32",
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
+                "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+            },
+        }
+        store.open(spec, create=True, delete_existing=True).result()
+        report = regaudit.audit(tmp_path / "2")
+        assert report.failure.kind == "UnsafeFileError"
+        assert f"--limit {limit}=N allows more" in report.failure.message
+
     @pytest.mark.parametrize(("limit", "what"), [("chunk_bytes", 8), ("objects", 2)])
     def test_limits_hold(self, limit, what):
         report = regaudit.audit(WHOLE / "2", Config.default(limits={limit: what}))
