@@ -28,6 +28,9 @@ _ALONE: Mapping[str, Any] = {
 }
 """One thread of each kind, and no cache: what is read once is not kept."""
 
+_COPIES = 8
+"""Of a chunk that TensorStore allocates while reading it, as measured: more would abort."""
+
 
 class OrbaxTensor(Struct, frozen=True):
     """One array: plain data, so it can be sent to another process."""
@@ -87,11 +90,16 @@ def read_arrays(folder: Path, keys: Mapping[str, str], driver: str) -> dict[str,
         array = _opened(str(folder), key, driver)
         dtype = array.dtype.numpy_dtype
         shape, chunk = tuple(array.shape), tuple(array.chunk_layout.read_chunk.shape or ())
-        row = prod(shape[1:]) * dtype.itemsize
+        at_once = prod((*chunk[:1], *shape[1:])) * dtype.itemsize
         enforce_limit(
             "chunk_bytes",
-            row * chunk[0] if chunk else dtype.itemsize,
+            at_once,
             f"{name} lies in chunks of more than {{limit}} bytes, and is read chunk by chunk",
+        )
+        enforce_limit(
+            "memory_bytes",
+            at_once * _COPIES,
+            f"a chunk of {name} takes more than {{limit}} bytes of memory to be read",
         )
         declared += prod(shape) * dtype.itemsize
         found[name] = OrbaxTensor(str(folder), key, driver, shape, dtype, (*chunk, 1)[0])
