@@ -8,6 +8,7 @@ from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
+from regaudit.report.glossary import explained
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION
@@ -41,6 +42,8 @@ class Terminal(Renderer):
             reports = [report for report in reports if report.findings or report.failure]
         one = _quiet if view.quiet else _inspection if view.tables else _check
         paragraphs = [list(one(report, view)) for report in reports]
+        if not view.quiet:
+            closing = [*_glossary(paragraphs, view), *closing]
         paragraphs += [closing] if closing else []
         first, *rest = paragraphs or [[]]
         return escape.page([*first, *(line for lines in rest for line in ("", *lines))])
@@ -85,6 +88,12 @@ def _check(report: Report, view: View) -> Iterator[str]:
     if unjudged := sentences.unjudged(report):
         yield from _wrapped(f"{unjudged}.", view, "  ")
     yield from _not_run(report, view)
+
+
+def _glossary(paragraphs: Sequence[Sequence[str]], view: View) -> Iterator[str]:
+    """Explain the terms that these paragraphs use."""
+    for line in explained("\n".join(line for lines in paragraphs for line in lines)):
+        yield from (_paint(part, DIM, view) for part in _wrapped(line, view))
 
 
 def _quiet(report: Report, view: View) -> Iterator[str]:
