@@ -10,7 +10,10 @@ from msgspec import Struct
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.pages.charts import Charts, charts, growth, times
+from regaudit.pages.penalty_bar import PenaltyBar, penalty_bar
+from regaudit.pages.strip import Strip, strip
 from regaudit.report import escape, spectrum_table, spelling
+from regaudit.report.folded_rows import ENOUGH, NORMALIZATION
 from regaudit.report.proposal import UNTESTED, Suggestion
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
@@ -175,6 +178,9 @@ class Section(Struct, frozen=True):
     spectra: tuple[tuple[str, spectrum_table.Row], ...]
     """Kernels that have one, each with its anchor in the table of weights."""
     charts: Charts
+    strip: Strip | None
+    """The model along its depth; None where no weights are shown."""
+    penalty_bar: PenaltyBar | None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -212,7 +218,16 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
             if row.weight.path in anchors
         ),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
+        strip=strip(rows, _nested(report)) if view.sort == "model" else None,
+        penalty_bar=penalty_bar(report) if rows else None,
     )
+
+
+def _nested(report: Report) -> list[str]:
+    """Return the paths of the models inside the model."""
+    layers = report.model.layers if report.model else ()
+    holders = {layer.path.rpartition("/")[0] for layer in layers}
+    return [layer.path for layer in layers if layer.path in holders and not layer.weights]
 
 
 def _total(numbers: Iterable[float | None]) -> float | None:
@@ -299,8 +314,10 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     if not rows:
         return ()
     layers = list(dict.fromkeys(row.layer.path for row in rows))
-    if len(report.model.layers if report.model else ()) <= MANY_LAYERS or view.sort != "model":
+    if view.sort != "model":
         return (Block("", rows),)
+    if len(report.model.layers if report.model else ()) <= MANY_LAYERS:
+        return _with_folds(rows)
     names = [_block_name(path) for path in layers]
     runs = [(name, len(list(run))) for name, run in groupby(names)]
     if not all(names) or len(runs) * 3 > len(layers):
@@ -312,6 +329,22 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     block_of = dict(zip(layers, names, strict=True))
     grouped = groupby(rows, key=lambda row: block_of[row.layer.path])
     return tuple(Block(name, tuple(run)) for name, run in grouped)
+
+
+def _with_folds(rows: tuple[Row, ...]) -> tuple[Block, ...]:
+    """Put what few people look at below the others: normalization, and layers that are frozen."""
+    if len(rows) <= ENOUGH:
+        return (Block("", rows),)
+    folds: dict[str, list[Row]] = {"": [], "normalization": [], "frozen layers": []}
+    for row in rows:
+        weight = row.weight
+        calm = not row.faults and weight.bare
+        frozen = calm and weight.trainable_known and not row.layer.trainable
+        normal = calm and weight.role in NORMALIZATION
+        folds["normalization" if normal else "frozen layers" if frozen else ""].append(row)
+    if not folds[""]:
+        return (Block("", rows),)
+    return tuple(Block(name, tuple(some)) for name, some in folds.items() if some)
 
 
 def _block_name(path: str) -> str:
