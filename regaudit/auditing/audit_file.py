@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from msgspec.structs import replace
 
+from regaudit.auditing.containers import model_at
 from regaudit.auditing.judge import judge
 from regaudit.errors import (
     RegauditError,
@@ -27,6 +28,7 @@ from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
+from regaudit.storage.container_names import may_be_container, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
@@ -100,8 +102,9 @@ class Attempt:
                 artifact = _with_roles(found, config)
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
-    def _located(self, config: Config) -> AbstractContextManager[Location]:
-        """Return where the file lies; a URL leads into a store.
+    @contextmanager
+    def _located(self, config: Config) -> Iterator[Location]:
+        """Yield where the model lies: the file, or what is in it if that is a container.
 
         Raises:
             UnreadableModelError: it is standard input, and could not be kept.
@@ -109,12 +112,21 @@ class Attempt:
         if spooled := self._spooled(config):
             if spooled.trouble:
                 raise UnreadableModelError(spooled.trouble)
-            return nullcontext(spooled.file)
-        if self._at or not is_url(self._file):
-            return nullcontext(self._at or Path(self._file))
-        from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+            yield model_at(spooled.file, "")
+        elif self._at or not is_url(self._file):
+            file, member = split_name(str(self._at or self._file))
+            refuse_holes(Path(file), size_on_disk(Path(file)) if member else None)
+            yield model_at(Path(file), member)
+        else:
+            from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
 
-        return reached(self._file, values=config.weights)
+            url, member = split_name(self._file)
+            with ExitStack() as stack:
+                remote = stack.enter_context(reached(url, values=config.weights))
+                if member and not remote.is_file():  # a key may look like this
+                    remote = stack.enter_context(reached(self._file, values=config.weights))
+                    member = ""
+                yield model_at(remote, member) if may_be_container(url) else remote
 
     def _spooled(self, config: Config) -> Spooled | None:
         """Return where standard input was kept, if that is the file."""

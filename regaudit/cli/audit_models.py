@@ -21,6 +21,7 @@ from regaudit.cli.running import (
 )
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.running.guard import hold, release
+from regaudit.storage.container_names import may_be_container, split_name
 from regaudit.storage.standard_input import NAME as STANDARD_INPUT
 from regaudit.storage.working_folder import GONE, working_folder
 
@@ -123,7 +124,7 @@ def run_audit(
     ]
     refuse_outputs(
         (*files_of(outputs), *writes),
-        models=[file for file in files if file != STANDARD_INPUT],
+        models=[split_name(file)[0] for file in files if file != STANDARD_INPUT],
         reads=(*options.config_files, config.file, config.baseline_file if baseline else None),
         cache=cache_folder(options.cache),
     )
@@ -250,7 +251,7 @@ def _search(target: str, limits: "Limits", nested: bool) -> "Found":
     from regaudit.storage.location import is_url
 
     with allowing(limits):
-        if not is_url(target) or not is_searched(target):
+        if not is_url(target) or not (is_searched(target) or may_be_container(target)):
             return search(target, nested=nested)
         if failure_of_killed(limits):  # perhaps by this very search
             return Found([target], [])

@@ -120,6 +120,7 @@ def audited(
             cache=kept,
             dask=dask,
             nested=False,
+            searched=len(files) > 1,
             skipped=skipped.append,
         )
         with ending_tidily(), closing(made):

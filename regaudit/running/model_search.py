@@ -7,9 +7,18 @@ from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.auditing.among_files import files_among, models_among
+from regaudit.auditing.containers import (
+    NESTED,
+    archives_in,
+    is_named_like_container,
+    looked_into,
+    models_in,
+)
+from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import Format, folder_format, formats
 from regaudit.report.report import Failure, Report
+from regaudit.storage.container_names import joined_name, may_be_container, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
@@ -67,15 +76,15 @@ def find_models(
     """
     path = Path(target)
     if is_url(target):
-        yield from _in_store(target, refuse)
+        yield from _in_store(target, refuse, nested)
     elif is_dir(path):
         yield from _in_folder(path, target, refuse, nested)
-    elif has_magic(target) and not lexists(path):
+    elif has_magic(target) and not lexists(path) and not split_name(target)[1]:
         matched = matches(Path(pattern_of(target)), refuse)
         found = (_of_match(path, target, refuse, nested) for path in matched)
         yield from dict.fromkeys(file for files in found for file in files)
     else:
-        yield target
+        yield from _in_container(target, refuse, nested)
 
 
 def _of_match(path: Path, pattern: str, refuse: Refuse, nested: bool) -> Iterator[str]:
@@ -85,7 +94,7 @@ def _of_match(path: Path, pattern: str, refuse: Refuse, nested: bool) -> Iterato
     elif is_dir(path):
         yield from _in_folder(path, str(path), refuse, nested)
     else:
-        yield str(path)
+        yield from _in_container(str(path), refuse, nested)
 
 
 def _in_folder(folder: Path, name: str, refuse: Refuse, nested: bool) -> Iterator[str]:
@@ -104,24 +113,75 @@ def _format(folder: Path) -> Format | None:
         return None
 
 
+def _in_container(name: str, refuse: Refuse, nested: bool, *, met: bool = False) -> Iterator[str]:
+    """Yield the models in an archive or a compressed file; any other file is one by itself.
+
+    Args:
+        name: of the file.
+        refuse: is told what was not looked into.
+        nested: whether an archive that is a model is searched for others, too.
+        met: whether a search met it: then it is left out if there is nothing in it.
+    """
+    try:
+        found = _contained(Path(name), name, refuse, nested)
+    except (RegauditError, OSError):
+        found = None  # the audit says why
+    yield from [name] if found is None or not (found or met) else found
+
+
+def _contained(file: Location, name: str, refuse: Refuse, nested: bool) -> list[str] | None:
+    """Return the names of the models in a container; None for what is none."""
+    container = looked_into(file)
+    if container is None:
+        return None
+    models, inner = models_in(container), archives_in(container)
+    if inner and not models:
+        return None  # which its audit says
+    if inner and nested:
+        more = f" ({len(inner) - 1:,} more of them)" if len(inner) > 1 else ""
+        refuse(redacted_name(joined_name(name, inner[0])), f"{NESTED}{more}")
+    whole = "" in models and not nested
+    return [joined_name(name, one) for one in models if not (whole and one)]
+
+
 def is_searched(url: str) -> bool:
     """Whether a URL means all models below it: it ends with a slash, or has a star."""
     return not url.startswith("http") and (url.endswith("/") or "*" in url)
 
 
-def _in_store(url: str, refuse: Refuse) -> Iterator[str]:
+def _in_store(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
     """Yield the models that a URL means."""
     if not is_searched(url):
-        yield url
+        yield from _in_store_container(url, refuse, nested)
         return
     from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
-        yield from models_below(url, models_among)
+        yield from models_below(url, _among_in_store)
     except UnsafeFileError as error:  # not asked again: it took all its time, or lists too much
         refuse(redacted_name(url), str(error))
     except (UnreadableModelError, FileNotFoundError):
         yield url  # whose audit says why
+
+
+def _in_store_container(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
+    """Yield the models in what a URL leads to, if that is named like a container."""
+    if not may_be_container(url) or split_name(url)[1]:
+        yield url
+        return
+    from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+
+    try:
+        with reached(url) as file:
+            found = _contained(file, url, refuse, nested)
+    except (RegauditError, OSError):
+        found = None  # the audit says why
+    yield from found or [url]
+
+
+def _among_in_store(names: list[str], there: Callable[[str], Location]) -> set[str]:
+    """Return the models among the files of a folder; what is in containers their audit finds."""
+    return models_among(names, there) | set(filter(is_named_like_container, names))
 
 
 def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
@@ -154,6 +214,9 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
         files = files_among((one.name for one in rest), kinds)
         yield from (str(place / name) for name in files if name not in links and name not in own)
+        for name in (one.name for one in rest):
+            if is_named_like_container(name) and name not in links:
+                yield from _in_container(str(place / name), refuse, nested=True, met=True)
         for name in links:
             if name not in own and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
@@ -181,37 +244,3 @@ def _why_not(link: Path, searched: Path) -> str:
     if not named and not (is_dir(link) and _format(link)):
         return ""
     return LINK if leads_outside(link, searched) else ""
-
-
-def files_among(names: Iterable[str], kinds: Iterable[Format] | None = None) -> list[str]:
-    """Return the files among these that count as models, by name; hidden ones do not.
-
-    Args:
-        names: of the files, or their paths.
-        kinds: the formats.
-    """
-    known = tuple(kinds or formats())
-    suffixes = tuple(suffix for kind in known for suffix in kind.suffixes)
-    found = {name for name in names if name.endswith(suffixes)}
-    return sorted(
-        name
-        for name in found
-        if not name.rpartition("/")[2].startswith(".")
-        and not any(kind.listed_in(name) in found for kind in known)
-    )
-
-
-def models_among(names: list[str], there: Callable[[str], Location]) -> set[str]:
-    """Return the models among all files of a store's folder: files, and folders that are models.
-
-    Args:
-        names: paths of the files.
-        there: returns what lies at a path.
-    """
-    kinds = tuple(formats())
-    marks = tuple(f"/{kind.folder_marks[0]}" for kind in kinds if kind.folder_marks)
-    marked = {name.rpartition("/")[0] for name in names if name.endswith(marks)}
-    folders = {folder: kind for folder in marked if (kind := folder_format(there(folder)))}
-    own = {f"{folder}/{part}" for folder, kind in folders.items() for part in kind.folder_parts}
-    files = {name for name in files_among(names, kinds) if name not in own}
-    return files | set(folders)

@@ -29,6 +29,7 @@ def audit_files(
     dask: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     nested: bool = True,
+    searched: bool = False,
     skipped: Callable[[Report], None] = lambda _report: None,
 ) -> Generator[Report, None, None]:
     """Audit files, directories and globs, in the order given.
@@ -48,6 +49,7 @@ def audit_files(
         progress: called now and then with the bytes of a file that are measured and with those of
             all its weights; only of files that are audited in this process.
         nested: whether a directory that is a model is searched for others, too.
+        searched: whether the targets are models that a search has found.
         skipped: called with the report on each file that is left out; its failure says why.
 
     Yields:
@@ -59,7 +61,10 @@ def audit_files(
     """
     config = config or Config.default()
     with allowing(config.limits):
-        found = [(target, _search(target, config, nested=nested)) for target in targets]
+        found = [
+            (target, Found([target], []) if searched else _search(target, config, nested=nested))
+            for target in targets
+        ]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra

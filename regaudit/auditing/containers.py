@@ -1,0 +1,103 @@
+"""The models in an archive, or in a file that is compressed: found as in a folder."""
+
+from regaudit.auditing.among_files import models_among
+from regaudit.errors import ForeignDataError, UnreadableModelError, UnsafeFileError
+from regaudit.formats.interface import formats
+from regaudit.storage.container import Container, Member, is_container, missing, opened
+from regaudit.storage.container_names import ARCHIVES, COMPRESSED
+from regaudit.storage.location import Location
+from regaudit.storage.search import LEFT_OUT
+
+NESTED = "an archive in an archive, which is not looked into: take it out and audit it by itself"
+
+
+def models_in(container: Container) -> list[str]:
+    """Return the paths of the models in a container, sorted; empty for all of it.
+
+    Raises:
+        UnreadableModelError: it is damaged or unsafe.
+    """
+    if container.only:
+        return [""]
+    # A slash in front: the archive itself may be a model.
+    found = models_among(_shown(container), lambda path: container.at(path.lstrip("/")))
+    return sorted(path.lstrip("/") for path in found)
+
+
+def archives_in(container: Container) -> list[str]:
+    """Return the paths of members that are named like containers."""
+    names = [name.lstrip("/") for name in _shown(container)]
+    return [name for name in names if not container.only and is_named_like_container(name)]
+
+
+def is_named_like_container(name: str) -> bool:
+    """Whether a search looks into a file of this name."""
+    models = tuple(
+        suffix + packed for kind in formats() for suffix in kind.suffixes for packed in COMPRESSED
+    )
+    return name.endswith((*ARCHIVES, *models))
+
+
+def model_at(file: Location, member: str) -> Location:
+    """Return what an audit reads: the model in a container, or the file itself if it is none.
+
+    Args:
+        file: as the user named it.
+        member: the path of the model there, empty for the one that there is.
+
+    Raises:
+        UnreadableModelError: there is no such model, or not one.
+    """
+    container = looked_into(file)
+    if container is None:
+        if member:
+            raise UnreadableModelError("no such file: what it would lie in is not an archive")
+        return file
+    if not member:
+        return _the_one(container, file)
+    place = container.at(member)
+    if container.only or not place.exists():
+        raise UnreadableModelError(missing(container, member))
+    return _plain(place)
+
+
+def _the_one(container: Container, file: Location) -> Location:
+    """Return the model that a container holds, if it holds one, or is one itself."""
+    if container.only:
+        return _plain(container.at(container.only))
+    models = models_in(container)
+    if "" in models or len(models) == 1:
+        return _plain(container.at(models[0]))
+    if models:
+        what = f"{container.kind} with {len(models):,} models: name one of them"
+        raise UnreadableModelError(f"{what}, such as {file.name}/{models[0]}")
+    if container.kind == "a zip archive" and not file.name.endswith(".zip"):
+        return file  # such as PyTorch's: formats know what it is
+    inner = archives_in(container)
+    more = f"; {inner[0]!r} in it is {NESTED}" if inner else ""
+    raise ForeignDataError(f"{container.kind} without a saved Keras model{more}")
+
+
+def looked_into(file: Location) -> Container | None:
+    """Return a file as a container; None if it is none, or is named like a model in itself."""
+    named = tuple(suffix for kind in formats() for suffix in kind.suffixes)
+    if not file.is_file() or file.name.endswith(named):
+        return None
+    return opened(file)
+
+
+def _plain(place: Member) -> Member:
+    """Return a member unless it is a container in turn.
+
+    Raises:
+        UnsafeFileError: it is one, or cannot be read.
+    """
+    if place.is_file() and is_container(place):
+        raise UnsafeFileError(NESTED)
+    return place
+
+
+def _shown(container: Container) -> list[str]:
+    """Return the paths of all members, with a slash in front, but what a search leaves out."""
+    names = [f"/{name}" for name in container.names]
+    return [name for name in names if not LEFT_OUT.search(name)]
