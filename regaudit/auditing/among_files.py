@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from regaudit.formats.interface import Format, folder_format, formats
+from regaudit.storage.container_names import ARCHIVES, COMPRESSED
 from regaudit.storage.location import Location
 
 
@@ -38,3 +39,11 @@ def models_among(names: list[str], there: Callable[[str], Location]) -> set[str]
     own = {f"{folder}/{part}" for folder, kind in folders.items() for part in kind.folder_parts}
     files = {name for name in files_among(names, kinds) if name not in own}
     return files | set(folders)
+
+
+def is_named_like_container(name: str) -> bool:
+    """Whether a search looks into a file of this name."""
+    if not name.endswith((*ARCHIVES, *COMPRESSED)):
+        return False
+    models = (suffix + end for kind in formats() for suffix in kind.suffixes for end in COMPRESSED)
+    return name.endswith((*ARCHIVES, *models))

@@ -9,7 +9,6 @@ from typing import NamedTuple, Self
 
 from msgspec.structs import replace
 
-from regaudit.auditing.containers import model_at
 from regaudit.auditing.judge import judge
 from regaudit.errors import (
     RegauditError,
@@ -28,7 +27,8 @@ from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
-from regaudit.storage.container_names import may_be_container, split_name
+from regaudit.storage.container_marks import may_be_container
+from regaudit.storage.container_names import is_named_like_one, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
@@ -112,11 +112,11 @@ class Attempt:
         if spooled := self._spooled(config):
             if spooled.trouble:
                 raise UnreadableModelError(spooled.trouble)
-            yield model_at(spooled.file, "")
+            yield _model_at(spooled.file, "")
         elif self._at or not is_url(self._file):
             file, member = split_name(str(self._at or self._file))
             refuse_holes(Path(file), size_on_disk(Path(file)) if member else None)
-            yield model_at(Path(file), member)
+            yield _model_at(Path(file), member)
         else:
             from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
 
@@ -126,7 +126,7 @@ class Attempt:
                 if member and not remote.is_file():  # a key may look like this
                     remote = stack.enter_context(reached(self._file, values=config.weights))
                     member = ""
-                yield model_at(remote, member) if may_be_container(url) else remote
+                yield _model_at(remote, member) if is_named_like_one(url) else remote
 
     def _spooled(self, config: Config) -> Spooled | None:
         """Return where standard input was kept, if that is the file."""
@@ -148,6 +148,15 @@ class Attempt:
         # A bug here must not lose the other files.
         self.failed = Report(self._name, size=self._size, failure=failure_of(error))
         return True
+
+
+def _model_at(file: Location, member: str) -> Location:
+    """Return the model in a container, or the file itself if it is none."""
+    if not member and not may_be_container(file):
+        return file
+    from regaudit.auditing.containers import model_at  # noqa: PLC0415 - most models are in none
+
+    return model_at(file, member)
 
 
 def _with_roles(found: Artifact, config: Config) -> Artifact:

@@ -1,10 +1,10 @@
 """The models in an archive, or in a file that is compressed: found as in a folder."""
 
-from regaudit.auditing.among_files import models_among
+from regaudit.auditing.among_files import is_named_like_container, models_among
 from regaudit.errors import ForeignDataError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import formats
-from regaudit.storage.container import Container, Member, is_container, missing, opened
-from regaudit.storage.container_names import ARCHIVES, COMPRESSED
+from regaudit.storage.container import Container, Member, missing, opened
+from regaudit.storage.container_marks import head_of, is_zip, may_be_container
 from regaudit.storage.location import Location
 from regaudit.storage.search import LEFT_OUT
 
@@ -28,14 +28,6 @@ def archives_in(container: Container) -> list[str]:
     """Return the paths of members that are named like containers."""
     names = [name.lstrip("/") for name in _shown(container)]
     return [name for name in names if not container.only and is_named_like_container(name)]
-
-
-def is_named_like_container(name: str) -> bool:
-    """Whether a search looks into a file of this name."""
-    models = tuple(
-        suffix + packed for kind in formats() for suffix in kind.suffixes for packed in COMPRESSED
-    )
-    return name.endswith((*ARCHIVES, *models))
 
 
 def model_at(file: Location, member: str) -> Location:
@@ -92,7 +84,7 @@ def _plain(place: Member) -> Member:
     Raises:
         UnsafeFileError: it is one, or cannot be read.
     """
-    if place.is_file() and is_container(place):
+    if may_be_container(place) and not is_zip(head_of(place)):  # which may be a model
         raise UnsafeFileError(NESTED)
     return place
 

@@ -21,7 +21,6 @@ from regaudit.cli.running import (
 )
 from regaudit.cli.targets import Target, ViewOptions, files_of, is_detailed, rendered, require
 from regaudit.running.guard import hold, release
-from regaudit.storage.container_names import may_be_container, split_name
 from regaudit.storage.standard_input import NAME as STANDARD_INPUT
 from regaudit.storage.working_folder import GONE, working_folder
 
@@ -111,6 +110,7 @@ def run_audit(
 
     from regaudit.running.render_guard import go_on_guarded
     from regaudit.settings.self_audit import audit_settings
+    from regaudit.storage.container_names import split_name
 
     config = settings_of(options, fail_on, unknown=unknown, baseline=baseline)
     if options.spectral:
@@ -248,10 +248,11 @@ def _search(target: str, limits: "Limits", nested: bool) -> "Found":
     """Search; what a store lists is held to the limits, as a file is."""
     from regaudit.limits import allowing
     from regaudit.running.model_search import Found, is_searched, search
+    from regaudit.storage.container_names import is_named_like_one
     from regaudit.storage.location import is_url
 
     with allowing(limits):
-        if not is_url(target) or not (is_searched(target) or may_be_container(target)):
+        if not is_url(target) or not (is_searched(target) or is_named_like_one(target)):
             return search(target, nested=nested)
         if failure_of_killed(limits):  # perhaps by this very search
             return Found([target], [])

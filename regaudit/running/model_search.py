@@ -7,18 +7,12 @@ from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.auditing.among_files import files_among, models_among
-from regaudit.auditing.containers import (
-    NESTED,
-    archives_in,
-    is_named_like_container,
-    looked_into,
-    models_in,
-)
+from regaudit.auditing.among_files import files_among, is_named_like_container, models_among
 from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import Format, folder_format, formats
 from regaudit.report.report import Failure, Report
-from regaudit.storage.container_names import joined_name, may_be_container, split_name
+from regaudit.storage.container_marks import may_be_container
+from regaudit.storage.container_names import is_named_like_one, joined_name, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
@@ -131,6 +125,15 @@ def _in_container(name: str, refuse: Refuse, nested: bool, *, met: bool = False)
 
 def _contained(file: Location, name: str, refuse: Refuse, nested: bool) -> list[str] | None:
     """Return the names of the models in a container; None for what is none."""
+    if not may_be_container(file):
+        return None
+    from regaudit.auditing.containers import (  # noqa: PLC0415 - most models are in none
+        NESTED,
+        archives_in,
+        looked_into,
+        models_in,
+    )
+
     container = looked_into(file)
     if container is None:
         return None
@@ -166,7 +169,7 @@ def _in_store(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
 
 def _in_store_container(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
     """Yield the models in what a URL leads to, if that is named like a container."""
-    if not may_be_container(url) or split_name(url)[1]:
+    if not is_named_like_one(url) or split_name(url)[1]:
         yield url
         return
     from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it

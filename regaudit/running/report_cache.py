@@ -24,8 +24,7 @@ from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
-from regaudit.storage.container import is_packed
-from regaudit.storage.container_names import split_name
+from regaudit.storage.container_names import is_packed, split_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.search import everything_below
 from regaudit.version import VERSION

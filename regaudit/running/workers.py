@@ -27,7 +27,7 @@ from regaudit.running.report_cache import Cache, CacheEntry
 from regaudit.running.shares import Share, Split, audit_or_count, measure_share
 from regaudit.running.worker_process import LED, Answer, audit_written_shares, receive, write
 from regaudit.settings.config import Config
-from regaudit.storage.container import is_packed
+from regaudit.storage.container_names import is_packed
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.size import size_of
 

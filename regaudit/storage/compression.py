@@ -9,14 +9,13 @@ from typing import BinaryIO, Protocol
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.arrivals import arrived
+from regaudit.storage.container_marks import LONGEST_MARK, compression_of
 from regaudit.storage.glued import refuse_glued
 
 _READ = 1 << 16
 """Bytes read at once: a file may be made of millions of streams, and each copies what is left."""
 _PIECE = 1 << 20
 """Most bytes unpacked at once."""
-LONGEST_MARK = 6
-"""Bytes by which each kind is told."""
 
 
 class _Decoder(Protocol):
@@ -58,17 +57,11 @@ def _xz() -> _Decoder:
     return lzma.LZMADecompressor(memlimit=allowed().memory_bytes // 2)
 
 
-_KINDS: dict[bytes, tuple[str, Callable[[], _Decoder]]] = {
-    b"\x1f\x8b": ("gzip", _Gzip),
-    b"BZh": ("bzip2", bz2.BZ2Decompressor),
-    b"\xfd7zXZ\0": ("xz", _xz),
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
+    "gzip": _Gzip,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": _xz,
 }
-"""By how their files begin: name, and what unpacks them."""
-
-
-def compression_of(head: bytes) -> str:
-    """Return the name of the compression of a file that begins like this; empty for none."""
-    return next((name for mark, (name, _) in _KINDS.items() if head.startswith(mark)), "")
 
 
 def unpacked(stream: BinaryIO, stored: int) -> Iterator[bytes]:
@@ -110,7 +103,7 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the content of all streams that a file holds."""
     raw = stream.read(_READ)
     while raw:
-        decoder = next(make for mark, (_, make) in _KINDS.items() if raw.startswith(mark))()
+        decoder = _DECODERS[compression_of(raw)]()
         while not decoder.eof:
             if decoder.needs_input:
                 raw = raw or stream.read(_READ)

@@ -19,15 +19,13 @@ from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError, did_you_mean
 from regaudit.limits import allowed, enforce_limit
-from regaudit.storage.compression import compression_of, unpacked
-from regaudit.storage.container_names import split_name
+from regaudit.storage.compression import unpacked
+from regaudit.storage.container_marks import compression_of, head_of, is_tar, is_zip
 from regaudit.storage.location import Location, Window
-from regaudit.storage.presence import is_file
 from regaudit.storage.spool import Spool
-from regaudit.storage.tar_members import BLOCK, is_tar, tar_members
+from regaudit.storage.tar_members import tar_members
 from regaudit.storage.zip_archive import DAMAGED, fault_of, located, members_of, refuse_end
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _TWICE = "is in the archive twice: readers may take either"
 _CASE = "differs only in case from another member"
 _BELOW = "lies below a file or a link"
@@ -260,7 +258,7 @@ def opened(file: Location) -> Container | None:
         OSError: it cannot be read.
     """
     global _kept  # noqa: PLW0603
-    head = _head(file)
+    head = head_of(file)
     if not compression_of(head):
         return _archive(file, head)
     key = (_identity(file), allowed())
@@ -272,17 +270,8 @@ def opened(file: Location) -> Container | None:
 
 def is_container(file: Location) -> bool:
     """Whether a file is compressed as a whole, or a tar archive; zip archives may be models."""
-    head = _head(file)
+    head = head_of(file)
     return bool(compression_of(head)) or is_tar(head)
-
-
-def is_packed(name: str) -> bool:
-    """Whether a path leads to a container, or into one."""
-    file, member = split_name(name)
-    try:
-        return bool(member) or (is_file(file) and is_container(Path(file)))
-    except OSError:
-        return False
 
 
 _kept: tuple[object, Container] | None = None
@@ -297,16 +286,11 @@ def _identity(file: Location) -> object:
     return getattr(file, "identity", object())
 
 
-def _head(file: Location) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(BLOCK)
-
-
 def _unpacked(file: Location, kind: str) -> Container:
     """Unpack a file that is compressed as a whole, and look at what comes of it."""
     with file.open("rb", buffering=0) as stream:
         spool = Spool(unpacked(stream, file.stat().st_size))
-    head = _head(spool.file)
+    head = head_of(spool.file)
     if is_tar(head):
         return _of_tar(spool.file, spool)
     container = Container(spool.file, f"a file compressed by {kind}", spool)
@@ -318,7 +302,7 @@ def _unpacked(file: Location, kind: str) -> Container:
 def _archive(file: Location, head: bytes) -> Container | None:
     if is_tar(head):
         return _of_tar(file)
-    return _of_zip(file) if head.startswith(_ZIP) else None
+    return _of_zip(file) if is_zip(head) else None
 
 
 def _of_tar(file: Location, spool: Spool | None = None) -> Container:

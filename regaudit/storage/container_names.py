@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.location import is_url
 from regaudit.storage.presence import exists, is_file
 
@@ -50,7 +51,16 @@ def joined_name(container: str, member: str) -> str:
     return f"{base}/{quote(member) if _is_of_web(container) else member}{query}"
 
 
-def may_be_container(url: str) -> bool:
+def is_packed(name: str) -> bool:
+    """Whether a path leads to a container, or into one."""
+    file, member = split_name(name)
+    try:
+        return bool(member) or may_be_container(Path(file))
+    except OSError:
+        return False
+
+
+def is_named_like_one(url: str) -> bool:
     """Whether a URL is named like a container, or leads into one."""
     return _IN_URL.match(_without_query(url)[0]) is not None
 

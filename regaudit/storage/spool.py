@@ -1,9 +1,7 @@
 """Bytes that are in no file as they are needed, kept in a temporary one without a name."""
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import gettempdir
 from weakref import finalize
 
 from regaudit.errors import UnreadableModelError
@@ -24,6 +22,8 @@ class Spool:
         Raises:
             UnreadableModelError: there is no room for them.
         """
+        import tempfile  # noqa: PLC0415 - most models are in no archive
+
         unnamed = Path("/proc/self/fd").is_dir()
         make = tempfile.TemporaryFile if unnamed else tempfile.NamedTemporaryFile
         try:
@@ -49,7 +49,9 @@ def _no_room(error: OSError) -> UnreadableModelError:
 
 
 def _folder() -> str:
+    import tempfile  # noqa: PLC0415 - as above
+
     try:
-        return gettempdir()
+        return tempfile.gettempdir()
     except OSError:
         return "a temporary folder"

@@ -13,9 +13,9 @@ from typing import BinaryIO, NamedTuple
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import enforce_limit
+from regaudit.storage.container_marks import BLOCK, is_sound
 from regaudit.storage.glued import refuse_glued
 
-BLOCK = 512
 _LONGEST_HEADER = 1 << 20
 """Bytes of a header that names a member, or says more of it: names are far shorter."""
 _PIECE = 1 << 20
@@ -48,11 +48,6 @@ class TarMember(NamedTuple):
     """Why it is not read; empty for a plain file."""
 
 
-def is_tar(head: bytes) -> bool:
-    """Whether a file that begins like this is a tar archive: its first checksum says so."""
-    return len(head) >= BLOCK and _is_sound(head[:BLOCK])
-
-
 def tar_members(stream: BinaryIO, size: int) -> Iterator[TarMember]:
     """Yield the members of an archive.
 
@@ -70,7 +65,7 @@ def tar_members(stream: BinaryIO, size: int) -> Iterator[TarMember]:
         at += BLOCK
         count += 1
         enforce_limit("objects", count, "the archive has more than {limit} members")
-        if not _is_sound(header):
+        if not is_sound(header):
             raise UnreadableModelError(f"{_DAMAGED}: the checksum of a header is wrong")
         kind, length = header[156:157], _number(header[124:136])
         if kind in _ABOUT:
@@ -140,17 +135,6 @@ def _header(stream: BinaryIO, at: int, length: int) -> bytes:
     if length > _LONGEST_HEADER:
         raise UnsafeFileError(f"the archive has a header of {length:,} bytes")
     return _read(stream, at, length)
-
-
-def _is_sound(header: bytes) -> bool:
-    """Whether the checksum of a header is right, by bytes or by signed ones as of old."""
-    try:
-        said = int(header[148:156].strip(b" \0") or b"x", 8)
-    except ValueError:
-        return False
-    fields = header[:148] + b" " * 8 + header[156:]
-    total = sum(fields)
-    return said in {total, total - 256 * sum(byte > 127 for byte in fields)}
 
 
 def _number(field: bytes) -> int:
