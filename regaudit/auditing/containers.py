@@ -1,10 +1,13 @@
 """The models in an archive, or in a file that is compressed: found as in a folder."""
 
+from pathlib import Path
+
 from regaudit.auditing.among_files import is_named_like_container, models_among
 from regaudit.errors import ForeignDataError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import formats
 from regaudit.storage.container import Container, Member, missing, opened
 from regaudit.storage.container_marks import head_of, is_zip, may_be_container
+from regaudit.storage.container_names import split_name
 from regaudit.storage.location import Location
 from regaudit.storage.search import LEFT_OUT
 
@@ -70,10 +73,26 @@ def _the_one(container: Container, file: Location) -> Location:
     raise ForeignDataError(f"{container.kind} without a saved Keras model{more}")
 
 
+def refuse_inside(name: str) -> None:
+    """Refuse a model in a container, for what needs a file of its own.
+
+    Args:
+        name: of the model, as it was audited.
+
+    Raises:
+        UnreadableModelError: it is in one.
+    """
+    file, member = split_name(name)
+    if not member and not looked_into(Path(file)):
+        return
+    what = "a model in an archive or a compressed file is only read"
+    raise UnreadableModelError(f"{what}: unpack it, and name what comes out")
+
+
 def looked_into(file: Location) -> Container | None:
     """Return a file as a container; None if it is none, or is named like a model in itself."""
     named = tuple(suffix for kind in formats() for suffix in kind.suffixes)
-    if not file.is_file() or file.name.endswith(named):
+    if file.name.endswith(named) or not may_be_container(file):
         return None
     return opened(file)
 

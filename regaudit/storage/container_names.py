@@ -5,6 +5,7 @@ which then counts.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -49,6 +50,23 @@ def joined_name(container: str, member: str) -> str:
         return f"{container}/{member}"
     base, query = _without_query(container)
     return f"{base}/{quote(member) if _is_of_web(container) else member}{query}"
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a name; of what lies in a container, that and what follows it."""
+    parts = Path(name).parts or (name,)
+    return "/".join(parts[_packed_at(parts, len(parts) - 1) :])
+
+
+def is_named_packed(name: str) -> bool:
+    """Whether a model is called like a container, or like what lies in one."""
+    return _packed_at(Path(name).parts, -1) >= 0
+
+
+def _packed_at(parts: Sequence[str], otherwise: int) -> int:
+    """Return which part of a path is named like a container."""
+    ends = (*ARCHIVES, *COMPRESSED)
+    return next((at for at, part in enumerate(parts) if part.endswith(ends)), otherwise)
 
 
 def is_packed(name: str) -> bool:
