@@ -139,6 +139,7 @@ def run_audit(
         jobs=options.jobs,
         cache=options.cache,
         dask=options.dask,
+        searched=True,
     )
     reports = _without_foreign(reports, found)
     say_unused(reports, config.roles)

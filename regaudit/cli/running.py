@@ -81,6 +81,7 @@ def audited(
     jobs: int | None = None,
     cache: str | None = None,
     dask: str | None = None,
+    searched: bool = False,
 ) -> list["Report"]:
     """Audit one file in this process, several in workers, unless `isolate` says something else.
 
@@ -108,6 +109,7 @@ def audited(
                 cache=kept,
                 progress=told,
                 nested=False,
+                searched=searched,
                 skipped=skipped.append,
             )
             reports = list(made)
@@ -120,7 +122,7 @@ def audited(
             cache=kept,
             dask=dask,
             nested=False,
-            searched=len(files) > 1,
+            searched=searched,
             skipped=skipped.append,
         )
         with ending_tidily(), closing(made):

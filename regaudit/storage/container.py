@@ -191,10 +191,10 @@ class Member:
         return self.is_file() or self.is_dir()
 
     def is_file(self) -> bool:
-        return self.container.part(self.path) is not None
+        return not self.is_dir() and self.container.part(self.path) is not None
 
     def is_dir(self) -> bool:
-        return not self.is_file() and self.container.below(self.path) is not None
+        return self.container.below(self.path) is not None
 
     def is_symlink(self) -> bool:
         return False
@@ -210,14 +210,14 @@ class Member:
         return getattr(self.container.source, "redirected", "")
 
     def stat(self) -> _Status:
+        if self.is_dir():
+            return _Status(self.bytes_below, stat.S_IFDIR)
         part = self.container.part(self.path)
-        if part is not None:
-            if part.fault:
-                raise UnsafeFileError(f"{self.path!r} {part.fault}")
-            return _Status(part.size, stat.S_IFREG)
-        if not self.is_dir():
+        if part is None:
             raise FileNotFoundError(self.path)
-        return _Status(self.bytes_below, stat.S_IFDIR)
+        if part.fault:
+            raise UnsafeFileError(f"{self.path!r} {part.fault}")
+        return _Status(part.size, stat.S_IFREG)
 
     @property
     def bytes_below(self) -> int:

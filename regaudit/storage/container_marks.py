@@ -39,7 +39,7 @@ def is_sound(header: bytes) -> bool:
         return False
     fields = header[:148] + b" " * 8 + header[156:]
     total = sum(fields)
-    return said in {total, total - 256 * sum(byte > 127 for byte in fields)}
+    return said == total or said == total - 256 * sum(byte > 127 for byte in fields)
 
 
 def may_be_container(file: Location) -> bool:

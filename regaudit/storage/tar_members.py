@@ -142,7 +142,7 @@ def _number(field: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
-    if not re.fullmatch(rb"[0-7]*", digits):
+    if digits.strip(b"01234567"):
         raise UnreadableModelError(f"{_DAMAGED}: the size of a member is no number")
     return int(digits or b"0", 8)
 
