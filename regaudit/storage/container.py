@@ -31,6 +31,8 @@ _CASE = "differs only in case from another member"
 _BELOW = "lies below a file or a link"
 _HIDDEN = "has a name with characters that are not shown"
 
+_OF_KERAS = frozenset({"metadata.json", "model.weights.h5", "model.weights.json"})
+"""What an archive of Keras has beside its configuration."""
 _NEAR = 1000
 """Names that one which is not there is compared with."""
 
@@ -150,7 +152,7 @@ class Container:
         if path not in self._places:
             try:
                 with self.source.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-                    there = located(archive, part.info, self.source)
+                    there = located(archive, part.info, self.source, fetched=True)
                     self._places[path] = self._unzipped.enter_context(there)
             except DAMAGED as error:
                 raise UnreadableModelError(f"{path!r} is damaged ({error})") from error
@@ -320,7 +322,7 @@ def _of_zip(file: Location) -> Container | None:
         with file.open("rb") as stream:
             refuse_end(stream)
             with zipfile.ZipFile(stream) as archive:
-                if "config.json" in archive.NameToInfo:
+                if "config.json" in archive.NameToInfo and _OF_KERAS & archive.NameToInfo.keys():
                     return None
                 for name, info in members_of(archive, plain=False).items():
                     if not info.is_dir():

@@ -134,14 +134,21 @@ def refuse_bomb(info: zipfile.ZipInfo) -> None:
 
 @contextmanager
 def located(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Location
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Location, *, fetched: bool = False
 ) -> Iterator[tuple[Location, int]]:
-    """Yield where the member's bytes lie: in the archive, or inflated into a temporary file."""
+    """Yield where the member's bytes lie: in the archive, or inflated into a temporary file.
+
+    Args:
+        archive: opened.
+        info: of the member.
+        file: the archive.
+        fetched: whether what is compressed in a store is written to disk, too.
+    """
     if info.compress_type == zipfile.ZIP_STORED:
         yield file, _start(info, file)
         return
     refuse_bomb(info)
-    if not is_local(file):
+    if not fetched and not is_local(file):
         raise UnreadableModelError(
             f"{info.filename} is compressed and cannot be read from a store without writing to "
             "disk: download it and audit the copy"
