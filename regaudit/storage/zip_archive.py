@@ -153,6 +153,7 @@ def located(
             f"{info.filename} is compressed and cannot be read from a store without writing to "
             "disk: download it and audit the copy"
         )
+    enforce_limit("spooled_bytes", info.file_size, "it unpacks to more than {limit} bytes")
     from regaudit.storage.spool import Spool  # noqa: PLC0415 - what Keras writes is stored as it is
 
     inflated = Spool(_pieces(archive, info))
