@@ -29,10 +29,13 @@ from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.container_names import is_named_like_one, split_name
-from regaudit.storage.location import Location, is_url, redacted_name
+from regaudit.storage.location import Location, is_local, is_url, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
 from regaudit.tensors.tensor import Tensor
+
+_PIECE = 1 << 20
+"""Bytes of a file that are read at once for its digest."""
 
 
 def audit_file(
@@ -207,12 +210,15 @@ def bug(error: Exception) -> Failure:
 
 
 def _sha256(file: Location) -> str | None:
-    if file.is_dir() or not isinstance(file, Path):  # a store's file is fetched once only
+    if file.is_dir() or not is_local(file):  # a store's file is fetched once only
         return None
-    from hashlib import file_digest  # noqa: PLC0415 - only pages show it
+    from hashlib import sha256  # noqa: PLC0415 - only pages show it
 
+    digest = sha256()
     with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def report_on(

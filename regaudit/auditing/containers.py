@@ -10,7 +10,9 @@ from regaudit.storage.container_marks import head_of, is_zip, may_be_container
 from regaudit.storage.container_names import split_name
 from regaudit.storage.location import Location
 from regaudit.storage.search import LEFT_OUT
+from regaudit.storage.standard_input import NAME
 
+NOT_PIPED = "give it as a file, as standard input is one model"
 NESTED = "an archive in an archive, which is not looked into: take it out and audit it by itself"
 
 
@@ -64,8 +66,9 @@ def _the_one(container: Container, file: Location) -> Location:
     if "" in models or len(models) == 1:
         return _plain(container.at(models[0]))
     if models:
-        what = f"{container.kind} with {len(models):,} models: name one of them"
-        raise UnreadableModelError(f"{what}, such as {file.name}/{models[0]}")
+        what = f"{container.kind} with {len(models):,} models"
+        one = f"name one of them, such as {file.name}/{models[0]}"
+        raise UnreadableModelError(f"{what}: {one if file.name != NAME else NOT_PIPED}")
     if container.kind == "a zip archive" and not file.name.endswith(".zip"):
         return file  # such as PyTorch's: formats know what it is
     inner = archives_in(container)

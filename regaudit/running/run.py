@@ -12,6 +12,7 @@ from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
 from regaudit.running.model_search import Found, search
 from regaudit.settings.config import Config
+from regaudit.storage.kept_container import forget
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.presence import is_dir, near
 
@@ -77,17 +78,20 @@ def audit_files(
     else:
         audits = ((file, partial(audit_file, file, config, progress)) for file in files)
         reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
-    for target, one in found:
-        audited = 0
-        for report in islice(reports, len(one.models)):
-            if one.models != [target] and is_foreign(report):
-                skipped(report)
-            else:
-                audited += 1
-                yield report
-        if not audited and not one.refused:
-            yield nothing_found(target)
-        yield from one.refused
+    try:
+        for target, one in found:
+            audited = 0
+            for report in islice(reports, len(one.models)):
+                if one.models != [target] and is_foreign(report):
+                    skipped(report)
+                else:
+                    audited += 1
+                    yield report
+            if not audited and not one.refused:
+                yield nothing_found(target)
+            yield from one.refused
+    finally:
+        forget()
 
 
 def is_foreign(report: Report) -> bool:

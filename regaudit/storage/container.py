@@ -21,6 +21,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError, did_you_mean
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.compression import unpacked
 from regaudit.storage.container_marks import compression_of, head_of, is_tar, is_zip
+from regaudit.storage.kept_container import Kept, forget
 from regaudit.storage.location import Location, Window
 from regaudit.storage.spool import Spool
 from regaudit.storage.tar_members import tar_members
@@ -250,8 +251,6 @@ class Member:
 def opened(file: Location) -> Container | None:
     """Look into a file.
 
-    What was unpacked last is kept: a search for models is followed by their audits.
-
     Returns:
         The container; None for any other file, among them a `.keras` archive.
 
@@ -259,24 +258,15 @@ def opened(file: Location) -> Container | None:
         UnreadableModelError: it is one, and damaged or unsafe.
         OSError: it cannot be read.
     """
-    global _kept  # noqa: PLW0603
     head = head_of(file)
     if not compression_of(head):
         return _archive(file, head)
     key = (_identity(file), allowed())
-    if _kept is None or _kept[0] != key:
-        _kept = None  # before there is another one
-        _kept = key, _unpacked(file, compression_of(head))
-    return _kept[1]
-
-
-def is_container(file: Location) -> bool:
-    """Whether a file is compressed as a whole, or a tar archive; zip archives may be models."""
-    head = head_of(file)
-    return bool(compression_of(head)) or is_tar(head)
-
-
-_kept: tuple[object, Container] | None = None
+    if Kept.key != key:
+        forget()  # before there is another one
+        Kept.container, Kept.key = _unpacked(file, compression_of(head)), key
+    container: Container = Kept.container
+    return container
 
 
 def _identity(file: Location) -> object:
