@@ -244,6 +244,7 @@ def _marked(names: Iterable[str], kinds: Iterable[Format]) -> bool:
 def _why_not(link: Path, searched: Path) -> str:
     """Say that a link is not followed where it would be a model; empty for what is found anyway."""
     named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
+    named |= is_named_like_container(link.name)
     if not named and not (is_dir(link) and _format(link)):
         return ""
     return LINK if leads_outside(link, searched) else ""

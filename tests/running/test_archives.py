@@ -21,6 +21,7 @@ from regaudit import Config, audit_files
 from regaudit.report.document import record
 from regaudit.running.model_search import find_models, search
 from regaudit.storage import container, spool
+from regaudit.storage.search import LINK
 
 NEWEST = CORPUS / "keras-3.15.1"
 MLFLOW = FIXTURES / "mlflow"
@@ -239,6 +240,28 @@ def test_a_folder_of_mlflow_is_one_model(tmp_path, form, as_archive):
     assert report.penalty == pytest.approx(expected["penalty"], rel=1e-6)
     assert report.model.parameters == expected["parameters"]
     assert not Path("unpickled").exists()
+
+
+def test_archives_in_an_archive_and_links_to_archives_are_said(tmp_path):
+    inner = gzip.compress(tar({"m.h5": b""}))
+    members = {
+        "m.keras": (MODELS / "tutorial-l2.keras").read_bytes(),
+        "a.tgz": inner,
+        "b.zip": inner,
+    }
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "m.tar").write_bytes(tar(members))
+    (tmp_path / "other.tar").write_bytes(tar({}))
+    (tmp_path / "folder" / "link.tar").symlink_to(tmp_path / "other.tar")
+    found = search(str(tmp_path / "folder"))
+    assert found.models == [f"{tmp_path}/folder/m.tar/m.keras"]
+    assert {
+        one.file.removeprefix(f"{tmp_path}/folder/"): one.failure.message for one in found.refused
+    } == {
+        "m.tar/a.tgz": "an archive in an archive, which is not looked into: take it out and audit "
+        "it by itself (1 more of them)",
+        "link.tar": LINK,
+    }
 
 
 def test_what_is_no_container_is_what_it_was(tmp_path):
