@@ -21,6 +21,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.glued import refuse_glued
 from regaudit.storage.location import Location, is_local
+from regaudit.storage.spool import Spool
 
 _LOCAL_HEADER = 30
 _ENCRYPTED, _SIZES_FOLLOW, _UTF_8 = 0x1, 0x8, 0x800
@@ -154,8 +155,6 @@ def located(
             "disk: download it and audit the copy"
         )
     enforce_limit("spooled_bytes", info.file_size, "it unpacks to more than {limit} bytes")
-    from regaudit.storage.spool import Spool  # noqa: PLC0415 - what Keras writes is stored as it is
-
     inflated = Spool(_pieces(archive, info))
     yield inflated.file, 0
 
