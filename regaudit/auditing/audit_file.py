@@ -27,6 +27,7 @@ from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
 from regaudit.report.report import UNREAD, Failure, Report
 from regaudit.settings.config import Config
+from regaudit.storage.checkpoint_files import index_of, renamed
 from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.container_names import is_named_like_one, split_name
 from regaudit.storage.location import Location, is_local, is_url, redacted_name
@@ -96,7 +97,9 @@ class Attempt:
     @contextmanager
     def opened(self, config: Config) -> Iterator[Opened]:
         """Read the file, within the limits of the settings."""
-        with allowing(config.limits), self._located(config) as file:
+        with allowing(config.limits), self._located(config) as named:
+            file = index_of(named)
+            self._name = renamed(self._name, named, file)
             self._size = size_on_disk(file)
             refuse_holes(file, self._size)
             plugin = self._recognized(file, config)

@@ -5,6 +5,7 @@ from pathlib import Path
 from regaudit.auditing.among_files import is_named_like_container, models_among
 from regaudit.errors import ForeignDataError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import formats
+from regaudit.storage.checkpoint_files import in_order, index_of
 from regaudit.storage.container import Container, Member, missing, opened
 from regaudit.storage.container_marks import head_of, is_zip, may_be_container
 from regaudit.storage.container_names import split_name
@@ -26,7 +27,7 @@ def models_in(container: Container) -> list[str]:
         return [""]
     # A slash in front: the archive itself may be a model.
     found = models_among(_shown(container), lambda path: container.at(path.lstrip("/")))
-    return sorted(path.lstrip("/") for path in found)
+    return in_order(path.lstrip("/") for path in found)
 
 
 def archives_in(container: Container) -> list[str]:
@@ -53,7 +54,7 @@ def model_at(file: Location, member: str) -> Location:
     if not member:
         return _the_one(container, file)
     place = container.at(member)
-    if container.only or not place.exists():
+    if container.only or not index_of(place).exists():
         raise UnreadableModelError(missing(container, member))
     return _plain(place)
 

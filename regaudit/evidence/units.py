@@ -97,8 +97,9 @@ def _scaled(into: Array, moments: _Found, scale: Layer) -> Array:
         # Whatever comes in leaves it as large as its gamma.
         gamma = roles.get("gamma")
         return np.where(into > 0.0, _of_units(moments, gamma) if gamma else 1.0, 0.0)
-    kernel = next(one for role, one in roles.items() if role in KERNEL_ROLES)
-    return into * _of_units(moments, kernel)
+    kernel = next((one for role, one in roles.items() if role in KERNEL_ROLES), None)
+    # A PReLU has none: it lets through what is positive.
+    return into * _of_units(moments, kernel) if kernel else into
 
 
 def _of_units(moments: _Found, weight: Weight) -> Array:

@@ -74,7 +74,8 @@ class Format(ABC):
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that a directory which is a model in itself has, the first of them always."""
     folder_parts: ClassVar[frozenset[str]] = frozenset()
-    """Files of such a directory that are no models of their own, though they are named like one."""
+    """Files of such a directory that are no models of their own, though they are named like one;
+    by their paths in it."""
     one_file: ClassVar[bool] = False
     """Whether a file holds all of a model: reports on it are cached, and hooks are run on it."""
     why_not: ClassVar[str] = ""

@@ -40,6 +40,7 @@ class SavedModel(Format):
 
     name: ClassVar[str] = "saved_model"
     folder_marks: ClassVar[tuple[str, ...]] = (GRAPH,)
+    folder_parts: ClassVar[frozenset[str]] = frozenset({"variables/variables.index"})
     why_not: ClassVar[str] = (
         "a SavedModel runs the graph in it, not the configuration: an edit would do "
         "nothing; save the model as .keras"

@@ -107,6 +107,20 @@ class Planner(Struct, frozen=True):
         Raises:
             UnsafeFileError: they are nested too deeply.
         """
+        planned, below = self.one(serialized, place)
+        yield planned
+        class_name = str(planned.serialized.get("class_name"))
+        one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
+        for number, inner in enumerate(planned.inside):
+            forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
+            yield from self.plan(inner, replace(below, forgotten=forgotten))
+
+    def one(self, serialized: Serialized, place: Position) -> tuple[Planned, Position]:
+        """Return a layer without those inside it, and their place.
+
+        Raises:
+            UnsafeFileError: it is nested too deeply.
+        """
         enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
         if self.dialect.keras_1:
             serialized = keras1.modernized(serialized)
@@ -121,7 +135,7 @@ class Planner(Struct, frozen=True):
         below = place.below(name, serialized, model=nested, certain=known or nested)
         below = replace(below, around=inside_of(serialized, place.around, self.dialect))
         held = members(serialized) if nested else list(self._held(serialized, known))
-        yield Planned(
+        planned = Planned(
             serialized,
             place.prefix + name,
             place.node or place.prefix + name,
@@ -134,10 +148,7 @@ class Planner(Struct, frozen=True):
             inside=tuple(held),
             around=place.around,
         )
-        one_way = class_name == "Bidirectional" and not self.dialect.penalizes_backward_layer
-        for number, inner in enumerate(held):
-            forgotten = _BACKWARD if one_way and number > 0 else below.forgotten
-            yield from self.plan(inner, replace(below, forgotten=forgotten))
+        return planned, below
 
     def _slots(
         self, class_name: str, slots: tuple[Slot, ...], config: Mapping[str, Any]

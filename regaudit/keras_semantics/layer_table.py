@@ -294,6 +294,7 @@ LAYERS_OF_KERAS_2: Mapping[str, tuple[Slot, ...]] = {
     "CuDNNGRU": _cell(3),
     "ConvLSTM2DCell": _cell(4),
     "ConvLSTMCell": _cell(4),
+    "BatchNormalizationV1": LAYERS["BatchNormalization"],
     "SyncBatchNormalization": LAYERS["BatchNormalization"],
     "Convolution1D": DENSE,
     "Convolution2D": DENSE,

@@ -288,7 +288,7 @@ class LegacyJoin(Struct):
             taken.add(f"{path}/{name.role}")
             found.setdefault(path, []).append((extra_slot(name), stored_path, tensor))
         for path, weights in found.items():
-            self._add_unknown(path, _with_units(weights), reason, trainable=not self.root_frozen)
+            self._add_unknown(path, with_units(weights), reason, trainable=not self.root_frozen)
 
     def _add_unknown(
         self,
@@ -338,7 +338,7 @@ def _rank(planned: Planned, slot: Slot) -> int:
     return planned.slots.index(slot) if slot in planned.slots else 0
 
 
-def _with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:
+def with_units(found: list[tuple[Slot, str, Tensor]]) -> list[tuple[Slot, str, Tensor]]:
     """Give a kernel units where a bias has as many values; not a recurrent one, which has gates."""
     shapes = {slot.role: tensor.shape for slot, _, tensor in found}
     kernel, bias = shapes.get("kernel", ()), shapes.get("bias")

@@ -16,8 +16,8 @@ _SURE = re.compile(r"(.*_)?(trackers?|metrics?|auc|precision|recall)(_\d+)?")
 """What metrics and the attributes that hold them are called."""
 _PROBABLE = re.compile(r"(.*_)?(mean|sum|loss|acc|accuracy|error)(_\d+)?")
 """What a metric may be called that has no more than a total and a count."""
-_MEAN = ("total", "count")
-_CONFUSION = {
+MEAN = ("total", "count")
+CONFUSION = {
     "true_positives",
     "true_negatives",
     "false_positives",
@@ -63,8 +63,8 @@ def metrics_among(tensors: Mapping[str, Tensor]) -> set[str]:
         tensors: of one group, by name; a metric's has no layer before it.
     """
     roles = {name: re.sub(r":\d+$", "", name) for name in tensors}
-    found = {name for name, role in roles.items() if role in _CONFUSION}
-    means = {role: name for name, role in roles.items() if role in _MEAN}
-    if len(means) == len(_MEAN) and all(tensors[name].shape == () for name in means.values()):
+    found = {name for name, role in roles.items() if role in CONFUSION}
+    means = {role: name for name, role in roles.items() if role in MEAN}
+    if len(means) == len(MEAN) and all(tensors[name].shape == () for name in means.values()):
         found.update(means.values())
     return found

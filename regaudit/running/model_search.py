@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regaudit.auditing.among_files import files_among, is_named_like_container, models_among
-from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError
+from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError, shown
 from regaudit.formats.interface import Format, folder_format, formats
 from regaudit.report.report import Failure, Report
+from regaudit.storage.checkpoint_files import (
+    INDEX,
+    NO_INDEX,
+    STATE,
+    in_order,
+    index_name,
+    index_of,
+    read_state,
+    renamed,
+)
 from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.container_names import is_named_like_one, joined_name, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
@@ -81,6 +91,29 @@ def find_models(
         yield from _in_container(target, refuse, nested)
 
 
+def _named(path: Path, name: str, refuse: Refuse) -> Iterator[str]:
+    """Yield the model that a file is or is a part of, or the checkpoints that it lists.
+
+    Args:
+        path: of the file.
+        name: how the user calls it.
+        refuse: is told what is not there.
+    """
+    index = index_of(path)
+    state = read_state(path) if path.name == STATE and index == path else []
+    listed = [path.with_name(one + INDEX) for one in state]
+    there = [one for one in listed if lexists(one)]
+    if not there:
+        yield renamed(name, path, index)
+        return
+    if listed[-1] not in there:
+        refuse(name, _MISSING.format(shown(state[-1]), listed[-1].name))
+    yield from (renamed(name, path, one) for one in there)
+
+
+_MISSING = "it names {} as the latest checkpoint, and there is no {} beside it"
+
+
 def _of_match(path: Path, pattern: str, refuse: Refuse, nested: bool) -> Iterator[str]:
     """Yield what a match of a pattern means; its own last part may be a name that a user gives."""
     if is_link(path) and has_magic(Path(pattern).name) and not hub_blob(path):
@@ -120,7 +153,10 @@ def _in_container(name: str, refuse: Refuse, nested: bool, *, met: bool = False)
         found = _contained(Path(name), name, refuse, nested)
     except (RegauditError, OSError):
         found = None  # the audit says why
-    yield from [name] if found is None or not (found or met) else found
+    if found or (met and found is not None):
+        yield from found
+    else:
+        yield from _named(Path(name), name, refuse)
 
 
 def _contained(file: Location, name: str, refuse: Refuse, nested: bool) -> list[str] | None:
@@ -197,33 +233,65 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
     """
     kinds = tuple(formats())
     count = 0
-    stack = [(folder, kind, _entries(folder, refuse))]
+    parts = kind.folder_parts if kind else frozenset()
+    stack = [(folder, parts, _entries(folder, refuse))]
     while stack:
-        place, kind, entries = stack.pop()
+        place, parts, entries = stack.pop()
         count += len(entries)
         if count > ENTRIES:
             refuse(str(folder), TOO_MANY)
             return
-        inner: list[tuple[Path, Format | None, list[os.DirEntry[str]]]] = []
+        inner: list[tuple[Path, frozenset[str], list[os.DirEntry[str]]]] = []
         for path in (Path(one.path) for one in entries if is_folder(one)):
             if path.name != "site-packages":
                 held = _entries(path, refuse)
                 found = _format(path) if _marked((one.name for one in held), kinds) else None
                 if found:
                     yield str(path)
-                inner.append((path, found, held))
-        own = kind.folder_parts if kind else frozenset()
+                start = f"{path.name}/"
+                own = {part.removeprefix(start) for part in parts if part.startswith(start)}
+                inner.append((path, found.folder_parts if found else frozenset(own), held))
         rest = [one for one in entries if not is_folder(one)]
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
-        files = files_among((one.name for one in rest), kinds)
-        yield from (str(place / name) for name in files if name not in links and name not in own)
-        for name in (one.name for one in rest):
+        names = [one.name for one in rest]
+        files = [name for name in files_among(names, kinds) if name not in parts]
+        files = [name for name in files if name not in links]
+        _refuse_shards(place, names, parts, refuse)
+        yield from (str(place / name) for name in _in_order(place, names, files, refuse))
+        for name in names:
             if is_named_like_container(name) and name not in links:
                 yield from _in_container(str(place / name), refuse, nested=True, met=True)
         for name in links:
-            if name not in own and (why := _why_not(place / name, folder)):
+            if name not in parts and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
         stack += reversed(inner)
+
+
+def _refuse_shards(folder: Path, names: list[str], parts: frozenset[str], refuse: Refuse) -> None:
+    """Refuse the shards in a folder that no index is there for, one of each checkpoint."""
+    there = {*names, *parts}
+    lost: dict[str, str] = {}
+    for name in names:
+        index = index_name(name)
+        if index is not None and index not in there:
+            lost.setdefault(index, name)
+    for index, name in lost.items():
+        refuse(str(folder / name), NO_INDEX.format(shown(index)))
+
+
+def _in_order(folder: Path, names: list[str], files: list[str], refuse: Refuse) -> list[str]:
+    """Return the models of a folder in the order that a list of its checkpoints has.
+
+    Args:
+        folder: the folder.
+        names: of all files in it.
+        files: those that are models.
+        refuse: is told what the list names and is not there.
+    """
+    state = read_state(folder / STATE) if STATE in names else []
+    if state and state[-1] + INDEX not in names:
+        refuse(str(folder / STATE), _MISSING.format(shown(state[-1]), shown(state[-1] + INDEX)))
+    return in_order(files, state)
 
 
 def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:

@@ -24,6 +24,7 @@ from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
+from regaudit.storage.checkpoint_files import shards_of
 from regaudit.storage.container_names import is_packed, split_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.search import everything_below
@@ -140,7 +141,8 @@ class Cache(Struct, dict=True):
         """
         if report.failure is not None or report.file != entry.name or self.trouble:
             return
-        if not (entry.packed or entry.file.is_dir() or _is_one_file(report.format)):
+        several = entry.packed or entry.file.is_dir() or shards_of(entry.file)
+        if not (several or _is_one_file(report.format)):
             return
         place = entry.place
         try:
@@ -224,6 +226,7 @@ def _files(file: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a model with their names inside it."""
     if not file.is_dir():
         yield "", file
+        yield from ((shard.name, file.with_name(shard.name)) for shard in shards_of(file))
         return
     for path in sorted(path for path, _ in everything_below(file)):
         if S_ISREG(path.stat().st_mode):

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal, cast
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.storage.checkpoint_files import in_order
 from regaudit.storage.location import Location
 from regaudit.storage.object_store import Store, connected, marks
 from regaudit.storage.range_reader import RangeStream
@@ -75,7 +76,7 @@ def models_below(url: str, models_among: Chosen) -> Iterator[str]:
             found |= _chosen(store, name, below, models_among) if below != [name] else {name}
     else:
         found = _chosen(store, path, store.names(path), models_among)
-    yield from (f"{store.scheme}://{name}" for name in sorted(found))
+    yield from (f"{store.scheme}://{name}" for name in in_order(found))
 
 
 def _chosen(store: Store, folder: str, names: list[str], models_among: Chosen) -> set[str]:

@@ -11,6 +11,7 @@ from regaudit.errors import (
     UnsafeFileError,
 )
 from regaudit.limits import allowed, enforce_limit
+from regaudit.storage.checkpoint_files import shards_of
 from regaudit.storage.container_names import split_name
 from regaudit.storage.location import FileStatus, Location, is_url
 from regaudit.storage.plain_file import open_plain
@@ -51,6 +52,8 @@ def load_library(name: str) -> None:
 def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     """Return the bytes of a file or a directory; None for a folder of a store: it may be huge.
 
+    Those of a checkpoint's index are its shards' as well.
+
     Args:
         file: or directory.
         stored: whether to count only what is not a hole.
@@ -61,7 +64,7 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
         hint = near(file) if isinstance(file, Path) else ""
         raise UnreadableModelError(f"no such file{hint}") from error
     if S_ISREG(mode):
-        return _bytes(file, file.stat(), stored)
+        return sum(_bytes(part, part.stat(), stored) for part in (file, *shards_of(file)))
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
     if not isinstance(file, Path):

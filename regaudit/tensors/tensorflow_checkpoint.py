@@ -89,6 +89,19 @@ class Checkpoint(Struct, frozen=True):
             return "its size does not match its shape: the checkpoint's index is damaged"
         return None
 
+    def is_count(self, key: str) -> bool:
+        """Whether the values under a key are one whole number."""
+        entry = self.entries[key]
+        whole = entry.dtype in _DTYPES and _DTYPES[entry.dtype].kind in "iu"
+        return whole and entry.shape == () and self.unfit(key) is None
+
+    def number(self, key: str) -> float | None:
+        """Return the one number under a key; None for anything else."""
+        entry = self.entries[key]
+        if entry.shape != () or self.unfit(key) or _DTYPES[entry.dtype].kind not in "iuf":
+            return None
+        return float(next(self.tensor(key).blocks())[0])
+
     def shard(self, number: int) -> Location:
         """Return the file of a shard: its name is derived, never read."""
         name = f"{self.prefix.name}.data-{number:05d}-of-{self.shards:05d}"
@@ -103,15 +116,20 @@ class Checkpoint(Struct, frozen=True):
         if OBJECT_GRAPH not in self.entries:
             return {}
         keys: dict[int, str] = {}
-        for number, node in enumerate(Message.of(self._text(OBJECT_GRAPH)).messages(1)):
+        for number, node in enumerate(Message.of(self.text(OBJECT_GRAPH)).messages(1)):
             for attribute in node.messages(2):
                 key = attribute.text(3)
                 if attribute.text(1) == "VARIABLE_VALUE" and key in self.entries:
                     keys[number] = key
         return keys
 
-    def _text(self, key: str) -> bytes:
-        """Read a tensor that is one string: its length, a checksum, its bytes."""
+    def text(self, key: str) -> bytes:
+        """Read a tensor that is one string: its length, a checksum, its bytes.
+
+        Raises:
+            UnreadableModelError: it is none, or damaged.
+            UnsafeFileError: it is longer than any.
+        """
         entry = self.entries[key]
         if entry.dtype != _STRING or entry.shape != ():
             raise UnreadableModelError(f"{key} in the checkpoint is not a string")
@@ -153,6 +171,16 @@ def read_checkpoint(prefix: Location) -> Checkpoint:
     checkpoint = Checkpoint(prefix, shards, entries)
     _check_shards(checkpoint)
     return checkpoint
+
+
+def has_footer(file: Location) -> bool:
+    """Whether a file ends as a table of LevelDB does."""
+    size = file.stat().st_size
+    if size < _FOOTER:
+        return False
+    with file.open("rb") as stream:
+        stream.seek(size - len(_MAGIC))
+        return stream.read(len(_MAGIC)) == _MAGIC
 
 
 def _check_shards(checkpoint: Checkpoint) -> None:

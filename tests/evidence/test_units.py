@@ -64,6 +64,15 @@ def depthwise(layers):
     return (8, 8, 3), chain, carried
 
 
+def rectified(layers):
+    chain = [
+        layers.Conv2D(UNITS, 1, name="cut"),
+        layers.PReLU(shared_axes=[1, 2]),
+        layers.Conv2D(4, 1),
+    ]
+    return (8, 8, 3), chain, lambda cut, read: squares(cut[0], 3) * squares(read[0], 2)
+
+
 def transposed(layers):
     chain = [layers.Conv1DTranspose(UNITS, 2, name="cut"), layers.Conv1DTranspose(4, 2)]
     return (8, 3), chain, lambda cut, read: squares(cut[0], 1) * squares(read[0], 2)
@@ -101,6 +110,7 @@ CHAINS = [
     flattened,
     normalized,
     depthwise,
+    rectified,
     transposed,
     recurrent,
     both_directions,

@@ -401,9 +401,7 @@ def stored(folder):
 def graph_of(folder):
     """Return the object graph of a checkpoint."""
     return bytes(
-        read_checkpoint(folder / "variables" / "variables")._text(
-            tensorflow_checkpoint.OBJECT_GRAPH
-        )
+        read_checkpoint(folder / "variables" / "variables").text(tensorflow_checkpoint.OBJECT_GRAPH)
     )
 
 

@@ -79,6 +79,17 @@ def archive(dice: random.Random, folder: Path) -> Command:
     return [command[0], *(["--no-isolate"] if several else []), *command[1:]]
 
 
+def checkpoint(dice: random.Random, folder: Path) -> Command:
+    named = models.make_checkpoint(dice, folder)
+    texts.good(dice, folder)
+    architecture = next((folder / "saved").rglob("model.json"), None)
+    if architecture is None or dice.random() < 0.3:
+        return _reading(dice, named)
+    command = dice.choice((["inspect", "--no-isolate"], ["check", "--no-isolate"], ["report"]))
+    config = f"--config={architecture.relative_to(folder).as_posix()}"
+    return [*command, *_format(dice), config, "--", named]
+
+
 def name(dice: random.Random, folder: Path) -> Command:
     named = names.model(dice, folder)
     texts.good(dice, folder)
@@ -162,6 +173,7 @@ def data(dice: random.Random, folder: Path) -> Command:
 KINDS: dict[str, tuple[Callable[[random.Random, Path], Command], int]] = {
     "model": (model, 44),
     "archive": (archive, 6),
+    "checkpoint": (checkpoint, 6),
     "name": (name, 15),
     "url": (url, 2),
     "results": (results, 10),

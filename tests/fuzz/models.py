@@ -33,6 +33,14 @@ def seeds() -> tuple[Path, ...]:
     return tuple(file for file in found if not {"loop", "crash"} & set(file.stem.split("-")))
 
 
+@cache
+def checkpoints() -> tuple[Path, ...]:
+    """Return folders of checkpoints, some with a configuration beside them."""
+    found = (ROOT / "fixtures" / "checkpoints").rglob("*.index")
+    odd = (ROOT / "fixtures" / "hostile").glob("checkpoint-*/cp.index")
+    return tuple(sorted({file.parent for file in (*found, *odd)}))
+
+
 def change_hdf5(raw: bytes, dice: random.Random) -> bytes:
     """Change attributes and datasets by HDF5's own means, or bytes."""
     if dice.random() < 0.7:
@@ -161,13 +169,41 @@ def make(dice: random.Random, folder: Path) -> str:
     return name
 
 
+def make_checkpoint(dice: random.Random, folder: Path) -> str:
+    """Write a changed checkpoint into a folder, and return a name that leads to it."""
+    origin = dice.choice(checkpoints())
+    saved = folder / _directory(origin, dice, folder)
+    index = dice.choice(sorted(saved.rglob("*.index"))).relative_to(folder).as_posix()
+    if dice.random() < 0.2:
+        state = saved / "checkpoint"
+        old = state.read_bytes() if state.is_file() else b'model_checkpoint_path: "cp"\n'
+        state.write_bytes(change_bytes(old, dice))
+    shard = index.removesuffix(".index") + ".data-00000-of-00001"
+    return dice.choice((index, index, index.removesuffix(".index"), shard, "saved"))
+
+
+def change_objects(raw: bytes, dice: random.Random) -> bytes:
+    """Change the graph of objects that lies in a shard, and keep its length."""
+    at = raw.find(b"VARIABLE_VALUE")
+    if at < 0 or dice.random() < 0.2:
+        return change_bytes(raw, dice)
+    changed = bytearray(raw)
+    for _ in range(dice.choice((1, 1, 2, 8))):
+        changed[dice.randrange(max(at - 400, 0), len(raw))] = dice.randrange(256)
+    return bytes(changed)
+
+
 def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
-    files = parts(origin)
+    files = [file for file in parts(origin) if file.name != "expected.json"]
     chosen = dice.choice(files)
     for file in files:
         raw = content(file)
         if file == chosen:
             change = change_table if file.suffix == ".index" else change_message
+            if file.name == "model.json":
+                change = change_json
+            elif ".data-" in file.name:
+                change = change_objects
             try:
                 raw = change(raw, dice)
             except Exception:  # noqa: BLE001 - hostile seeds are no tables to some

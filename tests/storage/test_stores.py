@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Proxy, answering, serving
 from msgspec.structs import replace
-from paths import CORPUS, MODELS, ROOT
+from paths import CORPUS, FIXTURES, MODELS, ROOT
 from searched import DIRECTORY, lay_out
 
 import regaudit
@@ -982,3 +982,31 @@ def test_every_output_names_a_redirect(tmp_path, monkeypatch):
 def test_what_may_be_a_url_is_not_quoted(text):
     assert reason(RuntimeError(text)) == "RuntimeError"
     assert reason(RuntimeError("out of order")) == "RuntimeError: out of order"
+
+
+# Checkpoints, which are several files
+
+CHECKPOINTS = FIXTURES / "checkpoints" / "tf-2.15.1" / "training"
+MEANT = ("ckpt-2", "ckpt-2.index", "ckpt-2.data-00000-of-00001")
+
+
+@pytest.mark.stores
+def test_a_checkpoint_on_a_web_server():
+    pytest.importorskip("aiohttp")
+    expected = audit(CHECKPOINTS / "ckpt-2")
+    with serving(CHECKPOINTS) as url:
+        for name in MEANT:
+            report = audit(f"{url}/{name}")
+            assert record(report) == like(expected, f"{url}/ckpt-2.index")
+
+
+@pytest.mark.stores
+def test_checkpoints_in_a_store(store):
+    store.client.create_bucket(Bucket="checkpoints")
+    for file in CHECKPOINTS.glob("c*"):
+        store.client.upload_file(str(file), "checkpoints", f"run/{file.name}")
+    names = [f"s3://checkpoints/run/ckpt-{number}.index" for number in (1, 2, 3)]
+    assert list(find_models("s3://checkpoints/")) == names
+    expected = audit(CHECKPOINTS / "ckpt-2")
+    for name in MEANT:
+        assert record(audit(f"s3://checkpoints/run/{name}")) == like(expected, names[1])
