@@ -151,8 +151,11 @@ def _check_references(value: Any, path: str, names: set[str]) -> None:
             if value.get("class_name") == "__keras_tensor__":
                 history = config_of(value).get("keras_history")
                 where = f"{path}.config.keras_history"
-                named = isinstance(history, list) and len(history) >= 3
-                if not named or not isinstance(history[0], str):
+                if (
+                    not isinstance(history, list)
+                    or len(history) < 3
+                    or not isinstance(history[0], str)
+                ):
                     _refuse(where, f"is no reference to a layer but {_seen(history)}")
                 _check_reference(history, where, names)
             elif "class_name" not in value:

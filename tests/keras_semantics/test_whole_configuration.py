@@ -70,6 +70,10 @@ BROKEN = [
         sequential({**layer(), "inbound_nodes": [call("a")]}),
         "inbound_nodes[0].args[0].config.keras_history is no reference",
     ),
+    (
+        sequential({**layer(), "inbound_nodes": [call(["a"], 0, 0)]}),
+        "inbound_nodes[0].args[0].config.keras_history is no reference",
+    ),
 ]
 
 
