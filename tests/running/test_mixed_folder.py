@@ -28,7 +28,10 @@ FORMS = {
     "mlflow-2/data/model": (MLFLOW / "tf" / "data" / "model", "saved_model"),
     "mlflow-3/data/model.keras": (MLFLOW / "keras" / "data" / "model.keras", "keras"),
 }
-"""Models by themselves."""
+"""Models by themselves, of one file or one folder."""
+CHECKPOINTS = FIXTURES / "checkpoints" / "tf-2.14.1"
+SERIES = {"training/ckpt-1.index": "checkpoint", "training/ckpt-2.index": "checkpoint"}
+"""Checkpoints: an index each, with shards beside it."""
 PACKED = {
     "sagemaker/model.tar.gz": (
         lambda: gzip.compress(
@@ -44,6 +47,10 @@ PACKED = {
     "root.tgz": (
         lambda: gzip.compress(tar(contents(NEWEST / "mlp.directory"))),
         {"": "keras-directory"},
+    ),
+    "checkpoints.tar.gz": (
+        lambda: gzip.compress(tar(contents(CHECKPOINTS / "training"))),
+        {"ckpt-1.index": "checkpoint", "ckpt-2.index": "checkpoint"},
     ),
     "mlp.h5.gz": (lambda: gzip.compress(LEGACY.read_bytes()), {"": "h5"}),
 }
@@ -74,6 +81,7 @@ def _folder(tmp_path, monkeypatch):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    shutil.copytree(CHECKPOINTS / "training", tmp_path / "training")
     for shard in NEWEST.glob("mlp_0000?.weights.h5"):
         shutil.copy(shard, tmp_path)
     made = {name: build() for name, (build, _) in PACKED.items()}
@@ -88,6 +96,7 @@ def test_a_report_a_model_nothing_twice_and_nothing_left_out():
     result = run("inspect", ".", "--no-isolate", "--format", "json")
     reports = json.loads(result.stdout)["reports"]
     expected = {name: kind for name, (_, kind) in FORMS.items()}
+    expected |= SERIES
     for archive, (_, models) in PACKED.items():
         expected |= {f"{archive}/{name}".rstrip("/"): kind for name, kind in models.items()}
     read = {one["file"]: one["format"] for one in reports if not one["failure"]}
