@@ -34,6 +34,10 @@ WEIGHTS_ONLY = (
 """Why neither advice nor an edit is possible."""
 
 
+HEAD = 4096
+"""Bytes of a file that a search looks at, where its name does not say what it is."""
+
+
 class Artifact(Struct, frozen=True):
     """A file that has been read: its model, and where the values of its weights lie."""
 
@@ -71,6 +75,10 @@ class Format(ABC):
     """As reports call it: `keras`, `h5`, ..."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Files that count as models when a directory is searched, by the end of their names."""
+    sniffed_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Likewise, for those of them of which `looks_like` says that they begin like a model."""
+    is_configuration: ClassVar[bool] = False
+    """Whether such a file is the configuration of a model and has no weights."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that a directory which is a model in itself has, the first of them always."""
     folder_parts: ClassVar[frozenset[str]] = frozenset()
@@ -89,6 +97,18 @@ class Format(ABC):
     @abstractmethod
     def sniff(self, file: Location) -> bool:
         """Whether the content is of this format; the suffix does not count."""
+
+    def looks_like(self, head: bytes) -> bool:
+        """Whether a file of `sniffed_suffixes` that begins so counts as a model in a search.
+
+        Args:
+            head: its first `HEAD` bytes.
+        """
+        return False
+
+    def takes_configuration(self, file: Location) -> bool:
+        """Whether a file of this format holds weights alone, which a configuration explains."""
+        return False
 
     @abstractmethod
     def read(

@@ -1,16 +1,17 @@
 """Models found by what a user names: a file, a folder, a pattern, a URL."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from glob import has_magic
 from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
-from regaudit.formats.interface import Format, folder_format, formats
+from regaudit.formats.interface import HEAD, Format, folder_format, formats
 from regaudit.report.report import Failure, Report
 from regaudit.storage.location import Location, is_url, redacted_name
+from regaudit.storage.plain_file import open_plain
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
     ENTRIES,
@@ -152,12 +153,34 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
         own = kind.folder_parts if kind else frozenset()
         rest = [one for one in entries if not is_folder(one)]
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
-        files = files_among((one.name for one in rest), kinds)
-        yield from (str(place / name) for name in files if name not in links and name not in own)
+        files = _files_in(place, [one.name for one in rest], kinds, own.union(links))
+        yield from (str(place / name) for name in files)
         for name in links:
             if name not in own and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
         stack += reversed(inner)
+
+
+def _files_in(
+    folder: Path, names: list[str], kinds: Sequence[Format], left_out: Collection[str]
+) -> list[str]:
+    """Return the files of a folder that count as models: by name, or by how they begin."""
+    found = {name for name in files_among(names, kinds) if name not in left_out}
+    for kind in kinds:
+        for name in names if kind.sniffed_suffixes else ():
+            asked = name.endswith(kind.sniffed_suffixes) and name not in left_out
+            if asked and name not in found and kind.looks_like(_head(folder / name)):
+                found.add(name)
+    return sorted(found)
+
+
+def _head(file: Path) -> bytes:
+    """Return how a file begins; nothing of one that cannot be read: it is nobody's model yet."""
+    try:
+        with open_plain(file, follow_links=False) as stream:
+            return stream.read(HEAD)
+    except OSError:
+        return b""
 
 
 def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:

@@ -82,7 +82,7 @@ class Cache(Struct, dict=True):
     @cached_property
     def settings(self) -> bytes:
         """A digest of what of the settings decides on reports."""
-        return _digest(self.config)
+        return _digest(replace(self.config, pairs={}))
 
     def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
         """Return the report that is kept, else that of an audit, which is kept unless it failed.
@@ -102,6 +102,8 @@ class Cache(Struct, dict=True):
 
     def find(self, file: str, folder: str = "") -> Report | CacheEntry | None:
         """Return the report that is kept; else the room for it, if there can be one."""
+        if file in self.config.pairs:
+            return None  # it depends on two files
         path = Path(folder, self.config.place_of(file))
         try:
             before = _state(path)
