@@ -21,6 +21,7 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip, names
+from regaudit.storage.foreign import foreign
 from regaudit.storage.lfs_pointer import is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
@@ -232,11 +233,14 @@ def _what_it_is(file: Location) -> str:
         search = "" if isinstance(file, Path) else "; to search it, end the URL with a /"
         return f"a directory, but not a saved model{search}"
     with file.open("rb") as stream:
-        head = stream.read(64)
+        start = stream.read(HEAD)
+    head = start[:64]
     if not head:
         return "an empty file"
     if is_pointer(head):
         return pointer("the model")
+    if (said := foreign(start)) is not None:
+        return said
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
     return "not a saved Keras model: unknown file format"

@@ -16,12 +16,13 @@ from typing import BinaryIO, ClassVar
 
 from msgspec.structs import replace
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.errors import UnknownFormatError, UnreadableModelError, UnsafeFileError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import allowed, enforce_limit
+from regaudit.storage.foreign import foreign_archive
 from regaudit.storage.glued import refuse_glued
 from regaudit.storage.lfs_pointer import LONGEST, is_pointer, pointer
 from regaudit.storage.location import Location
@@ -145,6 +146,8 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         names.add(name)
         members[info.filename] = info
     refuse_glued(min((info.header_offset for info in infos), default=0), "before")
+    if "config.json" not in members and (said := foreign_archive(members)):
+        raise UnknownFormatError(said)
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnknownFormatError, UnreadableModelError
 from regaudit.keras_semantics.build import is_custom
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of
 from regaudit.keras_semantics.layer_table import MODELS
@@ -20,6 +20,10 @@ SUFFIXES = (".json", ".yaml", ".yml")
 """Of files that may be one."""
 
 _TOPOLOGY, _CLASS = "modelTopology", "class_name"
+_GRAPH_MODEL = (
+    "a graph model of TensorFlow.js: it holds operations, no layers and no regularizers; audit the "
+    "Keras model that it was made from, as model.save() writes it"
+)
 _NAMED = {_CLASS, "config"}
 """Keys of what is serialized."""
 _HUB = re.compile(r"keras_(hub|nlp|cv)\.")
@@ -41,6 +45,8 @@ def parse_configuration(raw: bytes, name: str) -> Serialized:
     """
     value = _parsed(raw, name)
     found = as_configuration(value)
+    if found is None and isinstance(value, Mapping) and _TOPOLOGY in value:
+        raise UnknownFormatError(f"{name} is {_GRAPH_MODEL}")
     if found is None:
         raise UnreadableModelError(f"{name} is not the configuration of a Keras model")
     return found
