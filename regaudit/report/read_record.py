@@ -145,6 +145,7 @@ def _model(read: schema.Report, model: schema.Model) -> Model:
             path: _optimizer(one) for path, one in _told(model.inner_optimizers, {}).items()
         },
         loss=model.loss,
+        stored=NO_VALUES.reason not in {one.reason for one in read.coverage.skipped},
     )
 
 

@@ -125,9 +125,12 @@ def _text(raw: bytes, at: int, tag: int, most: int = 256) -> tuple[str, int] | N
     return found.decode(), start + length
 
 
+_VERSIONS = {bytes([version]) for version in range(1, 32)}
+
+
 def _onnx(head: bytes) -> str | None:
     """A version below 32, then the name of the program that wrote it, then more of its fields."""
-    if head[:1] != b"\x08" or not 0 < head[1] < 32:
+    if head[:1] != b"\x08" or head[1:2] not in _VERSIONS:
         return None
     producer = _text(head, 2, 0x12)
     if producer is None:

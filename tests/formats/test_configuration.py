@@ -103,6 +103,14 @@ def without_shapes(value):
     return [without_shapes(one) for one in value] if isinstance(value, list) else value
 
 
+def unshaped():
+    """Return a configuration that does not tell the shape of what the model is fed."""
+    config = without_shapes(config_of(MODEL))
+    del config["config"]["layers"][0]
+    config["config"].pop("build_input_shape", None)
+    return config
+
+
 def in_tensorflow_js(config):
     topology = {"keras_version": "2.15.0", "backend": "tensorflow", "model_config": config}
     return {"format": "layers-model", "modelTopology": topology, "weightsManifest": []}
@@ -150,10 +158,7 @@ def test_what_has_no_values_is_said_to_be_unknown(write):
 
 
 def test_shapes_that_do_not_follow_are_unknown_and_their_regularizers_shown(write):
-    config = without_shapes(config_of(MODEL))
-    del config["config"]["layers"][0]
-    config["config"].pop("build_input_shape", None)
-    file = write(config)
+    file = write(unshaped())
     (report,) = json.loads(run("inspect", file, "--format", "json").stdout)["reports"]
     conv = report["layers"][0]
     assert conv["unshaped_weights"] == ["conv/kernel"]
@@ -177,17 +182,13 @@ def test_rules_that_need_no_values_find_their_fault(write):
 
 @pytest.mark.parametrize("name", ["terminal", "html", "markdown", "sarif", "junit", "csv", "jsonl"])
 def test_every_renderer_copes(name, write, tmp_path):
-    config = config_of(MODEL)
-    del config["config"]["layers"][1]["build_config"]
     into = ("-o", tmp_path / "out") if renderer(name).binary else ()
-    result = run("inspect", write(config), "--format", name, *into)
+    result = run("inspect", write(unshaped()), "--format", name, *into)
     assert result.exit_code == 0, result.output
 
 
 def test_a_report_is_read_back_as_it_was(write):
-    config = config_of(MODEL)
-    del config["config"]["layers"][1]["build_config"]
-    record = reports(write(config))
+    record = reports(write(unshaped()))
     (record,) = record.values()
     again = report_of(record)
     assert not again.measured
@@ -427,7 +428,7 @@ def test_without_pyyaml_the_way_to_get_it_is_said(monkeypatch, write):
     assert "pip install 'regaudit[yaml]'" in failure.message
 
 
-def test_the_same_in_yaml(write):
+def test_the_same_in_yaml():
     yaml = pytest.importorskip("yaml")
     config = config_of(MODEL)
     config["config"]["layers"][1]["config"]["kernel_size"] = (3, 3)

@@ -15,10 +15,10 @@ from oracles import assert_known, inside_custom_code, oracle_of
 from paths import CORPUS
 
 import regaudit
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.describe import NO_CONFIGURATION
 from regaudit.keras_semantics.group_names import group_names
 from regaudit.keras_semantics.quantization import MATRICES
-from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.model import Status
 from regaudit.settings.config import read_architecture
 
