@@ -19,6 +19,9 @@ UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, 
 NO_VALUES = Skip("(weights)", "no weights in the file: norms and penalties are unknown")
 """What a report says on a configuration alone."""
 
+INTERRUPTED = "Interrupted"
+"""Kind of the failure for all models that were not audited because the run was stopped."""
+
 
 class Occurrence(Struct, frozen=True):
     """One place at which a rule found its fault."""
@@ -159,6 +162,11 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     def ok(self) -> bool:
         """Whether the file was audited and no finding is an error."""
         return self.failure is None and self.worst < Severity.ERROR
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was stopped before this file and those after it."""
+        return self.failure is not None and self.failure.kind == INTERRUPTED
 
     @property
     def worst(self) -> int:
