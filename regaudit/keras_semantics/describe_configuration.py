@@ -66,7 +66,7 @@ def describe_configuration(config: Serialized, name: str) -> Description:
     """
     check_configuration(config, name)
     version = loading_version(config, None)
-    if version is None and keras1.has_options_of_keras_1(config):
+    if not config.get("keras_version") and keras1.has_options_of_keras_1(config):
         version = "1.1 (assumed)"
     dialect = Dialect.of(version)
     walk = _Walk(dialect, freezes_all(config) and not dialect.before_keras_3)

@@ -1,9 +1,11 @@
 """Keras 2's YAML parsed within limits, into what JSON would hold: nothing in it is made or called.
 
 `to_yaml()` writes Python's tuples with a tag of their own, and under Python 2 its strings and long
-integers. These four tags are known; any other stands for an object of a program and is refused.
+integers. Keras 1 also left NumPy's numbers in it, as calls that would make them: they are decoded
+from their bytes. Any other tag stands for an object of a program and is refused.
 """
 
+import struct
 from typing import Any
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError, why_no_text
@@ -22,6 +24,14 @@ _PLAIN = {
     "long": "construct_yaml_int",
 }
 """Tags of Python's plain values, and how a safe loader reads the same without a tag."""
+_CALL = "object/apply:numpy."
+_NUMBERS, _TYPES = (
+    (f"{_CALL}core.multiarray.scalar", f"{_CALL}_core.multiarray.scalar"),
+    f"{_CALL}dtype",
+)
+_LAYOUTS = {"f4": "<f", "f8": "<d", "i4": "<i", "i8": "<q", "u4": "<I", "u8": "<Q", "b1": "<?"}
+"""By the code of a type of NumPy, how its bytes are laid out."""
+_KNOWN = {*_PLAIN, *_NUMBERS, _TYPES}
 
 
 def parse_yaml(raw: bytes, name: str) -> Any:
@@ -66,7 +76,7 @@ def _check_events(yaml: Any, raw: bytes, name: str) -> None:
         enforce_limit("json_depth", depth, f"{name} is nested deeper than {{limit}} levels")
         enforce_limit("json_values", values, f"{name} has more than {{limit}} values")
         tag = getattr(event, "tag", None) or ""
-        if tag.startswith(_PREFIX) and tag.removeprefix(_PREFIX) not in _PLAIN:
+        if tag.startswith(_PREFIX) and tag.removeprefix(_PREFIX) not in _KNOWN:
             what = f"!!python/{tag.removeprefix(_PREFIX)}"
             raise UnsafeFileError(
                 f"{name} has {what[:100]}, an object of a program: it is not made"
@@ -80,6 +90,25 @@ def _loader(yaml: Any) -> Any:
         def flatten_mapping(self, node: Any) -> None:
             """Merge keys multiply what they merge, and Keras writes none: they stay keys."""
 
+    def type_of(loader: Any, node: Any) -> Any:
+        """Return the code of a type, the first of the arguments that would make it."""
+        given = loader.construct_mapping(node, deep=True) if isinstance(node, mapping) else {}
+        args = given.get("args")
+        return args[0] if isinstance(args, list | tuple) and args else None
+
+    def number(loader: Any, node: Any) -> Any:
+        """Decode a number from its type and its bytes."""
+        parts = loader.construct_sequence(node, deep=True)
+        code, raw = parts if len(parts) == 2 else (None, None)
+        layout = _LAYOUTS.get(code) if isinstance(code, str) else None
+        if layout is None or not isinstance(raw, bytes) or len(raw) != struct.calcsize(layout):
+            raise yaml.constructor.ConstructorError(None, None, "not a number", node.start_mark)
+        return struct.unpack(layout, raw)[0]
+
+    mapping = yaml.MappingNode
+    Loader.add_constructor(_PREFIX + _TYPES, type_of)
+    for tag in _NUMBERS:
+        Loader.add_constructor(_PREFIX + tag, number)
     for tag, method in _PLAIN.items():
         Loader.add_constructor(_PREFIX + tag, getattr(yaml.constructor.SafeConstructor, method))
     return Loader

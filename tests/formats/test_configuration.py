@@ -349,6 +349,12 @@ class TestHostile:
         text = "class_name: Sequential\nconfig: !mine {a: 1}\n"
         assert "not valid YAML" in self.refused(write(text, "m.yaml"))
 
+    @pytest.mark.parametrize("args", ["[1, 2]", "[]", "[i8, !!binary YQ==]", "{a: 1}", "x"])
+    def test_a_number_of_numpy_that_is_none(self, args, write):
+        tag = "!!python/object/apply:numpy.core.multiarray.scalar"
+        text = f"class_name: Sequential\nconfig:\n  layers: {tag} {args}\n"
+        assert "not valid YAML" in self.refused(write(text, "m.yaml"))
+
     def test_what_multiplies_by_reference_is_counted(self, write):
         laughs = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 10}]" for n in range(1, 12))]
         text = "class_name: Sequential\nconfig:\n  layers: []\n" + "\n".join(laughs)
