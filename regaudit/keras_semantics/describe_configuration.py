@@ -5,6 +5,7 @@ that Keras gives it. It has no values. What has no shape by the configuration is
 """
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ from regaudit.model import Layer, Regularizer, Skip, Weight
 from regaudit.tensors.tensor import Array, Tensor
 
 CUSTOM = "custom layer: this configuration does not tell which weights it has"
+_LARGEST = 1 << 50
+"""Values of a weight that no machine holds: a size was written wrong."""
 _NO_SHAPE = "its shape does not follow from the configuration"
 
 
@@ -151,6 +154,8 @@ class _Walk(Struct):
         if self.dialect.keras_1 and not keras1.is_whole(planned.serialized):
             return None
         sizes = tuple(size for size in shape if size is not None)
+        if prod(sizes) > _LARGEST:
+            return None
         tensor = ImpliedTensor(sizes, _dtype(config.get("dtype")))
         path = weight_path(planned.path, slot)
         enforce_limit("key_bytes", len(path), "the model has a name longer than {limit} characters")

@@ -165,7 +165,7 @@ def _both_ways(layer: Serialized, fed: list[int | None]) -> tuple[Serialized, Sh
     }
     shape = through["layer"][1] if "layer" in through else None
     _, back = through.get("backward_layer", (None, shape))
-    mode = config.get("merge_mode", "concat")
+    mode = str(config.get("merge_mode", "concat"))
     if mode == "concat":  # of two sizes, Keras 3 takes the first twice for what comes next
         shape = _joined([shape, back], -1) if shape == back else None
     known = mode in {"concat", "sum", "mul", "ave"}

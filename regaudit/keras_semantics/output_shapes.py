@@ -83,6 +83,10 @@ def _placed(config: _Config, fed: _Sizes, channels: int | None, window: _Sizes) 
     return [fed[0], channels, *window] if _first(config) else [fed[0], *window, channels]
 
 
+def _padding(config: _Config) -> str:
+    return str(config.get("padding", "valid"))
+
+
 def _number(config: _Config, key: str) -> int | None:
     value = config.get(key)
     return value if type(value) is int else None
@@ -93,7 +97,7 @@ def _times(one: int | None, other: int | None) -> int | None:
 
 
 def _slid(
-    size: int | None, kernel: int | None, stride: int | None, step: int | None, padding: Any
+    size: int | None, kernel: int | None, stride: int | None, step: int | None, padding: str
 ) -> int | None:
     """Return along how many places a window goes."""
     if size is None or stride is None or stride < 1:
@@ -111,7 +115,7 @@ def _convolved(config: _Config, fed: _Sizes, channels: int | None) -> Shape:
     kernels = sizes_of(config.get("kernel_size"), rank)
     strides = sizes_of(config.get("strides"), rank, 1)
     steps = sizes_of(config.get("dilation_rate"), rank, 1)
-    padding = config.get("padding", "valid")
+    padding = _padding(config)
     slid = [_slid(*one, padding) for one in zip(window, kernels, strides, steps, strict=True)]
     return _placed(config, fed, channels, slid)
 
@@ -128,7 +132,7 @@ def _depthwise(config: _Config, fed: _Sizes) -> Shape:
 def _transposed(config: _Config, fed: _Sizes) -> Shape:
     window = _window(config, fed)
     rank = len(window)
-    padding, more = config.get("padding", "valid"), config.get("output_padding")
+    padding, more = _padding(config), config.get("output_padding")
     plain = more is None and sizes_of(config.get("dilation_rate"), rank, 1) == [1] * rank
     kernels = sizes_of(config.get("kernel_size"), rank)
     strides = sizes_of(config.get("strides"), rank, 1)
@@ -145,7 +149,7 @@ def _pooling(config: _Config, fed: _Sizes) -> Shape:
     pool = sizes_of(config.get("pool_size"), len(window), 2)
     strides = config.get("strides")
     steps = pool if strides is None else sizes_of(strides, len(window))
-    padding = config.get("padding", "valid")
+    padding = _padding(config)
     slid = [_slid(size, k, s, 1, padding) for size, k, s in zip(window, pool, steps, strict=True)]
     return _placed(config, fed, _channels(config, fed), slid)
 

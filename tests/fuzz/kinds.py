@@ -126,6 +126,11 @@ def architecture(dice: random.Random, folder: Path) -> Command:
     return [dice.choice(("inspect", "check")), *_format(dice), "--config=a.json", "w.weights.h5"]
 
 
+def configuration(dice: random.Random, folder: Path) -> Command:
+    """A configuration alone, or a file of another program."""
+    return _reading(dice, models.configuration(dice, folder))
+
+
 def edits(dice: random.Random, folder: Path) -> Command:
     texts.edits(dice, folder)
     way = dice.choice(("--dry-run", "--output=out.keras", "--in-place"))
@@ -147,13 +152,14 @@ def data(dice: random.Random, folder: Path) -> Command:
 
 
 KINDS: dict[str, tuple[Callable[[random.Random, Path], Command], int]] = {
-    "model": (model, 50),
+    "model": (model, 44),
     "name": (name, 15),
     "url": (url, 2),
     "results": (results, 10),
     "baseline": (baseline, 5),
     "settings": (settings, 8),
     "architecture": (architecture, 4),
+    "configuration": (configuration, 6),
     "edits": (edits, 4),
     "cache": (cache, 1),
     "data": (data, 1),
