@@ -41,7 +41,9 @@ def propose(
             evidence, aim, purpose, "The file holds weights only: their regularizers are unknown."
         )
     if not evidence.values:
-        return _none(evidence, aim, purpose, "The values of the weights were not read.")
+        unread = "The values of the weights were not read."
+        why = unread if evidence.model.stored else "There are no weights in the file to go by."
+        return _none(evidence, aim, purpose, why)
     if misplaced is not None:
         verdict = (
             f"Save the model as .keras first: Keras loads another weight's values into "

@@ -20,17 +20,19 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
 from regaudit.evidence.units import weighed
 from regaudit.formats.interface import Artifact, Format, recognize
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
-from regaudit.report.report import UNREAD, Failure, Report
+from regaudit.report.report import NO_VALUES, UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.checkpoint_files import index_of, renamed
 from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.container_names import is_named_like_one, split_name
-from regaudit.storage.location import Location, is_local, is_url, redacted_name
+from regaudit.storage.location import Location, is_local, is_url, read_bounded, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
 from regaudit.tensors.tensor import Tensor
@@ -104,9 +106,23 @@ class Attempt:
             refuse_holes(file, self._size)
             plugin = self._recognized(file, config)
             plugin.by_name = config.by_name
-            with plugin.read(file, config.architecture) as found:
+            architecture, remarks = self._architecture(config)
+            with plugin.read(file, architecture) as found:
                 artifact = _with_roles(found, config)
+                artifact = replace(artifact, skipped=(*remarks, *artifact.skipped))
                 yield Opened(self._name, file, self._size, plugin, artifact)
+
+    def _architecture(self, config: Config) -> tuple[Serialized | None, tuple[Skip, ...]]:
+        """Return the configuration for a file of weights alone, and where it comes from.
+
+        Raises:
+            UnreadableModelError: the file that it is paired with is not one.
+        """
+        if self._file not in config.pairs:
+            return config.architecture, ()
+        beside = Path(config.pairs[self._file])
+        found = parse_configuration(read_bounded(beside, "json_bytes"), beside.name)
+        return found, (Skip("(configuration)", f"read from {beside.name}, which is beside it"),)
 
     @contextmanager
     def _located(self, config: Config) -> Iterator[Location]:
@@ -240,18 +256,19 @@ def report_on(
     """
     name, file, size, plugin, artifact = opened
     config = config.for_model(name)
-    moments, unread = (
-        _measure(artifact, config, shares, progress) if config.weights else ({}, (UNREAD,))
-    )
+    reads = config.weights and artifact.model.stored
+    moments, unread = _measure(artifact, config, shares, progress) if reads else ({}, (UNREAD,))
+    if not artifact.model.stored:
+        unread = (NO_VALUES,)
     model, found = artifact.model, None
     moments = weighed(Graph(model), moments)
-    if config.spectral and config.weights:
+    if config.spectral and reads:
         from regaudit.measures.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
 
         found, untaken = spectra(model, moments, artifact.tensors)
         unread += untaken
     paid = penalties(model, moments, artifact.tensors)
-    evidence = Evidence(model, moments, paid, config.facts, config.weights)
+    evidence = Evidence(model, moments, paid, config.facts, reads)
     judgement = judge(evidence, name, config)
     return Report(
         file=name,
@@ -267,7 +284,7 @@ def report_on(
         spectra=found,
         skipped=(*_redirects(file), *artifact.skipped, *unread),
         sha256=_sha256(file) if config.detailed else None,
-        measured=config.weights,
+        measured=reads,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from regaudit.auditing.among_files import is_named_like_container, models_among
 from regaudit.errors import ForeignDataError, UnreadableModelError, UnsafeFileError
-from regaudit.formats.interface import formats
+from regaudit.formats.interface import HEAD, formats
 from regaudit.storage.checkpoint_files import in_order, index_of
 from regaudit.storage.container import Container, Member, missing, opened
 from regaudit.storage.container_marks import head_of, is_zip, may_be_container
@@ -26,8 +26,23 @@ def models_in(container: Container) -> list[str]:
     if container.only:
         return [""]
     # A slash in front: the archive itself may be a model.
-    found = models_among(_shown(container), lambda path: container.at(path.lstrip("/")))
-    return in_order(path.lstrip("/") for path in found)
+    names = _shown(container)
+    found = models_among(names, lambda path: container.at(path.lstrip("/")))
+    parts = {part for kind in formats() for part in (*kind.folder_marks, *kind.folder_parts)}
+    own = {f"{name}/{part}" for name in found for part in parts}
+    begun = [name for name in names if name not in own and _begins_like_model(container, name)]
+    return in_order(path.lstrip("/") for path in {*found, *begun})
+
+
+def _begins_like_model(container: Container, name: str) -> bool:
+    """Whether a member whose name does not say it begins as a model does."""
+    asked = [kind for kind in formats() if name.endswith(kind.sniffed_suffixes)]
+    part = container.part(name.lstrip("/"))
+    if not asked or part is None or part.fault or name.rpartition("/")[2].startswith("."):
+        return False
+    with container.at(name.lstrip("/")).open("rb") as stream:
+        head = stream.read(HEAD)
+    return any(kind.looks_like(head) for kind in asked)
 
 
 def archives_in(container: Container) -> list[str]:

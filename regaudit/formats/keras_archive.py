@@ -9,12 +9,13 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnknownFormatError, UnreadableModelError
 from regaudit.formats.interface import Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe, shards_of
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.limits import enforce_limit
+from regaudit.storage.foreign import foreign_archive
 from regaudit.storage.lfs_pointer import LONGEST, is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.zip_archive import DAMAGED, located, members_of, refuse_bomb, refuse_end
@@ -48,6 +49,8 @@ class KerasArchive(Format):
                 refuse_end(stream)
                 archive = stack.enter_context(zipfile.ZipFile(stream))
                 members = members_of(archive)
+                if "config.json" not in members and (said := foreign_archive(members)):
+                    raise UnknownFormatError(said)
                 config = self.edited.get("config.json") or _json(archive, members, "config.json")
                 metadata: Serialized = {}
                 if "metadata.json" in members:

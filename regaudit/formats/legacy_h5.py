@@ -60,6 +60,9 @@ class LegacyH5(Format):
         attributes = root_attributes(file)
         return attributes is None or bool(MARKS & attributes)  # damaged files are refused here
 
+    def takes_configuration(self, file: Location) -> bool:
+        return not {"model_config", "model_config0"} & (root_attributes(file) or set())
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:

@@ -34,6 +34,9 @@ class WeightsH5(Format):
         attributes = root_attributes(file) if is_hdf5(file) else None
         return attributes is not None and not attributes & MARKS
 
+    def takes_configuration(self, file: Location) -> bool:
+        return True
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:

@@ -63,6 +63,8 @@ def verify(
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     refuse_inside(report.file)
+    if not report.model.stored:
+        raise UnreadableModelError("it is a configuration: it has no weights to compare")
     if data:
         _check(data)
     package = chosen_package(report.format, report.model)

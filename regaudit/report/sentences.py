@@ -60,6 +60,9 @@ def total(reports: Sequence[Report]) -> str:
 def coverage(report: Report) -> str:
     """Say how much of the file was examined."""
     covered = report.coverage
+    if report.model and not report.model.stored:
+        text = f"{count(covered.layers, 'layer')} in the configuration, no weights in the file"
+        return f"{text}; {count(len(covered.skipped), 'remark')}"
     text = (
         f"{covered.measured:,} of {count(covered.weights, 'stored weight')} measured "
         f"in {count(covered.layers, 'layer')}"
@@ -145,6 +148,8 @@ def total_penalty(report: Report) -> str:
     if report.unjudged:
         return "not known: custom code decides what regularizes the weights"
     if report.known_penalty is None:
+        if model and not model.stored:
+            return "not known: there are no weights in the file"
         return "not known: with --no-weights the values are not read"
     untold = "" if report.penalty_complete else f"the file does not tell {_untold(report)}"
     if not paying:

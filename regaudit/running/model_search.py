@@ -1,7 +1,7 @@
 """Models found by what a user names: a file, a folder, a pattern, a URL."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from glob import has_magic
 from os.path import lexists
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from regaudit.auditing.among_files import files_among, is_named_like_container, models_among
 from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError, shown
-from regaudit.formats.interface import Format, folder_format, formats
+from regaudit.formats.interface import HEAD, Format, folder_format, formats
 from regaudit.report.report import Failure, Report
 from regaudit.storage.checkpoint_files import (
     INDEX,
@@ -24,6 +24,7 @@ from regaudit.storage.checkpoint_files import (
 from regaudit.storage.container_marks import may_be_container
 from regaudit.storage.container_names import is_named_like_one, joined_name, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
+from regaudit.storage.plain_file import open_plain
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
     ENTRIES,
@@ -254,8 +255,7 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
         rest = [one for one in entries if not is_folder(one)]
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
         names = [one.name for one in rest]
-        files = [name for name in files_among(names, kinds) if name not in parts]
-        files = [name for name in files if name not in links]
+        files = _files_in(place, names, kinds, parts.union(links))
         _refuse_shards(place, names, parts, refuse)
         yield from (str(place / name) for name in _in_order(place, names, files, refuse))
         for name in names:
@@ -292,6 +292,28 @@ def _in_order(folder: Path, names: list[str], files: list[str], refuse: Refuse) 
     if state and state[-1] + INDEX not in names:
         refuse(str(folder / STATE), _MISSING.format(shown(state[-1]), shown(state[-1] + INDEX)))
     return in_order(files, state)
+
+
+def _files_in(
+    folder: Path, names: list[str], kinds: Sequence[Format], left_out: Collection[str]
+) -> list[str]:
+    """Return the files of a folder that count as models: by name, or by how they begin."""
+    found = {name for name in files_among(names, kinds) if name not in left_out}
+    for kind in kinds:
+        for name in names if kind.sniffed_suffixes else ():
+            asked = name.endswith(kind.sniffed_suffixes) and name not in left_out
+            if asked and name not in found and kind.looks_like(_head(folder / name)):
+                found.add(name)
+    return sorted(found)
+
+
+def _head(file: Path) -> bytes:
+    """Return how a file begins; nothing of one that cannot be read: it is nobody's model yet."""
+    try:
+        with open_plain(file, follow_links=False) as stream:
+            return stream.read(HEAD)
+    except OSError:
+        return b""
 
 
 def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:

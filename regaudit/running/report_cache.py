@@ -86,7 +86,7 @@ class Cache(Struct, dict=True):
     @cached_property
     def settings(self) -> bytes:
         """A digest of what of the settings decides on reports."""
-        return _digest(self.config)
+        return _digest(replace(self.config, pairs={}))
 
     def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
         """Return the report that is kept, else that of an audit, which is kept unless it failed.
@@ -106,6 +106,8 @@ class Cache(Struct, dict=True):
 
     def find(self, file: str, folder: str = "") -> Report | CacheEntry | None:
         """Return the report that is kept; else the room for it, if there can be one."""
+        if file in self.config.pairs:
+            return None  # it depends on two files
         whole, member = split_name(str(Path(folder, self.config.place_of(file))))
         path, packed = Path(whole), bool(member) or is_packed(whole)
         try:

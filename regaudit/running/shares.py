@@ -62,6 +62,7 @@ def audit_or_count(file: str, config: Config, split: Split) -> Report | int:
         values = values_of(opened.artifact)
         size = sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor, _ in values)
         whole = opened.artifact.inflated or not isinstance(opened.file, Path) or not config.weights
+        whole |= not opened.artifact.model.stored
         if whole or size <= split.above:
             return report_on(opened, config)
         return max(min(-(-size // split.share), len(pieces_of(values)), _most(values, config)), 1)

@@ -150,6 +150,11 @@ def architecture(dice: random.Random, folder: Path) -> Command:
     return [dice.choice(("inspect", "check")), *_format(dice), "--config=a.json", "w.weights.h5"]
 
 
+def configuration(dice: random.Random, folder: Path) -> Command:
+    """A configuration alone, or a file of another program."""
+    return _reading(dice, models.configuration(dice, folder))
+
+
 def edits(dice: random.Random, folder: Path) -> Command:
     texts.edits(dice, folder)
     way = dice.choice(("--dry-run", "--output=out.keras", "--in-place"))
@@ -180,6 +185,7 @@ KINDS: dict[str, tuple[Callable[[random.Random, Path], Command], int]] = {
     "baseline": (baseline, 5),
     "settings": (settings, 8),
     "architecture": (architecture, 4),
+    "configuration": (configuration, 6),
     "edits": (edits, 4),
     "cache": (cache, 1),
     "data": (data, 1),

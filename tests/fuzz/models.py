@@ -193,6 +193,24 @@ def change_objects(raw: bytes, dice: random.Random) -> bytes:
     return bytes(changed)
 
 
+@cache
+def configurations() -> tuple[Path, ...]:
+    """Return configurations alone, and files of other programs."""
+    folders = (ROOT / "fixtures" / "configurations", ROOT / "fixtures" / "foreign")
+    found = (file for folder in folders for file in sorted(folder.iterdir()))
+    return tuple(file for file in found if not file.name.endswith(".oracle.json"))
+
+
+def configuration(dice: random.Random, folder: Path) -> str:
+    """Write a changed configuration, or a file of another program, and return its name."""
+    origin = dice.choice(configurations())
+    raw = content(origin)
+    change = change_json if origin.suffix == ".json" and dice.random() < 0.7 else change_bytes
+    name = f"model{origin.suffix}"
+    (folder / name).write_bytes(change(raw, dice))
+    return name
+
+
 def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
     files = [file for file in parts(origin) if file.name != "expected.json"]
     chosen = dice.choice(files)

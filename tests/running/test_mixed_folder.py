@@ -12,6 +12,7 @@ from paths import CORPUS, FIXTURES, MODELS
 
 NEWEST = CORPUS / "keras-3.15.1"
 MLFLOW = FIXTURES / "mlflow"
+CONFIGURED = FIXTURES / "configurations" / "keras-2.3.convnet.json"
 KERAS, LEGACY = MODELS / "tutorial-l2.keras", NEWEST / "mlp.h5"
 
 FORMS = {
@@ -24,14 +25,18 @@ FORMS = {
     "exported": (NEWEST / "mlp.export", "saved_model"),
     "names.weights.h5": (NEWEST / "names.weights.h5", "weights-h5"),
     "mlp.weights.json": (NEWEST / "mlp.weights.json", "sharded-weights"),
+    "configured/model.json": (
+        FIXTURES / "configurations" / "keras-2.3.convnet.json",
+        "configuration",
+    ),
     "mlflow-1/data/model.h5": (MLFLOW / "h5" / "data" / "model.h5", "h5"),
     "mlflow-2/data/model": (MLFLOW / "tf" / "data" / "model", "saved_model"),
     "mlflow-3/data/model.keras": (MLFLOW / "keras" / "data" / "model.keras", "keras"),
 }
 """Models by themselves, of one file or one folder."""
 CHECKPOINTS = FIXTURES / "checkpoints" / "tf-2.14.1"
-SERIES = {"training/ckpt-1.index": "checkpoint", "training/ckpt-2.index": "checkpoint"}
-"""Checkpoints: an index each, with shards beside it."""
+SERIES = {"ckpt-1.index": "checkpoint", "ckpt-2.index": "checkpoint", "model.json": "configuration"}
+"""Checkpoints: an index each, with shards beside it; and what they are of."""
 PACKED = {
     "sagemaker/model.tar.gz": (
         lambda: gzip.compress(
@@ -50,7 +55,7 @@ PACKED = {
     ),
     "checkpoints.tar.gz": (
         lambda: gzip.compress(tar(contents(CHECKPOINTS / "training"))),
-        {"ckpt-1.index": "checkpoint", "ckpt-2.index": "checkpoint"},
+        SERIES,
     ),
     "mlp.h5.gz": (lambda: gzip.compress(LEGACY.read_bytes()), {"": "h5"}),
 }
@@ -96,7 +101,7 @@ def test_a_report_a_model_nothing_twice_and_nothing_left_out():
     result = run("inspect", ".", "--no-isolate", "--format", "json")
     reports = json.loads(result.stdout)["reports"]
     expected = {name: kind for name, (_, kind) in FORMS.items()}
-    expected |= SERIES
+    expected |= {f"training/{name}": kind for name, kind in SERIES.items()}
     for archive, (_, models) in PACKED.items():
         expected |= {f"{archive}/{name}".rstrip("/"): kind for name, kind in models.items()}
     read = {one["file"]: one["format"] for one in reports if not one["failure"]}
