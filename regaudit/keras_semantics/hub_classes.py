@@ -1,0 +1,97 @@
+"""What KerasHub's own layers and models make and hold: its code says so, and no configuration.
+
+`hub_layers.json` is what real builds were seen to do, see `fixtures/hub_layers.py`. What a file
+stores is held against it, and what does not fit stays unknown.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.layer_table import Slot, features
+
+PACKAGES = ("keras_hub", "keras_nlp")
+"""KerasNLP became KerasHub."""
+
+
+class Child(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an attribute holds."""
+
+    class_name: str = field(name="class")
+    """Keras's class, or one of the table."""
+    name: str = ""
+    """Of the layer, with `#N` for its number in a list plus N; empty where it varies."""
+    config: Mapping[str, Any] = {}
+    """Options that are always the same, and `=key` for those that its owner hands on."""
+
+
+class HubClass(Struct, frozen=True, forbid_unknown_fields=True):
+    """One class of KerasHub, or a plain model that one of them makes."""
+
+    like: str = ""
+    """The class of Keras that it extends and stores the same as."""
+    model: str = ""
+    """Keras's class of a plain model."""
+    vars: tuple[str, ...] = ()
+    """The weights that it makes itself, in stored order, in each form of it; `~` marks constants.
+    """
+    held: Mapping[str, str | Child | list[str | Child]] = {}
+    """By attribute; by attribute and the stored name of the class for lists of layers."""
+
+    def children(self, attribute: str) -> list[Child]:
+        """Return what an attribute may hold; it may be private in one version and not in another.
+        """
+        found = self.held.get(attribute)
+        if found is None:
+            bare = attribute.strip("_")
+            found = self.held.get(bare) or self.held.get(f"_{bare}") or []
+        every = found if isinstance(found, list) else [found]
+        return [Child(one) if isinstance(one, str) else one for one in every]
+
+    def slots(self, count: int) -> tuple[Slot, ...] | None:
+        """Return the places of so many stored weights; None where it makes another number."""
+        if not count:
+            return ()
+        forms = {form for form in self.vars if len(form.split()) == count}
+        return tuple(map(_slot, forms.pop().split())) if len(forms) == 1 else None
+
+
+def _slot(name: str) -> Slot:
+    role = name.lstrip("~")
+    units = {"units": features} if role == "embeddings" else {}
+    return Slot(role, trainable=role == name, **units)
+
+
+@cache
+def hub_classes() -> Mapping[str, HubClass]:
+    """Return the table, by name; classes of one name are told apart by `@folder`."""
+    raw = files("regaudit.keras_semantics").joinpath("hub_layers.json").read_bytes()
+    return msgspec.json.decode(raw, type=_Table).classes
+
+
+class _Table(Struct, frozen=True):
+    classes: dict[str, HubClass]
+
+
+def is_of_hub(class_name: str) -> bool:
+    """Whether a class is KerasHub's, as reports name it: with its package."""
+    return class_name.partition(">")[0] in PACKAGES
+
+
+def hub_class(serialized: Serialized) -> str | None:
+    """Return which class of the table a layer is of; None for all others."""
+    registered, module = serialized.get("registered_name"), serialized.get("module")
+    package = module.split(".")[0] if isinstance(module, str) else ""
+    if isinstance(registered, str) and ">" in registered:
+        package = registered.partition(">")[0]
+    name = serialized.get("class_name")
+    if package not in PACKAGES or not isinstance(name, str) or "." in name:
+        return None
+    folder = module.split(".")[-2:-1] if isinstance(module, str) else []
+    apart = "".join(f"{name}@{part}" for part in folder)
+    return next((one for one in (apart, name) if one in hub_classes()), None)
