@@ -72,7 +72,12 @@ def without_regularizers(serialized: Serialized, keys: Collection[str]) -> Seria
 
 
 def held_by(
-    name: str, serialized: Serialized, stored: TensorGroup | None, dialect: Dialect
+    name: str,
+    serialized: Serialized,
+    stored: TensorGroup | None,
+    dialect: Dialect,
+    *,
+    frozen: bool,
 ) -> Iterator[Made]:
     """Yield the layers that a layer of KerasHub holds, where something is stored of them.
 
@@ -81,6 +86,7 @@ def held_by(
         serialized: the layer.
         stored: its group.
         dialect: of the Keras that saved the file.
+        frozen: whether a model around all of them is frozen.
     """
     row, policies = hub_classes()[name], _policies(config_of(serialized))
     for keys, group, children in _places(row, stored, ()):
@@ -88,6 +94,7 @@ def held_by(
         if not every and len(keys) == 1:
             own = config_of(serialized).get(keys[0])
             every = [own] if is_layer(own) else []
+        every = [_frozen(one) for one in every] if frozen else every
         fitting = (found for one in every if (found := _fitted(one, group, dialect)))
         found = next(fitting, None)
         if found is not None:
@@ -148,8 +155,6 @@ def _written(
     }
     name = noted_name(group) or _numbered(child.name, keys[-1]) or keys[-1].strip("_")
     options["name"] = name
-    if config.get("trainable") is False:
-        options["trainable"] = False
     _give_policy(options, policies.get(name, {}), below=row is not None and not row.like)
     if row is None:
         return {"class_name": child.class_name, "config": options}
@@ -182,8 +187,7 @@ def _given(child: Child, config: Mapping[str, Any], name: str | None) -> Seriali
     ]
     if not every:
         return None
-    found = next((one for one in every if name_of(one) == name), every[0])
-    return found if config.get("trainable", True) else _frozen(found)
+    return next((one for one in every if name_of(one) == name), every[0])
 
 
 def _frozen(serialized: Serialized) -> Serialized:

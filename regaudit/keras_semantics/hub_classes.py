@@ -36,7 +36,8 @@ class HubClass(Struct, frozen=True, forbid_unknown_fields=True):
     like: str = ""
     """The class of Keras that it extends and stores the same as."""
     model: str = ""
-    """Keras's class of a plain model."""
+    """The class of Keras that it extends or is, if it is a model: then its flag `trainable` is set
+    again once all of it is built, and freezes it. The layers that a layer makes do not take it."""
     vars: tuple[str, ...] = ()
     """The weights that it makes itself, in stored order, in each form of it; `~` marks constants.
     """

@@ -162,7 +162,8 @@ class Join(Struct):
         if mode:
             slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
         trainable = self._trainable(serialized, place)
-        trainable |= class_name in THAWED_BY_LOADING and not self.dialect.before_keras_3
+        thaws = class_name in THAWED_BY_LOADING and not place.frozen
+        trainable |= thaws and not self.dialect.before_keras_3
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
             from regaudit.keras_semantics.quantized_layout import (  # noqa: PLC0415 - few models
@@ -194,14 +195,15 @@ class Join(Struct):
         else:
             trainable = self._trainable(serialized, place)
             weights = self._fill(slots, serialized, path, place, trainable)
-        held = list(held_by(hub, serialized, stored, self.dialect))
-        if weights or not (place.root or row.model):
+        frozen = place.frozen or (bool(row.model) and not own_flag(serialized))
+        held = list(held_by(hub, serialized, stored, self.dialect, frozen=frozen))
+        if weights or not place.root:
             own = without_regularizers(serialized, handed_on(hub))
             inside = [one.serialized for one in held]
             known = slots is not None
             self._add(own, path, place, weights, known=known, slots=slots or (), inside=inside)
         for one in held:
-            self._made_by_hub(one, serialized, path, place)
+            self._made_by_hub(one, serialized, path, replace(place, frozen=frozen))
 
     def _made_by_hub(
         self, one: "Made", owner: Serialized, path: str, place: StoredPosition
