@@ -70,9 +70,17 @@ class HubPreset(Format):
 
 
 def _tree(folder: Location, name: str, stack: ExitStack) -> TensorGroup:
-    """Return what is in a file of weights, which stays open as long as `stack`."""
+    """Return what is in a file of weights, which stays open as long as `stack`.
+
+    Raises:
+        UnreadableModelError: it is not there, or damaged: which of the files is, is said.
+        UnsafeFileError: it is not what it seems.
+    """
     weights = beside(folder, name)
-    return read_tree(stack.enter_context(opened(weights)), weights)
+    try:
+        return read_tree(stack.enter_context(opened(weights)), weights)
+    except UnreadableModelError as error:
+        raise UnreadableModelError(f"{name}: {error}") from error
 
 
 def _json(folder: Location, name: str) -> Serialized:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from regaudit.errors import UnreadableModelError
 from regaudit.keras_semantics.config_graph import Serialized, config_of, is_layer
 from regaudit.keras_semantics.describe import Description, describe
 from regaudit.keras_semantics.hub_classes import hub_class, hub_classes
@@ -45,7 +46,14 @@ def describe_task(
         stored: the root of the backbone's weights.
         head: that of the other weights; None where no file has any.
         head_file: its name.
+
+    Raises:
+        UnreadableModelError: one of the configurations is not that of a model.
+        UnsafeFileError: layers are nested too deeply.
     """
+    for name, one in (("config.json", backbone), ("task.json", task)):
+        if not isinstance(one.get("class_name"), str):
+            raise UnreadableModelError(f"{name} does not describe a Keras model: it names no class")
     own = config_of(task).get(_BACKBONE)
     config = {**config_of(task), _BACKBONE: backbone}
     groups = head.groups if head else {}

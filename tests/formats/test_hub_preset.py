@@ -1,18 +1,219 @@
-"""Presets of KerasHub: one model a folder, every weight of it measured once, roles as KerasHub has them."""
+"""Presets of KerasHub: a model a folder, each weight of it once, with the role that KerasHub gives.
+
+`fixtures/hub_presets.py` saved them and asked the real KerasHub what it loads.
+"""
 
 import json
-from pathlib import Path
+import os
+import shutil
+from math import isclose
 
 import pytest
-
+from command_line import run
 from paths import FIXTURES
-from regaudit.auditing.audit_file import audit
-from regaudit.report.report import Report
 
+import regaudit
+from regaudit.running.model_search import search
+
+PRESETS = FIXTURES / "hub"
 ORACLE = json.loads((FIXTURES / "hub.json").read_text(encoding="utf-8"))["presets"]
+HEAD = "bert_classifier"
 
 
-def weights_of(report: Report) -> dict[str, object]:
-    found = {weight.path: weight for _, weight in report.model.weights()}
-    assert len(found) == sum(len(layer.weights) for layer in report.model.layers)
-    return found
+def preset(tmp_path, name=HEAD):
+    return shutil.copytree(PRESETS / name, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", sorted(ORACLE))
+def test_every_weight_is_what_keras_hub_loads(name):
+    report, oracle = regaudit.audit(PRESETS / name), ORACLE[name]
+    assert report.failure is None
+    assert report.format == "keras-hub"
+    assert report.model.class_name == f"keras_hub>{oracle['class_name']}"
+    assert all(layer.known for layer in report.model.layers)
+    assert report.coverage.measured == report.coverage.weights == len(oracle["weights"])
+    assert report.penalty == oracle["losses"]
+    found = {weight.stored_path: weight for _, weight in report.model.weights()}
+    for expected in oracle["weights"]:
+        weight = found.pop(expected["stored_path"])
+        assert weight.path.partition("/")[2] == expected["path"].partition("/")[2] or (
+            weight.path == expected["path"]
+        )
+        assert weight.role == expected["role"]
+        assert list(weight.shape) == expected["shape"]
+        assert weight.trainable == expected["trainable"], weight.path
+        assert weight.trainable_known
+        assert weight.regularizer_known
+        moments = report.moments[expected["stored_path"]]
+        near = 0.02 if weight.dequantized_from else 1e-6
+        assert isclose(moments.l1_norm, expected["l1"], rel_tol=near)
+        assert isclose(moments.l2_norm, expected["l2"], rel_tol=near)
+    assert not found
+
+
+def test_the_head_has_the_paths_of_the_task():
+    report = regaudit.audit(PRESETS / HEAD)
+    paths = [weight.path for _, weight in report.model.weights()]
+    assert len(paths) == len(set(paths))
+    assert {"logits/kernel", "bert_backbone/pooled_dense/kernel"} <= set(paths)
+    at = "bert_backbone/transformer_layer_0/self_attention_layer/query/kernel"
+    assert at in paths
+
+
+def test_rates_of_dropout_are_facts_for_rules():
+    (finding,) = (one for one in regaudit.audit(PRESETS / HEAD).findings if one.code == "REG314")
+    assert [item.path for item in finding.items] == ["classifier_dropout"]
+
+
+def test_a_quantized_preset_is_measured_as_its_codes_stand_for():
+    report = regaudit.audit(PRESETS / "gemma_int8")
+    modes = {weight.dequantized_from for _, weight in report.model.weights()}
+    assert modes == {None, "int8"}
+
+
+def test_a_folder_of_presets_has_each_of_them_once(tmp_path):
+    for name in ORACLE:
+        preset(tmp_path, name)
+    found = search(str(tmp_path))
+    names = sorted(os.path.relpath(one, tmp_path) for one in found.models)
+    assert names == sorted([*ORACLE, "gemma_lora/adapter.lora.h5"])
+    assert not found.refused
+
+
+def test_a_cache_of_hugging_face_is_read_through_its_links(tmp_path):
+    cache = tmp_path / "models--keras--bert"
+    folder, blobs = cache / "snapshots" / ("a" * 40), cache / "blobs"
+    folder.mkdir(parents=True)
+    blobs.mkdir()
+    for number, file in enumerate(sorted((PRESETS / HEAD).iterdir())):
+        blob = blobs / f"{number:064x}"
+        shutil.copy(file, blob)
+        (folder / file.name).symlink_to(f"../../blobs/{blob.name}")
+    found = search(str(tmp_path))
+    assert found.models == [str(folder)]
+    assert not found.refused
+    assert regaudit.audit(folder).coverage == regaudit.audit(PRESETS / HEAD).coverage
+
+
+def test_a_cache_of_kaggle_is_found(tmp_path):
+    folder = tmp_path / "models" / "keras" / "bert" / "keras" / "bert_tiny_en_uncased" / "2"
+    shutil.copytree(PRESETS / HEAD, folder)
+    assert search(str(tmp_path)).models == [str(folder)]
+
+
+def test_without_a_task_it_is_the_backbone(tmp_path):
+    folder = preset(tmp_path)
+    (folder / "task.json").unlink()
+    report = regaudit.audit(folder)
+    assert report.model.class_name == "keras_hub>BertBackbone"
+    assert "task.weights.h5" in {skip.path for skip in report.skipped}
+
+
+def test_a_head_that_is_not_there_is_told(tmp_path):
+    folder = preset(tmp_path)
+    (folder / "task.weights.h5").unlink()
+    assert "task.weights.h5" in {skip.path for skip in regaudit.audit(folder).skipped}
+    told = {skip.path for skip in regaudit.audit(PRESETS / "gemma_int8").skipped}
+    assert "task.weights.h5" not in told  # a language model has none: it is tied to the embedding
+
+
+def test_a_task_for_another_backbone_is_told(tmp_path):
+    folder = preset(tmp_path)
+    shutil.copy(PRESETS / "vit_classifier" / "task.json", folder)
+    skipped = {skip.path: skip.reason for skip in regaudit.audit(folder).skipped}
+    assert "ViTBackbone" in skipped["task.json"]
+
+
+@pytest.mark.parametrize("name", ["MyBackbone", "BertBackbone"])
+def test_a_class_of_ones_own_keeps_its_roles_to_itself(tmp_path, name):
+    folder = preset(tmp_path)
+    (folder / "task.json").unlink()
+    own = {"class_name": name, "module": "mine", "registered_name": f"mine>{name}", "config": {}}
+    (folder / "config.json").write_text(json.dumps(own), encoding="utf-8")
+    report = regaudit.audit(folder)
+    assert report.coverage.measured == report.coverage.weights > 0
+    assert not any(layer.known for layer in report.model.layers)
+    assert not any(weight.regularizer_known for _, weight in report.model.weights())
+
+
+def test_what_a_class_does_not_make_stays_unknown(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    folder = preset(tmp_path)
+    with h5py.File(folder / "model.weights.h5", "r+") as hdf5:
+        layer = hdf5["layers/position_embedding/vars"]
+        layer["1"] = layer["0"][()]
+        hdf5.create_group("layers/adapter/vars")["0"] = [1.0, 2.0]
+    report = regaudit.audit(folder)
+    assert report.coverage.measured == report.coverage.weights
+    unknown = {layer.name for layer in report.model.layers if not layer.known}
+    assert unknown == {"position_embedding", "adapter"}
+
+
+def _cut(folder):
+    (folder / "task.json").write_text('{"class_name": "BertTextClassifier", ', encoding="utf-8")
+
+
+def _deep(folder):
+    (folder / "task.json").write_text('{"config": ' * 5000 + "1" + "}" * 5000, encoding="utf-8")
+
+
+def _a_list(folder):
+    (folder / "task.json").write_text("[1, 2]", encoding="utf-8")
+
+
+def _no_class(folder):
+    (folder / "task.json").write_text('{"config": {}}', encoding="utf-8")
+
+
+def _link(folder):
+    (folder / "task.weights.h5").unlink()
+    (folder / "task.weights.h5").symlink_to("/etc/hostname")
+
+
+def _pointer(folder):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+    (folder / "task.weights.h5").write_text(text, encoding="utf-8")
+
+
+def _empty(folder):
+    (folder / "task.weights.h5").write_bytes(b"")
+
+
+def _folder(folder):
+    (folder / "task.weights.h5").unlink()
+    (folder / "task.weights.h5").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_cut, "task.json"),
+        (_deep, "task.json"),
+        (_a_list, "task.json"),
+        (_no_class, "task.json"),
+        (_link, "task.weights.h5"),
+        (_pointer, "Git LFS"),
+        (_empty, "task.weights.h5"),
+        (_folder, "task.weights.h5"),
+    ],
+)
+def test_a_spoiled_task_is_refused_by_name(tmp_path, spoil, says):
+    folder = preset(tmp_path)
+    spoil(folder)
+    failure = regaudit.audit(folder).failure
+    assert failure is not None
+    assert says in failure.message
+
+
+def test_shards_that_lead_out_are_refused(tmp_path):
+    folder = preset(tmp_path, "bert_frozen_shards")
+    (folder / "model.weights.json").write_text('{"weight_map": {"/a": "../x.weights.h5"}}')
+    assert regaudit.audit(folder).failure.kind == "UnsafeFileError"
+
+
+def test_it_cannot_be_edited(tmp_path):
+    folder = preset(tmp_path)
+    done = run("apply", str(folder), "-o", str(tmp_path / "out"), "--set", "logits:kernel=l2(1e-4)")
+    assert done.exit_code == 3
+    assert "KerasHub" in done.output
+    assert not (tmp_path / "out").exists()
