@@ -24,15 +24,25 @@ def preset(tmp_path, name=HEAD):
     return shutil.copytree(PRESETS / name, tmp_path / name)
 
 
+OWN = "own_layers.keras"
+PRESET_NAMES = sorted(ORACLE.keys() - {OWN})
+
+
+@pytest.mark.parametrize("name", PRESET_NAMES)
+def test_a_preset_is_one_model_of_the_class_that_is_loaded(name):
+    report = regaudit.audit(PRESETS / name)
+    assert report.format == "keras-hub"
+    assert report.model.class_name == f"keras_hub>{ORACLE[name]['class_name']}"
+    assert report.model.name.startswith(ORACLE[name]["name"].rstrip("_0123456789"))
+
+
 @pytest.mark.parametrize("name", sorted(ORACLE))
 def test_every_weight_is_what_keras_hub_loads(name):
     report, oracle = regaudit.audit(PRESETS / name), ORACLE[name]
     assert report.failure is None
-    assert report.format == "keras-hub"
-    assert report.model.class_name == f"keras_hub>{oracle['class_name']}"
     assert all(layer.known for layer in report.model.layers)
     assert report.coverage.measured == report.coverage.weights == len(oracle["weights"])
-    assert report.penalty == oracle["losses"]
+    assert isclose(report.penalty, oracle["losses"], rel_tol=1e-6)
     found = {weight.stored_path: weight for _, weight in report.model.weights()}
     for expected in oracle["weights"]:
         weight = found.pop(expected["stored_path"])
@@ -60,6 +70,15 @@ def test_the_head_has_the_paths_of_the_task():
     assert at in paths
 
 
+def test_layers_of_keras_hub_in_a_model_of_ones_own_carry_their_regularizers():
+    report = regaudit.audit(PRESETS / OWN)
+    regularized = [weight.path for _, weight in report.model.weights() if weight.regularizer]
+    parts = ("attention_output", "key", "query", "value")
+    assert sorted(regularized) == [f"attend/{part}/kernel" for part in parts]
+    at = {item.path for one in report.findings if one.code == "REG318" for item in one.items}
+    assert at == {"embed", "encode"}
+
+
 def test_rates_of_dropout_are_facts_for_rules():
     (finding,) = (one for one in regaudit.audit(PRESETS / HEAD).findings if one.code == "REG314")
     assert [item.path for item in finding.items] == ["classifier_dropout"]
@@ -72,11 +91,11 @@ def test_a_quantized_preset_is_measured_as_its_codes_stand_for():
 
 
 def test_a_folder_of_presets_has_each_of_them_once(tmp_path):
-    for name in ORACLE:
+    for name in PRESET_NAMES:
         preset(tmp_path, name)
     found = search(str(tmp_path))
     names = sorted(os.path.relpath(one, tmp_path) for one in found.models)
-    assert names == sorted([*ORACLE, "gemma_lora/adapter.lora.h5"])
+    assert names == sorted([*PRESET_NAMES, "gemma_lora/adapter.lora.h5"])
     assert not found.refused
 
 
