@@ -8,12 +8,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from regaudit.keras_semantics.config_graph import Serialized, config_of, is_layer, name_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import noted_name, variables_of
 from regaudit.keras_semantics.hub_classes import Child, HubClass, hub_class, hub_classes
 from regaudit.keras_semantics.layer_table import Slot, all_slots, slots_of
 from regaudit.keras_semantics.quantization import has_zero_points, quantization, quantized
+from regaudit.model import Layer
 from regaudit.tensors.tensor import TensorGroup
 
 _TURNED = ("use_bias", "center", "scale")
@@ -69,6 +72,14 @@ def without_regularizers(serialized: Serialized, keys: Collection[str]) -> Seria
         return serialized
     own = {key: value for key, value in config.items() if key not in taken}
     return {**serialized, "config": own}
+
+
+def without_keys(layer: Layer) -> Layer:
+    """Return a layer that another makes: no configuration has a key for its weights."""
+    if all(weight.regularizer_key is None for weight in layer.weights):
+        return layer
+    weights = (replace(weight, regularizer_key=None) for weight in layer.weights)
+    return replace(layer, weights=tuple(weights))
 
 
 def held_by(

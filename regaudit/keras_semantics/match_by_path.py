@@ -182,6 +182,7 @@ class Join(Struct):
             handed_on,
             held_by,
             makes,
+            without_keys,
             without_regularizers,
         )
 
@@ -202,8 +203,10 @@ class Join(Struct):
             inside = [one.serialized for one in held]
             known = slots is not None
             self._add(own, path, place, weights, known=known, slots=slots or (), inside=inside)
+        first = len(self.layers)
         for one in held:
             self._made_by_hub(one, serialized, path, replace(place, frozen=frozen))
+        self.layers[first:] = map(without_keys, self.layers[first:])
 
     def _made_by_hub(
         self, one: "Made", owner: Serialized, path: str, place: StoredPosition
