@@ -1,6 +1,6 @@
 """A preset of KerasHub: a folder with a backbone, and with the head of a task where it has one.
 
-Hubs keep it as it is: below `models--NAME/snapshots/` (Hugging Face) or `NAME/keras/.../N` (Kaggle).
+Caches keep it as it is: Hugging Face's below `models--NAME/snapshots/`, Kaggle's below a number.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from regaudit.formats.interface import Artifact, Format, unread
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import shards_of
 from regaudit.keras_semantics.hub_classes import PACKAGES, is_of_hub
-from regaudit.keras_semantics.hub_task import describe_backbone, describe_task
+from regaudit.keras_semantics.hub_task import HEAD, describe_backbone, describe_task
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside, is_inside
@@ -23,7 +23,7 @@ from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import TensorGroup, merged
 
 CONFIG, METADATA, TASK = "config.json", "metadata.json", "task.json"
-WEIGHTS, SHARDS, HEAD = "model.weights.h5", "model.weights.json", "task.weights.h5"
+WEIGHTS, SHARDS = "model.weights.h5", "model.weights.json"
 
 
 class HubPreset(Format):
@@ -61,7 +61,7 @@ class HubPreset(Format):
             if is_inside(file, TASK):
                 head = _tree(file, HEAD, stack) if is_inside(file, HEAD) else None
                 task = _json(file, TASK)
-                found = describe_task(task, config, metadata, stored, head, HEAD)
+                found = describe_task(task, config, metadata, stored, head)
                 names.append(HEAD)
             else:
                 found = describe_backbone(config, metadata, stored)

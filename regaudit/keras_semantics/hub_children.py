@@ -291,4 +291,3 @@ def _fits(serialized: Serialized, group: TensorGroup, dialect: Dialect) -> bool:
         if len(variables_of(below)) != len(own):
             return False
     return True
-

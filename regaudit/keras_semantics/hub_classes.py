@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.layer_table import Slot, features
@@ -45,8 +46,7 @@ class HubClass(Struct, frozen=True, forbid_unknown_fields=True):
     """By attribute; by attribute and the stored name of the class for lists of layers."""
 
     def children(self, attribute: str) -> list[Child]:
-        """Return what an attribute may hold; it may be private in one version and not in another.
-        """
+        """Return what an attribute may hold; in some versions it is private, in others not."""
         found = self.held.get(attribute)
         if found is None:
             bare = attribute.strip("_")
@@ -64,8 +64,8 @@ class HubClass(Struct, frozen=True, forbid_unknown_fields=True):
 
 def _slot(name: str) -> Slot:
     role = name.lstrip("~")
-    units = {"units": features} if role == "embeddings" else {}
-    return Slot(role, trainable=role == name, **units)
+    slot = Slot(role, trainable=role == name)
+    return replace(slot, units=features) if role == "embeddings" else slot
 
 
 @cache

@@ -11,13 +11,13 @@ from regaudit.keras_semantics.hub_classes import hub_class, hub_classes
 from regaudit.model import Model, Skip
 from regaudit.tensors.tensor import TensorGroup
 
+HEAD = "task.weights.h5"
+"""The file of the weights that a task has besides its backbone's."""
 _BACKBONE = "backbone"
 """Key of the task's configuration, and where its weights are put here."""
 
 
-def describe_backbone(
-    config: Serialized, metadata: Serialized, stored: TensorGroup
-) -> Description:
+def describe_backbone(config: Serialized, metadata: Serialized, stored: TensorGroup) -> Description:
     """Describe a preset without a task.
 
     Args:
@@ -35,7 +35,6 @@ def describe_task(
     metadata: Serialized,
     stored: TensorGroup,
     head: TensorGroup | None,
-    head_file: str,
 ) -> Description:
     """Describe a task with its backbone.
 
@@ -44,8 +43,7 @@ def describe_task(
         backbone: `config.json`.
         metadata: `metadata.json`; empty where there is none.
         stored: the root of the backbone's weights.
-        head: that of the other weights; None where no file has any.
-        head_file: its name.
+        head: that of `task.weights.h5`; None where there is no such file.
 
     Raises:
         UnreadableModelError: one of the configurations is not that of a model.
@@ -63,13 +61,13 @@ def describe_task(
         unreadable=head.unreadable if head else {},
     )
     found = describe({**task, "config": config}, metadata, joined)
-    paths = {path: _path_in_file(path, head_file) for path in found.tensors}
+    paths = {path: _path_in_file(path) for path in found.tensors}
     model = _not_compiled(_moved(found.model, paths))
     skipped = list(found.skipped)
     if is_layer(own) and own.get("class_name") != backbone.get("class_name"):
         skipped.append(Skip("task.json", _OTHER.format(own.get("class_name"))))
     if head is None and _has_head(task):
-        skipped.append(Skip(head_file, _NO_HEAD))
+        skipped.append(Skip(HEAD, _NO_HEAD))
     tensors = {paths[path]: tensor for path, tensor in found.tensors.items()}
     return Description(model, tensors, tuple(skipped))
 
@@ -78,10 +76,10 @@ _OTHER = "is for a backbone of another class, {}: measured with the one of confi
 _NO_HEAD = "is not there: a load makes the weights of the head anew"
 
 
-def _path_in_file(path: str, head_file: str) -> str:
+def _path_in_file(path: str) -> str:
     """Return where values lie: the backbone's as in its own file, the head's below its name."""
     below = path.removeprefix(f"{_BACKBONE}/")
-    return below if below != path else f"{head_file}/{path}"
+    return below if below != path else f"{HEAD}/{path}"
 
 
 def _moved(model: Model, paths: Mapping[str, str]) -> Model:

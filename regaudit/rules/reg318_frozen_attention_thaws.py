@@ -8,9 +8,9 @@ from regaudit.evidence.needs import CONFIGURATION
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.hub_classes import is_of_hub
 from regaudit.keras_semantics.layer_table import THAWED_BY_LOADING
+from regaudit.model import Layer
 from regaudit.report.report import Occurrence
 from regaudit.report.severity import Severity
-from regaudit.model import Layer
 from regaudit.rules.interface import About, Rule
 
 

@@ -230,9 +230,29 @@ def test_shards_that_lead_out_are_refused(tmp_path):
     assert regaudit.audit(folder).failure.kind == "UnsafeFileError"
 
 
-def test_it_cannot_be_edited(tmp_path):
-    folder = preset(tmp_path)
-    done = run("apply", str(folder), "-o", str(tmp_path / "out"), "--set", "logits:kernel=l2(1e-4)")
+@pytest.mark.parametrize("name", [HEAD, OWN])
+def test_what_keras_hub_makes_cannot_be_edited(tmp_path, name):
+    layer = {HEAD: "logits", OWN: "encode/feedforward_output_dense"}[name]
+    edit = f"{layer}:kernel=l2(1e-4)"
+    done = run("apply", PRESETS / name, "-o", tmp_path / "out.keras", "--set", edit)
     assert done.exit_code == 3
     assert "KerasHub" in done.output
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.keras").exists()
+
+
+def test_no_strength_is_suggested_where_none_could_be_written():
+    losses = ("--train-loss", "0.1", "--val-loss", "0.9")
+    done = run("suggest", str(PRESETS / HEAD), *losses)
+    assert "KerasHub's code makes the layers" in " ".join(done.output.split())
+    own = run("suggest", str(PRESETS / OWN), "--format", "json")
+    assert [change["layer"] for change in json.loads(own.output)["changes"]] == ["out"]
+
+
+def test_lora_weights_are_measured_by_themselves():
+    report = regaudit.audit(PRESETS / "gemma_lora" / "adapter.lora.h5")
+    paths = [weight.path for _, weight in report.model.weights()]
+    parts = ("lora_kernel_a", "lora_kernel_b")
+    assert paths == [f"lora/{number}/{part}" for number in (8, 10) for part in parts]
+    assert report.coverage.measured == 4
+    told = {skip.path for skip in regaudit.audit(PRESETS / "gemma_lora").skipped}
+    assert "adapter.lora.h5" in told
