@@ -256,3 +256,27 @@ def test_lora_weights_are_measured_by_themselves():
     assert report.coverage.measured == 4
     told = {skip.path for skip in regaudit.audit(PRESETS / "gemma_lora").skipped}
     assert "adapter.lora.h5" in told
+
+
+def test_a_preset_of_keras_nlp_without_names_has_the_same_paths(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    folder = preset(tmp_path)
+    for name in ("model.weights.h5", "task.weights.h5"):
+        with h5py.File(folder / name, "r+") as hdf5:  # Keras 3.6 and later note names
+            groups = []
+            hdf5.visititems(lambda _, item, groups=groups: groups.append(item))
+            for group in groups:
+                group.attrs.pop("name", None)
+    with h5py.File(folder / "model.weights.h5", "r+") as hdf5:
+        layer = hdf5["layers/transformer_encoder"]
+        layer.move("_self_attention_layer/query_dense", "_self_attention_layer/_query_dense")
+        layer.move("_feedforward_layer_norm", "feedforward_layer_norm")
+    for name in ("config.json", "task.json"):
+        text = (folder / name).read_text(encoding="utf-8").replace("keras_hub", "keras_nlp")
+        (folder / name).write_text(text, encoding="utf-8")
+    old, new = regaudit.audit(folder), regaudit.audit(PRESETS / HEAD)
+    assert old.model.class_name == "keras_nlp>BertTextClassifier"
+    assert {weight.path for _, weight in old.model.weights()} == {
+        weight.path for _, weight in new.model.weights()
+    }
+    assert all(layer.known for layer in old.model.layers)

@@ -26,6 +26,8 @@ def seeds() -> tuple[Path, ...]:
         inside = any((ROOT / "fixtures" / "corpus") in p.parents for p in (file,))
         if file.is_dir() and (file / "saved_model.pb").is_file():
             found.append(file)
+        elif file.is_dir() and (file / "metadata.json").is_file() and file.parent.name == "hub":
+            found.append(file)
         elif file.suffix in {".keras", ".h5", ".hdf5"} and file.is_file() and not file.is_symlink():
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
             if file.stat().st_size <= LARGEST and (inside or not odd):
@@ -161,13 +163,17 @@ def make(dice: random.Random, folder: Path) -> str:
     return name
 
 
+_CHANGES = {".index": change_table, ".json": change_json, ".h5": change_hdf5}
+"""By the end of a file's name."""
+
+
 def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
     files = parts(origin)
     chosen = dice.choice(files)
     for file in files:
         raw = content(file)
         if file == chosen:
-            change = change_table if file.suffix == ".index" else change_message
+            change = _CHANGES.get(file.suffix, change_message)
             try:
                 raw = change(raw, dice)
             except Exception:  # noqa: BLE001 - hostile seeds are no tables to some
