@@ -6,7 +6,7 @@ stores is held against it, and what does not fit stays unknown.
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -71,7 +71,7 @@ def _slot(name: str) -> Slot:
 @cache
 def hub_classes() -> Mapping[str, HubClass]:
     """Return the table, by name; classes of one name are told apart by `@folder`."""
-    raw = files("regaudit.keras_semantics").joinpath("hub_layers.json").read_bytes()
+    raw = Path(__file__).with_name("hub_layers.json").read_bytes()
     return msgspec.json.decode(raw, type=_Table).classes
 
 

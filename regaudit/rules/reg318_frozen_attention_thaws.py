@@ -22,8 +22,8 @@ class FrozenAttentionThaws(Rule):
         severity=Severity.WARNING,
         confidence="high",
         what=(
-            "Looks for MultiHeadAttention, GroupQueryAttention and ConvLSTM layers that a Keras 3 "
-            "saved as frozen (trainable=False)."
+            "Looks for MultiHeadAttention, GroupQueryAttention and ConvLSTM layers, and layers of "
+            "KerasHub that make other layers, that a Keras 3 saved as frozen (trainable=False)."
         ),
         rationale=(
             "The layer's weights belong to layers that it creates itself and that are not in the "
@@ -32,7 +32,7 @@ class FrozenAttentionThaws(Rule):
         ),
         source=(
             "keras/src/layers/attention/multi_head_attention.py: sublayers are made in build() "
-            "and not given the flag; measured on Keras 3.0.5 to 3.15.1"
+            "and not given the flag; measured on Keras 3.0.5 to 3.15.1, and KerasHub 0.32.0"
         ),
         fix='Set it again after every load: model.get_layer("...").trainable = False.',
         false_positives="A model that only predicts, or that code freezes after each load.",

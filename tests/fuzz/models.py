@@ -24,9 +24,8 @@ def seeds() -> tuple[Path, ...]:
     found = []
     for file in sorted((ROOT / "fixtures").rglob("*")):
         inside = any((ROOT / "fixtures" / "corpus") in p.parents for p in (file,))
-        if file.is_dir() and (file / "saved_model.pb").is_file():
-            found.append(file)
-        elif file.is_dir() and (file / "metadata.json").is_file() and file.parent.name == "hub":
+        preset = file.parent.name == "hub" and (file / "metadata.json").is_file()
+        if preset or (file / "saved_model.pb").is_file():
             found.append(file)
         elif file.suffix in {".keras", ".h5", ".hdf5"} and file.is_file() and not file.is_symlink():
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
