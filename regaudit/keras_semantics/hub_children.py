@@ -5,7 +5,8 @@ the layer that makes them, or to be read off what is stored.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -52,6 +53,7 @@ def makes(name: str, serialized: Serialized, stored: TensorGroup, dialect: Diale
     return _fits({**serialized, "class_name": hub_classes()[name].like}, stored, dialect)
 
 
+@cache
 def handed_on(name: str) -> frozenset[str]:
     """Return the options of a class that it hands on to the layers it makes."""
     row = hub_classes()[name]
@@ -99,11 +101,16 @@ def held_by(
         dialect: of the Keras that saved the file.
         frozen: whether a model around all of them is frozen.
     """
-    row, policies = hub_classes()[name], _policies(config_of(serialized))
+    row, config = hub_classes()[name], config_of(serialized)
+    policies, models = _policies(config), _models(config)
     for keys, group, children in _places(row, stored, ()):
-        every = [_written(child, keys, group, serialized, policies) for child in children]
+        every = [
+            _one_of(models.get(child.class_name, ()), noted_name(group))
+            or _written(child, keys, group, config, policies)
+            for child in children
+        ]
         if not every and len(keys) == 1:
-            own = config_of(serialized).get(keys[0])
+            own = config.get(keys[0])
             every = [own] if is_layer(own) else []
         every = [_frozen(one) for one in every] if frozen else every
         fitting = (found for one in every if (found := _fitted(one, group, dialect)))
@@ -150,15 +157,11 @@ def _written(
     child: Child,
     keys: tuple[str, ...],
     group: TensorGroup,
-    owner: Serialized,
+    config: Mapping[str, Any],
     policies: Policies,
 ) -> Serialized:
-    """Write out one layer: what it is, what it is called, and which options it has."""
-    config = config_of(owner)
+    """Write out one layer of the owner of a configuration: its class, its name, its options."""
     row = hub_classes().get(child.class_name)
-    given = _given(child, config, noted_name(group)) if row else None
-    if given is not None:
-        return given
     options = {
         key: config.get(value[1:]) if isinstance(value, str) and value[:1] == "=" else value
         for key, value in child.config.items()
@@ -189,16 +192,19 @@ def _hub_name(serialized: Serialized) -> str | None:
     return made if isinstance(made, str) and made in hub_classes() else hub_class(serialized)
 
 
-def _given(child: Child, config: Mapping[str, Any], name: str | None) -> Serialized | None:
-    """Return the model that the owner's configuration writes out itself, if it does."""
-    every = [
-        value
-        for value in config.values()
-        if is_layer(value) and hub_class(value) == child.class_name
-    ]
-    if not every:
-        return None
-    return next((one for one in every if name_of(one) == name), every[0])
+def _models(config: Mapping[str, Any]) -> dict[str, list[Serialized]]:
+    """Return the models of KerasHub that a configuration writes out, by class."""
+    found: dict[str, list[Serialized]] = {}
+    for value in config.values():
+        name = hub_class(value) if is_layer(value) else None
+        if name is not None:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _one_of(written: Sequence[Serialized], name: str | None) -> Serialized | None:
+    """Return the one of a name, or the first."""
+    return next((one for one in written if name_of(one) == name), next(iter(written), None))
 
 
 def _frozen(serialized: Serialized) -> Serialized:
