@@ -20,7 +20,7 @@ from regaudit.keras_semantics.quantization import has_zero_points, quantization,
 from regaudit.model import Layer
 from regaudit.tensors.tensor import TensorGroup
 
-_TURNED = ("use_bias", "center", "scale")
+_TURNED = ("use_bias", "center", "scale", "tie_weights")
 """Options that say whether a layer of Keras has a weight, all of them on by default."""
 _BIAS_AXES = "any"
 """Axes of a bias that is there, and of which nothing more is known."""
@@ -113,6 +113,8 @@ def held_by(
             own = config.get(keys[0])
             every = [own] if is_layer(own) else []
         every = [_frozen(one) for one in every] if frozen else every
+        if not _holds(group):  # never built: no weight of it is missed
+            every = [one for one in every if not _owns(one, dialect)]
         fitting = (found for one in every if (found := _fitted(one, group, dialect)))
         found = next(fitting, None)
         if found is not None:
@@ -260,16 +262,24 @@ def _fitted(serialized: Serialized, group: TensorGroup, dialect: Dialect) -> Ser
     return None
 
 
+def _owns(serialized: Serialized, dialect: Dialect) -> bool:
+    """Whether a layer is one of Keras's that has weights once it is built."""
+    return bool(slots_of(str(serialized.get("class_name")), config_of(serialized), dialect))
+
+
 def _fits_row(row: HubClass, group: TensorGroup) -> bool:
     """Whether a group has the weights that a class makes, and no attribute that it has not."""
     known = all(
-        row.children(key) or _is_list(row, key) for key, one in group.groups.items() if _holds(one)
+        key == "vars" or row.children(key) or _is_list(row, key)
+        for key, one in group.groups.items()
+        if _holds(one)
     )
     return known and row.slots(len(variables_of(group))) is not None
 
 
 def _holds(group: TensorGroup) -> bool:
-    return any(one.tensors for _, one in group.walk()) and "vars" in group.groups
+    """Whether there are weights in a group, or in those below it."""
+    return any(one.tensors or one.unreadable for _, one in group.walk())
 
 
 def _ways(class_name: str, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -292,6 +302,10 @@ def _fits(serialized: Serialized, group: TensorGroup, dialect: Dialect) -> bool:
     wanted: dict[str, list[Slot]] = {"": []}
     for slot in slots:
         wanted.setdefault(slot.at, []).append(slot)
+    parts = {at.strip("_") for at in wanted}
+    others = {key: one for key, one in group.groups.items() if key != "vars"}
+    if any(key.strip("_") not in parts and _holds(one) for key, one in others.items()):
+        return False
     for at, own in wanted.items():
         below = group.groups.get(at, group.groups.get(f"_{at}")) if at else group
         if len(variables_of(below)) != len(own):
