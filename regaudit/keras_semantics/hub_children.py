@@ -13,17 +13,11 @@ from msgspec.structs import replace
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of, is_layer, name_of
 from regaudit.keras_semantics.dialect import Dialect
-from regaudit.keras_semantics.group_names import noted_name, variables_of
-from regaudit.keras_semantics.hub_classes import Child, HubClass, hub_class, hub_classes
-from regaudit.keras_semantics.layer_table import Slot, all_slots, slots_of
-from regaudit.keras_semantics.quantization import has_zero_points, quantization, quantized
+from regaudit.keras_semantics.group_names import noted_name
+from regaudit.keras_semantics.hub_classes import MADE, Child, HubClass, hub_class, hub_classes
+from regaudit.keras_semantics.hub_fit import fitted, holds, owns
 from regaudit.model import Layer
 from regaudit.tensors.tensor import TensorGroup
-
-_TURNED = ("use_bias", "center", "scale", "tie_weights")
-"""Options that say whether a layer of Keras has a weight, all of them on by default."""
-_BIAS_AXES = "any"
-"""Axes of a bias that is there, and of which nothing more is known."""
 
 Policies = dict[str, dict[str, Any]]
 """Dtype policies by the first name of a path, then by the rest of it."""
@@ -39,18 +33,6 @@ class Made(NamedTuple):
     """Its class in the table; None for Keras's own."""
     known: bool
     """Whether what is stored is what its class makes."""
-
-
-def makes(name: str, serialized: Serialized, stored: TensorGroup, dialect: Dialect) -> bool:
-    """Whether a layer that KerasHub derives from one of Keras makes what is stored of it.
-
-    Args:
-        name: of its class in the table.
-        serialized: the layer.
-        stored: its group.
-        dialect: of the Keras that saved the file.
-    """
-    return _fits({**serialized, "class_name": hub_classes()[name].like}, stored, dialect)
 
 
 @cache
@@ -109,18 +91,19 @@ def held_by(
             or _written(child, keys, group, config, policies)
             for child in children
         ]
-        if not every and len(keys) == 1:
-            own = config.get(keys[0])
-            every = [own] if is_layer(own) else []
+        own = config.get(keys[0])
+        if not every and len(keys) == 1 and is_layer(own):
+            own = _frozen(own) if frozen else own
+            yield Made(keys, own, hub_class(own), known=True)
         every = [_frozen(one) for one in every] if frozen else every
-        if not _holds(group):  # never built: no weight of it is missed
-            every = [one for one in every if not _owns(one, dialect)]
-        fitting = (found for one in every if (found := _fitted(one, group, dialect)))
+        if not holds(group):  # never built: no weight of it is missed
+            every = [one for one in every if not owns(one, dialect)]
+        fitting = (found for one in every if (found := fitted(one, group, dialect)))
         found = next(fitting, None)
         if found is not None:
-            yield Made(keys, found, _hub_name(found), known=True)
+            yield Made(keys, found, hub_class(found), known=True)
         elif every:
-            yield Made(keys, every[0], _hub_name(every[0]), known=False)
+            yield Made(keys, every[0], hub_class(every[0]), known=False)
 
 
 def _places(
@@ -134,7 +117,7 @@ def _places(
         attribute, *lists = (*above, key if spelled else _without_number(key))
         path = "/".join((attribute, *map(_without_number, lists[:-1]), *lists[-1:]))
         children = row.children(path)
-        if children or not _is_list(row, path):
+        if children or not row.lists(path):
             yield (*above, key), group, children
         else:
             yield from _places(row, group, (*above, key))
@@ -144,11 +127,6 @@ def _spelled(row: HubClass, above: tuple[str, ...]) -> set[str]:
     """Return the names of classes in a list; some end in a number that is not a count."""
     start = "/".join(above) + "/"
     return {one.removeprefix(start) for one in row.held if one.startswith(start)}
-
-
-def _is_list(row: HubClass, path: str) -> bool:
-    starts = (f"{path}/", f"_{path.strip('_')}/", f"{path.strip('_')}/")
-    return any(one.startswith(starts) for one in row.held)
 
 
 def _without_number(key: str) -> str:
@@ -175,7 +153,7 @@ def _written(
     if row is None:
         return {"class_name": child.class_name, "config": options}
     if row.model:
-        return {"class_name": row.model, "config": options, _MADE: child.class_name}
+        return {"class_name": row.model, "config": options, MADE: child.class_name}
     class_name, _, folder = child.class_name.partition("@")
     return {
         "class_name": class_name,
@@ -183,15 +161,6 @@ def _written(
         "module": f"keras_hub.{folder}.",
         "config": options,
     }
-
-
-_MADE = "made by KerasHub"
-"""Key of a plain model that a layer of KerasHub makes: its class in the table."""
-
-
-def _hub_name(serialized: Serialized) -> str | None:
-    made = serialized.get(_MADE)
-    return made if isinstance(made, str) and made in hub_classes() else hub_class(serialized)
 
 
 def _models(config: Mapping[str, Any]) -> dict[str, list[Serialized]]:
@@ -243,71 +212,3 @@ def _give_policy(options: dict[str, Any], own: dict[str, Any], *, below: bool) -
         options["dtype"] = {"class_name": "DTypePolicyMap", "config": {"policy_map": own}}
     elif own:
         options["dtype"] = own.get("", next(iter(own.values())))
-
-
-def _fitted(serialized: Serialized, group: TensorGroup, dialect: Dialect) -> Serialized | None:
-    """Return a layer with the options by which it makes what is stored; None if none does so."""
-    name = _hub_name(serialized)
-    row = hub_classes()[name] if name else None
-    if row is not None and not row.like:
-        return serialized if _fits_row(row, group) else None
-    class_name = row.like if row else str(serialized.get("class_name"))
-    if all_slots(class_name, before_keras_3=dialect.before_keras_3) is None:
-        return None
-    as_keras = {**serialized, "class_name": class_name}
-    for turned in _ways(class_name, config_of(serialized)):
-        config = {**config_of(serialized), **turned}
-        if _fits({**as_keras, "config": config}, group, dialect):
-            return {**serialized, "config": config} if turned else serialized
-    return None
-
-
-def _owns(serialized: Serialized, dialect: Dialect) -> bool:
-    """Whether a layer is one of Keras's that has weights once it is built."""
-    return bool(slots_of(str(serialized.get("class_name")), config_of(serialized), dialect))
-
-
-def _fits_row(row: HubClass, group: TensorGroup) -> bool:
-    """Whether a group has the weights that a class makes, and no attribute that it has not."""
-    known = all(
-        key == "vars" or row.children(key) or _is_list(row, key)
-        for key, one in group.groups.items()
-        if _holds(one)
-    )
-    return known and row.slots(len(variables_of(group))) is not None
-
-
-def _holds(group: TensorGroup) -> bool:
-    """Whether there are weights in a group, or in those below it."""
-    return any(one.tensors or one.unreadable for _, one in group.walk())
-
-
-def _ways(class_name: str, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield changes of options that change what a layer of Keras stores, none first."""
-    yield {}
-    if class_name == "EinsumDense":
-        yield {"bias_axes": None if config.get("bias_axes") else _BIAS_AXES}
-        return
-    for key in _TURNED:
-        yield {key: not config.get(key, True)}
-    yield {"center": False, "scale": False}
-
-
-def _fits(serialized: Serialized, group: TensorGroup, dialect: Dialect) -> bool:
-    """Whether a group holds as many weights as a layer of Keras with these options would have."""
-    slots = slots_of(str(serialized["class_name"]), config_of(serialized), dialect)
-    mode = quantization(serialized, slots, group)
-    if mode:
-        slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, group))
-    wanted: dict[str, list[Slot]] = {"": []}
-    for slot in slots:
-        wanted.setdefault(slot.at, []).append(slot)
-    parts = {at.strip("_") for at in wanted}
-    others = {key: one for key, one in group.groups.items() if key != "vars"}
-    if any(key.strip("_") not in parts and _holds(one) for key, one in others.items()):
-        return False
-    for at, own in wanted.items():
-        below = group.groups.get(at, group.groups.get(f"_{at}")) if at else group
-        if len(variables_of(below)) != len(own):
-            return False
-    return True

@@ -20,6 +20,10 @@ PACKAGES = ("keras_hub", "keras_nlp")
 """KerasNLP became KerasHub."""
 
 
+MADE = "made by KerasHub"
+"""Key of a plain model that one of its layers makes: the class in the table."""
+
+
 class Child(Struct, frozen=True, forbid_unknown_fields=True):
     """What an attribute holds."""
 
@@ -54,6 +58,11 @@ class HubClass(Struct, frozen=True, forbid_unknown_fields=True):
         every = found if isinstance(found, list) else [found]
         return [Child(one) if isinstance(one, str) else one for one in every]
 
+    def lists(self, attribute: str) -> bool:
+        """Whether an attribute is a list of layers."""
+        bare = attribute.strip("_")
+        return any(one.startswith((f"{attribute}/", f"_{bare}/", f"{bare}/")) for one in self.held)
+
     def slots(self, count: int) -> tuple[Slot, ...] | None:
         """Return the places of so many stored weights; None where it makes another number."""
         if not count:
@@ -86,6 +95,9 @@ def is_of_hub(class_name: str) -> bool:
 
 def hub_class(serialized: Serialized) -> str | None:
     """Return which class of the table a layer is of; None for all others."""
+    made = serialized.get(MADE)
+    if isinstance(made, str) and made in hub_classes():
+        return made
     registered, module = serialized.get("registered_name"), serialized.get("module")
     package = module.split(".")[0] if isinstance(module, str) else ""
     if isinstance(registered, str) and ">" in registered:

@@ -181,10 +181,10 @@ class Join(Struct):
         from regaudit.keras_semantics.hub_children import (  # noqa: PLC0415 - few models
             handed_on,
             held_by,
-            makes,
             without_keys,
             without_regularizers,
         )
+        from regaudit.keras_semantics.hub_fit import makes  # noqa: PLC0415 - the same
 
         row, stored = hub_classes()[hub], place.stored
         if row.like and (stored is None or makes(hub, serialized, stored, self.dialect)):
