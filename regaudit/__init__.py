@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from regaudit.evidence.training_facts import Facts
     from regaudit.live.callback import audit_callback
     from regaudit.report.proposal import Edit, Proposal, Suggestion
-    from regaudit.report.report import Finding, Occurrence, Report
+    from regaudit.report.report import Finding, Occurrence, Report, Reports
     from regaudit.report.severity import Severity
     from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
     from regaudit.sweeping.in_python import sweep
     from regaudit.sweeping.outcome import Sweep
+    from regaudit.testing import assert_ok
 
 __version__ = VERSION
 
 _HOMES = {
     "apply": "editing.apply",
+    "assert_ok": "testing",
     "audit": "api",
     "audit_callback": "live.callback",
     "audit_files": "running.run",
@@ -51,6 +53,7 @@ _HOMES = {
     "Occurrence": "report.report",
     "RegauditError": "errors",
     "Report": "report.report",
+    "Reports": "report.report",
     "Severity": "report.severity",
     "Suggestion": "report.proposal",
     "Proposal": "report.proposal",
@@ -77,12 +80,14 @@ __all__ = [
     "RefusedEditError",
     "RegauditError",
     "Report",
+    "Reports",
     "Severity",
     "Suggestion",
     "Sweep",
     "UnreadableModelError",
     "UsageError",
     "apply",
+    "assert_ok",
     "audit",
     "audit_callback",
     "audit_files",

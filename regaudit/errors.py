@@ -91,6 +91,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint at the closest known word, whatever its case; empty if none is close."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
-    words = {each.casefold(): each for each in known}
-    close = len(word) <= LONGEST and get_close_matches(word.casefold(), words, n=1)
+    words = {each.casefold().translate(_LOOK_ALIKE): each for each in known}
+    close = len(word) <= LONGEST and get_close_matches(
+        word.casefold().translate(_LOOK_ALIKE), words, n=1
+    )
     return f"; did you mean {words[close[0]]!r}?" if close else ""
+
+
+_LOOK_ALIKE = str.maketrans("oil", "011")
+"""What is taken for a digit: a code with a letter O in it is the code with a zero."""

@@ -283,6 +283,11 @@ class Model(Struct, frozen=True):
     outputs: tuple[Output, ...] = ()
     """In the model's order."""
 
+    def __repr__(self) -> str:
+        """Name the model: its layers are thousands of lines."""
+        kind = self.class_name or "weights alone"
+        return f"<Model {self.name!r}: {kind}, {len(self.layers):,} layers>"
+
     def weights(self) -> Iterator[tuple[Layer, Weight]]:
         """Yield every stored weight with its layer."""
         for layer in self.layers:

@@ -175,6 +175,8 @@ def test_every_rule_speaks_of_these_names(folder):
 
 
 @pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_what_real_keras_says_is_not_acted_on(tmp_path):
     file, text = tmp_path / "m.keras", NAMES["lines"]
     with zipfile.ZipFile(MODELS / "tutorial-l2.keras") as opened, zipfile.ZipFile(file, "w") as new:

@@ -43,6 +43,12 @@ class Recipe(Struct, frozen=True):
     layers: Mapping[str, int]
     """All its convolutions by class and kernel size, and other layers that it must have."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each architecture that it is: B1 and B2 have the same layers."""
+        first, *others = self.name.split(" or ")
+        return (first, *(first[: -len(other)] + other for other in others))
+
 
 RECIPES = (
     Recipe("VGG16", 5e-4, _VGG, {"Conv2D 3x3": 13, "MaxPooling2D": 5}),

@@ -25,7 +25,7 @@ def budget_strength(chance: ChanceLoss, norm: float) -> float | None:
     """Return one strength for all kernels that costs `BUDGET` of the chance loss today.
 
     Measured on 12 held-out tasks: the log test loss changed by +0.020 [-0.020, +0.058], better in
-    31 % of the runs and worse by over 10 % in 14 % (docs/strengths.md). Without losses, nothing
+    31% of the runs and worse by over 10% in 14% (docs/strengths.md). Without losses, nothing
     in a file identifies the best strength: this is where a sweep should start.
 
     Args:

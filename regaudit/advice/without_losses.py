@@ -153,7 +153,7 @@ def _acts(place: Place, l1: float, l2: float) -> bool:
 
 
 def _start(here: Situation, places: Places) -> Places:
-    """Begin a sweep where all kernels together cost about 5 % of the chance loss."""
+    """Begin a sweep where all kernels together cost about 5% of the chance loss."""
     chance = here.chance
     bare = [place for place in places if place.bare and not place.closed and not place.rescaled]
     if chance is None or not bare or any(place.penalty for place in places if not place.rescaled):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from importlib import import_module
 from math import inf, isclose, isfinite
 from typing import NamedTuple
 
@@ -116,6 +117,16 @@ class Changes(Struct, frozen=True):
             any(weight and not weight.regularizer_known for weight in (one.old, one.new))
             for one in self.weights
         )
+
+    def __repr__(self) -> str:
+        """Name the files and what came out."""
+        words = import_module("regaudit.changes.spelling")
+        return f"<Changes {self.old.file} -> {self.new.file}: {words.verdict(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Show itself in a notebook."""
+        page: str = import_module("regaudit.changes.notebook").changes_html(self)
+        return page
 
     @property
     def same(self) -> bool:

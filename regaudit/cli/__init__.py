@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from regaudit.cli.command import HelpfulGroup
 from regaudit.version import VERSION
 
 COMMANDS = (
@@ -32,7 +33,7 @@ COMMANDS = (
 """In the order of `--help`; each is the module and the function of its name."""
 
 
-class _Commands(click.Group):
+class _Commands(HelpfulGroup):
     """Commands that are imported when they are asked for, and whose errors are escaped."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
@@ -47,6 +48,18 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"regaudit.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or the one that was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from regaudit.errors import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS)
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint or '.'}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Click takes an error at the end of a file for Ctrl-D."""
@@ -78,7 +91,11 @@ def _escaped_errors() -> Iterator[None]:
         raise click.UsageError(GONE) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    examples=("inspect model.keras", "report model.keras --html report.html", "check models/"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="regaudit")
 @click.option(
     "--traceback",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import collecting, opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page, say_trace
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel, Output
+from regaudit.cli.progress import waiting
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.suggest import AdviceOptions, advising, proposed
 from regaudit.running.guard import hold, hold_on, release
@@ -40,6 +42,7 @@ class ApplyOptions(NamedTuple):
     undo: bool
     force: bool
     verify: bool
+    verbose: bool
 
 
 def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +50,15 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     return collecting("options", ApplyOptions, command)
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "apply model.keras -o new.keras --set 'conv*:kernel=l2(1e-4)'",
+        "apply model.keras -o new.keras --suggested --train-loss 0.02 --val-loss 0.51",
+        "apply model.keras --in-place --recipe ResNet50",
+        "apply model.keras --undo",
+    ),
+)
 @click.argument("model", type=LocalModel(path_type=Path))
 @click.option("-o", "--output", "out", type=Output(), metavar="OUT", help="File to write.")
 @click.option(
@@ -88,6 +99,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Also edit frozen weights and dtypes other than float32, and overwrite OUT.",
 )
 @click.option("--verify", is_flag=True, help="Load both files with real Keras and compare them.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each change as the JSON in the file.")
 @opening
 @_editing
 def apply(
@@ -209,7 +221,7 @@ def _apply(
     change = prepared.change
     written = None if options.dry_run else out or model
     lines = (
-        what_changes(change, wanted, written)
+        what_changes(change, wanted, written, verbose=options.verbose)
         if change.edits
         else nothing_written(change, wanted, out)
     )
@@ -290,7 +302,8 @@ def _compared(change: "Change", model: Path, options: ApplyOptions) -> int:
         if options.in_place and model.is_file():  # Keras goes by the suffix
             against = Path(folder, model.name)
             against.symlink_to(backup_of(model))
-        result = verify(change.after, against=against)
+        with waiting("Keras loads both files"):
+            result = verify(change.after, against=against)
     same = result.predictions in {"equal", ""} or result.predictions.startswith("not compared")
     losses = number(result.losses, 10)
     say(f"Keras {result.keras}: sum(model.losses) {losses}, predictions {result.predictions}")

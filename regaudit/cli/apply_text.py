@@ -1,5 +1,6 @@
 """What `regaudit apply` says: what changes, or why nothing was written."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,16 @@ def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -
     return [*lines, f"{plain('. '.join(reasons))}. Nothing was written{made}."]
 
 
-def what_changes(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
+def what_changes(
+    change: "Change", wanted: "EditRequest", out: Path | None, *, verbose: bool
+) -> list[str]:
     """Say what changes in the configuration and in the loss, and what to do next."""
-    import json
-
     from regaudit.report.escape import plain
     from regaudit.report.spelling import count, number
 
     lines = []
     for place, old, new in change.lines():
-        lines += [plain(place), f"  - {_json(json, old)}", f"  + {_json(json, new)}"]
+        lines += _changed(place, old, new, change, verbose=verbose)
     idle = (f"{count(len(change.idle), 'edit')} that the file already has",)
     notes = (*wanted.passed_over, *wanted.absent, *(idle if change.idle else ()))
     lines += [wrapped(f"skipped: {plain(note)}") for note in notes]
@@ -87,7 +88,32 @@ def kept(model: Path, plugin: "Format") -> str:
     return f"As it was before: {plain(str(name))}; put it back with: {undo}"
 
 
-def _json(json: Any, value: Any) -> str:
+def _changed(place: str, old: Any, new: Any, change: "Change", *, verbose: bool) -> list[str]:
+    """Say what something was and will be, or show the JSON where that says more."""
+    import json
+
     from regaudit.report.escape import plain
 
-    return plain(json.dumps(value, default=dict))
+    before, after = (_said(place, value, change) for value in (old, new))
+    if before and after and before != after and not verbose:
+        return [f"{plain(place)}  {plain(before)} -> {plain(after)}"]
+    sides = (plain(json.dumps(value, default=dict)) for value in (old, new))
+    return [plain(place), *(f"  {mark} {side}" for mark, side in zip("-+", sides, strict=True))]
+
+
+def _said(place: str, value: Any, change: "Change") -> str:
+    """Say in a word what a regularizer or an optimizer does; empty for what has no such word."""
+    from regaudit.keras_semantics.dialect import Dialect
+    from regaudit.keras_semantics.regularizers import parse_regularizer
+    from regaudit.report.spelling import regularizer, strength
+
+    if place.endswith("_regularizer"):
+        model = change.before.model
+        dialect = Dialect.of(model.keras_version if model else None)
+        return "none" if value is None else regularizer(parse_regularizer(value, dialect))
+    if isinstance(value, Mapping) and value.keys() == {"class_name", "weight_decay"}:
+        decay = value["weight_decay"]
+        return f"{value['class_name']} with {'no' if decay is None else 'a'} weight decay" + (
+            "" if decay is None else f" of {strength(decay)}"
+        )
+    return ""

@@ -12,7 +12,6 @@ from regaudit.cli.declared import say_unused
 from regaudit.cli.output import emit, say
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import (
-    INTERRUPTED,
     audited,
     cache_folder,
     failure_of_killed,
@@ -149,7 +148,7 @@ def run_audit(
         lambda some: [rendered(one, some, config, ViewOptions()) for one in outputs],
     )
     whole = any(models != [target] for target, (models, _) in found)
-    whole &= not any(one.failure and one.failure.kind == INTERRUPTED for one in reports)
+    whole &= not any(one.interrupted for one in reports)
     of_settings = audit_settings(reports, config, whole)
     return [*reports, of_settings] if of_settings else reports, config
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, run_audit, settings_of
+from regaudit.cli.command import HelpfulGroup
 from regaudit.cli.options import auditing
 from regaudit.cli.output import UNREADABLE, emit, say, unreadable
 from regaudit.cli.protected import refuse_outputs
-from regaudit.cli.running import INTERRUPTED
 from regaudit.storage.presence import exists, is_dir, is_file
 from regaudit.storage.standard_input import NAME
 from regaudit.storage.working_folder import working_folder
@@ -24,7 +24,10 @@ DEFAULT = ".regaudit-baseline.json"
 """Where a baseline is written if neither the command line nor the settings say."""
 
 
-@click.group()
+@click.group(
+    cls=HelpfulGroup,
+    examples=("baseline write models/", "check models/ --baseline .regaudit-baseline.json"),
+)
 def baseline() -> None:
     """Accept today's findings, so that `check` fails only on new or worse ones.
 
@@ -33,7 +36,7 @@ def baseline() -> None:
     """
 
 
-@baseline.command()
+@baseline.command(examples=("baseline write models/",))
 @auditing
 @click.option("--force", is_flag=True, help="Overwrite an existing baseline.")
 def write(force: bool, options: AuditOptions) -> None:
@@ -51,7 +54,7 @@ def write(force: bool, options: AuditOptions) -> None:
     _save(old.written(reports), reports)
 
 
-@baseline.command()
+@baseline.command(examples=("baseline update models/",))
 @auditing
 def update(options: AuditOptions) -> None:
     """Accept new and worse findings as well, and drop those that are gone."""
@@ -59,7 +62,7 @@ def update(options: AuditOptions) -> None:
     _save(_read(file).updated(reports), reports)
 
 
-@baseline.command()
+@baseline.command(examples=("baseline prune models/",))
 @auditing
 def prune(options: AuditOptions) -> None:
     """Drop what is no longer found in the audited models, and accept nothing new."""
@@ -98,7 +101,7 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     failed = [report for report in reports if report.failure]
     for report in failed:
         say(f"{report.file}: {verdict(report)}", err=True)
-    if len(failed) == len(reports) or any(_is_interrupted(report) for report in failed):
+    if len(failed) == len(reports) or any(report.interrupted for report in failed):
         say(f"nothing is written to {name}", err=True)
         sys.exit(UNREADABLE)
     emit(made.text(), file)
@@ -106,7 +109,3 @@ def _save(made: "Baseline", reports: Sequence["Report"]) -> None:
     use = command("regaudit check --baseline {}", name)
     say(f"{name}: {held} accepted; use it with: {use}", err=True)
     sys.exit(unreadable(reports))
-
-
-def _is_interrupted(report: "Report") -> bool:
-    return report.failure is not None and report.failure.kind == INTERRUPTED

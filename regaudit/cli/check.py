@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, weights
 from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
@@ -17,10 +19,28 @@ if TYPE_CHECKING:
     from regaudit.settings.config import Config
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "check model.keras",
+        "check models/ --fail-on warning --format github",
+        "check models/ --statistics",
+    ),
+)
 @auditing
 @weights
 @printing
+@click.option(
+    "--statistics",
+    is_flag=True,
+    help="Print how often each rule found something, in place of each finding.",
+)
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print what was found and what could not be audited, and nothing else.",
+)
 @click.option(
     "--fail-on-unknown",
     is_flag=True,
@@ -28,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["note", "warning", "error", "never"]),
+    type=Choice(["note", "warning", "error", "never"]),
     help="Exit with 1 on findings of this severity or higher.  [default: error]",
 )
 def check(
@@ -38,6 +58,8 @@ def check(
     also: tuple[Target, ...],
     fail_on: str | None,
     fail_on_unknown: bool,
+    quiet: bool,
+    statistics: bool,
     options: AuditOptions,
     view_options: ViewOptions,
 ) -> None:
@@ -54,6 +76,9 @@ def check(
     A model of which no regularizer is known passes, unless --fail-on-unknown is given.
     """
     targets = all_of(format_, output, also)
+    if (quiet or statistics) and all(one.format != "terminal" for one in targets):
+        named = "--quiet" if quiet else "--statistics"
+        raise click.UsageError(f"{named} is for --format terminal; the others list all findings")
     reports, config = run_audit(
         options, targets, fail_on, unknown="fail" if fail_on_unknown else None
     )
@@ -61,14 +86,23 @@ def check(
     bare = {"terminal", "markdown"}
     emit_all(
         [
-            rendered(one, reports, config, view_options, tables=one.format not in bare)
+            rendered(
+                one,
+                reports,
+                config,
+                view_options,
+                tables=one.format not in bare,
+                quiet=quiet,
+                statistics=statistics,
+            )
             for one in targets
         ]
     )
     if all(target.file for target in targets):
         say_failed(reports, config.fail_on)
         _say_unjudged(reports, fail=config.fail_on_unknown)
-    _say_stale(whole, config)
+    if not quiet:
+        _say_stale(whole, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     failed |= config.fail_on_unknown and any(report.unjudged for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))

@@ -2,11 +2,13 @@
 
 import click
 
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.output import say_page
 
 
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.command(cls=Helpful, examples=("completions bash",))
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completions(context: click.Context, shell: str) -> None:
     r"""Print what SHELL needs to complete regaudit.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from regaudit.cli.command import HelpfulGroup
 from regaudit.cli.output import emit, say
 from regaudit.storage.presence import exists
 
@@ -50,12 +51,12 @@ preset = "default"
 """
 
 
-@click.group()
+@click.group(cls=HelpfulGroup, examples=("config init",))
 def config() -> None:
     """Create a settings file."""
 
 
-@config.command()
+@config.command(examples=("config init",))
 def init() -> None:
     """Write regaudit.toml, with every kind of setting explained, into this folder."""
     from regaudit.report.escape import page

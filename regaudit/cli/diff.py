@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import also_in, judging, output_file, viewing
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
 from regaudit.cli.paths import Named
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 FORMATS = ("html", "json", "markdown", "terminal")
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=("diff old.keras new.keras", "diff old.keras new.keras --format markdown --exit-code"),
+)
 @click.argument("old", type=Named())
 @click.argument("new", type=Named())
 @click.argument("more", nargs=-1, type=Named(), metavar="")
@@ -32,7 +37,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(FORMATS),
+    type=Choice(FORMATS),
     help="Output format.  [default: terminal]",
 )
 @also_in(FORMATS)

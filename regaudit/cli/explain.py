@@ -1,12 +1,14 @@
 """`regaudit explain`: what a rule finds, why it matters and what to do."""
 
 import shutil
-import sys
 import textwrap
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import rule_codes
 from regaudit.cli.output import say_page
 
@@ -16,42 +18,53 @@ if TYPE_CHECKING:
 WIDEST = 100
 """Columns of prose; longer lines are hard to read."""
 
+INDENT = "    "
+"""Before each line of a program."""
 
-@click.command()
+
+@click.command(cls=Helpful, examples=("explain REG101", "explain dead-units"))
 @click.argument("rule", required=False, shell_complete=rule_codes)
 @click.option("--all", "every", is_flag=True, help="Explain every rule.")
-def explain(rule: str | None, every: bool) -> None:
+@click.option(
+    "--format",
+    "format_",
+    type=Choice(["terminal", "markdown"]),
+    default="terminal",
+    show_default=True,
+    help="Output format.",
+)
+def explain(rule: str | None, every: bool, format_: str) -> None:
     """Explain a RULE, given by code or name."""
     from regaudit.rules.documentation import explanation
     from regaudit.rules.interface import rules
 
-    if every:
-        say_page("\n".join(explanation(one) for one in rules()).splitlines())
-    elif rule is not None:
-        page = explanation(_find(rule))
-        say_page(_fitted(page) if sys.stdout.isatty() else page.splitlines())
-    else:
+    if rule is None and not every:
         message = "give a rule or --all; `regaudit rules` lists the rules"
         raise click.UsageError(message)
+    explained = list(rules()) if rule is None or every else [_find(rule)]
+    lines = "\n".join(explanation(one) for one in explained).splitlines()
+    say_page(lines if format_ == "markdown" else _laid_out(lines))
 
 
-def _fitted(page: str) -> list[str]:
-    """Break the paragraphs of a page at the width of the terminal; programs stay as they are."""
+def _laid_out(page: Iterable[str]) -> Iterator[str]:
+    """Lay Markdown out for a terminal: prose fits its width, programs stay as they are."""
     from regaudit.cli.targets import wants_color
     from regaudit.report.escape import paint
 
     width = min(shutil.get_terminal_size().columns, WIDEST)
-    lines: list[str] = []
+    bold = "1" if wants_color("auto") else ""
     program = False
-    for line in page.splitlines():
-        program ^= line.startswith("```")
-        if program or line.startswith("```"):
-            lines.append(line)
+    for line in page:
+        if line.startswith("```"):
+            program = not program
+        elif program:
+            yield f"{INDENT}{line}".rstrip()
         elif line.startswith("#"):
-            lines.append(paint(line, "1" if wants_color("auto") else ""))
+            yield paint(line.lstrip("# "), bold)
         else:
-            lines += textwrap.wrap(line, width, break_on_hyphens=False) or [""]
-    return lines
+            yield from textwrap.wrap(
+                line, width, break_on_hyphens=False, break_long_words=False
+            ) or [""]
 
 
 def _find(rule: str) -> type["Rule"]:

@@ -7,18 +7,27 @@ from typing import NoReturn
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import emit, say_failed, unreadable
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "inspect model.keras",
+        "inspect model.keras --layer 'encoder/*' --sort size",
+        "inspect models/ --format csv -o weights.csv",
+    ),
+)
 @auditing
 @weights
 @printing
 @click.option(
     "--sort",
-    type=click.Choice(["model", "name", "size", "penalty", "l1", "l2", "sparsity", "dead"]),
+    type=Choice(["model", "name", "size", "penalty", "l1", "l2", "sparsity", "dead"]),
     default="model",
     show_default=True,
     help="Order of the weights; numbers are sorted largest first.",
@@ -26,6 +35,13 @@ from regaudit.cli.targets import Target, ViewOptions, all_of, write
 @spectral
 @click.option(
     "--wide", is_flag=True, help="Show all columns, even if they do not fit the terminal."
+)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Show a row for each weight, also where there are many: normalization, biases, and each "
+    "layer of a block.",
 )
 @click.option(
     "--roles",
@@ -40,6 +56,7 @@ def inspect(
     also: tuple[Target, ...],
     sort: str,
     wide: bool,
+    every: bool,
     show_roles: bool,
     options: AuditOptions,
     view_options: ViewOptions,
@@ -59,7 +76,7 @@ def inspect(
         _print_roles(options, output)
     reports, config = run_audit(options, targets)
     reports = only(reports, view_options.layer)
-    write(targets, reports, config, view_options, sort=sort, wide=wide)
+    write(targets, reports, config, view_options, sort=sort, wide=wide, every=every)
     if all(target.file for target in targets):
         say_failed(reports)
     sys.exit(unreadable(reports))

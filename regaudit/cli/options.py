@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from regaudit.cli.audit_models import AuditOptions, OpeningOptions
+from regaudit.cli.choice import Choice
 from regaudit.cli.paths import LocalFile, Named, Output
 from regaudit.cli.running import running
 from regaudit.cli.targets import FORMATS, Target, ViewOptions
@@ -231,7 +232,7 @@ def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--color",
-            type=click.Choice(["auto", "always", "never"]),
+            type=Choice(["auto", "always", "never"]),
             default="auto",
             show_default=True,
             help="When to use colour; auto respects NO_COLOR and FORCE_COLOR.",
@@ -259,7 +260,7 @@ def printing(command: Callable[..., Any]) -> Callable[..., Any]:
     choice = click.option(
         "--format",
         "format_",
-        type=click.Choice(FORMATS),
+        type=Choice(FORMATS),
         help="Output format.  [default: terminal]",
     )
     return also(choice(output_file(viewing(command))))

@@ -5,6 +5,7 @@ between two of its updates.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,33 @@ def progress_of_one() -> Iterator[Callable[[int, int], None] | None]:
     finally:
         if shown > start:
             _show("")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something is being done which tells nothing on the way, and for how long.
+
+    Args:
+        what: is being done; `Keras loads m.keras`.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+
+    def show() -> None:
+        start = time.monotonic()
+        while not done.wait(SOON):
+            _show(f"{what}, {_clock(round(time.monotonic() - start))}")
+
+    shows = threading.Thread(target=show, daemon=True)
+    shows.start()
+    try:
+        yield
+    finally:
+        done.set()
+        shows.join()
+        _show("")
 
 
 def line_of_sweep(text: str) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.paths import LocalFile, Output
@@ -20,7 +22,14 @@ if TYPE_CHECKING:
     from regaudit.sweeping.outcome import Sweep
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "report model.keras --html report.html",
+        "report models/ --html fleet.html --jobs auto",
+        "report --from results.jsonl --html report.html",
+    ),
+)
 @auditing
 @weights
 @click.option(
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(FORMATS),
+    type=Choice(FORMATS),
     help="Print this format, or write it to -o.",
 )
 @output_file

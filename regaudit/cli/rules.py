@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 import click
 
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.output import emit, say_page
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("rules", "rules --format json"))
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "json", "markdown"]),
+    type=Choice(["terminal", "json", "markdown"]),
     default="terminal",
     show_default=True,
     help="Output format.",

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
     from regaudit.settings.config import Config
 
-INTERRUPTED = "Interrupted"
-"""Kind of the failure for all models that were not audited because of Ctrl-C."""
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -197,7 +194,7 @@ def _opened(folder: str, config: "Config") -> "Cache":
 def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
     """Return the reports; after an interruption, one failure stands for the missing ones."""
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.report.report import Failure, Report
+    from regaudit.report.report import INTERRUPTED, Failure, Report
 
     reports: list[Report] = []
     try:

@@ -2,10 +2,11 @@
 
 import click
 
+from regaudit.cli.command import Helpful
 from regaudit.cli.output import say_page
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("schema",))
 def schema() -> None:
     """Print the JSON Schema of --format json, "regaudit/1"."""
     import json

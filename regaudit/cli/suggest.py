@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.choice import Choice
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import FACT_NAMES, collecting, fact_options, opening, output_file
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalFile, LocalModel
+from regaudit.cli.progress import waiting
 from regaudit.cli.protected import refuse_outputs
 from regaudit.running.guard import hold_on, released
 from regaudit.running.termination import ending_tidily
@@ -39,7 +42,7 @@ def advising(command: Any) -> Any:
     for option in (
         click.option(
             "--aim",
-            type=click.Choice(["l2", "l1", "adamw"]),
+            type=Choice(["l2", "l1", "adamw"]),
             default="l2",
             show_default=True,
             help="Kind of regularization.",
@@ -47,7 +50,7 @@ def advising(command: Any) -> Any:
         click.option(
             "--for",
             "purpose",
-            type=click.Choice(["going-on", "new-weights"]),
+            type=Choice(["going-on", "new-weights"]),
             default="going-on",
             show_default=True,
             help="What the strengths are for: training on from the saved weights, or anew.",
@@ -75,14 +78,20 @@ def advising(command: Any) -> Any:
     return collecting("advice", AdviceOptions, command, facts=FACT_NAMES)
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "suggest model.keras --train-loss 0.02 --val-loss 0.51",
+        "suggest model.keras --data train.npz --val-data val.npz",
+    ),
+)
 @click.argument("model", type=LocalModel(path_type=Path), required=False)
 @advising
 @opening
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "code", "json"]),
+    type=Choice(["terminal", "code", "json"]),
     default="terminal",
     show_default=True,
     help="A table, Keras code to paste, or edits for `apply --from`.",
@@ -201,10 +210,11 @@ def _loss(report: "Report", data: Path, given: float | None) -> "tuple[float, Co
     from regaudit.errors import UsageError
     from regaudit.live.confidence import Confidence
     from regaudit.live.verify import verify
+    from regaudit.report.escape import plain
 
     if given is not None:
         raise UsageError(f"give either the loss as a number or {data}, not both")
-    with released(), ending_tidily():
+    with released(), ending_tidily(), waiting(f"Keras runs the model on {plain(data.name)}"):
         found = verify(report, data).data
     loss = found["loss"] if found else None
     if found is None or loss is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import opening
 from regaudit.cli.output import OK, UNREADABLE, emit, say
 from regaudit.cli.paths import STANDARD_OUTPUT, LocalModel
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
     from regaudit.sweeping.task import Opening
 
 
-@click.command()
+@click.command(
+    cls=Helpful,
+    examples=(
+        "sweep model.keras --data train.npz --val-data val.npz -o swept.keras",
+        "sweep model.keras --data mine.data:train --val-split 0.2 --aim l2,l1",
+    ),
+)
 @click.argument("model", type=LocalModel(path_type=Path))
 @sweeping
 @opening

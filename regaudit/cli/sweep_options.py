@@ -5,8 +5,10 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
+from regaudit.cli.choice import Choice
 from regaudit.cli.options import collecting
 from regaudit.cli.paths import Output
+from regaudit.errors import did_you_mean
 
 KINDS = ("l2", "l1", "activity", "adamw")
 
@@ -44,7 +46,8 @@ def _kinds(_context: click.Context, _option: click.Parameter, given: str) -> tup
     found = tuple(dict.fromkeys(part.strip().lower() for part in given.split(",")))
     wrong = next((part for part in found if part not in KINDS), None)
     if wrong is not None:
-        raise click.BadParameter(f"{wrong!r} is not one of {', '.join(KINDS)}")
+        hint = did_you_mean(wrong, KINDS)
+        raise click.BadParameter(f"{wrong!r} is not one of {', '.join(KINDS)}{hint}")
     return found
 
 
@@ -91,7 +94,7 @@ def sweeping(command: Any) -> Any:
             click.option(
                 "--format",
                 "format_",
-                type=click.Choice(["terminal", "json", "csv", "markdown"]),
+                type=Choice(["terminal", "json", "csv", "markdown"]),
                 default="terminal",
                 show_default=True,
                 help="Of standard output.",

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from regaudit.cli.audit_models import OpeningOptions, opening_settings
+from regaudit.cli.command import Helpful
 from regaudit.cli.options import opening
 from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, say_page
 from regaudit.cli.paths import LocalFile, LocalModel
+from regaudit.cli.progress import waiting
 from regaudit.running.guard import release
 from regaudit.running.termination import ending_tidily
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from regaudit.live.verify import Verification
 
 
-@click.command()
+@click.command(cls=Helpful, examples=("verify model.keras", "verify model.keras --data val.npz"))
 @click.argument("model", type=LocalModel())
 @click.option(
     "--data",
@@ -48,11 +50,12 @@ def verify(model: str, data: Path | None, batch_size: int, opening_options: Open
     from regaudit.cli.running import audited_one
     from regaudit.errors import UnreadableModelError, UsageError
     from regaudit.live.verify import verify as compare_with_keras
+    from regaudit.report.escape import plain
 
     try:
         report = audited_one(model, opening_settings(opening_options))
         release()  # Keras is not held to limits
-        with ending_tidily():
+        with ending_tidily(), waiting(f"Keras loads {plain(Path(model).name)}"):
             result = compare_with_keras(report, data, batch_size)
     except UsageError as error:
         raise click.UsageError(str(error)) from error

@@ -1,7 +1,7 @@
 """The weight decay of a paper, put on a model as L2."""
 
 from regaudit.advice.recipes import RECIPES
-from regaudit.errors import UsageError
+from regaudit.errors import UsageError, did_you_mean, shown
 from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Model
 from regaudit.report.proposal import Edit
@@ -18,10 +18,11 @@ def recipe_edits(model: Model, name: str) -> tuple[Edit, ...]:
     Raises:
         UsageError: no recipe has this name.
     """
-    recipe = next((one for one in RECIPES if one.name.lower() == name.lower()), None)
+    known = {each: recipe for recipe in RECIPES for each in recipe.names}
+    recipe = next((known[each] for each in known if each.casefold() == name.casefold()), None)
     if recipe is None:
-        names = ", ".join(one.name for one in RECIPES)
-        raise UsageError(f"no recipe is called {name!r}; recipes are {names}")
+        hint = did_you_mean(name, known)
+        raise UsageError(f"no recipe is called {shown(name)}; recipes are {', '.join(known)}{hint}")
     value = {"class_name": "L2", "config": {"l2": recipe.decay / 2}}
     spared = recipe.name.startswith("MobileNet")
     edits = {

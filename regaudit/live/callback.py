@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regaudit.errors import UsageError
 from regaudit.live.in_memory import audit_model, one_line
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
+from regaudit.tensors.tensor import Array
 
 
 def callback_base() -> type:
@@ -28,8 +31,15 @@ def callback_base() -> type:
     return found
 
 
-def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]:
-    """Return what writes numbers of a step for TensorBoard into a folder.
+BINS = 30
+"""Of a histogram, as many as TensorBoard's own have."""
+
+Log = Callable[[Mapping[str, float], Mapping[str, Array], int], None]
+"""Writes numbers and values of a step, each by name."""
+
+
+def tensorboard_log(folder: str | Path) -> Log:
+    """Return what writes numbers and histograms of a step for TensorBoard into a folder.
 
     Raises:
         UsageError: TensorFlow is not installed.
@@ -39,17 +49,27 @@ def scalar_log(folder: str | Path) -> Callable[[Mapping[str, float], int], None]
     except ImportError as error:
         raise UsageError(f"a log for TensorBoard needs TensorFlow: {one_line(error)}") from error
     writer = tf.summary.create_file_writer(str(folder))
-    plugin = {"plugin_data": {"plugin_name": "scalars"}, "data_class": 1}
-    metadata = tf.compat.v1.SummaryMetadata(**plugin)
+    scalars, histograms = (
+        tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": name}, data_class=data_class)
+        for name, data_class in (("scalars", 1), ("histograms", 2))
+    )
 
-    def log(numbers: Mapping[str, float], step: int) -> None:
-        # Not tf.summary.scalar: to write, that needs TensorBoard itself.
+    def log(numbers: Mapping[str, float], values: Mapping[str, Array], step: int) -> None:
+        # Not tf.summary.scalar and histogram: to write, these need TensorBoard itself.
         with writer.as_default(step=step):
             for name, value in numbers.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+                tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalars)
+            for name, array in values.items():
+                tf.summary.write(name, tf.constant(_binned(array)), metadata=histograms)
         writer.flush()
 
     return log
+
+
+def _binned(values: Array) -> Array:
+    """Return the histogram of finite values; shape (bins, 3): left edge, right edge, count."""
+    counts, edges = np.histogram(values[np.isfinite(values)], BINS)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)
 
 
 def audit_callback(
@@ -66,8 +86,8 @@ def audit_callback(
 
     Args:
         every: audit after every so many epochs; at the end of the training only by default.
-        log_dir: folder for TensorBoard: penalty, norm, dead and effective units of each weight, the
-            number of findings.
+        log_dir: folder for TensorBoard: penalty, norm, dead and effective units of each weight, a
+            histogram of its values, the number of findings.
         config: rules and thresholds; all rules with their own by default.
         verbose: print a line for each audit.
 
@@ -85,7 +105,7 @@ def audit_callback(
             super().__init__()
             self.reports: list[Report] = []
             self._epoch = -1
-            self._log = scalar_log(log_dir) if log_dir is not None else None
+            self._log = tensorboard_log(log_dir) if log_dir is not None else None
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
             self._epoch = epoch
@@ -102,7 +122,7 @@ def audit_callback(
             if verbose:
                 _say(report, self._epoch)
             if self._log is not None:
-                self._log(_scalars(report), self._epoch)
+                self._log(_scalars(report), _values(self.model), self._epoch)
 
     return Audit()
 
@@ -112,7 +132,9 @@ def _say(report: Report, epoch: int) -> None:
     from regaudit.report.sentences import verdict  # noqa: PLC0415 - only if it is wanted
     from regaudit.report.spelling import number  # noqa: PLC0415 - only if it is wanted
 
-    text = f"regaudit, epoch {epoch + 1}: {verdict(report)}; penalty {number(report.penalty)}"
+    codes = ", ".join(finding.code for finding in report.findings)
+    found = f"{verdict(report)} ({codes})" if codes else verdict(report)
+    text = f"regaudit, epoch {epoch + 1}: {found}; penalty {number(report.penalty)}"
     print(f"\n{visible(text)}", flush=True)  # noqa: T201 - as Keras's own callbacks do
 
 
@@ -134,3 +156,13 @@ def _scalars(report: Report) -> dict[str, float]:
             if value is not None:
                 found[f"regaudit_{name}/{weight.path}"] = value
     return found
+
+
+def _values(model: Any) -> dict[str, Array]:
+    """Return the values of each weight of a live model, by name."""
+    return {
+        f"regaudit_values/{getattr(weight, 'path', weight.name)}": np.asarray(
+            weight.numpy() if hasattr(weight, "numpy") else weight, np.float64
+        )
+        for weight in model.weights
+    }

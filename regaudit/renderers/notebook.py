@@ -1,15 +1,13 @@
-"""A report as a piece of HTML for notebooks: no script, no style sheet, nothing of the page's own.
+"""A report as a piece of HTML for notebooks, and several of them, and a proposal."""
 
-Colours are the page's; only marks of severity have their own, legible on light and on dark.
-"""
-
-import html
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from regaudit.pages.fragment import folded, piece, table, text
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
+from regaudit.report.proposal import Proposal
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
@@ -21,8 +19,6 @@ SHOWN = 100
 MARKS = {Severity.ERROR: "#b3261e", Severity.WARNING: "#8a5300", Severity.NOTE: "#3b5f8a"}
 """Backgrounds of white letters, each with a contrast above 4.5."""
 
-_LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
-
 
 class Notebook(Renderer):
     name: ClassVar[str] = "notebook"
@@ -33,25 +29,64 @@ class Notebook(Renderer):
 
 def report_html(report: Report, view: View | None = None) -> str:
     """Return the verdict, the findings and the weights, the latter folded."""
-    return f'<div style="overflow-x:auto">{"".join(_parts(report, view or View()))}</div>'
+    return piece("".join(_parts(report, view or View())))
+
+
+def reports_html(reports: Sequence[Report]) -> str:
+    """Return a row for each report, the worst first, and how all of it came out."""
+    ranked = sorted(reports, key=lambda one: (one.failure is None, -one.worst))
+    rows = [
+        (
+            report.file,
+            sentences.verdict(report),
+            spelling.MISSING if report.model is None else f"{report.model.parameters:,}",
+            spelling.number(report.told_penalty),
+        )
+        for report in ranked[:SHOWN]
+    ]
+    left = len(ranked) - len(rows)
+    more = f"<p>and {left:,} more</p>" if left else ""
+    said = f"<p><b>{spelling.count(len(ranked), 'model')}</b>: {text(sentences.total(reports))}</p>"
+    shown = table(("model", "found", "parameters", "penalty"), rows, left=2)
+    return piece(f"{said}{shown}{more}")
+
+
+def proposal_html(proposal: Proposal) -> str:
+    """Return what is proposed, as sentences and a table of strengths."""
+    said = "".join(f"<p>{text(line)}</p>" for line in advice.proposed(proposal))
+    rows = [
+        (
+            ", ".join(change.weights),
+            change.code,
+            change.basis,
+            change.confidence,
+            spelling.number(change.before),
+            spelling.number(change.after),
+        )
+        for change in proposal.changes[:SHOWN]
+    ]
+    left = len(proposal.changes) - len(rows)
+    more = f"<p>and {left:,} more</p>" if left else ""
+    head = ("weight", "suggested", "basis", "confidence", "penalty", "then")
+    return piece(f"{said}{table(head, rows, left=4) if rows else ''}{more}")
 
 
 def _parts(report: Report, view: View) -> Iterator[str]:
-    yield f"<p><b>{_text(report.file)}</b>: {_text(sentences.verdict(report))}</p>"
+    yield f"<p><b>{text(report.file)}</b>: {text(sentences.verdict(report))}</p>"
     if led := sentences.redirected(report):
-        yield f"<p>{_text(led)}</p>"
+        yield f"<p>{text(led)}</p>"
     if report.model is not None:
         facts = (
             f"{spelling.kind(report.model)}, {spelling.parameters(report.model)}",
             f"penalty: {sentences.total_penalty(report)}",
             f"{sentences.summary(report)} {sentences.coverage(report)}.",
         )
-        yield f"<p>{'<br>'.join(map(_text, facts))}</p>"
+        yield f"<p>{'<br>'.join(map(text, facts))}</p>"
     said: dict[tuple[str, str], str] = {}
     for finding in report.findings:
         yield from _finding(finding, said)
     if report.findings:
-        yield from (f"<p>{_text(line)}</p>" for line in advice.proposed(report.proposal))
+        yield from (f"<p>{text(line)}</p>" for line in advice.proposed(report.proposal))
     if report.model is not None:
         yield from _weights(report, view)
 
@@ -63,14 +98,14 @@ def _finding(finding: Finding, said: dict[tuple[str, str], str]) -> Iterator[str
     for item in finding.items[:SHOWN]:
         code = item.suggestion.code if item.suggestion else ""
         code += "" if advice.tested(item) or not code else " (untested start of a sweep)"
-        cure = f"<br><code>{_text(code)}</code>" if code else ""
+        cure = f"<br><code>{text(code)}</code>" if code else ""
         if first := advice.elsewhere(item, finding.code, said):
-            cure = f"<br>the change beside {_text(first)} is for this, too"
-        where = _text(item.path or "(model)")
-        places.append(f"<li><code>{where}</code>: {_text(item.message)}{cure}</li>")
+            cure = f"<br>the change beside {text(first)} is for this, too"
+        where = text(item.path or "(model)")
+        places.append(f"<li><code>{where}</code>: {text(item.message)}{cure}</li>")
     left = len(finding.items) - len(places)
     more = f"<li>and {left:,} more</li>" if left else ""
-    name = f"<b>{_text(finding.code)}</b> {_text(finding.name)}"
+    name = f"<b>{text(finding.code)}</b> {text(finding.name)}"
     yield f"<div>{badge} {name}<ul>{''.join(places)}{more}</ul></div>"
 
 
@@ -100,19 +135,4 @@ def _weights(report: Report, view: View) -> Iterator[str]:
     )
     left = len(weights) - len(rows)
     more = f"<p>and {left:,} more</p>" if left else ""
-    table = f"<table>{_row(head, 'th')}{''.join(_row(row, 'td') for row in rows)}</table>{more}"
-    yield f"<details><summary>{spelling.count(len(weights), 'weight')}</summary>{table}</details>"
-
-
-def _row(cells: Sequence[str], tag: str) -> str:
-    aligned = ["left"] * 4 + ["right"] * 6
-    return "<tr>{}</tr>".format(
-        "".join(
-            f'<{tag} style="text-align:{align};{_LINE}">{_text(cell)}</{tag}>'
-            for cell, align in zip(cells, aligned, strict=True)
-        )
-    )
-
-
-def _text(text: str) -> str:
-    return html.escape(escape.plain(text))
+    yield folded(spelling.count(len(weights), "weight"), f"{table(head, rows, left=4)}{more}")

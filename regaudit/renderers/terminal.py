@@ -8,9 +8,12 @@ from regaudit.model import Model
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
+from regaudit.report.glossary import explained
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
 from regaudit.report.spectrum_table import CAPTION
+from regaudit.report.statistics import statistics
+from regaudit.report.tables import Column, fitted_table
 from regaudit.report.view import View
 from regaudit.report.weight_tables import spectra_table, weights_table
 from regaudit.rules.documentation import where_to_read
@@ -32,9 +35,15 @@ class Terminal(Renderer):
     name: ClassVar[str] = "terminal"
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        one = _inspection if view.tables else _check
+        closing = [] if view.quiet else list(_closing(reports, view))
+        if view.statistics:
+            return escape.page([*_statistics(reports, view), *closing])
+        if view.quiet:
+            reports = [report for report in reports if report.findings or report.failure]
+        one = _quiet if view.quiet else _inspection if view.tables else _check
         paragraphs = [list(one(report, view)) for report in reports]
-        closing = list(_closing(reports, view))
+        if not view.quiet:
+            closing = [*_glossary(paragraphs, view), *closing]
         paragraphs += [closing] if closing else []
         first, *rest = paragraphs or [[]]
         return escape.page([*first, *(line for lines in rest for line in ("", *lines))])
@@ -79,6 +88,33 @@ def _check(report: Report, view: View) -> Iterator[str]:
     if unjudged := sentences.unjudged(report):
         yield from _wrapped(f"{unjudged}.", view, "  ")
     yield from _not_run(report, view)
+
+
+def _glossary(paragraphs: Sequence[Sequence[str]], view: View) -> Iterator[str]:
+    """Explain the terms that these paragraphs use."""
+    for line in explained("\n".join(line for lines in paragraphs for line in lines)):
+        yield from (_paint(part, DIM, view) for part in _wrapped(line, view))
+
+
+def _quiet(report: Report, view: View) -> Iterator[str]:
+    """What was found in one model, and no more."""
+    yield _headline(report, view)
+    yield from _findings(report, view)
+
+
+def _statistics(reports: Sequence[Report], view: View) -> Iterator[str]:
+    """A table of rules by what they found."""
+    found = statistics(reports)
+    if not found:
+        return
+    columns = [
+        Column("rule", [f"{_letter(one.severity)} {one.code}" for one in found]),
+        Column("places", [f"{one.places:,}" for one in found], right=True),
+        Column("models", [f"{one.models:,}" for one in found], right=True),
+        Column("name", [escape.plain(one.name) for one in found]),
+    ]
+    yield from fitted_table(columns, view.width, least=8)
+    yield from [""] * (not view.quiet)
 
 
 def _headline(report: Report, view: View) -> str:
@@ -218,9 +254,11 @@ def _not_run(report: Report, view: View) -> Iterator[str]:
 def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
     """How all of it came out, and what to do next."""
     audited = sum(report.model is not None for report in reports)
-    failed = sum(report.failure is not None for report in reports)
-    if audited + failed > 1:
+    stopped = any(report.interrupted for report in reports)
+    failed = sum(report.failure is not None for report in reports) - stopped
+    if audited + failed + stopped > 1:
         bad = f", {failed:,} could not be audited" if failed else ""
+        bad += ", and then the run was stopped" * stopped
         yield f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
     if not view.tables:
         yield from _gate(reports, failed, view)
@@ -252,6 +290,8 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         why.append(
             spelling.count(failed, "file that could not be read", "files that could not be read")
         )
+    if any(report.interrupted for report in reports):
+        why.append("the run was stopped")
     if bad:
         why.append(f"{spelling.count(bad, 'finding')} at or above {Severity(view.fail_on)}")
     unjudged = sum(bool(report.unjudged) for report in reports)

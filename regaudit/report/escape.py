@@ -74,6 +74,16 @@ def shortened(text: str, width: int) -> str:
     return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
+def shortened_path(path: str, width: int) -> str:
+    """Leave out whole parts from the middle of a long path: the first and the last say most."""
+    first, *others = path.split("/")
+    for start in range(1, len(others)):
+        text = "/".join((first, "...", *others[start:]))
+        if len(path) > width >= len(text):
+            return text
+    return shortened(path, width)
+
+
 def markdown(text: str) -> str:
     """Escape what Markdown or the HTML inside it would act on, in addition to what `plain` does."""
     return "".join(f"\\{char}" if char in r"\`*_[]<>|#&" else char for char in plain(text))

@@ -1,6 +1,7 @@
 """What to change: edits as data, and the one proposal for a whole model that holds them."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -122,6 +123,15 @@ class Proposal(Struct, frozen=True):
     """Why `apply` cannot write it into a copy of the file; empty if it can."""
     left: Mapping[str, str] = {}
     """Why a kernel keeps what it has, in one clause, by its path."""
+
+    def __repr__(self) -> str:
+        """Say what is proposed."""
+        return f"<Proposal: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        """Show itself in a notebook."""
+        page: str = import_module("regaudit.renderers.notebook").proposal_html(self)
+        return page
 
     @property
     def basis(self) -> Basis | None:

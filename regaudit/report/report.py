@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
 from math import isfinite
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ from regaudit.report.severity import Severity
 
 UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 """What a report says that was not to read the values of the weights."""
+
+INTERRUPTED = "Interrupted"
+"""Kind of the failure for all models that were not audited because the run was stopped."""
 
 
 class Occurrence(Struct, frozen=True):
@@ -159,6 +163,11 @@ class Report(Struct, frozen=True, dict=True, tag=True):
         return self.failure is None and self.worst < Severity.ERROR
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the run was stopped before this file and those after it."""
+        return self.failure is not None and self.failure.kind == INTERRUPTED
+
+    @property
     def worst(self) -> int:
         """Highest severity among the findings; 0 without findings."""
         return max((finding.severity for finding in self.findings), default=0)
@@ -224,10 +233,31 @@ class Report(Struct, frozen=True, dict=True, tag=True):
         items = (item for finding in self.findings for item in finding.items)
         return tuple(item.suggestion for item in items if item.suggestion)
 
+    def __repr__(self) -> str:
+        """Name the file and what came out: all that it holds is thousands of lines."""
+        verdict: str = import_module("regaudit.report.sentences").verdict(self)
+        return f"<Report {self.file}: {verdict}>"
+
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""
         page: str = import_module("regaudit.renderers.notebook").report_html(self)
         return page
+
+    def to_html(self) -> str:
+        """Return the page for people that `regaudit report --html` writes."""
+        return Reports([self]).to_html()
+
+    def to_json(self) -> str:
+        """Return the document that `--format json` prints; `regaudit schema` describes it."""
+        return Reports([self]).to_json()
+
+    def to_dataframe(self) -> Any:
+        """Return a row for each weight, with pandas or else polars.
+
+        Raises:
+            UsageError: neither is installed.
+        """
+        return Reports([self]).to_dataframe()
 
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""
@@ -236,3 +266,41 @@ class Report(Struct, frozen=True, dict=True, tag=True):
             return None
         share = penalty / self.penalty
         return share if isfinite(share) else None
+
+
+class Reports(list[Report]):
+    """Several reports, shown together: `regaudit.Reports(regaudit.audit_files(["models/"]))`."""
+
+    def __repr__(self) -> str:
+        """Show a line for each."""
+        return "[{}]".format(",\n ".join(map(repr, self)))
+
+    def _repr_html_(self) -> str:
+        """Show a row for each in a notebook."""
+        page: str = import_module("regaudit.renderers.notebook").reports_html(self)
+        return page
+
+    def to_html(self) -> str:
+        """Return the page for people that `regaudit report --html` writes."""
+        return self._rendered("html")
+
+    def to_json(self) -> str:
+        """Return the document that `--format json` prints; `regaudit schema` describes it."""
+        return self._rendered("json")
+
+    def to_dataframe(self) -> Any:
+        """Return a row for each weight of each model, with pandas or else polars.
+
+        Raises:
+            UsageError: neither is installed.
+        """
+        rows = import_module("regaudit.report.rows")
+        view = import_module("regaudit.report.view").View()
+        found = [row for report in self for row in rows.rows_of(report, view)]
+        return import_module("regaudit.report.dataframe").dataframe(found, list(rows.COLUMNS))
+
+    def _rendered(self, format_: str) -> str:
+        renderer = import_module("regaudit.renderers.interface").renderer(format_)
+        abouts = [rule.about for rule in import_module("regaudit.rules.interface").rules()]
+        view = import_module("regaudit.report.view").View()
+        return str(renderer.render(self, abouts, view))

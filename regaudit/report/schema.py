@@ -298,7 +298,7 @@ class Weight(Struct, kw_only=True):
     effective_units: Annotated[
         Count | UnsetType | None,
         Meta(
-            description="the fewest outputs that carry 99 % of what all of them do; of kernels "
+            description="the fewest outputs that carry 99% of what all of them do; of kernels "
             "whose values are all finite"
         ),
     ] = UNSET

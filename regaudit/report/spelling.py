@@ -13,13 +13,16 @@ MISSING = "-"
 UNKNOWN = "?"
 """Shown in place of what the file does not tell."""
 
+HUGE = 1e12
+"""Numbers from here on are written with an exponent."""
+
 
 def strength(value: float) -> str:
     """Format a strength by the shortest number within 1e-6: 0.001 for 0.0010000000474974513."""
     for digits in range(1, 17):
         text = f"{value:.{digits}g}"
         if isclose(float(text), value, rel_tol=1e-6):
-            return text
+            return f"{float(text):.0f}" if "e+" in text and abs(value) < HUGE else text
     return repr(value)
 
 
@@ -52,8 +55,11 @@ def regularizer_of(weight: Weight) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Format a measured number with a few significant digits."""
-    return MISSING if value is None else f"{value:.{digits}g}"
+    """Format a measured number with a few significant digits: 0.07, 11,930 or 2e-05."""
+    if value is None:
+        return MISSING
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if "e+" in text and abs(value) < HUGE else text
 
 
 def percent(value: float | None) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 from tabulate import tabulate
 
-from regaudit.report.escape import shortened, visible
+from regaudit.report.escape import shortened_path, visible
 from regaudit.report.spelling import MISSING
 
 
@@ -37,6 +37,16 @@ def fitted_table(
 ) -> list[str]:
     """Return the lines of a table that is no wider than a terminal, if that can be.
 
+    See `fitted` for the arguments.
+    """
+    return fitted(columns, width, least=least, comfort=comfort)[1]
+
+
+def fitted(
+    columns: Sequence[Column], width: int | None, *, least: int, comfort: int | None = None
+) -> tuple[list[Column], list[str]]:
+    """Return the columns that are shown, and the lines of a table as wide as a terminal.
+
     Args:
         columns: paths first; at least one row.
         width: of the terminal; None for all columns in full.
@@ -50,7 +60,7 @@ def fitted_table(
         others = _fitting(others, width - needed, down_to=2)
         others = _fitting(others, width - min(needed, least), down_to=1)
         room = max(width - _width(others), least)
-        paths = paths._replace(cells=[shortened(path, room) for path in paths.cells])
+        paths = paths._replace(cells=[shortened_path(path, room) for path in paths.cells])
     shown = [paths, *others]
     table = tabulate(
         list(zip(*(map(visible, column.cells) for column in shown), strict=True)),
@@ -59,7 +69,7 @@ def fitted_table(
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in shown],
     )
-    return table.split("\n")
+    return shown, table.split("\n")
 
 
 def pipe_table(

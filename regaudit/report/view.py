@@ -24,10 +24,16 @@ class View(Struct, frozen=True):
     """Glob on the paths of the layers and weights to show."""
     sort: str = "model"
     """`model` for the order of the file, or one of `SORT_KEYS`."""
+    every: bool = True
+    """A row for each weight, however many there are."""
     wide: bool = False
     """All columns, whatever the width."""
     verbose: bool = False
     """Every finding of a group, not only the first few."""
+    quiet: bool = False
+    """Only what was found, and what could not be audited."""
+    statistics: bool = False
+    """How often each rule found something, in place of where."""
     width: int = 80
     """Columns of the terminal."""
     color: bool = False

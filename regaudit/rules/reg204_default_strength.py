@@ -29,8 +29,8 @@ class DefaultStrength(Rule):
         ),
         rationale=(
             "The default was not chosen for this model. On 41 small tasks, L2(0.01) had no clear "
-            "effect on average: the log test loss changed by -0.014 [-0.251, +0.213], and in 33 "
-            "% of the runs it was worse by over 10 %, against 6 % for L2(0.001)."
+            "effect on average: the log test loss changed by -0.014 [-0.251, +0.213], and in "
+            "33% of the runs it was worse by over 10%, against 6% for L2(0.001)."
         ),
         source=(
             "keras/src/regularizers/regularizers.py: L2.__init__(l2=0.01); the effect was "

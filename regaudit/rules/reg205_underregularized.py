@@ -26,7 +26,7 @@ class Underregularized(Rule):
         rationale=(
             "Penalties of the right strength are about as large as the gap that they are meant "
             "to close. Measured on 41 small tasks: where the gap was over ten times the penalty, "
-            "a stronger penalty lowered the test loss in 92 to 99 % of the runs."
+            "a stronger penalty lowered the test loss in 92 to 99% of the runs."
         ),
         source=(
             "MacKay (1992), Bayesian Interpolation, Neural Computation 4; the shares were "

@@ -23,14 +23,14 @@ class Overregularized(Rule):
         what=(
             "Compares what the kernels add to the loss today, except kernels that a "
             "normalization rescales, with the gap between validation and training loss, which "
-            "you pass. A gap below 1 % of the chance loss H (ln C for C classes) counts as 1 % "
+            "you pass. A gap below 1% of the chance loss H (ln C for C classes) counts as 1% "
             "of H."
         ),
         rationale=(
             "Penalties are meant to close the gap between validation and training loss. "
             "Penalties far larger than the gap raise the training loss without a gain in return. "
             "Measured on 41 small tasks: where the penalty was over ten times the gap, a weaker "
-            "penalty lowered the test loss in 93 to 99 % of the runs."
+            "penalty lowered the test loss in 93 to 99% of the runs."
         ),
         source="Measured: a benchmark of this project on 41 small tasks, 16 of them held out",
         fix=(

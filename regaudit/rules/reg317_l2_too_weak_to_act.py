@@ -33,7 +33,7 @@ class L2TooWeakToAct(Rule):
         source=(
             "The gradient of s w^2 is 2 s w: Goodfellow, Bengio and Courville (2016), Deep "
             "Learning, section 7.1.1. The limit is that measured for weight decay: below it the "
-            "test loss changed by less than 1.7 % in 90 % of 240 runs"
+            "test loss changed by less than 1.7% in 90% of 240 runs"
         ),
         fix=(
             "Train longer, or use a stronger penalty: `regaudit suggest` with --train-loss and "

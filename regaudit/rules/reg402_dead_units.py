@@ -26,7 +26,7 @@ class DeadUnits(Rule):
             "weight's root mean square, or below 1e-5), and those that the gamma of the batch "
             "normalization after the layer scales to almost nothing. Reports layers with many of "
             "them, and what removing them would save, including the inputs of the next layer. "
-            "Also counts the effective units of a penalized layer, the fewest that carry 99 % of "
+            "Also counts the effective units of a penalized layer, the fewest that carry 99% of "
             "what all of them do, by the weights into and out of them, and reports layers where "
             "they are fewer than half. Not where a normalization follows, which makes small "
             "outputs large again."
@@ -41,7 +41,7 @@ class DeadUnits(Rule):
         source=(
             "Wen et al. (2016), Learning Structured Sparsity in Deep Neural Networks, "
             "arXiv:1608.03665; the half was measured on small tasks: of the units of hidden layers "
-            "without L1 75 to 100 % were effective, under L1(0.01) and Adam 11 to 50 %"
+            "without L1 75 to 100% were effective, under L1(0.01) and Adam 11 to 50%"
         ),
         fix=(
             "Prune the dead units and add the constant output of each to the next bias (exact "
@@ -128,7 +128,7 @@ def _dead(found: Dead) -> str:
 def _effective(measured: Moments) -> str:
     text = (
         f"{measured.effective_units:,} of {measured.units:,} units are effective "
-        f"({_share(measured):.0%}): all others together carry 1 % of what the layer does"
+        f"({_share(measured):.0%}): all others together carry 1% of what the layer does"
     )
     small = measured.small_share
     return text if small is None else f"{text}; {small:.1%} of its values are below 0.001"

@@ -22,8 +22,8 @@ class CollapsedLayer(Rule):
         confidence="high",
         what=(
             "Looks for kernels with an L1 or L2 penalty in force whose largest value is below "
-            "0.001, or whose norm is below 1 % of its norm at initialization, or below 10 % where "
-            "99 % of the values are below 0.001 and no units stand out (90 % of them are "
+            "0.001, or whose norm is below 1% of its norm at initialization, or below 10% where "
+            "99% of the values are below 0.001 and no units stand out (90% of them are "
             "effective). It is a warning where a normalization follows, because that scales the "
             "outputs up again."
         ),

@@ -20,7 +20,7 @@ class L1WithoutSparsity(Rule):
         severity=Severity.NOTE,
         confidence="medium",
         what=(
-            "Looks for trained kernels with an L1 penalty in force, of which less than 1 % of the "
+            "Looks for trained kernels with an L1 penalty in force, of which less than 1% of the "
             "values are near zero."
         ),
         rationale=(

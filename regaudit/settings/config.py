@@ -1,6 +1,7 @@
 """Settings: `[tool.regaudit]` of pyproject.toml, or regaudit.toml, as one checked value."""
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -98,6 +99,26 @@ class Config(Struct, frozen=True):
         """
         config = read_config(None, **flags)
         return config.with_spectra() if spectral else config
+
+    @classmethod
+    def load(cls, file: str | PathLike[str] | None = None, **flags: Any) -> "Config":
+        """Return the settings of a project, as `regaudit check` uses them.
+
+        Args:
+            file: regaudit.toml or pyproject.toml; by default the nearest one, from the current
+                directory upward, and without any the settings of `default`.
+            flags: as settings name them; they win over those of the file.
+
+        Raises:
+            UsageError: there is no such file, or something in it or in the baseline is wrong.
+        """
+        found = find_config(Path.cwd()) if file is None else Path(file)
+        config = read_config(found, **flags)
+        if config.baseline_file is None:
+            return config
+        from regaudit.settings.baseline import read_baseline  # noqa: PLC0415 - few projects have one
+
+        return replace(config, baseline=read_baseline(config.baseline_file))
 
     def with_spectra(self) -> "Config":
         """Return these settings with spectra asked for, and limits that leave room for them."""

@@ -69,7 +69,8 @@ def decoded_value(kind: Any, given: Any, key: str) -> Any:
     try:
         return convert(given, kind)
     except (ValidationError, SystemError) as error:  # that of msgspec 0.20, on 10 ** 400 as a float
-        raise UsageError(f"{key} must be {_wanted(kind)}, not {shown(given)}") from error
+        hint = did_you_mean(str(given), get_args(kind)) if get_origin(kind) is Literal else ""
+        raise UsageError(f"{key} must be {_wanted(kind)}, not {shown(given)}{hint}") from error
 
 
 def _is_table(kind: Any) -> bool:

@@ -55,7 +55,7 @@ ABOUT = {
     "gap": "validation loss less training loss: the larger, the more was learnt by heart",
     "penalty": "what the regularizers of its weights add to the loss; no loss here includes it",
     "near zero": "share of the values of kernels that are near zero; an L1 penalty makes them so",
-    "effective units": "the fewest outputs of layers that carry 99 % of what all of them do",
+    "effective units": "the fewest outputs of layers that carry 99% of what all of them do",
 }
 """What each column is, for somebody who has never regularized a model."""
 
@@ -149,7 +149,7 @@ def with_error(value: float | None, error: float | None, between: str = " +- ") 
     if value is None or not error:
         return spelling.number(value)
     if not 1e-6 < error < 100:
-        return f"{spelling.number(value)}{between}{error:.2g}"
+        return f"{spelling.number(value)}{between}{spelling.number(error, 2)}"
     decimals = max(1 - floor(log10(error)), 0)
     return f"{value:.{decimals}f}{between}{error:.{decimals}f}"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from regaudit.errors import UsageError
+from regaudit.report.dataframe import dataframe
 from regaudit.report.proposal import Edit
 
 if TYPE_CHECKING:
@@ -177,17 +177,18 @@ class Sweep(Struct, frozen=True):
         return self.best.edits
 
     def to_dataframe(self) -> Any:
-        """Return a row for each candidate, with pandas.
+        """Return a row for each candidate, with pandas or else polars.
 
         Raises:
-            UsageError: pandas is not installed.
+            UsageError: neither is installed.
         """
-        try:
-            pandas: Any = import_module("pandas")
-        except ImportError as error:
-            raise UsageError("to_dataframe needs pandas: pip install pandas") from error
         rows = [{**one.row, "chosen": one.name == self.chosen} for one in self.candidates]
-        return pandas.DataFrame(rows).set_index("name")
+        frame = dataframe(rows, list(rows[0]))
+        return frame.set_index("name") if hasattr(frame, "set_index") else frame
+
+    def __repr__(self) -> str:
+        """Name the model and what came out."""
+        return f"<Sweep {self.setting.file}: {self.verdict}>"
 
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""

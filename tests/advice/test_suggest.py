@@ -314,6 +314,7 @@ def test_the_whole_loop_helps_a_cnn_that_overfits(keras, digits, tmp_path, capsy
 
 
 @real_keras
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_losses_are_measured_on_data(digits, tmp_path):
     files = [tmp_path / name for name in ("train.npz", "val.npz")]
     for file, (x, y) in zip(files, digits, strict=False):

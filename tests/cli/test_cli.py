@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def _elsewhere(tmp_path, monkeypatch):
         (["check", GOOD, "--select", "NOPE"], 2, "Usage: "),
         (["check", "--nonsense"], 2, "Usage: "),
         (["report", GOOD], 2, "Usage: "),
-        (["explain", "REG101"], 0, "# REG101 large-layer-unregularized"),
-        (["explain", "dead-units"], 0, "# REG402 dead-units"),
+        (["explain", "REG101"], 0, "REG101 large-layer-unregularized\n\nLarge"),
+        (["explain", "dead-units"], 0, "REG402 dead-units"),
         (["explain", "REG999"], 2, "Usage: "),
         (["explain"], 2, "Usage: "),
         (["rules"], 0, "code "),
@@ -485,7 +486,8 @@ def test_every_command_fits_the_terminal(width, name):
     shown = in_terminal(width, *TYPED[name]).replace(str(MODELS), "models")
     shown = shown.replace("\x1b[2K", "")  # what erases a line of progress
     # What is there to be copied is not broken: programs and commands.
-    prose = re.sub(r"(?s)```.*?```", "", shown).splitlines()
+    prose = re.sub(r"(?m)^    .*", "", shown) if name == "explain" else shown
+    prose = prose.splitlines()
     copied = ("kernel_regularizer=", "regaudit ", "Write it", "models/")
     long = [line for line in prose if len(line) > width and not any(c in line for c in copied)]
     assert not long, shown
@@ -497,10 +499,16 @@ def test_a_dumb_terminal_gets_no_colours():
     assert "\x1b[" not in in_terminal(80, "check", OVERFIT, raw=True, TERM="dumb")
 
 
-def test_a_page_of_prose_is_whole_where_it_is_no_terminal():
-    page = run("explain", "REG101").output
+def test_an_explanation_is_laid_out_and_its_markdown_is_whole():
+    page = run("explain", "REG101", "--format", "markdown").output
     assert max(map(len, page.splitlines())) > 300
-    assert " ".join(in_terminal(80, "explain", "REG101").split()) == " ".join(page.split())
+    shown = in_terminal(80, "explain", "REG101")
+    assert "```" not in shown
+    assert "#" not in shown
+    words = re.sub(r"(?m)^(```.*|#+)", "", page).split()
+    assert shown.split() == words
+    program = page.partition("```python\n")[2].partition("```")[0]
+    assert textwrap.indent(program, "    ") in shown
 
 
 def test_shares_are_drawn_where_the_terminal_can():

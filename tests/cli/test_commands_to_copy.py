@@ -86,7 +86,7 @@ def test_the_worst_finding_is_the_one_to_explain():
         result = run(*command, notes, errors)
         assert result.stdout.index(mild) < result.stdout.index("REG101")
         assert copied(result.stdout) == ["explain", "REG101"]
-        assert "# REG101" in ran(["explain", "REG101"]).stdout
+        assert "REG101 large" in ran(["explain", "REG101"]).stdout
     changed = run("diff", notes, errors)
     assert copied(changed.stdout) == ["explain", "REG101"]
 

@@ -186,8 +186,9 @@ def test_what_is_stored_in_parts_is_printed_as_the_class(tmp_path):
 
 
 @pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_real_keras_lacks_a_class_whatever_it_is_declared_as():
-    pytest.importorskip("keras")
     result = run("verify", MODEL, *ROLES)
     assert result.exit_code == 3
     missing = " ".join(result.stderr.split()).partition("custom objects are missing: ")[2]

@@ -708,6 +708,8 @@ def test_a_shared_layer_is_edited_once(keras, tmp_path):
 
 
 @real_keras
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_verify_holds_the_new_file_against_the_old_one(tmp_path):
     out = tmp_path / "o.keras"
     result = run(DIGITS, "-o", out, "--set", "*:kernel=l2(1e-4)", "--verify")

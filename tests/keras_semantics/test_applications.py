@@ -3,6 +3,8 @@
 import pytest
 
 import regaudit
+from regaudit.renderers.terminal import Terminal
+from regaudit.report.view import View
 from regaudit.settings.config import read_config
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
@@ -88,3 +90,13 @@ def test_biases_are_named_that_a_normalization_subtracts(stock):
         if getattr(feeding, "bias", None) is not None
     }
     assert {item.path for item in items(regaudit.audit(file), "REG312")} == idle
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_what_is_said_of_a_model_fits_a_tall_terminal(stock, width):
+    model, file = stock
+    text = Terminal().render([regaudit.audit(file)], (), View(width=width, every=False))
+    lines = text.splitlines()
+    assert len(lines) <= (70 if model.name == "resnet50" else 60)  # two rules find something
+    assert max(map(len, lines)) <= width
+    assert "(--all)" in text

@@ -35,7 +35,9 @@ def train(model, epochs, **settings):
 def test_it_audits_when_it_should(model, every, epochs, audits, capsys):
     reports = train(model, epochs, every=every)
     assert len(reports) == audits
-    assert capsys.readouterr().out.count("regaudit, epoch ") == audits
+    printed = capsys.readouterr().out
+    assert printed.count("regaudit, epoch ") == audits
+    assert printed.count("REG204") == audits
     penalty = float(sum(model.losses))
     assert reports[-1].penalty == pytest.approx(penalty, rel=1e-5)
 
@@ -56,8 +58,15 @@ def test_tensorboard_reads_the_log(model, tmp_path):
     for record in tf.data.TFRecordDataset(str(file)):
         event = tf.compat.v1.Event.FromString(record.numpy())
         for value in event.summary.value:
-            number = float(tf.make_ndarray(value.tensor))
+            number = tf.make_ndarray(value.tensor)
+            number = float(number) if number.ndim == 0 else number
             read.setdefault(value.tag, []).append((event.step, number))
+    for name, weight in zip(("kernel", "bias"), model.weights, strict=True):
+        (_, last) = read.pop(f"regaudit_values/{weight.path}")[-1]
+        values = weight.numpy().ravel()
+        assert weight.path.endswith(name)
+        assert last[:, 2].sum() == values.size
+        assert (last[0, 0], last[-1, 1]) == pytest.approx((values.min(), values.max()))
     assert set(read) == {
         "regaudit/penalty",
         "regaudit/findings",

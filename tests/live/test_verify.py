@@ -4,10 +4,8 @@ import importlib.util
 import json
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from math import inf
-from pathlib import Path
 
 import command_line
 import numpy as np
@@ -17,7 +15,7 @@ from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit.auditing import audit_file
-from regaudit.live import loader, verify
+from regaudit.live import verify
 from regaudit.live.activity import _arrays
 from regaudit.live.data_file import DataError
 from regaudit.live.differences import Loaded, differences
@@ -255,33 +253,24 @@ def test_a_file_that_is_no_npz(tmp_path):
 
 @real_keras
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", ["everything", "tutorial-activity-l1"])  # all: see below
-def test_the_audit_agrees_with_keras(name):
-    result = run(MODELS / f"{name}.keras")
+def test_the_audit_agrees_with_keras():
+    """In a process of its own; all fixtures, see below."""
+    result = run(MODELS / "everything.keras")
     assert result.exit_code == 0, result.output
     assert "agrees with Keras 3." in result.output
     assert "sum(model.losses)" in result.output
 
 
-def fixtures_of(version):
+def fixtures_of(version, every):
     """Every whole model that the Keras of a version is given, and why it does not load, if so."""
     for kind in ("models/*.keras", "rules/*/*.keras", f"corpus/keras-{version}/*"):
-        for file in sorted(FIXTURES.glob(kind)):
+        for file in sorted(FIXTURES.glob(kind))[::every]:
             if file.name.endswith((".json", ".export", ".weights.h5")):
                 continue
             oracle = file.with_name(f"{file.name}.oracle.json")
             loads = not oracle.exists() or json.loads(oracle.read_text())["loads"]
             reason = UNLOADABLE.get(file.relative_to(FIXTURES).as_posix(), "")
             yield file, reason if loads else "Keras says"
-
-
-def in_this_process(request):
-    """Answer a request as the child process does: a hundred children would take minutes."""
-    with tempfile.TemporaryDirectory() as folder:
-        question, answer = Path(folder, "request.json"), Path(folder, "answer.json")
-        question.write_text(json.dumps(request), encoding="utf-8")
-        loader.main(question, answer)
-        return json.loads(answer.read_text(encoding="utf-8"))
 
 
 UNLOADABLE = {
@@ -296,14 +285,14 @@ OVERFLOWS = "rules/REG211/bad.keras"
 """Of which Keras makes infinity, where the audit says what the weights come to."""
 
 
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.slow)])
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
-def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
-    monkeypatch.setattr(verify, "_ask", in_this_process)
+@pytest.mark.usefixtures("keras_in_this_process")
+def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras, every):
     monkeypatch.setattr(verify, "_package", lambda _: "keras")
     agreed, weights, refused = 0, 0, {}
-    for file, reason in fixtures_of(keras.__version__):
+    for file, reason in fixtures_of(keras.__version__, every):
         keras.utils.clear_session(free_memory=False)
         try:
             result = verify.verify(regaudit.audit(file))
@@ -319,12 +308,13 @@ def test_the_audit_of_every_fixture_agrees_with_keras(monkeypatch, keras):
     for file, (reason, said) in refused.items():
         assert reason or "custom objects are missing: regaudit_corpus>" in said, (file, said)
         assert reason in said, file
-    assert agreed > 80
-    assert weights > 400
+    assert agreed > 80 // every
+    assert weights > 400 // every
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_custom_objects_that_are_missing_are_named():
     result = run(MODELS / "custom.keras")
     assert result.exit_code == 3
@@ -333,7 +323,8 @@ def test_custom_objects_that_are_missing_are_named():
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_a_wrong_audit_is_found_out(monkeypatch):
     honest = audit_file.audit_file
 
@@ -359,7 +350,7 @@ def test_a_wrong_audit_is_found_out(monkeypatch):
 
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_data_are_run_through_the_model(tmp_path, keras):
     file = MODELS / "tutorial-activity-l1.keras"
     model = keras.models.load_model(file)
@@ -383,7 +374,7 @@ def test_data_are_run_through_the_model(tmp_path, keras):
 
 @real_keras
 @quiet
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_the_audit_agrees_on_what_layers_add_on_data(tmp_path, keras):
     layers, l1 = keras.layers, keras.regularizers.L1(0.1)
     x = keras.Input((3, 4))
@@ -413,7 +404,8 @@ def test_the_audit_agrees_on_what_layers_add_on_data(tmp_path, keras):
 
 
 @real_keras
-@pytest.mark.usefixtures("installed")
+@quiet
+@pytest.mark.usefixtures("keras_in_this_process")
 def test_data_of_another_shape_are_wrong_usage(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.ones((4, 77)))
     result = run(MODELS / "tutorial-l2.keras", "--data", tmp_path / "data.npz")

@@ -210,6 +210,14 @@ def _records(reports):
     return found, failed
 
 
+def _concise(text):
+    lines = [re.match(r"(.*?):(?: could not|(.*?): (REG\d+)) ", line) for line in text.splitlines()]
+    found = {
+        (line[1], line[3], "" if line[2] == "(model)" else line[2]) for line in lines if line[3]
+    }
+    return found, {line[1] for line in lines if not line[3]}
+
+
 def _csv(text):
     rows = list(csv.DictReader(io.StringIO(text)))
     found = {(row["file"], code, row["path"]) for row in rows for code in row["findings"].split()}
@@ -346,4 +354,4 @@ def test_a_summary_stays_within_its_limit(tmp_path, monkeypatch):
 def test_a_wrong_output_is_a_usage_error(output):
     result = run("check", "x.keras", "--output", output)
     assert result.exit_code == 2
-    assert "is not FORMAT:FILE, where FORMAT is one of csv, " in result.output
+    assert "is not FORMAT:FILE, where FORMAT is one of concise, " in result.output

@@ -21,7 +21,18 @@ from regaudit.report.read_results import LINE_BYTES, Malformed, read_results
 from regaudit.report.view import View
 from regaudit.rules.interface import rules
 
-FORMATS = ("csv", "github", "json", "jsonl", "junit", "markdown", "notebook", "sarif", "terminal")
+FORMATS = (
+    "concise",
+    "csv",
+    "github",
+    "json",
+    "jsonl",
+    "junit",
+    "markdown",
+    "notebook",
+    "sarif",
+    "terminal",
+)
 GOOD = {"schema": SCHEMA, **record(regaudit.audit(MODELS / "tutorial-l2.keras"))}
 ABOUTS = [rule.about for rule in rules()]
 

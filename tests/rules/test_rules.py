@@ -59,8 +59,8 @@ class TestEveryRule:
 
     def test_what_its_explanation_says_to_write_is_taken_as_settings(self, rule, tmp_path):
         code, name = rule.about.code, rule.about.name
-        page = run("explain", name).output
-        assert page == run("explain", code.lower()).output
+        page = run("explain", name, "--format", "markdown").output
+        assert page == run("explain", code.lower(), "--format", "markdown").output
         settings = re.findall(r"```toml\n(\[+tool\..*?)```", page, re.DOTALL)
         file = tmp_path / "pyproject.toml"
         file.write_text("".join(settings))
@@ -75,7 +75,7 @@ class TestEveryRule:
             assert rule() not in read_config(file).rules
 
     def test_its_explanation_shows_both_examples_whole(self, rule):
-        page = run("explain", rule.about.code).output
+        page = run("explain", rule.about.code, "--format", "markdown").output
         kind = "toml" if rule.about.on_settings else "python"
         programs = re.findall(rf"```{kind}\n(?!\[+tool)(.*?)```", page, re.DOTALL)
         assert len(programs) == 2

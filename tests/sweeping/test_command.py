@@ -99,6 +99,7 @@ def test_the_model_it_writes_is_better(here):
     assert all(after[name] == content for name, content in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_the_same_seed_gives_the_same_table_whatever_the_jobs():
     tables = [
@@ -198,9 +199,16 @@ def test_wrong_usage_is_said_before_keras_starts(here, arguments, code, text):
     ("arguments", "code", "text"),
     [
         (("--data", "nan.npz", "--val-data", "val.npz"), 2, "NaN"),
-        (("--data", "train.npz", "--val-data", "train.npz"), 2, "the same data"),
-        (("--data", "missing:f", "--val-data", "val.npz"), 2, "missing"),
-        ((*ARGUMENTS, "--monitor", "auc"), 2, "no such metric"),
+        pytest.param(
+            ("--data", "train.npz", "--val-data", "train.npz"),
+            2,
+            "the same data",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("--data", "missing:f", "--val-data", "val.npz"), 2, "missing", marks=pytest.mark.slow
+        ),
+        pytest.param((*ARGUMENTS, "--monitor", "auc"), 2, "no such metric", marks=pytest.mark.slow),
     ],
 )
 def test_bad_data_is_one_line_and_nothing_is_left(here, arguments, code, text):

@@ -1,0 +1,31 @@
+"""One line a finding, for grep and editors: `file:layer/weight: CODE message`.
+
+What could not be audited has a line of its own; a model without findings has none.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from regaudit.renderers.interface import Renderer
+from regaudit.report import escape
+from regaudit.report.escape import Escaped
+from regaudit.report.report import Report
+from regaudit.report.view import View
+from regaudit.rules.interface import About
+
+
+class Concise(Renderer):
+    name: ClassVar[str] = "concise"
+
+    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
+        return escape.page([line for report in reports for line in _lines(report)])
+
+
+def _lines(report: Report) -> Iterator[str]:
+    file = escape.plain(report.file)
+    if report.failure:
+        yield f"{file}: could not be audited: {escape.plain(report.failure.message)}"
+    for finding in report.findings:
+        for item in finding.items:
+            place = escape.plain(item.path) or "(model)"
+            yield f"{file}:{place}: {finding.code} {escape.plain(item.message)}"

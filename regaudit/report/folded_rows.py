@@ -1,0 +1,100 @@
+"""Rows of the table of weights: one each, or one for a block of layers where there are too many."""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from regaudit.model import Layer, Weight
+from regaudit.report.spelling import count
+
+ENOUGH = 24
+"""Rows that people look through."""
+
+NORMALIZATION = frozenset({"gamma", "beta", "moving_mean", "moving_variance", "mean", "variance"})
+"""Roles of weights that normalize: four a layer, and nobody regularizes them."""
+
+Pair = tuple[Layer, Weight]
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    """Path of the layer, or what the paths of several begin with and a star."""
+    pairs: tuple[Pair, ...]
+
+
+class Rows(NamedTuple):
+    """The rows to show, and what is not among them."""
+
+    rows: list[Row]
+    hidden: str = ""
+    """What was left out or put together; empty where each weight has its row."""
+
+
+def rows_of(pairs: Sequence[Pair], *, ordered: bool) -> Rows:
+    """Fold what most people do not look at, as far as that is needed to show no more than `ENOUGH`.
+
+    First weights of normalization and biases without a regularizer lose their rows, then layers
+    that follow each other share one, block by block, if the same regularizer is on them.
+
+    Args:
+        pairs: at least one; layers and their weights.
+        ordered: whether they come in the order of the model, so that blocks lie together.
+    """
+    shown, left_out = list(pairs), []
+    for noun, nouns, roles in (
+        ("normalization weight", "normalization weights", NORMALIZATION),
+        ("bias", "biases", frozenset({"bias"})),
+    ):
+        less = [pair for pair in shown if not (pair[1].role in roles and pair[1].bare)]
+        if len(shown) > ENOUGH and 0 < len(less) < len(shown):
+            left_out.append(count(len(shown) - len(less), noun, nouns))
+            shown = less
+    rows = [Row(layer.path, ((layer, weight),)) for layer, weight in shown]
+    if len(rows) > ENOUGH and ordered:
+        rows = _in_blocks(shown)
+        together = sum(len(row.pairs) > 1 for row in rows)
+        left_out += [f"the layers of {count(together, 'block')}"] * bool(together)
+    if len(rows) > ENOUGH:
+        left_out.append(f"{len(rows) - ENOUGH:,} more")
+        rows = rows[:ENOUGH]
+    return Rows(rows, ", ".join(left_out))
+
+
+def _in_blocks(pairs: Sequence[Pair]) -> list[Row]:
+    """Return the finest blocks of which there are few enough, or else the coarsest."""
+    parts = [re.split(r"[/_]", layer.path) for layer, _ in pairs]
+    rows: list[Row] = []
+    for depth in range(max(map(len, parts)), 0, -1):
+        rows = []
+        begun = [part[:depth] for part in parts]
+        for _, run in groupby(zip(begun, pairs, strict=True), key=itemgetter(0)):
+            rows += _of_block([pair for _, pair in run])
+        if len(rows) <= ENOUGH:
+            break
+    return rows
+
+
+def _of_block(pairs: Sequence[Pair]) -> list[Row]:
+    """Return one row for what is alike in a block: its regularizer, and whether it is trained."""
+    alike: dict[object, list[Pair]] = {}
+    for layer, weight in pairs:
+        found = weight.regularizer
+        said = (found.class_name, found.l1, found.l2, found.status) if found else None
+        key = (said, weight.regularizer_known, weight.trainable, weight.trainable_known)
+        alike.setdefault(key, []).append((layer, weight))
+    return [Row(_name([layer.path for layer, _ in same]), tuple(same)) for same in alike.values()]
+
+
+def _name(paths: Sequence[str]) -> str:
+    """Return what paths have in common, up to where one of them goes on."""
+    first, *others = dict.fromkeys(paths)
+    if not others:
+        return first
+    low, high = min(paths), max(paths)
+    length = next((at for at, char in enumerate(low) if high[at : at + 1] != char), len(low))
+    common = low[:length]
+    return f"{common if common in paths else re.sub('[^/_]*$', '', common)}*"
