@@ -30,7 +30,7 @@ class HubPreset(Format):
     """Its configuration names a class of KerasHub, whose code lists the layers."""
 
     name: ClassVar[str] = "keras-hub"
-    folder_marks: ClassVar[tuple[str, ...]] = (CONFIG, METADATA)
+    folder_marks: ClassVar[tuple[str, ...]] = (CONFIG, SHARDS)
     folder_parts: ClassVar[frozenset[str]] = frozenset({WEIGHTS, SHARDS, HEAD, CONFIG, TASK})
     why_not: ClassVar[str] = (
         "a KerasHub preset does not list its layers: KerasHub's code makes them, without "
@@ -39,15 +39,15 @@ class HubPreset(Format):
     )
 
     def sniff(self, file: Location) -> bool:
-        """Whether it has weights, and the configuration or what is said of it names KerasHub."""
+        """Whether it has weights, and what is said of it, else its configuration, names KerasHub."""
         if not file.is_dir() or not (file / CONFIG).is_file():
             return False
         if not is_inside(file, WEIGHTS) and not is_inside(file, SHARDS):
             return False
-        config, about = _glance(file, CONFIG), _glance(file, METADATA)
-        return is_of_hub(str(config.get("registered_name"))) or any(
-            isinstance(about.get(f"{package}_version"), str) for package in PACKAGES
-        )
+        about = _glance(file, METADATA)
+        if about:  # also that of an unzipped archive, whose configuration may be long
+            return any(isinstance(about.get(f"{package}_version"), str) for package in PACKAGES)
+        return is_of_hub(str(_glance(file, CONFIG).get("registered_name")))
 
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:

@@ -6,6 +6,7 @@
 import json
 import os
 import shutil
+import zipfile
 from math import isclose
 
 import pytest
@@ -280,3 +281,17 @@ def test_a_preset_of_keras_nlp_without_names_has_the_same_paths(tmp_path):
         weight.path for _, weight in new.model.weights()
     }
     assert all(layer.known for layer in old.model.layers)
+
+
+def test_an_unzipped_archive_of_a_task_is_no_preset(tmp_path):
+    with zipfile.ZipFile(PRESETS / OWN) as archive:
+        archive.extractall(tmp_path / "own")
+    report = regaudit.audit(tmp_path / "own")
+    assert report.format == "keras-directory"
+    assert report.coverage == regaudit.audit(PRESETS / OWN).coverage
+
+
+def test_a_preset_without_metadata_is_known_by_its_class(tmp_path):
+    folder = preset(tmp_path)
+    (folder / "metadata.json").unlink()
+    assert regaudit.audit(folder).format == "keras-hub"
