@@ -39,7 +39,7 @@ class HubPreset(Format):
     )
 
     def sniff(self, file: Location) -> bool:
-        """Whether it has weights, and what is said of it, else its configuration, names KerasHub."""
+        """Whether it has weights, and its metadata, else its configuration, names KerasHub."""
         if not file.is_dir() or not (file / CONFIG).is_file():
             return False
         if not is_inside(file, WEIGHTS) and not is_inside(file, SHARDS):
