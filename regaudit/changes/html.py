@@ -64,7 +64,7 @@ class ChangesPage(Struct, frozen=True):
 
     changes: Changes
     state: str
-    """`clean`, or the worst severity among what is new or worse."""
+    """`clean`, or the worst severity of what is wrong with the new file."""
     groups: tuple[FindingGroup, ...]
     blocks: tuple[tuple[WeightRow, ...], ...]
     """Weights that changed, the most changed first, `TOGETHER` at a time."""
@@ -101,7 +101,7 @@ def html(changes: Changes, rules: Sequence[About], view: View) -> escape.Escaped
 
 def _arranged(changes: Changes, rules: Sequence[About], view: View) -> ChangesPage:
     groups = tuple(_groups(changes, rules))
-    worst = max((g.finding.severity for g in groups if g.kind in {"new", "worse"}), default=None)
+    worst = max((finding.severity for finding in changes.new.findings), default=None)
     moved = [one for one in changes.moved if view.shows(one.path, one.path.rpartition("/")[0])]
     rows = [_row(number, one) for number, one in enumerate(moved, 1)]
     each = iter(rows)

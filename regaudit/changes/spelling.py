@@ -24,6 +24,13 @@ def verdict(changes: Changes) -> str:
     return ", ".join(parts) or "Nothing is worse than before."
 
 
+def left(changes: Changes) -> str:
+    """Say what is wrong with the new file, new or not; empty where nothing is."""
+    return f"In all, the new file has {sentences.verdict(changes.new)}." * bool(
+        changes.new.findings
+    )
+
+
 def parameters(changes: Changes) -> str:
     """Format the size of the model, twice if it changed."""
     old, new = (

@@ -40,7 +40,7 @@ def terminal(changes: Changes, view: View) -> escape.Escaped:
     """Return the changes for a terminal of `view.width` columns."""
     blocks: list[Iterable[str]] = [_head(changes, view)]
     if changes.same:
-        return _page([*blocks, [words.verdict(changes)]])
+        return _page([*blocks, [words.verdict(changes), *_left(changes)]])
     if changes.regularizers:
         lines = _lines(changes.regularizers, _regularizer_line, view)
         blocks.append([_bold(words.regularizers(changes), view), *lines])
@@ -69,7 +69,7 @@ def markdown(changes: Changes, view: View) -> escape.Escaped:
     files = map(escape.markdown, (changes.old.file, changes.new.file))
     blocks: list[Iterable[str]] = [[f"## {' → '.join(files)}"], facts]
     if changes.same:
-        return _page([*blocks, [words.verdict(changes)]])
+        return _page([*blocks, [words.verdict(changes), *_left(changes)]])
     if changes.regularizers:
         rows = [
             tuple(map(escape.markdown, (one.path, one.key, one.kind, *words.sides(one))))
@@ -201,6 +201,13 @@ def _next(changes: Changes) -> Iterator[str]:
         yield from where_to_read((one.item.severity, one.code) for one in fresh)
     else:
         yield words.verdict(changes)
+    yield from _left(changes)
+
+
+def _left(changes: Changes) -> Iterator[str]:
+    """Say what is wrong with the new file, whether it was before or not."""
+    if said := words.left(changes):
+        yield said
 
 
 def _bold(text: str, view: View) -> escape.Escaped:

@@ -10,6 +10,8 @@ from msgspec import Struct
 from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Weight
 from regaudit.pages.charts import Charts, charts, growth, times
+from regaudit.pages.penalty_bar import PenaltyBar, penalty_bar
+from regaudit.pages.strip import Strip, strip
 from regaudit.report import escape, spectrum_table, spelling
 from regaudit.report.proposal import UNTESTED, Suggestion
 from regaudit.report.report import Finding, Report
@@ -171,6 +173,9 @@ class Section(Struct, frozen=True):
     spectra: tuple[tuple[str, spectrum_table.Row], ...]
     """Kernels that have one, each with its anchor in the table of weights."""
     charts: Charts
+    strip: Strip | None
+    """The model along its depth; None where no weights are shown."""
+    penalty_bar: PenaltyBar | None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -208,7 +213,16 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
             if row.weight.path in anchors
         ),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
+        strip=strip(rows, _nested(report)) if view.sort == "model" else None,
+        penalty_bar=penalty_bar(report) if rows else None,
     )
+
+
+def _nested(report: Report) -> list[str]:
+    """Return the paths of the models inside the model."""
+    layers = report.model.layers if report.model else ()
+    holders = {layer.path.rpartition("/")[0] for layer in layers}
+    return [layer.path for layer in layers if layer.path in holders and not layer.weights]
 
 
 def _total(numbers: Iterable[float | None]) -> float | None:

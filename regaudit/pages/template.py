@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from regaudit.pages.chart_geometry import LEFT
 from regaudit.pages.charts import TALL, short, times
+from regaudit.pages.strip import WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
 from regaudit.version import VERSION
@@ -93,6 +94,7 @@ def _environment() -> "Environment":
         worst=WORST,
         left=LEFT,
         tall=TALL,
+        across=WIDE,
         times=times,
         version=VERSION,
     )

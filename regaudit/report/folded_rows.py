@@ -1,9 +1,8 @@
 """Rows of the table of weights: one each, or one for a block of layers where there are too many."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 from regaudit.model import Layer, Weight
@@ -66,16 +65,42 @@ def rows_of(pairs: Sequence[Pair], *, ordered: bool) -> Rows:
 
 def _in_blocks(pairs: Sequence[Pair]) -> list[Row]:
     """Return the finest blocks of which there are few enough, or else the coarsest."""
-    parts = [re.split(r"[/_]", layer.path) for layer, _ in pairs]
+    paths = [layer.path for layer, _ in pairs]
     rows: list[Row] = []
-    for depth in range(max(map(len, parts)), 0, -1):
-        rows = []
-        begun = [part[:depth] for part in parts]
-        for _, run in groupby(zip(begun, pairs, strict=True), key=itemgetter(0)):
-            rows += _of_block([pair for _, pair in run])
+    for runs in _blocks(paths):
+        rows = [row for run in runs for row in _of_block([pairs[at] for at in run])]
         if len(rows) <= ENOUGH:
             break
     return rows
+
+
+def blocks(paths: Sequence[str], most: int) -> list[list[int]]:
+    """Return runs of layers whose names begin alike: the finest of which there are few enough.
+
+    Args:
+        paths: of the layers, in the order of the model.
+        most: how many runs are few enough; of the coarsest there may be more.
+
+    Returns:
+        Positions in `paths`, run by run.
+    """
+    if len(paths) <= most:
+        return [[at] for at in range(len(paths))]
+    found: list[list[int]] = []
+    for found in _blocks(paths):
+        if len(found) <= most:
+            break
+    return found
+
+
+def _blocks(paths: Sequence[str]) -> Iterator[list[list[int]]]:
+    """Yield the layers in runs whose names have ever fewer parts in common."""
+    parts = [re.split(r"[/_]", path) for path in paths]
+    for depth in range(max(map(len, parts), default=0), 0, -1):
+        begun = [part[:depth] for part in parts]
+        yield [
+            [at for at, _ in run] for _, run in groupby(enumerate(begun), key=lambda one: one[1])
+        ]
 
 
 def _of_block(pairs: Sequence[Pair]) -> list[Row]:
@@ -86,10 +111,12 @@ def _of_block(pairs: Sequence[Pair]) -> list[Row]:
         said = (found.class_name, found.l1, found.l2, found.status) if found else None
         key = (said, weight.regularizer_known, weight.trainable, weight.trainable_known)
         alike.setdefault(key, []).append((layer, weight))
-    return [Row(_name([layer.path for layer, _ in same]), tuple(same)) for same in alike.values()]
+    return [
+        Row(common_name([layer.path for layer, _ in same]), tuple(same)) for same in alike.values()
+    ]
 
 
-def _name(paths: Sequence[str]) -> str:
+def common_name(paths: Sequence[str]) -> str:
     """Return what paths have in common, up to where one of them goes on."""
     first, *others = dict.fromkeys(paths)
     if not others:

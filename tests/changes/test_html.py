@@ -95,7 +95,8 @@ def test_the_charts_show_both_sides(old, new):
 def test_nothing_differs(old):
     text = render(old, old)
     words = Page(text).words
-    assert "✓ clean Nothing differs." in words
+    assert "E error Nothing differs." in words
+    assert "In all, the new file has 1 error" in words
     assert "The same findings in both files." in words
     assert "The same regularizers in both files." in words
     assert not drawings(text)
