@@ -14,6 +14,7 @@ from regaudit.advice.places import places_of
 from regaudit.advice.situation import Places
 from regaudit.advice.without_losses import why_none
 from regaudit.evidence.evidence import Evidence
+from regaudit.keras_semantics.hub_classes import is_of_hub
 from regaudit.model import Weight
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START, Aim, Decision, Proposal, Purpose
 from regaudit.report.spelling import count
@@ -60,6 +61,8 @@ def propose(
     places = tuple(places_of(evidence))
     if not places:
         verdict = "Leave it: no trainable kernel takes a regularizer."
+        if is_of_hub(evidence.model.class_name):
+            verdict = "Leave it: KerasHub's code makes the layers, and gives them no regularizers."
         return _none(evidence, aim, purpose, verdict, decision="leave")
     if aim == "adamw":
         from regaudit.advice.adamw import with_adamw  # noqa: PLC0415 - no finding needs it

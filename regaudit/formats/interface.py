@@ -205,7 +205,9 @@ def unread(folder: Location, read: Collection[str]) -> tuple[Skip, ...]:
     return tuple(named)
 
 
-_WEIGHTS = re.compile(r"\.(weights\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE)
+_WEIGHTS = re.compile(
+    r"\.((weights|lora)\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE
+)
 """Files of weights by name: Keras's, and those of others."""
 _NAMED = 20
 """Files that are named one by one."""

@@ -24,7 +24,8 @@ def seeds() -> tuple[Path, ...]:
     found = []
     for file in sorted((ROOT / "fixtures").rglob("*")):
         inside = any((ROOT / "fixtures" / "corpus") in p.parents for p in (file,))
-        if file.is_dir() and (file / "saved_model.pb").is_file():
+        preset = file.parent.name == "hub" and (file / "metadata.json").is_file()
+        if preset or (file / "saved_model.pb").is_file():
             found.append(file)
         elif file.suffix in {".keras", ".h5", ".hdf5"} and file.is_file() and not file.is_symlink():
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
@@ -211,6 +212,10 @@ def configuration(dice: random.Random, folder: Path) -> str:
     return name
 
 
+_CHANGES = {".index": change_table, ".json": change_json, ".h5": change_hdf5}
+"""By the end of a file's name."""
+
+
 def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
     files = [file for file in parts(origin) if file.name != "expected.json"]
     chosen = dice.choice(files)
@@ -222,6 +227,8 @@ def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
                 change = change_json
             elif ".data-" in file.name:
                 change = change_objects
+
+            change = _CHANGES.get(file.suffix, change_message)
             try:
                 raw = change(raw, dice)
             except Exception:  # noqa: BLE001 - hostile seeds are no tables to some

@@ -340,6 +340,17 @@ def test_an_unzipped_model_in_s3(store, tmp_path):
 
 
 @pytest.mark.stores
+def test_a_preset_of_keras_hub_in_s3(store):
+    folder = ROOT / "fixtures" / "hub" / "bert_classifier"
+    for part in folder.iterdir():
+        store.client.upload_file(str(part), "models", f"presets/bert/{part.name}")
+    assert list(find_models("s3://models/presets/")) == ["s3://models/presets/bert"]
+    report = audit("s3://models/presets/bert")
+    assert report.format == "keras-hub"
+    assert report.moments == audit(folder).moments
+
+
+@pytest.mark.stores
 def test_large_weights_are_streamed_once_in_large_reads(store, large, tmp_path):
     url, content = large
     report = audit(url)
