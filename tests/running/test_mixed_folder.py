@@ -13,6 +13,7 @@ from paths import CORPUS, FIXTURES, MODELS
 NEWEST = CORPUS / "keras-3.15.1"
 MLFLOW = FIXTURES / "mlflow"
 CONFIGURED = FIXTURES / "configurations" / "keras-2.3.convnet.json"
+PRESET = FIXTURES / "hub" / "bert_classifier"
 KERAS, LEGACY = MODELS / "tutorial-l2.keras", NEWEST / "mlp.h5"
 
 FORMS = {
@@ -29,6 +30,7 @@ FORMS = {
         FIXTURES / "configurations" / "keras-2.3.convnet.json",
         "configuration",
     ),
+    "preset": (PRESET, "keras-hub"),
     "mlflow-1/data/model.h5": (MLFLOW / "h5" / "data" / "model.h5", "h5"),
     "mlflow-2/data/model": (MLFLOW / "tf" / "data" / "model", "saved_model"),
     "mlflow-3/data/model.keras": (MLFLOW / "keras" / "data" / "model.keras", "keras"),
@@ -52,6 +54,10 @@ PACKED = {
     "root.tgz": (
         lambda: gzip.compress(tar(contents(NEWEST / "mlp.directory"))),
         {"": "keras-directory"},
+    ),
+    "preset.tar": (
+        lambda: tar({f"p/{k}": v for k, v in contents(PRESET).items()}),
+        {"p": "keras-hub"},
     ),
     "checkpoints.tar.gz": (
         lambda: gzip.compress(tar(contents(CHECKPOINTS / "training"))),
