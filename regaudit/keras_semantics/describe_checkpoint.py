@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
 from regaudit.keras_semantics.checkpoint_optimizer import compiled_by_name, compiled_with
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.configuration_file import parse_configuration
-from regaudit.keras_semantics.describe import NO_CONFIGURATION, Description, make_model
+from regaudit.keras_semantics.describe import (
+    NO_CONFIGURATION,
+    Description,
+    freezes_all,
+    make_model,
+)
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.loaded_variables import counted
-from regaudit.keras_semantics.match_by_edges import UNCLAIMED, EdgeJoin, join_by_edges
+from regaudit.keras_semantics.match_by_edges import UNCLAIMED, EdgeJoin
 from regaudit.keras_semantics.match_by_name import LegacyJoin
 from regaudit.keras_semantics.match_by_order import refuse
 from regaudit.keras_semantics.told import marked
@@ -26,6 +31,8 @@ from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 KERAS_2 = Dialect((2, 15, 0))
 """Of a checkpoint without a configuration: only Keras 2 writes them by itself."""
+_MOST_MODELS = 64
+"""Objects of a checkpoint that a configuration is tried on."""
 
 
 def describe_checkpoint(checkpoint: Checkpoint, architecture: Serialized | None) -> Description:
@@ -68,7 +75,7 @@ def _by_objects(
         return _alone(join, state)
     version = loading_version(architecture, None)
     check_configuration(architecture, "the configuration")
-    join = join_by_edges(architecture, graph, checkpoint, Dialect.of(version, KERAS_2.version))
+    join = _join_by_edges(architecture, graph, checkpoint, Dialect.of(version, KERAS_2.version))
     join.finish(UNCLAIMED)
     if others := graph.others(join.root):
         names = ", ".join(others[:5]) + (f" and {len(others) - 5:,} more" * (len(others) > 5))
@@ -83,6 +90,51 @@ def _note_lost(join: EdgeJoin, graph: TrackedGraph, checkpoint: Checkpoint) -> N
     if lost := sum(key.endswith(VALUE) and key not in known for key in checkpoint.entries):
         text = f"{counted(lost, 'tensor')} that no object of it has: not loaded, not measured"
         join.skipped.append(Skip("(checkpoint)", text))
+
+
+def _join_by_edges(
+    model: Serialized, graph: TrackedGraph, checkpoint: Checkpoint, dialect: Dialect
+) -> EdgeJoin:
+    """Join a configuration with the object of a checkpoint that it fits.
+
+    Args:
+        model: the configuration.
+        graph: of the checkpoint.
+        checkpoint: its values.
+        dialect: of the Keras that loads them.
+
+    Raises:
+        UnreadableModelError: it fits none, or more than one.
+    """
+    frozen = freezes_all(model) and not dialect.before_keras_3
+    fault: UnreadableModelError | None = None
+    found: list[EdgeJoin] = []
+    for root in graph.models()[:_MOST_MODELS]:
+        join = EdgeJoin(dialect, frozen, graph=graph, checkpoint=checkpoint, root=root)
+        try:
+            join.place(model)
+        except UnsafeFileError:
+            raise
+        except UnreadableModelError as error:
+            fault = fault or error
+        else:
+            found.append(join)
+    best = max((join.matched for join in found), default=0)
+    if not best:
+        if fault:
+            raise fault
+        slots = any(planned.slots for join in found for planned in join.plans)
+        if slots and any(True for _ in graph.weights()):
+            refuse("the checkpoint has none of its weights where TensorFlow looks for them")
+        return found[0]
+    chosen = [join for join in found if join.matched == best]
+    if len(chosen) > 1:
+        names = " and ".join(shown(graph.chain(join.root, {}) or "") for join in chosen[:3])
+        raise UnreadableModelError(
+            f"the configuration fits {len(chosen):,} models of this checkpoint, {names}: which of "
+            "them is meant cannot be told"
+        )
+    return chosen[0]
 
 
 def _by_names(checkpoint: Checkpoint, architecture: Serialized | None) -> Description:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import field
 from msgspec.structs import replace
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
+from regaudit.errors import shown
 from regaudit.keras_semantics.build import has_regularizers, is_custom
 from regaudit.keras_semantics.config_graph import (
     Serialized,
@@ -19,8 +19,6 @@ from regaudit.keras_semantics.config_graph import (
     members,
     name_of,
 )
-from regaudit.keras_semantics.describe import freezes_all
-from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.expected_layers import Planned, Planner, Position
 from regaudit.keras_semantics.expected_shapes import expected_shape, is_shaped
 from regaudit.keras_semantics.held_layers import held_layers
@@ -38,8 +36,10 @@ from regaudit.tensors.tensorflow_checkpoint import VALUE, Checkpoint
 
 UNCLAIMED = "no layer of the configuration has it: measured by name alone"
 INSIDE = "inside {}: measured, but its regularizers are unknown"
-_MOST_MODELS = 64
-"""Objects of a checkpoint that a configuration is tried on."""
+
+
+_Spare = tuple[tuple[Slot, str, Tensor], str]
+"""A variable that no slot is for, with what it calls its layer."""
 
 
 class EdgeJoin(LegacyJoin, kw_only=True):
@@ -204,9 +204,26 @@ class EdgeJoin(LegacyJoin, kw_only=True):
         Args:
             reason: why their regularizers are unknown.
         """
+        spare = self._take_spare()
+        for planned in self.plans:
+            inside = planned.inside
+            if planned.path or planned.weights or has_regularizers(planned.serialized, inside):
+                self._add(planned)
+        custom = {planned.path for planned in self.plans if not planned.known and planned.path}
+        for path, found in spare.items():
+            outer = next((one for one in _above(path) if one in custom), "")
+            why = INSIDE.format(outer) if outer else reason
+            weights = [weight for weight, _ in found]
+            self._add_unknown(path, with_units(weights), why, trainable=not self.root_frozen)
+            names = {name for _, name in found}
+            if len(names) == 1 and (name := names.pop()):
+                self.layers[-1] = replace(self.layers[-1], name=name)
+
+    def _take_spare(self) -> dict[str, list[_Spare]]:
+        """Give layers the variables that are in no slot; return those of other objects, by path."""
         paths = {number: planned.path for number, planned in self.owners.items()}
         paths.setdefault(self.root, "")
-        spare: dict[str, list[tuple[Slot, str, Tensor]]] = {}
+        spare: dict[str, list[_Spare]] = {}
         taken = Counter(
             (planned.path, weight.role) for planned in self.plans for weight in planned.weights
         )
@@ -219,80 +236,32 @@ class EdgeJoin(LegacyJoin, kw_only=True):
                 self.skipped.append(Skip(key, why))
                 continue
             holder = self.graph.holder(number)
-            owner = self.owners.get(holder) if holder is not None else None
-            path = self.graph.chain(holder, paths) if holder is not None else None
+            path = None if holder is None else self.graph.chain(holder, paths)
             path = key.removesuffix(VALUE) if path is None else path
             role = self.graph.role(number)
             taken[path, role] += 1
             role = f"{role}_{taken[path, role] - 1}" if taken[path, role] > 1 else role
-            slot = extra_slot(StoredName(key, (), role))
-            if owner is None:
-                spare.setdefault(path, []).append((slot, *self._stored(number)))
-                continue
-            if owner.serialized.get("class_name") in OPTIMIZATION_WRAPPERS:
-                slot = replace(slot, trainable=role.startswith("cluster_centroids"))
-            owner.weights.append(self._weight(owner, slot, *self._stored(number)))
-        for planned in self.plans:
-            inside = planned.inside
-            if planned.path or planned.weights or has_regularizers(planned.serialized, inside):
-                self._add(planned)
-        for path, found in spare.items():
-            outer = self._around(path)
-            why = INSIDE.format(outer) if outer else reason
-            self._add_unknown(path, with_units(found), why, trainable=not self.root_frozen)
+            weight = (extra_slot(StoredName(key, (), role)), *self._stored(number))
+            planned = None if holder is None else self.owners.get(holder)
+            if planned is not None:
+                self._give(planned, *weight)
+            else:
+                name = self.graph.nodes[number].name.rpartition("/")[0].rpartition("/")[2]
+                spare.setdefault(path, []).append((weight, name))
+        return spare
 
-    def _around(self, path: str) -> str:
-        """Return the custom layer that an object is inside of; empty for none."""
-        custom = {planned.path for planned in self.plans if not planned.known and planned.path}
-        parts = path.split("/")
-        above = ("/".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
-        return next((one for one in above if one in custom), "")
+    def _give(self, planned: Planned, slot: Slot, key: str, tensor: Tensor) -> None:
+        """Give a layer a variable that no slot is for."""
+        if planned.serialized.get("class_name") in OPTIMIZATION_WRAPPERS:
+            slot = replace(slot, trainable=slot.role.startswith("cluster_centroids"))
+        planned.weights.append(self._weight(planned, slot, key, tensor))
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the paths of what is around an object, the innermost first."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _is_functional(planned: Planned) -> bool:
     return "input_layers" in config_of(planned.serialized)
-
-
-def join_by_edges(
-    model: Serialized, graph: TrackedGraph, checkpoint: Checkpoint, dialect: Dialect
-) -> EdgeJoin:
-    """Join a configuration with the object of a checkpoint that it fits.
-
-    Args:
-        model: the configuration.
-        graph: of the checkpoint.
-        checkpoint: its values.
-        dialect: of the Keras that loads them.
-
-    Raises:
-        UnreadableModelError: it fits none, or more than one.
-    """
-    frozen = freezes_all(model) and not dialect.before_keras_3
-    fault: UnreadableModelError | None = None
-    found: list[EdgeJoin] = []
-    for root in graph.models()[:_MOST_MODELS]:
-        join = EdgeJoin(dialect, frozen, graph=graph, checkpoint=checkpoint, root=root)
-        try:
-            join.place(model)
-        except UnsafeFileError:
-            raise
-        except UnreadableModelError as error:
-            fault = fault or error
-        else:
-            found.append(join)
-    best = max((join.matched for join in found), default=0)
-    if not best:
-        if fault:
-            raise fault
-        slots = any(planned.slots for join in found for planned in join.plans)
-        if slots and any(True for _ in graph.weights()):
-            refuse("the checkpoint has none of its weights where TensorFlow looks for them")
-        return found[0]
-    chosen = [join for join in found if join.matched == best]
-    if len(chosen) > 1:
-        names = " and ".join(shown(graph.chain(join.root, {}) or "") for join in chosen[:3])
-        raise UnreadableModelError(
-            f"the configuration fits {len(chosen):,} models of this checkpoint, {names}: which of "
-            "them is meant cannot be told"
-        )
-    return chosen[0]

@@ -30,9 +30,9 @@ _OF_OPTIMIZER = re.compile(rf"^(training(_\d+)?/)?({'|'.join(RATES)}|TFOptimizer
 _AVERAGE = "ExponentialMovingAverage"
 _SLOT = re.compile(
     rf"(Adam|AdamAsync|AdaMax|AdamW|Nadam|Momentum|RMSProp|Adagrad|AdagradDA|Ftrl|Adadelta|"
-    rf"ProximalAdagrad|LAMB|{_AVERAGE}|[A-Z]\w*Optimizer)(_\d+)?"
+    rf"ProximalAdagrad|LAMB|v[rc]|{_AVERAGE}|[A-Z]\w*Optimizer)(_\d+)?"
 )
-"""What TensorFlow calls the variables that an optimizer keeps for another one."""
+"""What TensorFlow calls the variables that an optimizer keeps for another one, by default."""
 
 
 _DEEPEST = 8
@@ -69,11 +69,9 @@ def _is_of_training(name: str, entry: BundleEntry, entries: Mapping[str, BundleE
         return True
     if _OF_OPTIMIZER.match(name):
         return True
-    if not base or not _SLOT.fullmatch(last):
-        return False
     for _ in range(_DEEPEST):  # a slot may be kept in a scope around the name of its weight
         if base in entries:
-            return True
+            return entries[base].shape == entry.shape or _SLOT.fullmatch(last) is not None
         base = base.partition("/")[2]
     return False
 

@@ -108,6 +108,8 @@ def test_layers_are_named_by_edges_and_roles_by_variables():
     paths = {weight.path for _, weight in report.model.weights()}
     assert "layer_with_weights-0/forward_layer/cell/recurrent_kernel" in paths
     assert "layer_with_weights-1/layer/kernel" in paths
+    names = {layer.path: layer.name for layer in report.model.layers}
+    assert names["layer_with_weights-4"] == "out"  # as the variables have it
     report, _ = audited(FOLDER / "tf-2.15.1" / "subclassed")
     paths = {weight.path for _, weight in report.model.weights()}
     assert {"first/kernel", "blocks/1/bias", "norm/moving_mean"} <= paths
