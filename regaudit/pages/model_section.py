@@ -13,6 +13,7 @@ from regaudit.pages.charts import Charts, charts, growth, times
 from regaudit.pages.penalty_bar import PenaltyBar, penalty_bar
 from regaudit.pages.strip import Strip, strip
 from regaudit.report import escape, spectrum_table, spelling
+from regaudit.report.folded_rows import ENOUGH, NORMALIZATION
 from regaudit.report.proposal import UNTESTED, Suggestion
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
@@ -308,8 +309,10 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     if not rows:
         return ()
     layers = list(dict.fromkeys(row.layer.path for row in rows))
-    if len(report.model.layers if report.model else ()) <= MANY_LAYERS or view.sort != "model":
+    if view.sort != "model":
         return (Block("", rows),)
+    if len(report.model.layers if report.model else ()) <= MANY_LAYERS:
+        return _with_folds(rows)
     names = [_block_name(path) for path in layers]
     runs = [(name, len(list(run))) for name, run in groupby(names)]
     if not all(names) or len(runs) * 3 > len(layers):
@@ -321,6 +324,22 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     block_of = dict(zip(layers, names, strict=True))
     grouped = groupby(rows, key=lambda row: block_of[row.layer.path])
     return tuple(Block(name, tuple(run)) for name, run in grouped)
+
+
+def _with_folds(rows: tuple[Row, ...]) -> tuple[Block, ...]:
+    """Put what few people look at below the others: normalization, and layers that are frozen."""
+    if len(rows) <= ENOUGH:
+        return (Block("", rows),)
+    folds: dict[str, list[Row]] = {"": [], "normalization": [], "frozen layers": []}
+    for row in rows:
+        weight = row.weight
+        calm = not row.faults and weight.bare
+        frozen = calm and weight.trainable_known and not row.layer.trainable
+        normal = calm and weight.role in NORMALIZATION
+        folds["normalization" if normal else "frozen layers" if frozen else ""].append(row)
+    if not folds[""]:
+        return (Block("", rows),)
+    return tuple(Block(name, tuple(some)) for name, some in folds.items() if some)
 
 
 def _block_name(path: str) -> str:
