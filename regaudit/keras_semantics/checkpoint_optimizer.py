@@ -41,11 +41,14 @@ def compiled_with(graph: TrackedGraph, checkpoint: Checkpoint) -> CompileState:
     if len(optimizers) != 1:
         return CompileState(compiled=bool(optimizers) or None, optimizer_known=False)
     number = optimizers[0]
-    for _ in range(_DEEPEST):
+    keys: dict[str, str] = {}
+    for _ in range(_DEEPEST):  # what scales the loss may keep them, or leave that to the inner one
         children = graph.nodes[number].children
-        number = next((children[edge] for edge in INNER if edge in children), number)
-    children = graph.nodes[number].children
-    keys = {edge: graph.keys[to] for edge, to in children.items() if to in graph.keys}
+        keys |= {edge: graph.keys[to] for edge, to in children.items() if to in graph.keys}
+        inner = next((children[edge] for edge in INNER if edge in children), None)
+        if inner is None:
+            break
+        number = inner
     steps = _steps((keys[edge] for edge in COUNTERS if edge in keys), checkpoint)
     settings = {
         name: value

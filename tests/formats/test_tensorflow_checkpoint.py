@@ -7,9 +7,11 @@ from msgspec.structs import replace
 from paths import FIXTURES
 
 from regaudit.auditing.audit_file import audit_file
+from regaudit.keras_semantics.describe_checkpoint import describe_checkpoint
 from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
 from regaudit.settings.config import Config
+from regaudit.tensors.tensorflow_checkpoint import VALUE, read_checkpoint
 
 FOLDER = FIXTURES / "checkpoints"
 CASES = sorted(file.parent for file in FOLDER.glob("*/*/expected.json"))
@@ -216,3 +218,15 @@ def test_names_decide_where_there_are_no_objects():
     layer["config"]["name"] = "other"
     message = audit_file(FOLDER / "tf-2.15.1" / "saver" / "model.ckpt-5", config).failure.message
     assert "no variable of the checkpoint is named for one of its layers" in message
+
+
+def test_values_of_an_unknown_type_are_named():
+    case = FOLDER / "keras-3.15.1" / "training"
+    architecture = parse_architecture((case / "model.json").read_bytes(), "model.json")
+    checkpoint = read_checkpoint(case / "ckpt-3")
+    kernels = {key for key in checkpoint.entries if key.endswith(f"_kernel{VALUE}")}
+    odd = {key: replace(checkpoint.entries[key], dtype=99) for key in kernels}
+    changed = replace(checkpoint, entries={**checkpoint.entries, **odd})
+    found = describe_checkpoint(changed, architecture)
+    assert {skip.path for skip in found.skipped} == kernels
+    assert {weight.path for _, weight in found.model.weights()} == {"hidden/bias", "out/bias"}
