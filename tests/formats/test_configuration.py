@@ -389,6 +389,18 @@ class TestHostile:
         assert result.exit_code in {0, 3}
         assert "bug" not in result.output
 
+    def test_a_reference_to_no_name(self, write):
+        text = (FOLDER / "keras-3.15.branches.json").read_text()
+        assert "is no layer of the model" in self.refused(
+            write(text.replace('"words", 0, 0', "[], 0, 0"))
+        )
+
+    @pytest.mark.parametrize("value", [{}, [], 1, None])
+    def test_options_of_another_kind_are_no_shapes(self, value, write):
+        config = without_shapes(config_of(MODEL))
+        config["config"]["layers"][1]["config"]["padding"] = value
+        assert regaudit.audit(write(config)).failure is None
+
     def test_a_number_of_too_many_digits(self, write):
         text = '{"class_name": "Sequential", "config": {"layers": [], "a": ' + "9" * 5000 + "}}"
         assert "not valid JSON" in self.refused(write(text))
