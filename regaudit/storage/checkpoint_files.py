@@ -59,8 +59,14 @@ def _is_there(file: Location) -> bool:
 
 
 def renamed(target: str, old: Location, new: Location) -> str:
-    """Return what a user would have written to name another file of the same folder."""
-    return target.rstrip("/").removesuffix(old.name) + new.name if new.name != old.name else target
+    """Return what a user would have written to name another file of the same folder.
+
+    A name that hides where the file is stays what it is.
+    """
+    bare = target.rstrip("/")
+    if new.name == old.name or not bare.endswith(old.name):
+        return target
+    return bare.removesuffix(old.name) + new.name
 
 
 def shards_of(index: Location) -> list[Location]:
