@@ -143,7 +143,7 @@ def fleet(reports: Iterable[Report]) -> Fleet:
         models.setdefault(same, []).extend(states.values())
     ordered = sorted((_in_time(entries) for entries in models.values()), key=_risk)
     rows = tuple(Row(f"m{n}", entries) for n, entries in enumerate(ordered, 1))
-    return Fleet(rows, count, _faults(rows))
+    return Fleet(rows, count, _faults(row.latest for row in rows))
 
 
 def entry_of(report: Report) -> FleetRow:
@@ -177,6 +177,16 @@ def _in_time(entries: Sequence[FleetRow]) -> tuple[FleetRow, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.saved_at or ""))
 
 
+def risk(report: Report) -> tuple[object, ...]:
+    """Return a key that sorts the riskiest report first: see `fleet`."""
+    return _risk((entry_of(report),))
+
+
+def faults_of(reports: Iterable[Report]) -> tuple[Fault, ...]:
+    """Return what is wrong in how many of several models."""
+    return _faults(entry_of(report) for report in reports)
+
+
 def _risk(entries: Sequence[FleetRow]) -> tuple[object, ...]:
     """Return a key that sorts the riskiest first: what nobody could look at, then by findings."""
     latest = entries[-1]
@@ -184,10 +194,10 @@ def _risk(entries: Sequence[FleetRow]) -> tuple[object, ...]:
     return (latest.state != "failed", *counts, -(latest.parameters or 0), latest.file)
 
 
-def _faults(rows: Iterable[Row]) -> tuple[Fault, ...]:
+def _faults(entries: Iterable[FleetRow]) -> tuple[Fault, ...]:
     found: dict[str, Fault] = {}
-    for row in rows:
-        for code, name, severity, places in row.latest.codes:
+    for entry in entries:
+        for code, name, severity, places in entry.codes:
             before = found.get(code, Fault(code, name, severity, 0, 0))
             worst = max(before.severity, severity)
             found[code] = Fault(code, name, worst, before.models + 1, before.places + places)

@@ -13,6 +13,7 @@ from regaudit.pages.charts import Charts, charts, growth, times
 from regaudit.pages.penalty_bar import PenaltyBar, penalty_bar
 from regaudit.pages.strip import Strip, strip
 from regaudit.report import escape, spectrum_table, spelling
+from regaudit.report.folded_rows import ENOUGH, NORMALIZATION
 from regaudit.report.proposal import UNTESTED, Suggestion
 from regaudit.report.report import Finding, Report
 from regaudit.report.severity import Severity
@@ -39,6 +40,8 @@ class Row(Struct, frozen=True):
     weight: Weight
     moments: Moments | None
     penalty: float | None
+    if_applied: float | None
+    """Penalty that custom code decides about."""
     share: float | None
     growth: float | None
     """Root mean square in units of what the initializer gives."""
@@ -64,6 +67,8 @@ class Row(Struct, frozen=True):
         unknown = "unknown" if untold else spelling.MISSING
         known = self.weight.regularizer and self.penalty is not None
         paid = (spelling.number(self.penalty), spelling.percent(self.share))
+        if self.penalty is None and self.if_applied is not None:
+            known, paid = True, (f"{spelling.number(self.if_applied)} if applied", unknown)
         m = self.moments
         if m is None:
             return (*(paid if known else (unknown, unknown)), *(spelling.MISSING,) * 8)
@@ -252,6 +257,7 @@ def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
             weight=weight,
             moments=moments,
             penalty=penalty,
+            if_applied=report.penalty_if_applied(weight),
             share=share,
             growth=growth(layer, weight, moments),
             faults=tuple(faults.get(weight.path, ())),
@@ -308,8 +314,10 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     if not rows:
         return ()
     layers = list(dict.fromkeys(row.layer.path for row in rows))
-    if len(report.model.layers if report.model else ()) <= MANY_LAYERS or view.sort != "model":
+    if view.sort != "model":
         return (Block("", rows),)
+    if len(report.model.layers if report.model else ()) <= MANY_LAYERS:
+        return _with_folds(rows)
     names = [_block_name(path) for path in layers]
     runs = [(name, len(list(run))) for name, run in groupby(names)]
     if not all(names) or len(runs) * 3 > len(layers):
@@ -321,6 +329,22 @@ def _blocks(report: Report, rows: tuple[Row, ...], view: View) -> tuple[Block, .
     block_of = dict(zip(layers, names, strict=True))
     grouped = groupby(rows, key=lambda row: block_of[row.layer.path])
     return tuple(Block(name, tuple(run)) for name, run in grouped)
+
+
+def _with_folds(rows: tuple[Row, ...]) -> tuple[Block, ...]:
+    """Put what few people look at below the others: normalization, and layers that are frozen."""
+    if len(rows) <= ENOUGH:
+        return (Block("", rows),)
+    folds: dict[str, list[Row]] = {"": [], "normalization": [], "frozen layers": []}
+    for row in rows:
+        weight = row.weight
+        calm = not row.faults and weight.bare
+        frozen = calm and weight.trainable_known and not row.layer.trainable
+        normal = calm and weight.role in NORMALIZATION
+        folds["normalization" if normal else "frozen layers" if frozen else ""].append(row)
+    if not folds[""]:
+        return (Block("", rows),)
+    return tuple(Block(name, tuple(some)) for name, some in folds.items() if some)
 
 
 def _block_name(path: str) -> str:

@@ -1,5 +1,6 @@
 """HTML pages: templates, one style, one script, and a policy that lets in nothing else."""
 
+import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -21,6 +22,9 @@ PLACES = 8
 
 WORST = 5
 """Findings that the verdict names."""
+
+LONG = 24
+"""Characters of a path that need not break."""
 
 
 def fill(template: str, **content: Any) -> escape.Escaped:
@@ -55,6 +59,16 @@ def _visible(value: Any) -> Any:
     return escape.plain(value)
 
 
+def _breaking(name: str) -> Any:
+    """Let a long path break behind its slashes and underscores, where a person would break it."""
+    from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
+
+    text = str(escaped(escape.plain(name)))
+    if len(text) > LONG:
+        text = re.sub(r"([/_])(?=[^/_])", r"\1<wbr/>", text)
+    return Markup(text)  # noqa: S704 - escaped before
+
+
 def _observed(value: float | str) -> str:
     """Format a value that decided a finding."""
     return (
@@ -83,7 +97,7 @@ def _environment() -> "Environment":
         keep_trailing_newline=True,
         finalize=_visible,
     )
-    environment.filters.update(observed=_observed, short=short)
+    environment.filters.update(observed=_observed, short=short, breaking=_breaking)
     environment.globals.update(
         spectrum_table=spectrum_table,
         advice=advice,

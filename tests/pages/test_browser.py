@@ -320,25 +320,47 @@ def test_hostile_names_do_nothing(show):
         assert tab.run("document.images.length") == 0
 
 
-def test_on_paper_everything_is_open_and_light(show, tmp_path):
+@pytest.fixture
+def paper(show, tmp_path):
+    """Print a page; return its text, page by page."""
     if shutil.which("pdftotext") is None:
         missing("pdftotext", "poppler-utils")
+
+    def printed(page, **settings):
+        tab = show(page, **settings)
+        file = tmp_path / "report.pdf"
+        file.write_bytes(tab.pdf())
+        text = subprocess.run(
+            ["pdftotext", "-layout", file, "-"], check=True, capture_output=True, text=True
+        ).stdout
+        return text.split("\f")[:-1]
+
+    return printed
+
+
+def test_on_paper_is_what_is_wrong_and_the_table_and_no_more(paper):
     found = [finding(*(f"block_0/dense_{n}/kernel" for n in range(12)))]
     report = deep(60, names="block_{block}/dense_{i}", findings=found)
-    tab = show(render(report, rules=[rule()]), dark=True)
-    click(tab, ".themes button", "dark")
-    printed = tmp_path / "report.pdf"
-    printed.write_bytes(tab.pdf())
-    text = subprocess.run(
-        ["pdftotext", "-layout", printed, "-"], check=True, capture_output=True, text=True
-    ).stdout
-    assert "Why, when it is not a fault" in text
-    assert "because it & that" in text
-    assert "block_0/dense_11/kernel: far too large" in text
-    assert "Histograms of 60 kernels" in text
-    assert "Filter rows" not in text
-    assert len(re.findall("Of initial", text)) > 1
-    assert tab.run("document.querySelectorAll('details[open]').length") == 1
+    pages = paper(render(report, rules=[rule(), rule("REG999")]), dark=True)
+    text = "\n".join(pages)
+    assert "block_0/dense_7/kernel: far too large" in text
+    assert "The model along its depth" in text
+    assert "block_4/dense_59" in text  # the last row of the table
+    for left_out in ("Filter rows", "Settings", "passed", "REG999", "Histograms", "because it"):
+        assert left_out not in text
+    assert len(re.findall("Of initial", text)) > 1  # the head of the table, on each page
+    assert len(pages) <= 4
+
+
+def test_a_small_model_takes_two_pages_and_twelve_models_twelve(paper):
+    layers = [dense(f"dense_{n}", 0.01, np.full((4, 4), 0.5)) for n in range(20)]
+    found = [finding("dense_3/kernel"), finding("dense_9/kernel", code="REG201")]
+    report = audited(*layers, findings=found)
+    assert len(paper(render(report, rules=[rule(), rule("REG201")]))) <= 2
+    many = [replace(report, file=f"model-{n}.keras") for n in range(12)]
+    pages = paper(render(*many))
+    assert len(pages) <= 12
+    assert all(f"model-{n}.keras" in "".join(pages) for n in range(12))
 
 
 def test_thousands_of_layers_open_and_sort_at_once(browser, tmp_path, thousands):

@@ -269,10 +269,12 @@ def test_several_reports_have_an_index(report):
     page = Page(text)
     assert "2 of 3 models audited ! failed 1 model E error 1 model ✓ clean 1 model" in page.words
     rows = table(text, "sortable index")
-    assert [row[0] for row in rows] == ["model.keras", "bad.keras", "clean.keras"]
-    assert rows[0][1] == "E error 1 error, 1 note"
-    assert rows[1][1] == "! failed could not be audited: no such file"
-    assert rows[2][1] == "✓ clean no findings"
+    assert [row[0] for row in rows] == ["bad.keras", "model.keras", "clean.keras"]  # by risk
+    assert rows[0][2] == "! failed could not be audited: no such file"
+    assert rows[1][2] == "E error 1 error, 1 note"
+    assert rows[2][2] == "✓ clean no findings"
+    first = table(text, "sortable faults")[0]
+    assert first[:5] == ["REG101", "name-reg101", "E error", "1", "33.3%"]
     for name in ("model.keras", "bad.keras", "clean.keras"):
         anchor = re.search(rf'<a href="#(\w+)">{name}<', text).group(1)
         assert f'<h2 id="{anchor}">{name}</h2>' in text
