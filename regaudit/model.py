@@ -92,6 +92,9 @@ class Weight(Struct, frozen=True):
     False in weights alone, where each may be a statistic."""
     loads_from: str | None = None
     """Stored path of the values that a load by order puts here instead of its own."""
+    placed_by: str = ""
+    """How the regularizer of a custom layer's weight was found: by its `name`, by its `shape` or by
+    its `order`. Whether it acts is for the layer's code to decide."""
     named_for: str | None = None
     """Path of the weight whose name its values have in the file, where a load goes by order."""
 

@@ -98,9 +98,10 @@ def _untouched(here: Situation, places: Places) -> str:
             "No strength is proposed: nothing in the file says how strong a penalty should be; "
             f"give --train-loss and --val-loss{more}."
         )
+    whose = " of Keras's own layers" if here.evidence.untold else ""
     return (
-        "No strength is proposed: every kernel has a penalty, and only --train-loss and --val-loss "
-        "tell if it is the right one."
+        f"No strength is proposed: every kernel{whose} has a penalty, and only --train-loss and "
+        "--val-loss tell if it is the right one."
     )
 
 

@@ -57,6 +57,9 @@ def propose(
         )
         return _none(evidence, aim, purpose, verdict)
     places = tuple(places_of(evidence))
+    if not places and evidence.untold:
+        verdict = "No strength is proposed: custom code decides what regularizes the kernels."
+        return _none(evidence, aim, purpose, verdict)
     if not places:
         verdict = "Leave it: no trainable kernel takes a regularizer."
         if is_of_hub(evidence.model.class_name):

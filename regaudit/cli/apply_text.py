@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from regaudit.editing.request import EditRequest
     from regaudit.formats.interface import Format
     from regaudit.model import Model
+    from regaudit.report.report import Report
 
 
 def nothing_written(change: "Change", wanted: "EditRequest", out: Path | None) -> list[str]:
@@ -44,7 +45,7 @@ def what_changes(
     before, after = change.before, change.after
     lines += ["", f"penalty  {number(before.penalty, 6)} -> {number(after.penalty, 6)}"]
     if not after.penalty_complete:
-        lines[-1] += ", plus what custom code adds, which is not in the file"
+        lines[-1] += f", plus what custom code adds{_placed(before, after)}"
     if change.jump:
         way = "higher" if change.jump > 0 else "lower"
         apart = "" if after.penalty_complete else ", not counting custom code"
@@ -65,6 +66,16 @@ def what_changes(
         )
     )
     return lines
+
+
+def _placed(before: "Report", after: "Report") -> str:
+    """Say what it adds where that can be told if it does as Keras does."""
+    from regaudit.report.spelling import number
+
+    were, are = before.total_if_applied, after.total_if_applied
+    if were is None and are is None:
+        return ", which is not in the file"
+    return f": {number(were or 0.0, 6)} -> {number(are or 0.0, 6)} if it does as Keras does"
 
 
 def _compiling(model: "Model | None") -> str:

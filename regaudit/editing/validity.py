@@ -153,6 +153,10 @@ def _why_not_custom(layer: Layer, key: str) -> str:
         return f"{layer.path} is a custom layer whose configuration has no {key}"
     if not isinstance(layer.config[key], str | Mapping | None):
         return f"{layer.path} is a custom layer that stores its {key} in its own format"
+    placed = {weight.regularizer_key for weight in layer.weights}
+    if layer.placed_as and key == "kernel_regularizer" and key not in placed:
+        # Keras 2 writes this key for separable layers, too, which have no such kernel.
+        return f"{layer.path} is like a {layer.placed_as}, which has no use for {key}"
     return ""
 
 

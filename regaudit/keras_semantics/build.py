@@ -139,8 +139,16 @@ def make_layer(
     )
 
 
-_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "builtins"})
-"""In which Keras's own classes live; `keras_core` became Keras 3."""
+_PACKAGES = frozenset(
+    {
+        *("keras", "keras_core", "tf_keras", "tensorflow", "builtins"),
+        "tensorflow_model_optimization",
+    }
+)
+"""In which the classes live that are known: Keras's own, and the wrappers of the toolkit.
+
+`keras_core` became Keras 3.
+"""
 
 
 def is_custom(serialized: Serialized) -> bool:

@@ -49,6 +49,13 @@ class Declared(Struct, frozen=True):
         return self.built_in or [f"{role}{'?' * (role in self.optional)}" for role in self.roles]
 
 
+def key_of(role: str, config: Mapping[str, Any]) -> str:
+    """Return the key of a configuration that bears the name of a weight; empty for none."""
+    slot = _SLOTS.get(role)
+    keys = (f"{role}_regularizer", (slot and slot.regularizer_key) or "")
+    return next((key for key in keys if key in config), "")
+
+
 def checked_roles(given: Mapping[str, Any]) -> tuple[Declared, ...]:
     """Read `[tool.regaudit.layers]`.
 

@@ -353,6 +353,7 @@ OPTIMIZATION_WRAPPERS = (
     "QuantizeWrapperV2",
     "PruneLowMagnitude",
     "ClusterWeights",
+    "ClusterWeightsRNN",
 )
 """Of TensorFlow's model optimization toolkit, which knows Keras 2 only."""
 

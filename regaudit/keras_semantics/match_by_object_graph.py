@@ -19,6 +19,7 @@ from regaudit.keras_semantics.build import (
 )
 from regaudit.keras_semantics.config_graph import Serialized, config_of, layers_of, name_of
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.held_layers import held_layers
 from regaudit.keras_semantics.layer_table import MODELS, WRAPPED_OF_KERAS_2, Slot, all_slots
 from regaudit.keras_semantics.object_graph import ObjectGraph, in_order
 from regaudit.limits import enforce_limit
@@ -239,8 +240,21 @@ class ObjectJoin(Struct):
             slots=found.slots,
             known=found.known,
             node=found.caller,
+            inside=self._inside(found),
             around=found.around,
         )
+
+    def _inside(self, found: _Found) -> list[Serialized]:
+        """Return the layers in the configuration of a layer that are layers of the graph, too."""
+        if found.known:
+            return []
+        names = {name_of(one.serialized) for one in self.found if one.caller == found.caller}
+        return [
+            layer
+            for held in held_layers(found.serialized, before_keras_3=True)
+            for layer in held.layers
+            if name_of(layer) in names
+        ]
 
     def sweep(self, reason: str) -> None:
         """Take in the variables that no layer has claimed, named as they name themselves."""

@@ -15,6 +15,7 @@ from regaudit.keras_semantics.build import (
     LOST,
     activity_skip,
     activity_unknown,
+    class_name_of,
     has_regularizers,
     inside_of,
     is_custom,
@@ -22,6 +23,7 @@ from regaudit.keras_semantics.build import (
     make_weight,
     not_stored,
     own_flag,
+    weight_path,
 )
 from regaudit.keras_semantics.config_graph import (
     Serialized,
@@ -34,9 +36,12 @@ from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
 from regaudit.keras_semantics.hub_classes import hub_class, hub_classes
 from regaudit.keras_semantics.layer_table import (
+    KERNEL_ROLES,
     MODELS,
+    OPTIMIZATION_WRAPPERS,
     THAWED_BY_LOADING,
     WRAPPED,
+    WRAPPED_OF_KERAS_2,
     Slot,
     all_slots,
     slots_of,
@@ -74,6 +79,9 @@ class Join(Struct):
     """Stored paths of what layers keep besides their weights."""
     nested: dict[str, tuple[str, Serialized]] = {}
     """By the path of each nested model: that of its group, and its configuration."""
+    taken_over: dict[tuple[str, str, str], tuple[str, Tensor]] = {}
+    """What a wrapper stores in the place of the layer inside: where and which values, by the path
+    of that layer, its sublayer and the role there."""
     activity_unknown: list[str] = []
     """Paths of the layers whose activity regularizer the file does not keep."""
 
@@ -95,7 +103,7 @@ class Join(Struct):
             self._of_hub(hub, serialized, path, place)
         elif is_custom(serialized):
             self._unknown(serialized, path, place)
-        elif class_name in WRAPPED:
+        elif class_name in WRAPPED or (class_name in WRAPPED_OF_KERAS_2 and self._is_keras_2):
             self._wrapper(serialized, path, place)
         elif class_name in LOOKUPS:
             self._lookup(serialized, path, place)
@@ -122,10 +130,15 @@ class Join(Struct):
     def _wrapper(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         from regaudit.keras_semantics.held_layers import held_layers  # noqa: PLC0415 - few models
 
-        weights: tuple[Weight, ...] = ()
+        weights: tuple[Weight, ...] | None = ()
         if serialized["class_name"] == "SpectralNormalization":
             weights = self._spectral(config_of(serialized), path, place)
-        self._add(serialized, path, place, weights)
+        elif serialized["class_name"] in OPTIMIZATION_WRAPPERS:
+            weights = self._kept(serialized, path, place)
+        known = weights is not None
+        if weights is None:
+            weights = self._variables(path, place, known=False)
+        self._add(serialized, path, place, weights, known=known)
         for held in held_layers(serialized, before_keras_3=self.dialect.before_keras_3):
             self._held(held, serialized, path, place)
 
@@ -143,6 +156,43 @@ class Join(Struct):
             for weight in weights
         )
 
+    def _kept(
+        self, wrapper: Serialized, path: str, place: StoredPosition
+    ) -> tuple[Weight, ...] | None:
+        """What a wrapper stores that changes the weights of the layer inside; None if not told."""
+        from regaudit.keras_semantics.wrapper_variables import (  # noqa: PLC0415 - few models
+            kept_by,
+        )
+
+        variables = variables_of(place.stored)
+        inner = config_of(wrapper).get("layer")
+        inner = inner if isinstance(inner, Mapping) else {}
+        class_name = str(inner.get("class_name"))
+        slots = () if is_custom(inner) else slots_of(class_name, config_of(inner), self.dialect)
+        found = kept_by(wrapper, inner, slots, [tensor for _, tensor in variables])
+        if found is None:
+            return None
+        group = place.stored.groups.get("layer") if place.stored else None
+        inside = _stored_slots(slots, group)
+        below = f"{path}/{name_of(inner)}"
+        trainable = self._trainable(wrapper, place)
+        weights = []
+        for (key, tensor), kept in zip(variables, found, strict=True):
+            stored_path = f"{place.stored_path}/vars/{key}".lstrip("/")
+            shared = weight_path(below, kept.of) if kept.of else None
+            if kept.of and (kept.of.at, kept.of.role) not in inside:
+                inside.add((kept.of.at, kept.of.role))
+                self.taken_over[below, kept.of.at, kept.of.role] = stored_path, tensor
+                continue
+            slot = Slot(kept.role, trainable=kept.trainable)
+            weight = self.weight(slot, tensor, path, stored_path, trainable=trainable)
+            weights.append(replace(weight, shared_with=shared))
+        return tuple(weights)
+
+    @property
+    def _is_keras_2(self) -> bool:
+        return self.dialect.before_keras_3
+
     def _lookup(self, serialized: Serialized, path: str, place: StoredPosition) -> None:
         """A layer that looks values up: the tables it stores are no weights."""
         self._add(serialized, path, place, ())
@@ -158,6 +208,9 @@ class Join(Struct):
         """A layer of the table: slots that its options call for, in stored order."""
         class_name, config = str(serialized["class_name"]), config_of(serialized)
         slots = slots_of(class_name, config, self.dialect)
+        if class_name == "QuantizeLayer" and (kept := self._kept(serialized, path, place)):
+            self._add(serialized, path, place, kept)
+            return
         mode = quantization(serialized, slots, place.stored)
         if mode:
             slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
@@ -236,10 +289,24 @@ class Join(Struct):
         held = list(held_layers(serialized, before_keras_3=self.dialect.before_keras_3))
         found, rest = locate(held, place.stored, self.dialect)
         lost = [layer for layer in rest if matters(layer, self.dialect)]
-        weights = self._variables(path, place, known=known)
+        weights = self._of_addons(serialized, path, place)
+        if weights is None:
+            weights = self._variables(path, place, known=known)
         inside = [*(layer for layer, _ in found), *lost]
         self._add(serialized, path, place, weights, known=known, inside=inside)
         self._inside(found, lost, serialized, path, place)
+
+    def _of_addons(
+        self, serialized: Serialized, path: str, place: StoredPosition
+    ) -> tuple[Weight, ...] | None:
+        """What a wrapper of TensorFlow Addons stores; None for another layer, or if not told."""
+        if class_name_of(serialized).rpartition(">")[0] != "Addons":
+            return None
+        weights = self._kept(serialized, path, place)
+        if weights:
+            reason = "custom layer: measured, but the regularizers of its weights are unknown"
+            self.skipped.append(Skip(path, reason))
+        return weights
 
     def _inside(
         self,
@@ -326,7 +393,13 @@ class Join(Struct):
                 stored = f"{stored}/{key}"
             variables = variables_of(group)
             below = wanted[0].below if wanted else ""
-            own = _without_moved_kernel(wanted, variables)
+            elsewhere = [slot for slot in wanted if (path, slot.at, slot.role) in self.taken_over]
+            own = _without_moved_kernel([s for s in wanted if s not in elsewhere], variables)
+            for slot in elsewhere:
+                stored_path, tensor = self.taken_over[path, slot.at, slot.role]
+                weights.append(
+                    self.weight(slot, tensor, path, stored_path, config, trainable=trainable)
+                )
             for index, (key, tensor) in enumerate(variables):
                 slot = own[index] if index < len(own) else Slot(f"variable_{key}", below=below)
                 stored_path = f"{stored}/vars/{key}".lstrip("/")
@@ -406,10 +479,27 @@ def _by_sublayer(slots: tuple[Slot, ...]) -> dict[str, list[Slot]]:
 
 
 def _without_moved_kernel(slots: list[Slot], variables: list[tuple[str, Tensor]]) -> list[Slot]:
-    """Return the slots without the kernel, where a quantizing wrapper around the layer keeps it."""
-    fewer = 0 < len(variables) < len(slots)
-    moved = fewer and slots[0].role == "kernel" and len(variables[0][1].shape) == 1
-    return slots[1:] if moved else slots
+    """Return the slots without the kernels that a wrapper around the layer stores in its place."""
+    left, missing = list(slots), len(slots) - len(variables)
+    others = [slot for slot in slots if slot.role not in KERNEL_ROLES]
+    if variables and len(variables) == len(others):
+        return others  # a bias of a GRU has as many axes as a kernel
+    for at, (_, tensor) in enumerate(variables):
+        while missing > 0 and left[at].role in KERNEL_ROLES and len(tensor.shape) <= 1:
+            left.pop(at)
+            missing -= 1
+    return left
+
+
+def _stored_slots(slots: tuple[Slot, ...], group: TensorGroup | None) -> set[tuple[str, str]]:
+    """Return which slots a layer's own group has variables for, by sublayer and role."""
+    found = set()
+    for at, wanted in _by_sublayer(slots).items():
+        below = group.groups.get(at) if group and at else group
+        variables = variables_of(below)
+        own = _without_moved_kernel(wanted, variables)
+        found |= {(slot.at, slot.role) for slot in own[: len(variables)]}
+    return found
 
 
 def _container(group: TensorGroup | None) -> str:

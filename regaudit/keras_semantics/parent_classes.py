@@ -67,6 +67,17 @@ def parents_of(config: LayerConfig, dialect: Dialect) -> list[str]:
     )
 
 
+def named_parent(class_name: str, config: LayerConfig, dialect: Dialect) -> str:
+    """Return the class that a layer of QKeras is made after; empty for other layers.
+
+    Its name is that class's with a Q, its configuration has all of that class's keys, and it makes
+    its weights in that class's order (`fixtures/nearly_keras.py` asks QKeras).
+    """
+    name = class_name.removeprefix("Q").removesuffix("Batchnorm")
+    own = _keys_of_classes(before_keras_3=dialect.before_keras_3).get(name)
+    return name if class_name.startswith("Q") and own and own <= config.keys() else ""
+
+
 @cache
 def _keys_of_classes(*, before_keras_3: bool) -> Mapping[str, frozenset[str]]:
     kinds = ("regularizer", "constraint", "initializer")

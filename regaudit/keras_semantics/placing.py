@@ -1,47 +1,38 @@
 """Weights of custom layers given their roles: as the user declares, or as a parent's of Keras.
 
 Only custom code knows what a custom layer does with its weights. What is declared of it is held
-against what it stores. What nobody declares is placed where names, or shapes, leave no choice, and
-what regularizes it stays for the code to decide.
+against what it stores. What nobody declares is placed where names, or shapes, leave no choice: a
+stored `kernel` and a configured `kernel_regularizer` of one layer belong together. Whether that
+acts stays for the code to decide.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import islice, permutations
 
 from msgspec.structs import replace
 
 from regaudit.errors import UnreadableModelError
 from regaudit.keras_semantics.build import make_weight
-from regaudit.keras_semantics.declared_roles import Declared
+from regaudit.keras_semantics.declared_roles import Declared, key_of
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import (
-    KERNEL_ROLES,
     Slot,
     all_slots,
     is_built_in,
     slots_of,
 )
-from regaudit.keras_semantics.parent_classes import may_be, parents_of
+from regaudit.keras_semantics.parent_classes import named_parent, parents_of
+from regaudit.keras_semantics.regularizers import parse_regularizer
+from regaudit.keras_semantics.slot_pairs import Pairs, declared_pairs, guessed_pairs
 from regaudit.keras_semantics.told import activity_told
-from regaudit.model import Layer, Model, Skip, Status, Weight
+from regaudit.model import Layer, Model, Regularizer, Skip, Status, Weight
 from regaudit.tensors.tensor import Tensor
 
-Pairs = list[tuple[Weight, Slot]]
-
-_AXES = {
-    **dict.fromkeys(("Dense", "Embedding", "ReversibleEmbedding"), 2),
-    **{f"{kind}Conv{n}D": n + 2 for kind in ("", "Depthwise", "Separable") for n in (1, 2, 3)},
-    **{f"Conv{n}DTranspose": n + 2 for n in (1, 2, 3)},
-}
-"""Axes of the kernels of classes."""
-_MOST = 4
-"""Weights of one layer or sublayer of which all orders are tried."""
 _NO_CLASSES = (
     "what is declared of custom classes cannot be used: this file does not name the classes of "
     "its layers"
 )
-_DECIDES = "custom code: its class decides whether that acts"
+_DECIDES = "placed by {}: custom code decides whether it acts"
 
 
 def with_roles(
@@ -97,10 +88,10 @@ class _Placing:
         stored = [weight for own in parts.values() for weight in own.weights]
         if not stored:
             return
-        pairs = _declared_pairs(parts, slots, one)
+        pairs = declared_pairs(parts, slots, one)
         if not pairs:
             raise UnreadableModelError(_misfit(layer, stored, slots, one))
-        self._place(layer, parts, pairs, one.built_in, declared=True)
+        self._place(layer, parts, pairs, one.built_in)
         self._notes[layer.path or "(model)"] = (
             f"custom code: {layer.class_name} is read as {one.built_in}, as declared"
             if one.built_in
@@ -114,18 +105,55 @@ class _Placing:
         if layer.known or not name or is_built_in(name) or frozen_codes:
             return
         found = []
-        for parent in parents_of(layer.config, self._dialect):
+        named = named_parent(layer.python_class, layer.config, self._dialect)
+        for parent in [named] if named else parents_of(layer.config, self._dialect):
             slots = self._slots(parent, layer)
             parts = self._parts(layer, slots)
-            if pairs := _guessed_pairs(parts, slots, parent, layer):
-                found.append((parent, parts, pairs))
+            pairs, how = guessed_pairs(parts, slots, parent, layer, in_order=bool(named))
+            if pairs:
+                found.append((parent, parts, pairs, how))
         if len(found) != 1:
+            self._place_by_name(layer)
             return
-        ((parent, parts, pairs),) = found
-        self._place(layer, parts, pairs, parent, declared=False)
+        ((parent, parts, pairs, how),) = found
+        self._place(layer, parts, pairs, parent, how)
         self._notes[layer.path or "(model)"] = (
             f"custom layer: its weights are placed as those of {parent}, but its code decides "
             "what regularizes them"
+        )
+
+    def _place_by_name(self, layer: Layer) -> None:
+        """Give the weights of a layer the regularizers of its configuration that bear their names.
+
+        A name that two weights have tells nothing.
+        """
+        roles = [weight.role for weight in layer.weights]
+        keys = {
+            role: key
+            for role in roles
+            if roles.count(role) == 1 and (key := key_of(role, layer.config)) in layer.unplaced
+        }
+        weights = tuple(
+            self._named(layer, weight, keys[weight.role]) if weight.role in keys else weight
+            for weight in layer.weights
+        )
+        if keys:
+            left = {key: one for key, one in layer.unplaced.items() if key not in keys.values()}
+            self._placed[id(layer)] = replace(layer, weights=weights, unplaced=left)
+            self._notes[layer.path or "(model)"] = (
+                "custom layer: regularizers are placed by the names of its weights, but its code "
+                "decides what regularizes them"
+            )
+
+    def _named(self, layer: Layer, weight: Weight, key: str) -> Weight:
+        """Return a weight with the regularizer of a key that bears its name."""
+        found = parse_regularizer(layer.config[key], self._dialect)
+        return replace(
+            weight,
+            regularizer=found and _undecided(found, "name"),
+            regularizer_key=key,
+            regularizer_known=True,
+            placed_by="name",
         )
 
     def model(self) -> Model:
@@ -162,17 +190,27 @@ class _Placing:
         for at, below in {slot.at: slot.below for slot in slots if slot.at}.items():
             for one in self._below.get(layer.path, ()):
                 name = one.path.rpartition("/")[2]
-                named = {name.strip("_"), re.sub(r"_\d+$", "", name)} & {at.strip("_"), below}
-                if named and one.weights:
+                plain = re.sub(r"_\d+$", "", name)
+                named = {name.strip("_"), plain} & {at.strip("_"), below}
+                if (named or (at == "cell" and plain.endswith("_cell"))) and one.weights:
                     parts[at] = one
         if "cell" in {slot.at for slot in slots} - parts.keys() and layer.weights:
             parts["cell"] = parts.pop("")  # as Keras 1 and early TensorFlow kept them
         return parts
 
     def _place(
-        self, layer: Layer, parts: dict[str, Layer], pairs: Pairs, name: str, *, declared: bool
+        self, layer: Layer, parts: dict[str, Layer], pairs: Pairs, name: str, guessed: str = ""
     ) -> None:
-        """Note a layer with weights in slots; a guess leaves what the file tells of its parts."""
+        """Note a layer with weights in slots; a guess leaves what the file tells of its parts.
+
+        Args:
+            layer: to place.
+            parts: it, and the parts of it that have weights, by attribute.
+            pairs: its weights, and their slots.
+            name: the class of Keras that it is like.
+            guessed: by what; empty where it was declared.
+        """
+        declared = not guessed
         keys = {slot.regularizer_key for _, slot in pairs}
         left = {key: value for key, value in layer.unplaced.items() if key not in keys}
         told = set() if declared else {at for at, one in parts.items() if at and one.class_name}
@@ -182,7 +220,7 @@ class _Placing:
             pairs.sort(key=lambda pair: order.get((pair[1].at, pair[1].role), len(order)))
         known = declared and bool(name)
         weights = tuple(
-            self._weight(layer, weight, slot, known=known, declared=declared)
+            self._weight(layer, weight, _named_as(slot, parts), guessed, known=known)
             for weight, slot in pairs
             if slot.at not in told
         )
@@ -199,7 +237,7 @@ class _Placing:
         self._placed[id(layer)] = placed
 
     def _weight(
-        self, layer: Layer, weight: Weight, slot: Slot, *, known: bool, declared: bool
+        self, layer: Layer, weight: Weight, slot: Slot, guessed: str, *, known: bool
     ) -> Weight:
         """Return a stored weight with its role."""
         own = layer.trainable or not self._dialect.restores_trainable
@@ -213,8 +251,8 @@ class _Placing:
             dialect=self._dialect,
         )
         found = made.regularizer
-        if found and not declared and found.status is not Status.INERT:
-            found = replace(found, status=Status.UNKNOWN, why=_DECIDES)
+        if found and guessed:
+            found = _undecided(found, guessed)
         return replace(
             made,
             regularizer=found,
@@ -223,7 +261,22 @@ class _Placing:
             dequantized_from=weight.dequantized_from,
             regularizer_known=known or found is not None,
             trainable_known=known or weight.trainable_known,
+            placed_by=guessed if found else "",
         )
+
+
+def _undecided(found: Regularizer, placed_by: str) -> Regularizer:
+    """Return a regularizer of which custom code decides whether it acts."""
+    if found.status is Status.INERT:
+        return found
+    return replace(found, status=Status.UNKNOWN, why=_DECIDES.format(placed_by))
+
+
+def _named_as(slot: Slot, parts: dict[str, Layer]) -> Slot:
+    """Return a slot with the name that the file has for the cell that it is in."""
+    part = parts.get("cell") if slot.at == "cell" else None
+    name = part.path.rpartition("/")[2] if part else ""
+    return replace(slot, below=name) if name.endswith("_cell") else slot
 
 
 def _misfit(layer: Layer, stored: list[Weight], slots: tuple[Slot, ...], one: Declared) -> str:
@@ -239,95 +292,6 @@ def _misfit(layer: Layer, stored: list[Weight], slots: tuple[Slot, ...], one: De
         f"layer {layer.path} of {layer.class_name} stores {there}; declared is {of}; "
         "mend or remove it in [tool.regaudit.layers] or --role"
     )
-
-
-def _declared_pairs(parts: dict[str, Layer], slots: tuple[Slot, ...], one: Declared) -> Pairs:
-    """Pair all that is stored with the slots, sublayer by sublayer; empty if it does not fit."""
-    pairs: Pairs = []
-    for at in {"": None, **dict.fromkeys(slot.at for slot in slots)}:
-        stored = parts[at].weights if at in parts else ()
-        found = _paired(stored, [slot for slot in slots if slot.at == at], one.optional)
-        if found is None:
-            return []
-        pairs += found
-    return pairs if _fits(pairs, one) else []
-
-
-def _paired(
-    weights: tuple[Weight, ...], wanted: list[Slot], optional: tuple[str, ...]
-) -> Pairs | None:
-    """Pair what is stored with slots: by name, or by order where no name is one of theirs."""
-    slots = {slot.role: slot for slot in wanted}
-    required = [slot for slot in wanted if slot.role not in optional]
-    stored = [weight.role for weight in weights]
-    if set(stored) & set(slots):
-        told = set(stored) <= set(slots) and {slot.role for slot in required} <= set(stored)
-        unique = len(set(stored)) == len(stored)
-        return [(weight, slots[weight.role]) for weight in weights] if told and unique else None
-    for chosen in (wanted, required):  # between the two, nothing tells which is missing
-        if len(chosen) == len(weights):
-            return list(zip(weights, chosen, strict=True))
-    return None
-
-
-def _fits(pairs: Pairs, one: Declared) -> bool:
-    """Whether the shapes may be those of the roles."""
-    kernels = [(weight, slot) for weight, slot in pairs if slot.role in KERNEL_ROLES]
-    axes = _AXES.get(one.built_in)
-    if any(len(w.shape) != axes if axes else len(w.shape) < 2 for w, _ in kernels):
-        return False
-    if not one.built_in:
-        return True
-    others = [weight.shape for weight, slot in pairs if slot.role not in KERNEL_ROLES]
-    units = kernels[-1][1].units(kernels[-1][0].shape, {}) if kernels and axes else None
-    if units and "bias" in {slot.role for _, slot in pairs}:
-        return others == [(units.units,)]
-    if one.built_in.endswith("Normalization") and one.built_in != "Normalization":
-        return len(set(others)) <= 1
-    return True
-
-
-def _guessed_pairs(
-    parts: dict[str, Layer], slots: tuple[Slot, ...], parent: str, layer: Layer
-) -> Pairs:
-    """Pair the slots of a class with what is stored; empty where that leaves a choice."""
-    pairs: Pairs = []
-    for at in dict.fromkeys(slot.at for slot in slots):
-        wanted = [slot for slot in slots if slot.at == at]
-        stored = parts[at].weights if at in parts else ()
-        found = _by_name(stored, wanted) or _by_shape(stored, wanted, parent, layer)
-        if not all(may_be(slot, weight.shape, parent, layer.config) for weight, slot in found):
-            return []
-        codes = any(not weight.dtype.startswith(("float", "bfloat")) for weight, _ in found)
-        if codes or len(found) != len(wanted):
-            return []
-        pairs += found
-    return pairs
-
-
-def _by_name(stored: tuple[Weight, ...], wanted: list[Slot]) -> Pairs:
-    """Return the pairs of equal names; empty where a name is missing, or there twice."""
-    roles = [weight.role for weight in stored]
-    if any(roles.count(slot.role) != 1 for slot in wanted):
-        return []
-    return [(stored[roles.index(slot.role)], slot) for slot in wanted]
-
-
-def _by_shape(stored: tuple[Weight, ...], wanted: list[Slot], parent: str, layer: Layer) -> Pairs:
-    """Return the pairs of weights without names, where the shapes allow for one order only."""
-    numbered = not any(weight.role_known for weight in stored)
-    if len(stored) != len(wanted) or not numbered or len(wanted) > _MOST:
-        return []
-    possible = (
-        list(zip(order, wanted, strict=True))
-        for order in permutations(stored)
-        if all(
-            may_be(slot, weight.shape, parent, layer.config)
-            for weight, slot in zip(order, wanted, strict=True)
-        )
-    )
-    found = list(islice(possible, 2))
-    return found[0] if len(found) == 1 else []
 
 
 def _shape(shape: tuple[int, ...]) -> str:

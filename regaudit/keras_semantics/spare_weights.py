@@ -11,7 +11,12 @@ from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, Slot
 from regaudit.keras_semantics.stored_names import StoredName, relative_path
 
 Named = list[tuple[Slot, StoredName]]
-_STATISTICS = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
+_STATISTICS = {
+    *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
+    *("sn_u", "initialized"),  # of TensorFlow Addons' wrappers
+}
+_OF_CELLS = "ClusterWeightsRNN"
+"""A wrapper whose variables have names that end with the number of a cell: `.._kernel/0`."""
 _STATISTIC_ENDINGS = ("_scale", "_zero", "_min", "_max")
 
 
@@ -35,9 +40,11 @@ def spare_weights(
         if owner is None and len(plan) == 1 and outermost.known:
             owner = outermost
         slot = extra_slot(name)
+        if owner is None and str(outermost.serialized.get("class_name")) == _OF_CELLS:
+            owner, slot = outermost, replace(slot, role=f"{name.owner[-1]}_{name.role}")
         if owner is not None:
             if str(owner.serialized.get("class_name")) in {*OPTIMIZATION_WRAPPERS, "QuantizeLayer"}:
-                slot = replace(slot, trainable=name.role.startswith("cluster_centroids"))
+                slot = replace(slot, trainable=slot.role.startswith("cluster_centroids"))
             own.setdefault(id(owner), []).append((slot, name))
         else:
             others.setdefault(relative_path(outermost.path, name.owner), []).append((slot, name))

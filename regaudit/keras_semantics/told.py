@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.hub_classes import is_of_hub
-from regaudit.keras_semantics.layer_table import all_slots, is_built_in
+from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, all_slots, is_built_in
 from regaudit.keras_semantics.weightless_layers import FOREIGN
 from regaudit.model import Layer, Status, Weight
 
@@ -67,13 +67,13 @@ def regularizer_told(layer: Layer, weight: Weight, *, own: bool) -> bool:
     """
     if weight.regularizer is not None:
         return True
-    if layer.known and layer.class_name in FOREIGN:
-        return True  # Keras gives none of these a penalty
+    if layer.class_name and weight.shared_with is not None:
+        return True  # the other one carries it
+    if layer.known and layer.class_name in {*FOREIGN, *OPTIMIZATION_WRAPPERS}:
+        return True  # nobody gives any of these a penalty
     if not layer.known or not layer.claims(weight):
         return False
-    return (
-        own or (weight.trainable_known and not weight.trainable) or weight.shared_with is not None
-    )
+    return own or (weight.trainable_known and not weight.trainable)
 
 
 def activity_told(layer: Layer, dialect: Dialect) -> bool:

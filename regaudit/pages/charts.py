@@ -170,7 +170,7 @@ def _strengths(weight: Weight) -> Iterable[Value]:
         return [Value(_OTHER, 0.0, "its regularizer is not known")]
     if regularizer is None:
         return [Value(_NONE, 0.0, "no regularizer")]
-    text = f"{spelling.regularizer(regularizer)}, {regularizer.status}"
+    text = f"{spelling.regularizer(regularizer)}, {spelling.status_of(weight)}"
     if regularizer.l1 is None or regularizer.l2 is None:
         return [Value(_OTHER, 0.0, text)]
     if not all(s == 0 or drawable(s) for s in (regularizer.l1, regularizer.l2)):

@@ -40,6 +40,8 @@ class Row(Struct, frozen=True):
     weight: Weight
     moments: Moments | None
     penalty: float | None
+    if_applied: float | None
+    """Penalty that custom code decides about."""
     share: float | None
     growth: float | None
     """Root mean square in units of what the initializer gives."""
@@ -65,6 +67,8 @@ class Row(Struct, frozen=True):
         unknown = "unknown" if untold else spelling.MISSING
         known = self.weight.regularizer and self.penalty is not None
         paid = (spelling.number(self.penalty), spelling.percent(self.share))
+        if self.penalty is None and self.if_applied is not None:
+            known, paid = True, (f"{spelling.number(self.if_applied)} if applied", unknown)
         m = self.moments
         if m is None:
             return (*(paid if known else (unknown, unknown)), *(spelling.MISSING,) * 8)
@@ -253,6 +257,7 @@ def _rows(anchor: str, report: Report, view: View) -> Iterator[Row]:
             weight=weight,
             moments=moments,
             penalty=penalty,
+            if_applied=report.penalty_if_applied(weight),
             share=share,
             growth=growth(layer, weight, moments),
             faults=tuple(faults.get(weight.path, ())),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from regaudit.renderers.interface import Renderer
-from regaudit.report import escape
+from regaudit.report import escape, sentences
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
@@ -25,6 +25,8 @@ def _lines(report: Report) -> Iterator[str]:
     file = escape.plain(report.file)
     if report.failure:
         yield f"{file}: could not be audited: {escape.plain(report.failure.message)}"
+    if led := sentences.redirected(report):
+        yield f"{file}: {led}"
     for finding in report.findings:
         for item in finding.items:
             place = escape.plain(item.path) or "(model)"

@@ -33,6 +33,7 @@ COLUMNS = (
     *("findings", "failure"),
     *("trainable_known", "regularizer_known", "redirected"),
     *("effective_units", "small_values", "small_share"),
+    *("placed_by", "penalty_if_applied"),
 )
 """The fields of a weight, its regularizer in one word more, between those of its file."""
 

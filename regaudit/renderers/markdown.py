@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from regaudit.model import Model
+from regaudit.model import Model, Weight
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.escape import Escaped
@@ -80,14 +80,13 @@ def _table(report: Report, view: View) -> list[str]:
     rows = []
     for _, weight in view.weights(report):
         moments = report.moments.get(weight.stored_path)
-        regularizer = weight.regularizer
         rows.append(
             (
                 _text(weight.path),
                 spelling.shape(weight.shape),
                 _text(spelling.regularizer_of(weight)),
-                str(regularizer.status) if regularizer else spelling.MISSING,
-                spelling.number(report.penalties.get(weight.stored_path)) if regularizer else "-",
+                spelling.status_of(weight),
+                _penalty(report, weight) if weight.regularizer else spelling.MISSING,
                 spelling.number(moments.l1_norm if moments else None),
                 spelling.number(moments.l2_norm if moments else None),
                 spelling.percent(moments.sparsity if moments else None),
@@ -98,6 +97,11 @@ def _table(report: Report, view: View) -> list[str]:
         )
     align = ["left"] * 4 + ["right"] * 7
     return pipe_table(rows, HEADERS, align)
+
+
+def _penalty(report: Report, weight: Weight) -> str:
+    penalty = report.penalties.get(weight.stored_path)
+    return spelling.paid(penalty, report.penalty_if_applied(weight))
 
 
 def _spectra(report: Report, view: View) -> Iterator[Sequence[str]]:

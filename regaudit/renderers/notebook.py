@@ -114,14 +114,14 @@ def _weights(report: Report, view: View) -> Iterator[str]:
     rows = []
     for weight in weights[:SHOWN]:
         moments = report.moments.get(weight.stored_path)
-        status = str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
+        penalty = report.penalties.get(weight.stored_path)
         rows.append(
             (
                 weight.path,
                 spelling.shape(weight.shape),
                 spelling.regularizer_of(weight),
-                status,
-                spelling.number(report.penalties.get(weight.stored_path)),
+                spelling.status_of(weight),
+                spelling.paid(penalty, report.penalty_if_applied(weight)),
                 spelling.number(moments.l2_norm if moments else None),
                 spelling.percent(moments.sparsity if moments else None),
                 spelling.percent(moments.small_share if moments else None),

@@ -41,7 +41,11 @@ def described(report: Report) -> schema.Report:
         model=_model(model) if model else None,
         coverage=_coverage(report),
         penalty=schema.Penalty(
-            total=finite(report.known_penalty), complete=report.penalty_complete
+            total=finite(report.known_penalty),
+            complete=report.penalty_complete,
+            if_applied=UNSET
+            if report.total_if_applied is None
+            else finite(report.total_if_applied),
         ),
         layers=[_layer(layer, report) for layer in model.layers] if model else [],
         findings=[_finding(finding) for finding in report.findings],
@@ -170,9 +174,11 @@ def weight(stored: Weight, report: Report) -> schema.Weight:
         trainable_known=stored.trainable_known,
         regularizer=regularizer(stored.regularizer),
         regularizer_known=stored.regularizer_known,
+        placed_by=stored.placed_by or UNSET,  # type: ignore[arg-type]
         constraint=stored.constraint,
         shared_with=stored.shared_with,
         penalty=finite(report.penalties.get(stored.stored_path)),
+        penalty_if_applied=finite(report.penalty_if_applied(stored)) if stored.placed_by else UNSET,
         penalty_share=finite(report.share(stored)),
         spectrum=_spectrum(stored, report),
         **{name: _measured(moments, name) for name in _MEASURED},

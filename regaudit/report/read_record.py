@@ -229,6 +229,7 @@ def _weight(layer: schema.Layer, weight: schema.Weight) -> Weight:
         dequantized_from=weight.dequantized_from,
         shared_with=weight.shared_with,
         trainable_known=_told(weight.trainable_known, True),
+        placed_by=_told(weight.placed_by, ""),
     )
 
 

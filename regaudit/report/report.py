@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from regaudit.keras_semantics.dialect import Dialect
 from regaudit.measures.moments import Moments
 from regaudit.measures.spectrum import Spectrum
-from regaudit.model import Model, Skip, Tally, Weight
+from regaudit.model import Model, Skip, Status, Tally, Weight
 from regaudit.report.ignore import Ignore
 from regaudit.report.proposal import Proposal, Suggestion
 from regaudit.report.severity import Severity
@@ -242,6 +243,31 @@ class Report(Struct, frozen=True, dict=True, tag=True):
         """Show itself in a notebook."""
         page: str = import_module("regaudit.renderers.notebook").report_html(self)
         return page
+
+    def penalty_if_applied(self, weight: Weight) -> float | None:
+        """Return what a weight of a custom layer adds if its code does as Keras does.
+
+        None for weights whose regularizer was not placed, and where it cannot be told.
+        """
+        found, moments = weight.regularizer, self.moments.get(weight.stored_path)
+        if not weight.placed_by or found is None or moments is None or weight.shared_with:
+            return None
+        if found.status is not Status.UNKNOWN or found.l1 is None or found.l2 is None:
+            return None
+        if moments.l1_norm is None or moments.l2_norm is None:
+            return None
+        version = self.model.keras_version if self.model else None
+        if not (weight.trainable or Dialect.of(version).frozen_weights_penalized):
+            return 0.0
+        return found.l1 * moments.l1_norm + found.l2 * moments.l2_norm**2
+
+    @cached_property
+    def total_if_applied(self) -> float | None:
+        """What all placed regularizers add together if they act; None where there are none."""
+        weights = self.model.weights() if self.model else ()
+        found = [self.penalty_if_applied(weight) for _, weight in weights]
+        known = [value for value in found if value is not None]
+        return sum(known) if known else None
 
     def to_html(self) -> str:
         """Return the page for people that `regaudit report --html` writes."""

@@ -269,6 +269,13 @@ class Weight(Struct, kw_only=True):
             "strengths may still be unknown: see status"
         ),
     ] = UNSET
+    placed_by: Annotated[
+        Literal["name", "shape", "order"] | UnsetType,
+        Meta(
+            description="how the regularizer of a custom layer's weight was found; whether it "
+            "acts is for the layer's code to decide. Only where it was found so"
+        ),
+    ] = UNSET
     constraint: Annotated[str | None, Meta(description="class name")]
     shared_with: Annotated[
         str | None,
@@ -278,6 +285,13 @@ class Weight(Struct, kw_only=True):
         float | None,
         Meta(description="what it adds to the loss; null where the file does not tell"),
     ]
+    penalty_if_applied: Annotated[
+        float | UnsetType | None,
+        Meta(
+            description="what it adds if the code of its custom layer applies the placed "
+            "regularizer as Keras does; in no total. Only where placed_by is"
+        ),
+    ] = UNSET
     penalty_share: Annotated[float | None, Meta(description="of the total penalty, 0 to 1")]
     l1_norm: Annotated[
         float | None,
@@ -478,6 +492,13 @@ class Penalty(Struct, kw_only=True):
         ),
     ]
     complete: Annotated[bool, Meta(description="whether the file tells everything that adds to it")]
+    if_applied: Annotated[
+        float | UnsetType | None,
+        Meta(
+            description="the sum of penalty_if_applied of all weights, not in the total; only "
+            "where there are some"
+        ),
+    ] = UNSET
 
 
 class Report(Struct, kw_only=True):

@@ -142,31 +142,55 @@ def total_penalty(report: Report) -> str:
     paying = sum(bool(report.penalties.get(weight.stored_path)) for weight in weights)
     if model and not model.class_name:
         return "not known: the file has no configuration"
+    placed = _placed(report)
     if report.unjudged:
-        return "not known: custom code decides what regularizes the weights"
+        return f"not known: {placed or 'custom code decides what regularizes the weights'}"
     if report.known_penalty is None:
         return "not known: with --no-weights the values are not read"
-    untold = "" if report.penalty_complete else f"the file does not tell {_untold(report)}"
+    others = "" if report.penalty_complete else _untold(report)
+    untold = "; ".join(filter(None, (placed, others and f"the file does not tell {others}")))
     if not paying:
         return f"not known: {untold}" if untold else "none: no weight adds to the loss"
     text = f"{number(report.penalty, 6)} added to the loss by {count(paying, 'weight')}"
     return f"{text}, and maybe more: {untold}" if untold else text
 
 
+def _placed(report: Report) -> str:
+    """Say what the regularizers of custom layers add that were placed; empty for none."""
+    added, weights = report.total_if_applied, report.model.weights() if report.model else ()
+    ways = [
+        weight.placed_by
+        for _, weight in weights
+        if weight.placed_by and report.penalty_if_applied(weight) is not None
+    ]
+    if added is None:
+        return ""
+    how = " or ".join(way for way in ("name", "shape", "order") if way in ways)
+    found = f"{count(len(ways), 'regularizer')} placed by {how} {_add(len(ways))}"
+    return f"{found} {number(added, 6)} if custom code applies {'them' if ways[1:] else 'it'}"
+
+
+def _add(number: int) -> str:
+    return "adds" if number == 1 else "add"
+
+
 def _untold(report: Report) -> str:
-    """Name what may add to the loss without the file telling how much."""
+    """Name what else may add to the loss without the file telling how much; empty for nothing."""
     layers = report.model.layers if report.model else ()
     lost = [
         weight.regularizer.status is Status.UNKNOWN
         for layer in layers
         for weight in layer.weights
-        if weight.regularizer and report.penalties.get(weight.stored_path) is None
+        if weight.regularizer
+        and report.penalties.get(weight.stored_path) is None
+        and report.penalty_if_applied(weight) is None
     ]
+    own = [w for layer in layers for w in layer.weights if w.shared_with is None]
     found = (
         ("the strength of", lost.count(False), "regularizer"),
         ("the effect of", lost.count(True), "regularizer"),
-        ("what regularizes", report.coverage.regularized.unknown, "weight"),
+        ("what regularizes", sum(not w.regularizer_known for w in own), "weight"),
     )
     named = [f"{what} {count(several, noun)}" for what, several, noun in found if several]
-    *others, last = named or ["what custom code adds"]
+    *others, last = named or ["" if _placed(report) else "what custom code adds"]
     return f"{', '.join(others)} and {last}" if others else last

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import isclose
 
 from regaudit.measures.moments import Moments
-from regaudit.model import Model, Optimizer, Part, Regularizer, Weight
+from regaudit.model import Model, Optimizer, Part, Regularizer, Status, Weight
 from regaudit.report.escape import plain
 
 MISSING = "-"
@@ -52,6 +52,21 @@ def penalty(value: Regularizer) -> str:
 def regularizer_of(weight: Weight) -> str:
     """Format the regularizer of a weight; `?` where the file does not tell it."""
     return regularizer(weight.regularizer) if weight.regularizer_known else UNKNOWN
+
+
+def status_of(weight: Weight) -> str:
+    """Name the status of a weight's regularizer; `by name` where custom code decides."""
+    if weight.regularizer is None:
+        return MISSING
+    placed = weight.placed_by and weight.regularizer.status is Status.UNKNOWN
+    return f"by {weight.placed_by}" if placed else str(weight.regularizer.status)
+
+
+def paid(value: float | None, if_applied: float | None) -> str:
+    """Format a penalty: `0.0392?` for one that is added only if custom code does so."""
+    if value is None and if_applied is not None:
+        return f"{number(if_applied)}{UNKNOWN}"
+    return number(value)
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -143,7 +143,10 @@ def _penalty(report: Report, _layer: Layer, weight: Weight) -> str:
     if weight.regularizer is None and weight.regularizer_known:
         return spelling.MISSING
     value = report.penalties.get(weight.stored_path)
-    return spelling.UNKNOWN if value is None else spelling.number(value)
+    if_applied = report.penalty_if_applied(weight)
+    if value is None and if_applied is None:
+        return spelling.UNKNOWN
+    return spelling.paid(value, if_applied)
 
 
 def _share(report: Report, _layer: Layer, weight: Weight) -> str:
@@ -151,7 +154,7 @@ def _share(report: Report, _layer: Layer, weight: Weight) -> str:
 
 
 def _status(_report: Report, _layer: Layer, weight: Weight) -> str:
-    return str(weight.regularizer.status) if weight.regularizer else spelling.MISSING
+    return spelling.status_of(weight)
 
 
 def _place(_report: Report, layer: Layer, weight: Weight) -> str:

@@ -32,16 +32,20 @@ def pattern_of(text: str, key: str = "") -> str:
 
 
 def listed(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder by name.
+    """Return the entries of a folder by name; those that are numbers, such as steps, by number.
 
     Raises:
         OSError: it cannot be read, or its names can be, but nothing of what they stand for.
     """
     with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+        found = sorted(entries, key=lambda entry: _by_number(entry.name))
     if found and not os.access(folder, os.X_OK):
         raise PermissionError(EACCES, os.strerror(EACCES), str(folder))
     return found
+
+
+def _by_number(name: str) -> tuple[str, str]:
+    return name.zfill(20) if name.isascii() and name.isdigit() else name, name
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -333,7 +333,7 @@ def test_a_dry_run_tells_and_writes_nothing():
     before = DIGITS.read_bytes()
     result = run(DIGITS, "--dry-run", "--set", "hidden:kernel=l2(1e-3)")
     assert result.exit_code == 0, result.output
-    assert '"config": {"l2": 0.001}' in result.stdout
+    assert "hidden: kernel_regularizer  none -> l2(0.001)" in result.stdout
     assert "penalty  0 -> 0.52238" in result.stdout
     assert "Nothing was written." in result.stdout
     assert before == DIGITS.read_bytes()

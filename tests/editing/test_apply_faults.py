@@ -238,7 +238,7 @@ def test_each_call_of_a_library_may_fail(trial, error, monkeypatch):
         watched = {name: Calls(name, patch) for name in CALLS}
         assert trial.run().exit_code == 0
     counts = {name: calls.count for name, calls in watched.items()}
-    assert sum(counts.values()) > 5
+    assert sum(counts.values()) > 4
     for name, count in counts.items():
         for number in range(1, count + 1):
             trial.reset()

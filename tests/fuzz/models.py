@@ -18,6 +18,10 @@ LARGEST = 20_000
 """Bytes of the largest file that is a seed: small ones are changed where it counts."""
 
 
+_OF_FOLDERS = ("saved_model.pb", "_CHECKPOINT_METADATA")
+"""Files by which a folder is a model in itself."""
+
+
 @cache
 def seeds() -> tuple[Path, ...]:
     """Return small files of every format, and directories."""
@@ -25,7 +29,8 @@ def seeds() -> tuple[Path, ...]:
     for file in sorted((ROOT / "fixtures").rglob("*")):
         inside = any((ROOT / "fixtures" / "corpus") in p.parents for p in (file,))
         preset = file.parent.name == "hub" and (file / "metadata.json").is_file()
-        if preset or (file / "saved_model.pb").is_file():
+        marked = any((file / mark).is_file() for mark in _OF_FOLDERS)
+        if preset or (file.is_dir() and marked):
             found.append(file)
         elif file.suffix in {".keras", ".h5", ".hdf5"} and file.is_file() and not file.is_symlink():
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
