@@ -19,7 +19,7 @@ from benchmarks.chains import make
 from benchmarks.growth import of_bytes
 from benchmarks.inspect import Totals
 from benchmarks.processes import Run, alternate, worst
-from fixtures.hostile import HEADER, entry, table
+from fixtures.hostile import HEADER, entry, table  # type: ignore[attr-defined] # not the folder
 
 _COPIED = 1 << 20
 """Values copied at once."""

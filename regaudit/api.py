@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from regaudit.auditing.audit_file import audit_file
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
+from regaudit.storage.kept_container import forget
 
 
 def audit(model: Any, config: Config | None = None, *, by_name: bool = False) -> Report:
@@ -33,7 +34,9 @@ def audit(model: Any, config: Config | None = None, *, by_name: bool = False) ->
     if isinstance(model, str | PathLike):
         if by_name:
             config = replace(config or Config.default(), by_name=True)
-        return audit_file(model, config)
+        report = audit_file(model, config)
+        forget()
+        return report
     from regaudit.live.in_memory import audit_model  # noqa: PLC0415 - files need none of it
 
     return audit_model(model, config)

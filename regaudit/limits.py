@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True):
     wall_seconds: Seconds = 60
     """Time in a guarded or a worker process, apart from that for the size."""
     bytes_per_second: Amount = 1 << 20
-    """So many bytes, stored or arrived from a store, buy a second of both kinds."""
+    """So many bytes, stored, unpacked or arrived from a store, buy a second of both kinds."""
     memory_bytes: Amount = 192 << 20
     """What a guarded or a worker process may allocate (Linux)."""
     json_bytes: Amount = 32 << 20
@@ -77,7 +77,8 @@ class Limits(Struct, frozen=True):
     """How much of a checkpoint's index has its checksums verified, at about 10 MB per second."""
 
     spooled_bytes: Amount = 8 << 30
-    """Longest standard input, which is kept in a temporary file."""
+    """Longest standard input, and most that a compressed file may unpack to: both are kept in a
+    temporary file."""
     spectral_seconds: Seconds = 60
     """After this long, `--spectral` takes no further spectrum of a model."""
 

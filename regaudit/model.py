@@ -166,6 +166,9 @@ class Layer(Struct, frozen=True):
     """Whether the file tells it; if not, that there is none here says nothing."""
     unplaced: Mapping[str, Regularizer] = {}
     """Regularizers of the configuration that cannot be tied to a stored weight, by key."""
+    unshaped: tuple[str, ...] = ()
+    """Paths of weights that a load makes, of a shape that the configuration alone does not tell;
+    of a custom layer its own path, where nothing but the configuration is there."""
     node: str = ""
     """Path of the graph node that calls this layer: itself, or the outermost wrapper around it."""
     custom_class: str = ""
@@ -285,6 +288,8 @@ class Model(Struct, frozen=True):
     nodes: tuple[Node, ...] = ()
     outputs: tuple[Output, ...] = ()
     """In the model's order."""
+    stored: bool = True
+    """Whether its weights are stored: not of a configuration alone."""
 
     def __repr__(self) -> str:
         """Name the model: its layers are thousands of lines."""
@@ -298,10 +303,19 @@ class Model(Struct, frozen=True):
                 yield layer, weight
 
     @property
+    def counted(self) -> bool:
+        """Whether all weights are here, so that `parameters` is the number of them all."""
+        return not any(layer.unshaped for layer in self.layers)
+
+    @property
     def regularized(self) -> Tally:
-        """Count the weights with a regularizer in force, without one, and untold; shared once."""
+        """Count the weights with a regularizer in force, without one, and untold; shared once.
+
+        Those of unknown shape are among the untold.
+        """
         own = (weight for _, weight in self.weights() if weight.shared_with is None)
-        return Tally.of((weight.regularized, 1) for weight in own)
+        unshaped = ((None, len(layer.unshaped)) for layer in self.layers)
+        return Tally.of((*((weight.regularized, 1) for weight in own), *unshaped))
 
     @property
     def parameters(self) -> int:

@@ -186,6 +186,7 @@ def test_a_directory_of_pipes_is_searched_without_opening_them(tmp_path):
 
 WATCHING = """
 import ctypes, json, os, sys
+import regaudit.auditing.containers, tempfile  # only archives need them
 import regaudit.live.loader  # never needed, but its imports must not count
 from regaudit import audit
 from regaudit.settings.config import Config

@@ -14,6 +14,7 @@ from regaudit.advice.places import places_of
 from regaudit.advice.situation import Places
 from regaudit.advice.without_losses import why_none
 from regaudit.evidence.evidence import Evidence
+from regaudit.keras_semantics.hub_classes import is_of_hub
 from regaudit.model import Weight
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START, Aim, Decision, Proposal, Purpose
 from regaudit.report.spelling import count
@@ -41,7 +42,9 @@ def propose(
             evidence, aim, purpose, "The file holds weights only: their regularizers are unknown."
         )
     if not evidence.values:
-        return _none(evidence, aim, purpose, "The values of the weights were not read.")
+        unread = "The values of the weights were not read."
+        why = unread if evidence.model.stored else "There are no weights in the file to go by."
+        return _none(evidence, aim, purpose, why)
     if misplaced is not None:
         verdict = (
             f"Save the model as .keras first: Keras loads another weight's values into "
@@ -61,6 +64,8 @@ def propose(
         return _none(evidence, aim, purpose, verdict)
     if not places:
         verdict = "Leave it: no trainable kernel takes a regularizer."
+        if is_of_hub(evidence.model.class_name):
+            verdict = "Leave it: KerasHub's code makes the layers, and gives them no regularizers."
         return _none(evidence, aim, purpose, verdict, decision="leave")
     if aim == "adamw":
         from regaudit.advice.adamw import with_adamw  # noqa: PLC0415 - no finding needs it

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -20,18 +20,25 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.graph import Graph
 from regaudit.evidence.units import weighed
 from regaudit.formats.interface import Artifact, Format, recognize
+from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.limits import OUT_OF_MEMORY, allowing
 from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
-from regaudit.report.report import UNREAD, Failure, Report
+from regaudit.report.report import NO_VALUES, UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.checkpoint_files import index_of, renamed
-from regaudit.storage.location import Location, is_url, redacted_name
+from regaudit.storage.container_marks import may_be_container
+from regaudit.storage.container_names import is_named_like_one, split_name
+from regaudit.storage.location import Location, is_local, is_url, read_bounded, redacted_name
 from regaudit.storage.size import refuse_holes, size_on_disk
 from regaudit.storage.standard_input import NAME, ONE_FILE, Spooled
 from regaudit.tensors.tensor import Tensor
+
+_PIECE = 1 << 20
+"""Bytes of a file that are read at once for its digest."""
 
 
 def audit_file(
@@ -99,12 +106,27 @@ class Attempt:
             refuse_holes(file, self._size)
             plugin = self._recognized(file, config)
             plugin.by_name = config.by_name
-            with plugin.read(file, config.architecture) as found:
+            architecture, remarks = self._architecture(config)
+            with plugin.read(file, architecture) as found:
                 artifact = _with_roles(found, config)
+                artifact = replace(artifact, skipped=(*remarks, *artifact.skipped))
                 yield Opened(self._name, file, self._size, plugin, artifact)
 
-    def _located(self, config: Config) -> AbstractContextManager[Location]:
-        """Return where the file lies; a URL leads into a store.
+    def _architecture(self, config: Config) -> tuple[Serialized | None, tuple[Skip, ...]]:
+        """Return the configuration for a file of weights alone, and where it comes from.
+
+        Raises:
+            UnreadableModelError: the file that it is paired with is not one.
+        """
+        if self._file not in config.pairs:
+            return config.architecture, ()
+        beside = Path(config.pairs[self._file])
+        found = parse_configuration(read_bounded(beside, "json_bytes"), beside.name)
+        return found, (Skip("(configuration)", f"read from {beside.name}, which is beside it"),)
+
+    @contextmanager
+    def _located(self, config: Config) -> Iterator[Location]:
+        """Yield where the model lies: the file, or what is in it if that is a container.
 
         Raises:
             UnreadableModelError: it is standard input, and could not be kept.
@@ -112,12 +134,21 @@ class Attempt:
         if spooled := self._spooled(config):
             if spooled.trouble:
                 raise UnreadableModelError(spooled.trouble)
-            return nullcontext(spooled.file)
-        if self._at or not is_url(self._file):
-            return nullcontext(self._at or Path(self._file))
-        from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+            yield _model_at(spooled.file, "")
+        elif self._at or not is_url(self._file):
+            file, member = split_name(str(self._at or self._file))
+            refuse_holes(Path(file), size_on_disk(Path(file)) if member else None)
+            yield _model_at(Path(file), member)
+        else:
+            from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
 
-        return reached(self._file, values=config.weights)
+            url, member = split_name(self._file)
+            with ExitStack() as stack:
+                remote = stack.enter_context(reached(url, values=config.weights))
+                if member and not remote.is_file():  # a key may look like this
+                    remote = stack.enter_context(reached(self._file, values=config.weights))
+                    member = ""
+                yield _model_at(remote, member) if is_named_like_one(url) else remote
 
     def _spooled(self, config: Config) -> Spooled | None:
         """Return where standard input was kept, if that is the file."""
@@ -139,6 +170,15 @@ class Attempt:
         # A bug here must not lose the other files.
         self.failed = Report(self._name, size=self._size, failure=failure_of(error))
         return True
+
+
+def _model_at(file: Location, member: str) -> Location:
+    """Return the model in a container, or the file itself if it is none."""
+    if not member and not may_be_container(file):
+        return file
+    from regaudit.auditing.containers import model_at  # noqa: PLC0415 - most models are in none
+
+    return model_at(file, member)
 
 
 def _with_roles(found: Artifact, config: Config) -> Artifact:
@@ -189,12 +229,15 @@ def bug(error: Exception) -> Failure:
 
 
 def _sha256(file: Location) -> str | None:
-    if file.is_dir() or not isinstance(file, Path):  # a store's file is fetched once only
+    if file.is_dir() or not is_local(file):  # a store's file is fetched once only
         return None
-    from hashlib import file_digest  # noqa: PLC0415 - only pages show it
+    from hashlib import sha256  # noqa: PLC0415 - only pages show it
 
+    digest = sha256()
     with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def report_on(
@@ -213,18 +256,19 @@ def report_on(
     """
     name, file, size, plugin, artifact = opened
     config = config.for_model(name)
-    moments, unread = (
-        _measure(artifact, config, shares, progress) if config.weights else ({}, (UNREAD,))
-    )
+    reads = config.weights and artifact.model.stored
+    moments, unread = _measure(artifact, config, shares, progress) if reads else ({}, (UNREAD,))
+    if not artifact.model.stored:
+        unread = (NO_VALUES,)
     model, found = artifact.model, None
     moments = weighed(Graph(model), moments)
-    if config.spectral and config.weights:
+    if config.spectral and reads:
         from regaudit.measures.spectra import spectra  # noqa: PLC0415 - only who asks for them waits for it
 
         found, untaken = spectra(model, moments, artifact.tensors)
         unread += untaken
     paid = penalties(model, moments, artifact.tensors)
-    evidence = Evidence(model, moments, paid, config.facts, config.weights)
+    evidence = Evidence(model, moments, paid, config.facts, reads)
     judgement = judge(evidence, name, config)
     return Report(
         file=name,
@@ -240,7 +284,7 @@ def report_on(
         spectra=found,
         skipped=(*_redirects(file), *artifact.skipped, *unread),
         sha256=_sha256(file) if config.detailed else None,
-        measured=config.weights,
+        measured=reads,
     )
 
 

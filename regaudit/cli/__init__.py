@@ -106,9 +106,9 @@ def _escaped_errors() -> Iterator[None]:
 def main() -> None:
     """Audit the regularizers in saved Keras models, without running anything in them.
 
-    MODEL is a file, a directory to search for models, a glob, or - for a model on standard input.
-    Without MODEL, the models named in the settings are audited, or else every model below the
-    current directory.
+    MODEL is a file, a directory or an archive (model.tar.gz) to search for models, a glob, or - for
+    a model on standard input. Without MODEL, the models named in the settings are audited, or else
+    every model below the current directory.
 
     Exit codes: 0 no findings at or above --fail-on, 1 findings, 2 wrong usage or settings,
     3 something could not be audited.

@@ -15,6 +15,7 @@ from regaudit.cli.running import (
     audited,
     cache_folder,
     failure_of_killed,
+    say_pairs,
     say_redirects,
     say_skipped,
 )
@@ -53,6 +54,7 @@ class AuditOptions(NamedTuple):
     weights: bool = True
     spectral: bool = False
     roles: tuple[str, ...] = ()
+    pair: bool = False
 
 
 class OpeningOptions(NamedTuple):
@@ -109,6 +111,7 @@ def run_audit(
 
     from regaudit.running.render_guard import go_on_guarded
     from regaudit.settings.self_audit import audit_settings
+    from regaudit.storage.container_names import split_name
 
     config = settings_of(options, fail_on, unknown=unknown, baseline=baseline)
     if options.spectral:
@@ -117,12 +120,13 @@ def run_audit(
     require(outputs)
     config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
     found = _models(options, config, nested)
+    found, config = _paired(found, config, options, together=nested)
     files = [
         file for target, (models, refused) in found for file in models or [target] * (not refused)
     ]
     refuse_outputs(
         (*files_of(outputs), *writes),
-        models=[file for file in files if file != STANDARD_INPUT],
+        models=[split_name(file)[0] for file in files if file != STANDARD_INPUT],
         reads=(*options.config_files, config.file, config.baseline_file if baseline else None),
         cache=cache_folder(options.cache),
     )
@@ -137,6 +141,7 @@ def run_audit(
         jobs=options.jobs,
         cache=options.cache,
         dask=options.dask,
+        searched=True,
     )
     reports = _without_foreign(reports, found)
     say_unused(reports, config.roles)
@@ -225,6 +230,41 @@ def _models(options: AuditOptions, config: "Config", nested: bool) -> list[tuple
         raise click.UsageError(str(error)) from error
 
 
+def _paired(
+    found: list[tuple[str, "Found"]], config: "Config", options: AuditOptions, *, together: bool
+) -> tuple[list[tuple[str, "Found"]], "Config"]:
+    """Take configurations and weights of one stem for one model, where that was asked for.
+
+    Args:
+        found: by what the user named.
+        config: the settings.
+        options: of the command line.
+        together: whether two files that are named side by side are asked for as one model.
+    """
+    if config.architecture is not None:
+        return found, config
+    from msgspec.structs import replace
+
+    from regaudit.running.pairs import pairs_among
+
+    files = [file for target, (models, _) in found for file in models]
+    named = {target for target, (models, _) in found if together and models == [target]}
+    pairs, doubtful = pairs_among(files)
+    taken = {
+        weights: beside
+        for weights, beside in pairs.items()
+        if options.pair or {weights, beside} <= named
+    }
+    say_pairs({one: by for one, by in pairs.items() if one not in taken}, doubtful)
+    away = set(taken.values())
+    left = [
+        (target, one._replace(models=[file for file in one.models if file not in away]))
+        for target, one in found
+    ]
+    kept = [(target, one) for target, one in left if target not in away or one.models]
+    return kept, replace(config, pairs=taken)
+
+
 def _why_unread(target: str) -> str | None:
     """Say why a name that looks like a URL is not even asked for; its host may be a password."""
     from regaudit.storage.location import NOT_SHOWN, is_url, redacted_name
@@ -246,10 +286,11 @@ def _search(target: str, limits: "Limits", nested: bool) -> "Found":
     """Search; what a store lists is held to the limits, as a file is."""
     from regaudit.limits import allowing
     from regaudit.running.model_search import Found, is_searched, search
+    from regaudit.storage.container_names import is_named_like_one
     from regaudit.storage.location import is_url
 
     with allowing(limits):
-        if not is_url(target) or not is_searched(target):
+        if not is_url(target) or not (is_searched(target) or is_named_like_one(target)):
             return search(target, nested=nested)
         if failure_of_killed(limits):  # perhaps by this very search
             return Found([target], [])
@@ -293,14 +334,19 @@ def settings_of(
 
 def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> "Config":
     from regaudit.errors import UsageError
+    from regaudit.keras_semantics.configuration_file import SUFFIXES
     from regaudit.keras_semantics.declared_roles import role_option
     from regaudit.settings.config import find_config, read_architecture, read_config
 
-    architectures = [file for file in options.config_files if file.suffix == ".json"]
-    settings = [file for file in options.config_files if file.suffix != ".json"]
+    architectures = [file for file in options.config_files if file.suffix in SUFFIXES]
+    settings = [file for file in options.config_files if file.suffix not in SUFFIXES]
     if len(architectures) > 1 or len(settings) > 1:
         raise UsageError("--config takes at most one settings file and one architecture")
-    if options.by_name and not architectures:
+    if options.pair and architectures:
+        raise UsageError(
+            "--pair finds the architecture of each model: leave --config FILE.json out"
+        )
+    if options.by_name and not (architectures or options.pair):
         raise UsageError("--by-name needs the architecture to load into: --config FILE.json")
     file = None
     if not options.isolated:
@@ -317,8 +363,8 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
         layers=dict(map(role_option, options.roles)) or None,
         **options.facts,
     )
-    if not architectures:
-        return config
     from msgspec.structs import replace
 
+    if not architectures:
+        return replace(config, by_name=options.by_name)
     return replace(config, architecture=read_architecture(*architectures), by_name=options.by_name)

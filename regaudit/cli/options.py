@@ -163,8 +163,16 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             type=LocalFile(path_type=Path),
             metavar="FILE",
             help="Read settings from FILE.toml instead of the nearest regaudit.toml or "
-            "pyproject.toml, or the architecture from FILE.json (the output of model.to_json()) "
-            "for files with weights only. Can be given once for each.",
+            "pyproject.toml, or the architecture for files with weights only from FILE.json or "
+            "FILE.yaml (what to_json(), to_yaml() or get_config() returned). Can be given once for "
+            "each.",
+        ),
+        click.option(
+            "--pair",
+            is_flag=True,
+            help="Audit weights and the configuration beside them as one model: model.h5, "
+            "model.weights.h5 or a checkpoint, and a model.json or model.yaml of the same stem. "
+            "Two such files that are named together are paired without it.",
         ),
         click.option(
             "--by-name",

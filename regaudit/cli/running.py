@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,6 +78,7 @@ def audited(
     jobs: int | None = None,
     cache: str | None = None,
     dask: str | None = None,
+    searched: bool = False,
 ) -> list["Report"]:
     """Audit one file in this process, several in workers, unless `isolate` says something else.
 
@@ -105,6 +106,7 @@ def audited(
                 cache=kept,
                 progress=told,
                 nested=False,
+                searched=searched,
                 skipped=skipped.append,
             )
             reports = list(made)
@@ -117,6 +119,7 @@ def audited(
             cache=kept,
             dask=dask,
             nested=False,
+            searched=searched,
             skipped=skipped.append,
         )
         with ending_tidily(), closing(made):
@@ -151,6 +154,24 @@ def say_skipped(reports: Sequence["Report"]) -> None:
             say(f"{plain(report.file)}: skipped: {report.failure.message}", err=True)
     if len(reports) > TOLD:
         say(f"and {len(reports) - TOLD:,} more files skipped that are no models", err=True)
+
+
+def say_pairs(pairs: Mapping[str, str], doubtful: Sequence[str]) -> None:
+    """Say on standard error which files are one model in two parts, and are audited apart."""
+    if pairs:
+        weights, configuration = next(iter(pairs.items()))
+        more = f", and {len(pairs) - 1:,} more like it" if len(pairs) > 1 else ""
+        say(
+            f"{configuration} may be the configuration of {weights}{more}: "
+            "--pair audits them together",
+            err=True,
+        )
+    if doubtful:
+        say(
+            f"{' and '.join(doubtful[:2])} are configurations of one name: which of them belongs "
+            "to the weights, --config FILE says",
+            err=True,
+        )
 
 
 def say_redirects(reports: Sequence["Report"]) -> None:

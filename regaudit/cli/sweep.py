@@ -128,6 +128,7 @@ def _look_at_data(options: SweepOptions) -> None:
 def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
     from msgspec.structs import replace
 
+    from regaudit.auditing.containers import refuse_inside
     from regaudit.errors import UnreadableModelError
     from regaudit.live.verify import chosen_package
     from regaudit.sweeping.journal import opened
@@ -139,6 +140,7 @@ def _swept(model: Path, report: Any, options: SweepOptions) -> "Sweep":
 
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    refuse_inside(str(model))
     package = chosen_package(report.format, report.model)
     trainers = OnDask(options.dask, options.jobs) if options.dask else Processes(options.jobs)
     try:

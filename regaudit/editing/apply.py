@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from regaudit.auditing.audit_file import audit_file, bug
+from regaudit.auditing.containers import refuse_inside
 from regaudit.editing.backup import Stamp, backed_up
 from regaudit.editing.backup_files import edited_part
 from regaudit.editing.config_edit import Written, edited
@@ -151,6 +152,7 @@ def prepare(
     with _unless_unforeseen(f"{target} cannot be written"):
         _check_target(file, target, in_place=in_place, force=force)
     with _unless_unforeseen(f"{file} cannot be read"):
+        refuse_inside(str(file))
         before = Stamp.of(edited_part(recognize(file), file)) if in_place and exists(file) else None
         report = audit_file(file, config)
         if report.failure or report.model is None:

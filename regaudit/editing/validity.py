@@ -264,6 +264,8 @@ def _why_no_slot(layer: Layer, key: str, dialect: Dialect) -> str:
     slot = next((s for s in _slots(layer, dialect) if s.regularizer_key == key), None)
     if slot is not None and not slot.when(layer.config):
         return f"{layer.path} has no {slot.role}: its options switch that off"
+    if slot is not None and any(weight.role == slot.role for weight in layer.weights):
+        return f"{layer.path} is made by KerasHub's code: the configuration has no entry for it"
     if slot is not None:
         return f"the file contains no {slot.role} of {layer.path}: the layer was not built"
     if layer.class_name in WRAPPED_OF_KERAS_2:

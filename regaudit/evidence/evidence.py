@@ -230,6 +230,11 @@ class Evidence(Struct, frozen=True, dict=True):
             if layer.placed_as or any(not weight.regularizer_known for weight in layer.weights)
         )
 
+    @cached_property
+    def unshaped(self) -> tuple[str, ...]:
+        """Paths of the layers with weights that the file does not lay out; see `Layer.unshaped`."""
+        return tuple(layer.path for layer in self.model.layers if layer.unshaped)
+
     def weigh(self, layer: Layer, weight: Weight) -> tuple[Reason, ...]:
         """Return what else regularizes a weight, the strongest first."""
         return tuple(self._reasons(layer, weight))

@@ -26,7 +26,12 @@ _UNCONFIGURED = "the model's configuration, which is not in the file"
 
 _UNTOLD = "what regularizes the weights, which custom code decides"
 
+UNSHAPED = "weights that the configuration tells too little of"
+"""What is missing to rules that judge the weights of a configuration alone."""
+
 _UNREAD = "the values of the weights (--no-weights does not read them)"
+
+_NO_VALUES = "the values of the weights, which a configuration alone does not have"
 
 
 def lacks(evidence: Evidence, need: str) -> str | None:
@@ -44,15 +49,21 @@ def lacks(evidence: Evidence, need: str) -> str | None:
             weight.regularizer_known and not layer.placed_as
             for layer, weight in evidence.model.weights()
         )
-        return None if known or not evidence.untold else _UNTOLD
+        if known or not (evidence.untold or evidence.unshaped):
+            return None
+        return _UNTOLD if evidence.untold else UNSHAPED
     if need == VALUES:
-        return None if evidence.values else _UNREAD
+        return None if evidence.values else _unread(evidence)
     if need == CHANCE_LOSS:
         return None if evidence.chance is not None else total_chance(evidence.heads)[1]
     if need == TOTAL_PENALTY:
         unknown = None in evidence.penalties.values()
         if unknown and not evidence.values:
-            return _UNREAD
+            return _unread(evidence)
         unknown |= not all(layer.tells_penalties for layer in evidence.model.layers)
         return "built-in layers and regularizers, whose penalty can be read" if unknown else None
     return option(need) if getattr(evidence.facts, need) is None else None
+
+
+def _unread(evidence: Evidence) -> str:
+    return _UNREAD if evidence.model.stored else _NO_VALUES

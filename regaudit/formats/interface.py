@@ -21,6 +21,7 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip, names
+from regaudit.storage.foreign import foreign
 from regaudit.storage.lfs_pointer import is_pointer, pointer
 from regaudit.storage.location import Location
 from regaudit.storage.presence import is_file
@@ -32,6 +33,10 @@ WEIGHTS_ONLY = (
     "configuration to edit; give the whole model, as model.save() writes it"
 )
 """Why neither advice nor an edit is possible."""
+
+
+HEAD = 4096
+"""Bytes of a file that a search looks at, where its name does not say what it is."""
 
 
 class Artifact(Struct, frozen=True):
@@ -71,6 +76,10 @@ class Format(ABC):
     """As reports call it: `keras`, `h5`, ..."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Files that count as models when a directory is searched, by the end of their names."""
+    sniffed_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Likewise, for those of them of which `looks_like` says that they begin like a model."""
+    is_configuration: ClassVar[bool] = False
+    """Whether such a file is the configuration of a model and has no weights."""
     folder_marks: ClassVar[tuple[str, ...]] = ()
     """Files that a directory which is a model in itself has, the first of them always."""
     folder_parts: ClassVar[frozenset[str]] = frozenset()
@@ -90,6 +99,18 @@ class Format(ABC):
     @abstractmethod
     def sniff(self, file: Location) -> bool:
         """Whether the content is of this format; the suffix does not count."""
+
+    def looks_like(self, head: bytes) -> bool:
+        """Whether a file of `sniffed_suffixes` that begins so counts as a model in a search.
+
+        Args:
+            head: its first `HEAD` bytes.
+        """
+        return False
+
+    def takes_configuration(self, file: Location) -> bool:
+        """Whether a file of this format holds weights alone, which a configuration explains."""
+        return False
 
     @abstractmethod
     def read(
@@ -184,7 +205,9 @@ def unread(folder: Location, read: Collection[str]) -> tuple[Skip, ...]:
     return tuple(named)
 
 
-_WEIGHTS = re.compile(r"\.(weights\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE)
+_WEIGHTS = re.compile(
+    r"\.((weights|lora)\.h5|safetensors|npz|ckpt|pth?|bin|msgpack|gguf)$", re.IGNORECASE
+)
 """Files of weights by name: Keras's, and those of others."""
 _NAMED = 20
 """Files that are named one by one."""
@@ -213,11 +236,14 @@ def _what_it_is(file: Location) -> str:
         search = "" if isinstance(file, Path) else "; to search it, end the URL with a /"
         return f"a directory, but not a saved model{search}"
     with file.open("rb") as stream:
-        head = stream.read(64)
+        start = stream.read(HEAD)
+    head = start[:64]
     if not head:
         return "an empty file"
     if is_pointer(head):
         return pointer("the model")
+    if (said := foreign(start)) is not None:
+        return said
     if all(byte >= 0x20 or byte in b"\t\n\r" for byte in head):
         return "a text file, not a saved Keras model"
     return "not a saved Keras model: unknown file format"

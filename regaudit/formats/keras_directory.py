@@ -24,7 +24,7 @@ from regaudit.tensors.tensor import merged
 
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, SHARDS = "model.weights.h5", "model.weights.json"
-HEAD = "task.weights.h5"
+TASK, HEAD = "task.json", "task.weights.h5"
 """What KerasHub stores of a task besides its backbone."""
 
 
@@ -33,7 +33,9 @@ class KerasDirectory(Format):
 
     name: ClassVar[str] = "keras-directory"
     folder_marks: ClassVar[tuple[str, ...]] = (CONFIG, WEIGHTS)
-    folder_parts: ClassVar[frozenset[str]] = frozenset({WEIGHTS, SHARDS, HEAD})
+    folder_parts: ClassVar[frozenset[str]] = frozenset(
+        {CONFIG, METADATA, TASK, WEIGHTS, SHARDS, HEAD}
+    )
 
     def sniff(self, file: Location) -> bool:
         """Whether two of the three members are Keras's: anything may be called config.json."""

@@ -27,12 +27,18 @@ from regaudit.keras_semantics.match_by_order import Loads
 from regaudit.keras_semantics.metric_state import metrics_among
 from regaudit.keras_semantics.safe_json import parse_json
 from regaudit.keras_semantics.told import marked
+from regaudit.keras_semantics.transformers_layers import (
+    is_of_transformers,
+    why_unknown,
+    with_roles_by_name,
+)
 from regaudit.keras_semantics.which_keras import loading_version
 from regaudit.keras_semantics.whole_configuration import check_configuration
 from regaudit.limits import allowed
 from regaudit.model import Model, Skip
 from regaudit.storage.atomic_write import replacing
-from regaudit.storage.location import Location
+from regaudit.storage.location import Location, read_bounded
+from regaudit.storage.siblings import beside
 from regaudit.tensors.hdf5 import is_hdf5, opened
 from regaudit.tensors.hdf5_attributes import (
     read_integer,
@@ -44,6 +50,8 @@ from regaudit.tensors.hdf5_tree import read_tree
 from regaudit.tensors.tensor import Stored, Tensor, TensorGroup
 
 _COUNTER = re.compile(r"iter(ations?)?(_\d+)?(:0)?")
+_BY_TRANSFORMERS = "tf_model"
+"""How names of files begin that transformers writes, of shards, too."""
 _TOP = "top_level_model_weights"
 
 
@@ -60,6 +68,9 @@ class LegacyH5(Format):
         attributes = root_attributes(file)
         return attributes is None or bool(MARKS & attributes)  # damaged files are refused here
 
+    def takes_configuration(self, file: Location) -> bool:
+        return not {"model_config", "model_config0"} & (root_attributes(file) or set())
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
@@ -68,7 +79,11 @@ class LegacyH5(Format):
             if config is None:
                 alone = _Reader(hdf5, tree, "")
                 loads = Loads.BY_NAME if self.by_name else Loads.BY_ORDER
-                yield _whole(alone, architecture, loads) if architecture else _weights_alone(alone)
+                yield (
+                    _whole(alone, architecture, loads)
+                    if architecture
+                    else _of_transformers(_weights_alone(alone), file)
+                )
             else:
                 training = _json(hdf5, "training_config")
                 kept = {"model_config": config}
@@ -217,6 +232,24 @@ def _weights_alone(reader: _Reader) -> Artifact:
     model = Model("", "", layers, keras_version=version, optimizer_known=False)
     whole = Skip("(model)", NO_CONFIGURATION)
     return Artifact(model, join.tensors, (whole, *skipped, *reader.skipped))
+
+
+def _of_transformers(artifact: Artifact, file: Location) -> Artifact:
+    """Return weights alone with what the configuration of transformers beside them tells."""
+    if not file.name.startswith(_BY_TRANSFORMERS):
+        return artifact
+    try:
+        config = parse_json(
+            read_bounded(beside(file.parent, "config.json"), "json_bytes"), "config"
+        )
+    except (UnreadableModelError, OSError):
+        return artifact
+    if not is_of_transformers(config):
+        return artifact
+    model = replace(artifact.model, layers=with_roles_by_name(artifact.model.layers))
+    others = [skip for skip in artifact.skipped if skip.reason != NO_CONFIGURATION]
+    told = Skip("(model)", why_unknown(config))
+    return replace(artifact, model=model, skipped=(told, *others))
 
 
 def _sweep(join: LegacyJoin, reader: _Reader) -> None:

@@ -37,6 +37,9 @@ class ShardedWeights(Format):
         shard = _SHARD.fullmatch(name)
         return shard[1] + LIST if shard else None
 
+    def takes_configuration(self, file: Location) -> bool:
+        return True
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         if architecture:

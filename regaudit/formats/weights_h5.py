@@ -1,4 +1,7 @@
-"""Weights without a configuration, in the layout of Keras 3: `model.weights.h5` by itself."""
+"""Weights without a configuration, in the layout of Keras 3: `model.weights.h5` by itself.
+
+Also the LoRA weights of a KerasHub backbone: `X.lora.h5`.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +12,8 @@ from regaudit.errors import ForeignDataError, UnknownFormatError
 from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import describe_weights
+from regaudit.keras_semantics.hub_adapter import ROOT as LORA
+from regaudit.keras_semantics.hub_adapter import describe_adapter
 from regaudit.keras_semantics.match_by_name import MARKS
 from regaudit.storage.location import Location
 from regaudit.tensors.hdf5 import is_hdf5, opened
@@ -19,7 +24,6 @@ from regaudit.tensors.tensor import TensorGroup
 ROOT_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies", "vars"})
 """One of them is at the root of every file of this layout."""
 _FOREIGN = "an HDF5 file that was not written by Keras"
-_OF_KERAS_HUB = "the LoRA weights of a KerasHub backbone, which are no model without it"
 
 
 class WeightsH5(Format):
@@ -34,6 +38,9 @@ class WeightsH5(Format):
         attributes = root_attributes(file) if is_hdf5(file) else None
         return attributes is not None and not attributes & MARKS
 
+    def takes_configuration(self, file: Location) -> bool:
+        return True
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         with opened(file) as hdf5:
@@ -41,9 +48,15 @@ class WeightsH5(Format):
             if roots == {"optimizer"}:
                 message = "a shard with only the optimizer's state: audit its list, *.weights.json"
                 raise UnknownFormatError(message)
-            if not roots & ROOT_GROUPS:  # before others' data is held to what models are
-                raise ForeignDataError(_OF_KERAS_HUB if roots == {"lora"} else _FOREIGN)
+            if not roots & {*ROOT_GROUPS, LORA}:  # before others' data is held to what models are
+                raise ForeignDataError(_FOREIGN)
             tree = read_tree(hdf5, file)
+            if roots == {LORA}:
+                adapter = describe_adapter(tree)
+                if adapter is None:
+                    raise ForeignDataError(_FOREIGN)
+                yield Artifact.of(adapter)
+                return
             if not _has_variables(tree):
                 raise ForeignDataError(_FOREIGN)
             if architecture:

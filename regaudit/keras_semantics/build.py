@@ -38,24 +38,36 @@ def make_weight(
         trainable: whether a load leaves the layer trainable.
         dialect: of the Keras that saved the file.
     """
-    lora = bool(config.get("lora_rank")) and slot.role in {"kernel", "embeddings"}
-    trainable = trainable and slot.trainable and not lora
     key = slot.regularizer_key
-    regularizer = parse_regularizer(config.get(key), dialect) if key else None
-    if regularizer:
-        regularizer = _in_effect(regularizer, slot, trainable, lora, dialect)
     return Weight(
         path=weight_path(path, slot),
         stored_path=stored_path,
         role=slot.role,
         shape=tensor.shape,
         dtype=_name_of(tensor.dtype),
-        trainable=trainable,
-        regularizer=regularizer,
+        trainable=trainable and slot.trainable and not _is_lora(slot, config),
+        regularizer=regularizer_of(slot, config, trainable=trainable, dialect=dialect),
         regularizer_key=key,
         constraint=_constraint(config, slot),
         units=slot.units(tensor.shape, config),
     )
+
+
+def regularizer_of(
+    slot: Slot, config: Serialized, *, trainable: bool, dialect: Dialect
+) -> Regularizer | None:
+    """Return what regularizes the weight that fills a slot; see `make_weight`."""
+    key = slot.regularizer_key
+    found = parse_regularizer(config.get(key), dialect) if key else None
+    if found is None:
+        return None
+    lora = _is_lora(slot, config)
+    return _in_effect(found, slot, trainable and slot.trainable and not lora, lora, dialect)
+
+
+def _is_lora(slot: Slot, config: Serialized) -> bool:
+    """Whether LoRA has frozen a weight and trains what it adds to it."""
+    return bool(config.get("lora_rank")) and slot.role in {"kernel", "embeddings"}
 
 
 def weight_path(layer: str, slot: Slot) -> str:

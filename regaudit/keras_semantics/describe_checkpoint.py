@@ -7,6 +7,7 @@ from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
 from regaudit.keras_semantics.checkpoint_optimizer import compiled_by_name, compiled_with
 from regaudit.keras_semantics.compile_state import CompileState, compiled_by
 from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.describe import (
     NO_CONFIGURATION,
     Description,
@@ -18,7 +19,6 @@ from regaudit.keras_semantics.loaded_variables import counted
 from regaudit.keras_semantics.match_by_edges import UNCLAIMED, EdgeJoin
 from regaudit.keras_semantics.match_by_name import LegacyJoin
 from regaudit.keras_semantics.match_by_order import refuse
-from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.keras_semantics.told import marked
 from regaudit.keras_semantics.tracked_graph import TrackedGraph
 from regaudit.keras_semantics.variable_names import Names, groups_of, sort_out
@@ -60,7 +60,7 @@ def _saved_along(objects: TrackedObjects, checkpoint: Checkpoint) -> Serialized 
     key = objects.configurations.get(0)
     if key is None:
         return None
-    found = parse_architecture(checkpoint.text(key), key)
+    found = parse_configuration(checkpoint.text(key), key)
     return {"keras_version": "2.2.4-tf", **found} if found.get("class_name") else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from regaudit.keras_semantics.config_graph import Serialized, config_of
-from regaudit.keras_semantics.layer_table import Slot, equation_of, python_name
+from regaudit.keras_semantics.layer_table import Equation, Slot, equation_of, python_name
 
 Expected = tuple[int | None, ...] | None
 """A shape, with None for sizes that the configuration does not tell; None if it tells nothing."""
@@ -17,7 +17,9 @@ def expected_shape(layer: Serialized, slot: Slot) -> Expected:
     """Return the shape of the weight that fills a slot of a layer."""
     class_name = python_name(str(layer.get("class_name")))
     found = _SHAPES.get(class_name)
-    return found(_Layer(class_name, config_of(layer), _input_of(layer)), slot) if found else None
+    if found is None:
+        return None
+    return found(_Layer(class_name, config_of(layer), _input_of(layer), _inputs_of(layer)), slot)
 
 
 def is_shaped(shape: tuple[int, ...], expected: Expected) -> bool:
@@ -37,15 +39,32 @@ def _input_of(layer: Serialized) -> list[Any] | None:
     return shape if single and shape else None
 
 
+def _inputs_of(layer: Serialized) -> Mapping[str, Any]:
+    """Return the shapes of the inputs of a layer that has several, by name."""
+    build = layer.get("build_config")
+    told = build.get("shapes_dict", build) if isinstance(build, Mapping) else None
+    return told if isinstance(told, Mapping) and "query_shape" in told else config_of(layer)
+
+
 def _is_size(value: Any) -> bool:
     return type(value) is int and value >= 0
+
+
+_LIKE = {"key": "value_shape"}
+"""What stands for an input that was not given."""
 
 
 class _Layer:
     """What a configuration tells of sizes."""
 
-    def __init__(self, class_name: str, config: Mapping[str, Any], built: list[Any] | None) -> None:
-        self.class_name, self.config, self.built = class_name, config, built
+    def __init__(
+        self,
+        class_name: str,
+        config: Mapping[str, Any],
+        built: list[Any] | None,
+        inputs: Mapping[str, Any],
+    ) -> None:
+        self.class_name, self.config, self.built, self._inputs = class_name, config, built, inputs
 
     def size(self, key: str, times: int | None = 1) -> int | None:
         """Return an option that is a size, times something."""
@@ -57,6 +76,12 @@ class _Layer:
         if self.built is None or type(axis) is not int:
             return None
         return self.built[axis] if -len(self.built) <= axis < len(self.built) else None
+
+    def features(self, name: str) -> int | None:
+        """Return the size of the last axis of one of several inputs."""
+        shape = self._inputs.get(f"{name}_shape") or self._inputs.get(_LIKE.get(name, ""))
+        last = shape[-1] if isinstance(shape, list | tuple) and shape else None
+        return last if _is_size(last) else None
 
     @property
     def rank(self) -> int | None:
@@ -91,8 +116,32 @@ def _embedding(layer: _Layer, slot: Slot) -> Expected:
 
 def _einsum(layer: _Layer, slot: Slot) -> Expected:
     equation = equation_of(layer.config)
-    kernel = slot.role == "kernel" and equation is not None
-    return (None,) * len(equation.kernel) if kernel and equation else None
+    if equation is None or slot.role not in {"kernel", "bias"}:
+        return None
+    sizes = _letters(layer, equation)
+    if slot.role == "kernel":
+        return tuple(sizes.get(letter) for letter in equation.kernel)
+    axes = layer.config.get("bias_axes")
+    if not isinstance(axes, str) or not axes or not set(axes) <= set(equation.outputs):
+        return None
+    first = min(map(equation.outputs.find, axes))
+    bias = [sizes.get(one) if one in axes else 1 for one in equation.outputs[first:]]
+    dotted = "." in str(layer.config.get("equation"))
+    return None if dotted and not equation.elided_first else tuple(bias)
+
+
+def _letters(layer: _Layer, equation: Equation) -> dict[str, int | None]:
+    """Return the sizes of the axes that an equation names; dots stand at the start or the end."""
+    out = layer.config.get("output_shape")
+    out = [None, *(out if isinstance(out, list | tuple) else [out])]
+    sizes: dict[str, int | None] = {}
+    for letters, shape in ((equation.outputs, out), (equation.inputs, layer.built or [])):
+        from_the_end = equation.elided_first
+        known = shape[-len(letters) :] if from_the_end else shape[: len(letters)]
+        if len(known) == len(letters):
+            told = zip(letters, known, strict=True)
+            sizes |= {letter: size for letter, size in told if _is_size(size)}
+    return sizes
 
 
 def _convolution(layer: _Layer, slot: Slot) -> Expected:
@@ -135,6 +184,8 @@ def _recurrent(gates: int) -> Callable[[_Layer, Slot], Expected]:
             return (layer.fed(), all_gates)
         if slot.role == "recurrent_kernel":
             return (units, all_gates)
+        if layer.class_name.startswith("CuDNN"):
+            return (layer.size("units", 2 * gates),)
         return (2, all_gates) if gates == 3 and layer.config.get("reset_after") else (all_gates,)
 
     return shape
@@ -149,10 +200,20 @@ def _recurrent_convolution(layer: _Layer, slot: Slot) -> Expected:
 
 
 def _along_axis(layer: _Layer, _slot: Slot) -> Expected:
-    """Return the shape of what has a value for each place along an axis."""
+    """Return the shape of what has a value for each place along an axis, or along several."""
     axis = layer.config.get("axis", -1)
     axes = axis if isinstance(axis, list) else [axis]
-    return (layer.fed(axes[0]),) if len(axes) == 1 else None
+    if len(axes) > 1 and layer.class_name != "LayerNormalization":
+        return None
+    return tuple(layer.fed(one) for one in axes)
+
+
+def _statistics(layer: _Layer, slot: Slot) -> Expected:
+    if slot.role == "count" or layer.config.get("axis", -1) is None:
+        return ()
+    axis = layer.config.get("axis", -1)
+    axes = axis if isinstance(axis, list) else [axis]
+    return tuple(layer.fed(one) for one in axes)
 
 
 def _prelu(layer: _Layer, _slot: Slot) -> Expected:
@@ -177,8 +238,12 @@ def _attention(layer: _Layer, slot: Slot) -> Expected:
     if projection == "gate":
         return None
     if projection == "output":
-        return (heads, made, None) if slot.role == "kernel" else None
-    return (None, heads, made) if slot.role == "kernel" else (heads, made)
+        wanted = layer.config.get("output_shape")
+        outputs = [layer.features("query")] if wanted is None else wanted
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        outputs = [size if _is_size(size) else None for size in outputs]
+        return (heads, made, *outputs) if slot.role == "kernel" else tuple(outputs)
+    return (layer.features(projection), heads, made) if slot.role == "kernel" else (heads, made)
 
 
 _SHAPES: Mapping[str, Callable[[_Layer, Slot], Expected]] = {
@@ -196,7 +261,10 @@ _SHAPES: Mapping[str, Callable[[_Layer, Slot], Expected]] = {
         for name, gates in (("SimpleRNN", 1), ("GRU", 3), ("LSTM", 4))
         for kind in ("", "Cell")
     },
+    **{f"CuDNN{name}": _recurrent(gates) for name, gates in (("GRU", 3), ("LSTM", 4))},
     "BatchNormalization": _along_axis,
+    "SyncBatchNormalization": _along_axis,
+    "Normalization": _statistics,
     "LayerNormalization": _along_axis,
     "GroupNormalization": _along_axis,
     "RMSNormalization": _along_axis,

@@ -56,6 +56,58 @@ def modernized(layer: Serialized) -> Serialized:
     return {**layer, "config": renamed} if config else layer
 
 
+def with_sizes(layer: Serialized) -> Serialized:
+    """Return a model with the options of Keras 1 that tell shapes under their later names."""
+    config, old = layer.get("config"), config_of(layer)
+    layers = config if isinstance(config, list) else old.get("layers")
+    if isinstance(layers, list):
+        found = [with_sizes(one) if isinstance(one, Mapping) else one for one in layers]
+        listed = isinstance(config, list)
+        return {**layer, "config": found if listed else {**old, "layers": found}}
+    class_name = str(layer.get("class_name"))
+    new = {_SIZES.get(key, key): value for key, value in old.items()}
+    inner = old.get("layer")
+    if isinstance(inner, Mapping):
+        new["layer"] = with_sizes(inner)
+    if "output_dim" in old and class_name != "Embedding":
+        new["units"] = old["output_dim"]
+    for keys, name in _PAIRS.items():
+        if all(key in old for key in keys):
+            new[name] = [old[key] for key in keys]
+    if "dim_ordering" in old:
+        new["data_format"] = f"channels_{'first' if old['dim_ordering'] == 'th' else 'last'}"
+    return {**layer, "config": new} if old else layer
+
+
+_SIZES = {
+    "nb_filter": "filters",
+    "filter_length": "kernel_size",
+    "border_mode": "padding",
+    "subsample": "strides",
+    "subsample_length": "strides",
+    "pool_length": "pool_size",
+    "stride": "strides",
+    "atrous_rate": "dilation_rate",
+    "concat_axis": "axis",
+}
+_PAIRS = {
+    ("nb_row", "nb_col"): "kernel_size",
+    ("kernel_dim1", "kernel_dim2", "kernel_dim3"): "kernel_size",
+}
+
+
+def is_whole(layer: Serialized) -> bool:
+    """Whether a layer of Keras 1 has the weights that its later form has, in the same shapes.
+
+    Recurrent layers kept the gates apart, and convolutions in Theano's order another order of axes.
+    """
+    name, theano = str(layer.get("class_name")), config_of(layer).get("dim_ordering") == "th"
+    return name in _ALIKE or (name.startswith("Convolution") and not theano)
+
+
+_ALIKE = frozenset({"Dense", "Embedding", "BatchNormalization", "PReLU", "TimeDistributedDense"})
+
+
 def parse_name(name: str) -> tuple[str, str, str] | None:
     """Split `lstm_1_W_i` into the layer, the role and the gate; None for a later Keras's name."""
     found = _NAME.fullmatch(name)

@@ -34,6 +34,7 @@ from regaudit.keras_semantics.config_graph import (
 )
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.group_names import group_names, variables_of
+from regaudit.keras_semantics.hub_classes import hub_class, hub_classes
 from regaudit.keras_semantics.layer_table import (
     KERNEL_ROLES,
     MODELS,
@@ -58,6 +59,10 @@ from regaudit.tensors.tensor import Tensor, TensorGroup
 
 if TYPE_CHECKING:
     from regaudit.keras_semantics.held_layers import Held
+    from regaudit.keras_semantics.hub_children import Made
+
+
+TOO_DEEP = "layers are nested deeper than {limit} levels"
 
 
 class Join(Struct):
@@ -88,12 +93,14 @@ class Join(Struct):
 
     def visit(self, serialized: Serialized, place: StoredPosition) -> None:
         """Take in a layer, a wrapper or a model, with all that is inside it."""
-        enforce_limit("layer_depth", place.depth, "layers are nested deeper than {limit} levels")
+        enforce_limit("layer_depth", place.depth, TOO_DEEP)
         path = "" if place.root else place.prefix + name_of(serialized)
         self.owners.setdefault(place.stored_path, path)
         class_name = str(serialized.get("class_name"))
         if layers_of(serialized) or (class_name in MODELS and not is_custom(serialized)):
             self._model(serialized, path, place)
+        elif (hub := hub_class(serialized)) is not None:
+            self._of_hub(hub, serialized, path, place)
         elif is_custom(serialized):
             self._unknown(serialized, path, place)
         elif class_name in WRAPPED or (class_name in WRAPPED_OF_KERAS_2 and self._is_keras_2):
@@ -208,7 +215,8 @@ class Join(Struct):
         if mode:
             slots = quantized(slots, mode, grouped=has_zero_points(slots, mode, place.stored))
         trainable = self._trainable(serialized, place)
-        trainable |= class_name in THAWED_BY_LOADING and not self.dialect.before_keras_3
+        thaws = class_name in THAWED_BY_LOADING and not place.frozen
+        trainable |= thaws and not self.dialect.before_keras_3
         weights = self._fill(slots, serialized, path, place, trainable)
         if mode and mode != "float8":
             from regaudit.keras_semantics.quantized_layout import (  # noqa: PLC0415 - few models
@@ -220,6 +228,56 @@ class Join(Struct):
             )
             self.skipped += skipped
         self._add(serialized, path, place, weights, slots=slots)
+
+    def _of_hub(self, hub: str, serialized: Serialized, path: str, place: StoredPosition) -> None:
+        """A layer or a model of KerasHub: its class tells what it makes and what it holds."""
+        from regaudit.keras_semantics.hub_children import (  # noqa: PLC0415 - few models
+            handed_on,
+            held_by,
+            without_keys,
+            without_regularizers,
+        )
+        from regaudit.keras_semantics.hub_fit import makes  # noqa: PLC0415 - the same
+
+        row, stored = hub_classes()[hub], place.stored
+        if row.like and (stored is None or makes(hub, serialized, stored, self.dialect)):
+            self._built_in({**serialized, "class_name": row.like}, path, place)
+            return
+        slots = None if row.like else row.slots(len(variables_of(stored)))
+        if slots is None:
+            weights = self._variables(path, place, known=False)
+        else:
+            trainable = self._trainable(serialized, place)
+            weights = self._fill(slots, serialized, path, place, trainable)
+        frozen = place.frozen or (bool(row.model) and not own_flag(serialized))
+        held = list(held_by(hub, serialized, stored, self.dialect, frozen=frozen))
+        if weights or not place.root:
+            own = without_regularizers(serialized, handed_on(hub))
+            inside = [one.serialized for one in held]
+            known = slots is not None
+            self._add(own, path, place, weights, known=known, slots=slots or (), inside=inside)
+        first = len(self.layers)
+        for one in held:
+            self._made_by_hub(one, serialized, path, replace(place, frozen=frozen))
+        self.layers[first:] = map(without_keys, self.layers[first:])
+
+    def _made_by_hub(
+        self, one: "Made", owner: Serialized, path: str, place: StoredPosition
+    ) -> None:
+        """Take in a layer that one of KerasHub, at `path`, makes."""
+        node, thawed = place.node or path, own_flag(owner)
+        below = self._below(owner, place, path, one.keys[0], node, thawed=thawed)
+        for key in one.keys[1:]:
+            below = below.below_container(key)
+        name = below.prefix + name_of(one.serialized)
+        if one.hub is not None:
+            enforce_limit("layer_depth", below.depth, TOO_DEEP)
+            self.owners.setdefault(below.stored_path, name)
+            self._of_hub(one.hub, one.serialized, name, below)
+        elif one.known:
+            self.visit(one.serialized, below)
+        else:
+            self._unknown(one.serialized, name, below)
 
     def _unknown(
         self, serialized: Serialized, path: str, place: StoredPosition, *, known: bool = False

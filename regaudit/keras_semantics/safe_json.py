@@ -22,6 +22,19 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         UnreadableModelError: it is not a JSON object.
         UnsafeFileError: it is larger or nested deeper than any model.
     """
+    value = parse_value(raw, member)
+    if not isinstance(value, dict):
+        raise UnreadableModelError(f"{member} is not a JSON object")
+    return value
+
+
+def parse_value(raw: bytes, member: str) -> Any:
+    """Parse JSON of any kind, within the same limits.
+
+    Raises:
+        UnreadableModelError: it is not JSON.
+        UnsafeFileError: it is larger or nested deeper than any model.
+    """
     enforce_limit("json_bytes", len(raw), f"{member} is larger than {{limit}} bytes")
     most = sum(map(raw.count, (b",", b"[", b"{")))
     enforce_limit("json_values", most, f"{member} has more than {{limit}} values")
@@ -33,28 +46,9 @@ def parse_json(raw: bytes, member: str) -> Serialized:
         raise UnsafeFileError(f"{member} is nested too deeply") from error
     except ValueError as error:
         raise UnreadableModelError(f"{member} is not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UnreadableModelError(f"{member} is not a JSON object")
-    _check_nesting(value, member, named=_may_have_long_names(raw))
+    if isinstance(value, dict | list):
+        check_nesting(value, member, named=_may_have_long_names(raw))
     return value
-
-
-def parse_architecture(raw: bytes, name: str) -> Serialized:
-    """Parse what `model.to_json()` returns, also where that text was dumped as JSON once more.
-
-    Raises:
-        UnreadableModelError: it is not the configuration of a model.
-        UnsafeFileError: see `parse_json`.
-    """
-    enforce_limit("json_bytes", len(raw), f"{name} is larger than {{limit}} bytes")
-    try:
-        again = json.loads(raw) if raw.lstrip()[:1] == b'"' else None
-    except ValueError as error:
-        raise UnreadableModelError(f"{name} is not valid JSON ({error})") from error
-    config = parse_json(again.encode() if isinstance(again, str) else raw, name)
-    if not isinstance(config.get("class_name"), str) or "config" not in config:
-        raise UnreadableModelError(f"{name} is not the configuration of a Keras model")
-    return config
 
 
 def _may_have_long_names(raw: bytes) -> bool:
@@ -65,7 +59,7 @@ def _may_have_long_names(raw: bytes) -> bool:
     )
 
 
-def _check_nesting(value: Serialized, member: str, *, named: bool) -> None:
+def check_nesting(value: Serialized | list[Any], member: str, *, named: bool) -> None:
     """Refuse what is nested deeper than any model, level by level.
 
     Args:

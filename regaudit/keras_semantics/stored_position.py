@@ -22,6 +22,8 @@ class StoredPosition(Struct, frozen=True):
     """Whether all layers around it are trainable."""
     around: Surroundings = Surroundings()
     """What the layers around it do with it."""
+    frozen: bool = False
+    """Whether a model around it is frozen by its own code once all of it is built."""
     lost: bool = False
     """Whether it is held by custom code, and which stored weights are its own cannot be told."""
 
@@ -41,6 +43,7 @@ class StoredPosition(Struct, frozen=True):
             depth=self.depth + 1,
             thawed=thawed,
             lost=self.lost,
+            frozen=self.frozen,
         )
 
     def below_container(self, key: str) -> "StoredPosition":

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from regaudit.keras_semantics.build import activity_unknown
 from regaudit.keras_semantics.dialect import Dialect
+from regaudit.keras_semantics.hub_classes import is_of_hub
 from regaudit.keras_semantics.layer_table import OPTIMIZATION_WRAPPERS, all_slots, is_built_in
 from regaudit.keras_semantics.weightless_layers import FOREIGN
 from regaudit.model import Layer, Status, Weight
@@ -41,6 +42,7 @@ _MAY_BE_FROZEN = (
 
 def _marked(layer: Layer, dialect: Dialect) -> Layer:
     own = bool(all_slots(layer.class_name, before_keras_3=dialect.before_keras_3))
+    own = own or is_of_hub(layer.class_name)
     told = [regularizer_told(layer, weight, own=own) for weight in layer.weights]
     activity = activity_told(layer, dialect)
     if all(told) and activity:
@@ -78,6 +80,8 @@ def activity_told(layer: Layer, dialect: Dialect) -> bool:
     """Whether a file tells if the output of a layer has a regularizer."""
     if layer.activity_regularizer is not None or "activity_regularizer" in layer.config:
         return True
-    if not layer.class_name or not layer.known or not is_built_in(layer.class_name):
+    if not layer.class_name or not layer.known:
+        return False
+    if not is_built_in(layer.class_name) and not is_of_hub(layer.class_name):
         return False
     return not activity_unknown({"class_name": layer.class_name, "config": layer.config}, dialect)

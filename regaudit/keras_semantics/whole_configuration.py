@@ -166,7 +166,7 @@ def _check_reference(value: list[Any], path: str, names: set[str]) -> None:
     """Check `[layer, call, tensor, ...]`; other lists of texts are constants."""
     indices = value[1:3]
     is_reference = len(indices) == 2 and all(type(at) is int and at >= 0 for at in indices)
-    if is_reference and value[0] not in names:
+    if is_reference and not (isinstance(value[0], str) and value[0] in names):
         _refuse(path, f"refers to {_seen(value[0])}, which is no layer of the model")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from regaudit.auditing.containers import refuse_inside
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
@@ -61,6 +62,9 @@ def verify(
     """
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
+    refuse_inside(report.file)
+    if not report.model.stored:
+        raise UnreadableModelError("it is a configuration: it has no weights to compare")
     if data:
         _check(data)
     package = chosen_package(report.format, report.model)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from math import hypot, isfinite, log
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -21,6 +20,7 @@ from regaudit.pages.chart_geometry import (
 from regaudit.pages.charts import BLUE, GREEN, GREY, ORANGE, RED
 from regaudit.report import sentences, spelling
 from regaudit.report.report import Report
+from regaudit.storage.container_names import short_name
 
 LINES = 6
 """Kernels with a line of their own, those whose norm changed most."""
@@ -71,7 +71,7 @@ def trends(reports: Sequence[Report]) -> Trends | None:
     zeros = [sum(m.zeros for m in one.values()) / _size(one) for one in kernels]
     dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
     units = sum(m.units or 0 for m in kernels[0].values()) or 1
-    places = [(report.file, Path(report.file).name) for report in read]
+    places = [(report.file, short_name(report.file)) for report in read]
     return Trends(
         unread=len(reports) - len(read),
         checkpoints=tuple(map(checkpoint, read)),

@@ -6,6 +6,7 @@ from regaudit.report.escape import command, plain
 from regaudit.report.proposal import UNTESTED, Proposal, Purpose, Suggestion
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.spelling import count, number
+from regaudit.storage.container_names import is_named_packed
 
 PURPOSES: Mapping[Purpose, str] = {
     "going-on": "for training on from the saved weights",
@@ -112,7 +113,8 @@ def more(report: Report, *, architecture: bool) -> str:
     if not _takes(report, architecture=architecture):
         return f"How strong a penalty should be: give this command {needed}"
     suggest = command(f"regaudit suggest {{}} {needed}", report.file)
-    if report.unjudged or report.format == "saved_model":  # nothing that Keras would train
+    packed = is_named_packed(report.file)
+    if packed or report.unjudged or report.format == "saved_model":  # nothing that Keras trains
         return f"How strong a penalty should be: {suggest}"
     sweep = command("regaudit sweep {} --data FILE --val-data FILE", report.file)
     return f"How strong a penalty should be: {suggest}, or by training: {sweep}"

@@ -137,6 +137,7 @@ def _model(model: Model) -> schema.Model:
         name=model.name,
         class_name=model.class_name,
         parameters=model.parameters,
+        parameters_known=UNSET if model.counted else False,
         trainable_parameters=model.trainable_parameters,
         trainable_parameters_known=not model.unknown_parameters,
         unknown_parameters=model.unknown_parameters,
@@ -165,7 +166,7 @@ def weight(stored: Weight, report: Report) -> schema.Weight:
     moments = report.moments.get(stored.stored_path)
     return schema.Weight(
         path=stored.path,
-        stored_path=None if report.format == "live" else stored.stored_path,
+        stored_path=stored.stored_path if _is_stored(report) else None,
         role=stored.role,
         shape=list(stored.shape),
         dtype=stored.dtype,
@@ -183,6 +184,11 @@ def weight(stored: Weight, report: Report) -> schema.Weight:
         spectrum=_spectrum(stored, report),
         **{name: _measured(moments, name) for name in _MEASURED},
     )
+
+
+def _is_stored(report: Report) -> bool:
+    """Whether the weights lie in a file."""
+    return report.format != "live" and report.model is not None and report.model.stored
 
 
 _MEASURED = [
@@ -219,6 +225,7 @@ def _layer(layer: Layer, report: Report) -> schema.Layer:
         trainable=layer.trainable,
         activity_regularizer=regularizer(layer.activity_regularizer),
         activity_regularizer_known=layer.activity_known,
+        unshaped_weights=list(layer.unshaped) or UNSET,
         unplaced_regularizers={key: one for key, one in unplaced.items() if one},
         weights=[weight(stored, report) for stored in layer.weights],
     )

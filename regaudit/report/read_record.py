@@ -16,6 +16,7 @@ from regaudit.report.contradictions import MOST, check_report
 from regaudit.report.ignore import Ignore
 from regaudit.report.proposal import Edit, Proposal, StrengthChange, Suggestion
 from regaudit.report.report import (
+    NO_VALUES,
     UNREAD,
     Failure,
     Finding,
@@ -73,7 +74,7 @@ def _report(read: schema.Report) -> Report:
         skipped,
         Failure(read.failure.kind, read.failure.message) if read.failure else None,
         {path: _spectrum(one) for path, one in spectra.items() if one} if spectra else None,
-        measured=UNREAD not in skipped,
+        measured=not {UNREAD, NO_VALUES} & set(skipped),
         proposal=_proposal(read.proposal) if read.proposal else None,
     )
 
@@ -144,6 +145,7 @@ def _model(read: schema.Report, model: schema.Model) -> Model:
             path: _optimizer(one) for path, one in _told(model.inner_optimizers, {}).items()
         },
         loss=model.loss,
+        stored=NO_VALUES.reason not in {one.reason for one in read.coverage.skipped},
     )
 
 
@@ -192,6 +194,7 @@ def _layer(layer: schema.Layer, certain: bool, dialect: Dialect) -> Layer:
         activity_regularizer=_regularizer(layer.activity_regularizer),
         activity_known=_told(layer.activity_regularizer_known, told),
         unplaced={key: one for key, one in unplaced.items() if one},
+        unshaped=tuple(_told(layer.unshaped_weights, [])),
         custom_class=_told(layer.custom_class, ""),
         placed_as=_told(layer.placed_as, ""),
     )

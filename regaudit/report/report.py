@@ -18,6 +18,8 @@ from regaudit.report.severity import Severity
 
 UNREAD = Skip("(weights)", "not measured: --no-weights reads shapes and dtypes, not the values")
 """What a report says that was not to read the values of the weights."""
+NO_VALUES = Skip("(weights)", "no weights in the file: norms and penalties are unknown")
+"""What a report says on a configuration alone."""
 
 INTERRUPTED = "Interrupted"
 """Kind of the failure for all models that were not audited because the run was stopped."""
@@ -181,12 +183,19 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     @property
     def known_penalty(self) -> float | None:
         """The same; None where the values that it is of were left unread."""
-        weights = self.model.weights() if self.model else ()
-        unread = not self.measured and any(
+        if self.model is None or self.measured:
+            return self.penalty
+        unread = any(
             weight.regularizer and self.penalties.get(weight.stored_path) is None
-            for _, weight in weights
+            for _, weight in self.model.weights()
         )
-        return None if unread else self.penalty
+        return None if unread or self._unshaped_penalty else self.penalty
+
+    @property
+    def _unshaped_penalty(self) -> bool:
+        """Whether a weight of unknown shape may pay, too."""
+        layers = self.model.layers if self.model else ()
+        return any(layer.unshaped and (layer.unplaced or not layer.known) for layer in layers)
 
     @property
     def redirected(self) -> str:
@@ -212,7 +221,7 @@ class Report(Struct, frozen=True, dict=True, tag=True):
         It does not for custom regularizers, nor for custom layers with weights: their own code may
         regularize these.
         """
-        if any(value is None for value in self.penalties.values()):
+        if any(value is None for value in self.penalties.values()) or self._unshaped_penalty:
             return False
         layers = self.model.layers if self.model else ()
         return all(layer.tells_penalties for layer in layers)

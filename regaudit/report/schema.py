@@ -236,7 +236,10 @@ class Weight(Struct, kw_only=True):
     path: Annotated[str, Meta(description="Keras's own path below the model: encoder/dense/kernel")]
     stored_path: Annotated[
         str | None,
-        Meta(description="where the values lie inside the weights; null for a model in memory"),
+        Meta(
+            description="where the values lie inside the weights; null for a model in memory "
+            "and for a configuration alone"
+        ),
     ]
     role: Annotated[
         str,
@@ -364,6 +367,13 @@ class Layer(Struct, kw_only=True):
         dict[str, Regularizer],
         Meta(description="by key of the configuration; tied to no stored weight"),
     ]
+    unshaped_weights: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="paths of weights of which a configuration alone does not tell the shape; "
+            "of a custom layer its own path; only where there are any"
+        ),
+    ] = UNSET
     weights: list[Weight]
 
 
@@ -418,6 +428,13 @@ class Model(Struct, kw_only=True):
     trainable_parameters: Annotated[
         int, Meta(ge=0, description="of these, those that training is known to change")
     ]
+    parameters_known: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="false where there are more, of which a configuration alone does not tell "
+            "how many; else not there"
+        ),
+    ] = UNSET
     trainable_parameters_known: Annotated[
         bool | UnsetType,
         Meta(description="whether it is known of all weights if they are trainable"),
@@ -488,7 +505,7 @@ class Penalty(Struct, kw_only=True):
         float | None,
         Meta(
             description="sum(model.losses) without a call; null where --no-weights left the "
-            "values unread"
+            "values unread, and for a configuration alone"
         ),
     ]
     complete: Annotated[bool, Meta(description="whether the file tells everything that adds to it")]

@@ -60,6 +60,9 @@ def total(reports: Sequence[Report]) -> str:
 def coverage(report: Report) -> str:
     """Say how much of the file was examined."""
     covered = report.coverage
+    if report.model and not report.model.stored:
+        text = f"{count(covered.layers, 'layer')} in the configuration, no weights in the file"
+        return f"{text}; {count(len(covered.skipped), 'remark')}"
     text = (
         f"{covered.measured:,} of {count(covered.weights, 'stored weight')} measured "
         f"in {count(covered.layers, 'layer')}"
@@ -146,6 +149,8 @@ def total_penalty(report: Report) -> str:
     if report.unjudged:
         return f"not known: {placed or 'custom code decides what regularizes the weights'}"
     if report.known_penalty is None:
+        if model and not model.stored:
+            return "not known: there are no weights in the file"
         return "not known: with --no-weights the values are not read"
     others = "" if report.penalty_complete else _untold(report)
     untold = "; ".join(filter(None, (placed, others and f"the file does not tell {others}")))

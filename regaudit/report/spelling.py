@@ -106,6 +106,9 @@ def parameters(model: Model) -> str:
         return f"{count(model.parameters, 'parameter')} (not known which are trainable)"
     unknown = f", {model.unknown_parameters:,} unknown" if model.unknown_parameters else ""
     trainable = f"{model.trainable_parameters:,} trainable{unknown}"
+    if not model.counted:
+        least = f"at least {count(model.parameters, 'parameter')} ({trainable})"
+        return least if model.parameters else "not known how many parameters"
     return f"{count(model.parameters, 'parameter')} ({trainable})"
 
 

@@ -129,13 +129,18 @@ class Rule(Struct, frozen=True, metaclass=_Meta):
         untold = evidence.untold if REGULARIZERS in self.needs else ()
         if untold:
             lacking.append(f"the regularizers of {_listed(untold)}, which custom code decides")
+        unshaped = evidence.unshaped if REGULARIZERS in self.needs else ()
+        if unshaped:
+            lacking.append(
+                f"the weights of {_listed(unshaped)}, which the configuration does not lay out"
+            )
         judged = list(self.undecayed(evidence))
         undecayed = [layer.path for layer, weight in judged if evidence.decay_unknown(weight)]
         if undecayed:
             lacking.append(DECAY)
         if not lacking:
             return None
-        layers = tuple(dict.fromkeys((*untold, *undecayed)))
+        layers = tuple(dict.fromkeys((*untold, *unshaped, *undecayed)))
         partly = not undecayed or len(undecayed) < len(judged)
         return self._not_run(lacking, partly=partly, layers=layers)
 

@@ -83,7 +83,7 @@ model = keras.Sequential([
             ):
                 continue
             for key, regularizer in layer.unplaced.items():
-                if regularizer.status is not Status.UNKNOWN and not _is_zero(regularizer):
+                if regularizer.status is Status.INERT and not _is_zero(regularizer):
                     message = f"{key} {regularizer.class_name} does nothing: {_why(layer, key)}"
                     yield self.item(layer, message, key=key)
 

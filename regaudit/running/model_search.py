@@ -1,14 +1,15 @@
 """Models found by what a user names: a file, a folder, a pattern, a URL."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from glob import has_magic
 from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
-from regaudit.errors import UnreadableModelError, UnsafeFileError, shown
-from regaudit.formats.interface import Format, folder_format, formats
+from regaudit.auditing.among_files import files_among, is_named_like_container, models_among
+from regaudit.errors import RegauditError, UnreadableModelError, UnsafeFileError, shown
+from regaudit.formats.interface import HEAD, Format, folder_format, formats
 from regaudit.report.report import Failure, Report
 from regaudit.storage.checkpoint_files import (
     INDEX,
@@ -20,7 +21,10 @@ from regaudit.storage.checkpoint_files import (
     read_state,
     renamed,
 )
+from regaudit.storage.container_marks import may_be_container
+from regaudit.storage.container_names import is_named_like_one, joined_name, split_name
 from regaudit.storage.location import Location, is_url, redacted_name
+from regaudit.storage.plain_file import open_plain
 from regaudit.storage.presence import is_dir, is_link
 from regaudit.storage.search import (
     ENTRIES,
@@ -77,15 +81,15 @@ def find_models(
     """
     path = Path(target)
     if is_url(target):
-        yield from _in_store(target, refuse)
+        yield from _in_store(target, refuse, nested)
     elif is_dir(path):
         yield from _in_folder(path, target, refuse, nested)
-    elif has_magic(target) and not lexists(path):
+    elif has_magic(target) and not lexists(path) and not split_name(target)[1]:
         matched = matches(Path(pattern_of(target)), refuse)
         found = (_of_match(path, target, refuse, nested) for path in matched)
         yield from dict.fromkeys(file for files in found for file in files)
     else:
-        yield from _named(path, target, refuse)
+        yield from _in_container(target, refuse, nested)
 
 
 def _named(path: Path, name: str, refuse: Refuse) -> Iterator[str]:
@@ -118,7 +122,7 @@ def _of_match(path: Path, pattern: str, refuse: Refuse, nested: bool) -> Iterato
     elif is_dir(path):
         yield from _in_folder(path, str(path), refuse, nested)
     else:
-        yield from _named(path, str(path), refuse)
+        yield from _in_container(str(path), refuse, nested)
 
 
 def _in_folder(folder: Path, name: str, refuse: Refuse, nested: bool) -> Iterator[str]:
@@ -137,24 +141,87 @@ def _format(folder: Path) -> Format | None:
         return None
 
 
+def _in_container(name: str, refuse: Refuse, nested: bool, *, met: bool = False) -> Iterator[str]:
+    """Yield the models in an archive or a compressed file; any other file is one by itself.
+
+    Args:
+        name: of the file.
+        refuse: is told what was not looked into.
+        nested: whether an archive that is a model is searched for others, too.
+        met: whether a search met it: then it is left out if there is nothing in it.
+    """
+    try:
+        found = _contained(Path(name), name, refuse, nested)
+    except (RegauditError, OSError):
+        found = None  # the audit says why
+    if found or (met and found is not None):
+        yield from found
+    else:
+        yield from _named(Path(name), name, refuse)
+
+
+def _contained(file: Location, name: str, refuse: Refuse, nested: bool) -> list[str] | None:
+    """Return the names of the models in a container; None for what is none."""
+    if not may_be_container(file):
+        return None
+    from regaudit.auditing.containers import (  # noqa: PLC0415 - most models are in none
+        NESTED,
+        archives_in,
+        looked_into,
+        models_in,
+    )
+
+    container = looked_into(file)
+    if container is None:
+        return None
+    models, inner = models_in(container), archives_in(container)
+    if inner and not models:
+        return None  # which its audit says
+    if inner and nested:
+        more = f" ({len(inner) - 1:,} more of them)" if len(inner) > 1 else ""
+        refuse(redacted_name(joined_name(name, inner[0])), f"{NESTED}{more}")
+    whole = "" in models and not nested
+    return [joined_name(name, one) for one in models if not (whole and one)]
+
+
 def is_searched(url: str) -> bool:
     """Whether a URL means all models below it: it ends with a slash, or has a star."""
     return not url.startswith("http") and (url.endswith("/") or "*" in url)
 
 
-def _in_store(url: str, refuse: Refuse) -> Iterator[str]:
+def _in_store(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
     """Yield the models that a URL means."""
     if not is_searched(url):
-        yield url
+        yield from _in_store_container(url, refuse, nested)
         return
     from regaudit.storage.remote_file import models_below  # noqa: PLC0415 - paths need none of it
 
     try:
-        yield from models_below(url, models_among)
+        yield from models_below(url, _among_in_store)
     except UnsafeFileError as error:  # not asked again: it took all its time, or lists too much
         refuse(redacted_name(url), str(error))
     except (UnreadableModelError, FileNotFoundError):
         yield url  # whose audit says why
+
+
+def _in_store_container(url: str, refuse: Refuse, nested: bool) -> Iterator[str]:
+    """Yield the models in what a URL leads to, if that is named like a container."""
+    if not is_named_like_one(url) or split_name(url)[1]:
+        yield url
+        return
+    from regaudit.storage.remote_file import reached  # noqa: PLC0415 - paths need none of it
+
+    try:
+        with reached(url) as file:
+            found = _contained(file, url, refuse, nested)
+    except (RegauditError, OSError):
+        found = None  # the audit says why
+    yield from found or [url]
+
+
+def _among_in_store(names: list[str], there: Callable[[str], Location]) -> set[str]:
+    """Return the models among the files of a folder; what is in containers their audit finds."""
+    return models_among(names, there) | set(filter(is_named_like_container, names))
 
 
 def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
@@ -188,10 +255,12 @@ def _below(folder: Path, kind: Format | None, refuse: Refuse) -> Iterator[str]:
         rest = [one for one in entries if not is_folder(one)]
         links = [one.name for one in rest if one.is_symlink() and not hub_blob(Path(one.path))]
         names = [one.name for one in rest]
-        files = [name for name in files_among(names, kinds) if name not in parts]
-        files = [name for name in files if name not in links]
+        files = _files_in(place, names, kinds, parts.union(links))
         _refuse_shards(place, names, parts, refuse)
         yield from (str(place / name) for name in _in_order(place, names, files, refuse))
+        for name in names:
+            if is_named_like_container(name) and name not in links:
+                yield from _in_container(str(place / name), refuse, nested=True, met=True)
         for name in links:
             if name not in parts and (why := _why_not(place / name, folder)):
                 refuse(str(place / name), why)
@@ -225,6 +294,28 @@ def _in_order(folder: Path, names: list[str], files: list[str], refuse: Refuse) 
     return in_order(files, state)
 
 
+def _files_in(
+    folder: Path, names: list[str], kinds: Sequence[Format], left_out: Collection[str]
+) -> list[str]:
+    """Return the files of a folder that count as models: by name, or by how they begin."""
+    found = {name for name in files_among(names, kinds) if name not in left_out}
+    for kind in kinds:
+        for name in names if kind.sniffed_suffixes else ():
+            asked = name.endswith(kind.sniffed_suffixes) and name not in left_out
+            if asked and name not in found and kind.looks_like(_head(folder / name)):
+                found.add(name)
+    return sorted(found)
+
+
+def _head(file: Path) -> bytes:
+    """Return how a file begins; nothing of one that cannot be read: it is nobody's model yet."""
+    try:
+        with open_plain(file, follow_links=False) as stream:
+            return stream.read(HEAD)
+    except OSError:
+        return b""
+
+
 def _entries(folder: Path, refuse: Refuse) -> list[os.DirEntry[str]]:
     """Return what is in a folder, hidden things apart; nothing where it cannot be read."""
     try:
@@ -243,40 +334,7 @@ def _marked(names: Iterable[str], kinds: Iterable[Format]) -> bool:
 def _why_not(link: Path, searched: Path) -> str:
     """Say that a link is not followed where it would be a model; empty for what is found anyway."""
     named = link.name.endswith(tuple(suffix for kind in formats() for suffix in kind.suffixes))
+    named |= is_named_like_container(link.name)
     if not named and not (is_dir(link) and _format(link)):
         return ""
     return LINK if leads_outside(link, searched) else ""
-
-
-def files_among(names: Iterable[str], kinds: Iterable[Format] | None = None) -> list[str]:
-    """Return the files among these that count as models, by name; hidden ones do not.
-
-    Args:
-        names: of the files, or their paths.
-        kinds: the formats.
-    """
-    known = tuple(kinds or formats())
-    suffixes = tuple(suffix for kind in known for suffix in kind.suffixes)
-    found = {name for name in names if name.endswith(suffixes)}
-    return sorted(
-        name
-        for name in found
-        if not name.rpartition("/")[2].startswith(".")
-        and not any(kind.listed_in(name) in found for kind in known)
-    )
-
-
-def models_among(names: list[str], there: Callable[[str], Location]) -> set[str]:
-    """Return the models among all files of a store's folder: files, and folders that are models.
-
-    Args:
-        names: paths of the files.
-        there: returns what lies at a path.
-    """
-    kinds = tuple(formats())
-    marks = tuple(f"/{kind.folder_marks[0]}" for kind in kinds if kind.folder_marks)
-    marked = {name.rpartition("/")[0] for name in names if name.endswith(marks)}
-    folders = {folder: kind for folder in marked if (kind := folder_format(there(folder)))}
-    own = {f"{folder}/{part}" for folder, kind in folders.items() for part in kind.folder_parts}
-    files = {name for name in files_among(names, kinds) if name not in own}
-    return files | set(folders)

@@ -25,6 +25,7 @@ from regaudit.report.report import Report
 from regaudit.settings.config import Config
 from regaudit.storage.atomic_write import replacing
 from regaudit.storage.checkpoint_files import shards_of
+from regaudit.storage.container_names import is_packed, split_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.search import everything_below
 from regaudit.version import VERSION
@@ -45,10 +46,12 @@ class CacheEntry(NamedTuple):
 
     place: Path
     file: Path
-    """The model."""
+    """The model, or the archive that it is in."""
     name: str
     """As the user names it."""
     before: _State
+    packed: bool = False
+    """Whether the file is an archive, or a compressed one, that holds all of the model."""
 
 
 class Cache(Struct, dict=True):
@@ -83,7 +86,7 @@ class Cache(Struct, dict=True):
     @cached_property
     def settings(self) -> bytes:
         """A digest of what of the settings decides on reports."""
-        return _digest(self.config)
+        return _digest(replace(self.config, pairs={}))
 
     def through(self, file: str, audit: Callable[[], Report], folder: str = "") -> Report:
         """Return the report that is kept, else that of an audit, which is kept unless it failed.
@@ -103,7 +106,10 @@ class Cache(Struct, dict=True):
 
     def find(self, file: str, folder: str = "") -> Report | CacheEntry | None:
         """Return the report that is kept; else the room for it, if there can be one."""
-        path = Path(folder, self.config.place_of(file))
+        if file in self.config.pairs:
+            return None  # it depends on two files
+        whole, member = split_name(str(Path(folder, self.config.place_of(file))))
+        path, packed = Path(whole), bool(member) or is_packed(whole)
         try:
             before = _state(path)
             place = self._place(file, path, Path(folder, file)) if before else None
@@ -115,7 +121,7 @@ class Cache(Struct, dict=True):
         if kept is not None and kept.file == file:
             self.hits += 1
             return kept
-        return CacheEntry(place, path, file, before)
+        return CacheEntry(place, path, file, before, packed)
 
     def _place(self, name: str, file: Path, known_by: Path) -> Path:
         """Return where the report on what a file holds now is kept."""
@@ -137,8 +143,8 @@ class Cache(Struct, dict=True):
         """
         if report.failure is not None or report.file != entry.name or self.trouble:
             return
-        alone = not entry.file.is_dir() and not shards_of(entry.file)
-        if alone and not _is_one_file(report.format):
+        several = entry.packed or entry.file.is_dir() or shards_of(entry.file)
+        if not (several or _is_one_file(report.format)):
             return
         place = entry.place
         try:

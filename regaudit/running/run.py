@@ -12,6 +12,7 @@ from regaudit.limits import allowing
 from regaudit.report.report import Failure, Report
 from regaudit.running.model_search import Found, search
 from regaudit.settings.config import Config
+from regaudit.storage.kept_container import forget
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.presence import is_dir, near
 
@@ -29,6 +30,7 @@ def audit_files(
     dask: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     nested: bool = True,
+    searched: bool = False,
     skipped: Callable[[Report], None] = lambda _report: None,
 ) -> Generator[Report, None, None]:
     """Audit files, directories and globs, in the order given.
@@ -48,6 +50,7 @@ def audit_files(
         progress: called now and then with the bytes of a file that are measured and with those of
             all its weights; only of files that are audited in this process.
         nested: whether a directory that is a model is searched for others, too.
+        searched: whether the targets are models that a search has found.
         skipped: called with the report on each file that is left out; its failure says why.
 
     Yields:
@@ -59,7 +62,10 @@ def audit_files(
     """
     config = config or Config.default()
     with allowing(config.limits):
-        found = [(target, _search(target, config, nested=nested)) for target in targets]
+        found = [
+            (target, Found([target], []) if searched else _search(target, config, nested=nested))
+            for target in targets
+        ]
     files = [file for _, one in found for file in one.models]
     if dask is not None:
         from regaudit.running.dask_cluster import audit_on_dask  # noqa: PLC0415 - an extra
@@ -72,17 +78,20 @@ def audit_files(
     else:
         audits = ((file, partial(audit_file, file, config, progress)) for file in files)
         reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
-    for target, one in found:
-        audited = 0
-        for report in islice(reports, len(one.models)):
-            if one.models != [target] and is_foreign(report):
-                skipped(report)
-            else:
-                audited += 1
-                yield report
-        if not audited and not one.refused:
-            yield nothing_found(target)
-        yield from one.refused
+    try:
+        for target, one in found:
+            audited = 0
+            for report in islice(reports, len(one.models)):
+                if one.models != [target] and is_foreign(report):
+                    skipped(report)
+                else:
+                    audited += 1
+                    yield report
+            if not audited and not one.refused:
+                yield nothing_found(target)
+            yield from one.refused
+    finally:
+        forget()
 
 
 def is_foreign(report: Report) -> bool:

@@ -22,7 +22,6 @@ from regaudit.measures.partial_sums import PartRun, Piece, pieces_of
 from regaudit.model import UnitView
 from regaudit.report.report import Report
 from regaudit.settings.config import Config
-from regaudit.storage.location import is_url
 from regaudit.tensors.dequantized import DequantizedTensor
 from regaudit.tensors.tensor import StoredTensor, Tensor
 from regaudit.version import VERSION
@@ -56,13 +55,14 @@ class Share(Struct, frozen=True, tag=True):
 def audit_or_count(file: str, config: Config, split: Split) -> Report | int:
     """Audit a file; of a very large one only count the shares in which to measure it.
 
-    What a URL leads to is never split, as it is fetched in an order that spares requests; nor are
-    weights in a compressed archive, all of which would have to be unpacked for every share.
+    What a URL leads to is never split, as it is fetched in an order that spares requests; nor is
+    what lies in an archive, all of which might have to be unpacked for every share.
     """
     with Attempt(file) as attempt, attempt.opened(config) as opened:
         values = values_of(opened.artifact)
         size = sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor, _ in values)
-        whole = opened.artifact.inflated or is_url(file) or not config.weights
+        whole = opened.artifact.inflated or not isinstance(opened.file, Path) or not config.weights
+        whole |= not opened.artifact.model.stored
         if whole or size <= split.above:
             return report_on(opened, config)
         return max(min(-(-size // split.share), len(pieces_of(values)), _most(values, config)), 1)

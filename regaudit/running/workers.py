@@ -27,6 +27,7 @@ from regaudit.running.report_cache import Cache, CacheEntry
 from regaudit.running.shares import Share, Split, audit_or_count, measure_share
 from regaudit.running.worker_process import LED, Answer, audit_written_shares, receive, write
 from regaudit.settings.config import Config
+from regaudit.storage.container_names import is_packed
 from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.size import size_of
 
@@ -190,13 +191,14 @@ class _Worker:
     ) -> Report | _Found:
         """Have something done with a file; whatever goes wrong is that file's failure."""
         limits = self.config.limits
-        # What a store sends buys time, which only the worker counts.
-        size = 0 if is_url(file) else size_of(str(Path(self.folder, self.config.place_of(file))))
+        place = file if is_url(file) else str(Path(self.folder, self.config.place_of(file)))
+        size = size_of(place)
         patience = limits.wall_seconds + limits.seconds_for(size) + _GRACE
         led = ""
         timer = Timer(patience, self.process.kill)
         timer.daemon = True
-        if not is_url(file):
+        # What a store sends, or comes out of an archive, buys time: only the worker counts that.
+        if not is_url(file) and not is_packed(place):
             timer.start()
         try:
             self._send((file, job))

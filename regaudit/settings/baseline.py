@@ -16,6 +16,7 @@ from regaudit.evidence.training_facts import is_number
 from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.report import NotRun, Occurrence, Report
 from regaudit.report.severity import Level, Severity
+from regaudit.storage.container_names import split_name
 from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import exists
 
@@ -128,7 +129,7 @@ class Baseline(Struct, frozen=True):
 
     def _model(self, file: str) -> str:
         """Name a model from the folder of the file; unchanged, if it is not a file."""
-        return self._relative(file) if exists(file) else file
+        return self._relative(file) if exists(split_name(file)[0]) else file
 
     def _relative(self, file: str) -> str:
         try:

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
 from regaudit.keras_semantics.config_graph import Serialized
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.declared_roles import Declared, checked_roles
-from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.limits import Limits, allowed
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
@@ -54,6 +54,8 @@ class Config(Struct, frozen=True):
     ignores: tuple[Ignore, ...] = ()
     architecture: Serialized | None = None
     """Configuration of the model, for files with weights only."""
+    pairs: Mapping[str, str] = {}
+    """By the name of a file of weights alone, the path of the configuration that goes with it."""
     by_name: bool = False
     """Whether those are loaded with `by_name=True`, not by order."""
     limits: Limits = Limits()
@@ -232,7 +234,7 @@ def read_architecture(file: Path) -> Serialized:
         UsageError: it cannot be read, or is not such a configuration.
     """
     try:
-        return parse_architecture(read_plain(file, allowed().json_bytes), str(file))
+        return parse_configuration(read_plain(file, allowed().json_bytes), str(file))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
     except RegauditError as error:

@@ -3,6 +3,7 @@
 import io
 import re
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -104,6 +105,24 @@ class SizedStream(io.RawIOBase):
         return count
 
 
+class Window(SizedStream):
+    """Some bytes of a file as a file of its own."""
+
+    def __init__(self, file: Location, offset: int, size: int, buffering: int = -1) -> None:
+        super().__init__(size)
+        self._stream = file.open("rb", buffering=buffering)
+        self._offset = offset
+
+    def fill(self, at: int, view: memoryview) -> int:
+        self._stream.seek(self._offset + at)
+        # The stub of BinaryIO leaves `readinto` out; every file opened in binary mode has it.
+        return int(self._stream.readinto(view))  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 def read_bounded(file: Location, limit: str) -> bytes:
     """Return the content of a file.
 
@@ -112,6 +131,11 @@ def read_bounded(file: Location, limit: str) -> bytes:
     """
     enforce_limit(limit, file.stat().st_size, f"{file.name} is larger than {{limit}} bytes")
     return file.read_bytes()
+
+
+def is_local(file: Location) -> bool:
+    """Whether its bytes lie on this machine."""
+    return isinstance(file, Path) or getattr(file, "local", False)
 
 
 def is_url(name: str) -> bool:

@@ -227,7 +227,7 @@ class Store:
             self.retry_timeout = 0  # what failed may have changed: one look is enough
         try:
             for path in dict.fromkeys(path for path, _ in self._parts):
-                if _marks(self._info(path)) != _marks(self._known[path]):
+                if marks(self._info(path)) != marks(self._known[path]):
                     raise self._failed(CHANGED)
         except UnreadableModelError as error:
             if fault and str(error) != CHANGED:
@@ -248,6 +248,6 @@ class Store:
         return UnreadableModelError(self._fault)
 
 
-def _marks(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def marks(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return what differs if another file has taken the place of one."""
     return {key: info.get(key) for key in ("size", "type", *_MARKS)} if info else {}

@@ -14,8 +14,9 @@ from msgspec import Struct
 from regaudit.errors import UnreadableModelError, UnsafeFileError
 from regaudit.storage.checkpoint_files import in_order
 from regaudit.storage.location import Location
-from regaudit.storage.object_store import Store, connected
+from regaudit.storage.object_store import Store, connected, marks
 from regaudit.storage.range_reader import RangeStream
+from regaudit.storage.search import LEFT_OUT
 
 Chosen = Callable[[list[str], Callable[[str], Location]], set[str]]
 """Takes the paths of files and what leads to one, and returns those of the models among them."""
@@ -81,12 +82,8 @@ def models_below(url: str, models_among: Chosen) -> Iterator[str]:
 def _chosen(store: Store, folder: str, names: list[str], models_among: Chosen) -> set[str]:
     """Return the models among files below a folder; hidden and installed folders are left out."""
     start = len(folder.rstrip("/"))
-    shown = [name for name in names if not _LEFT_OUT.search(name, start)]
+    shown = [name for name in names if not LEFT_OUT.search(name, start)]
     return models_among(shown, lambda path: RemoteFile(store, path))
-
-
-_LEFT_OUT = re.compile(r"/(\.[^/]*|site-packages)/")
-"""In the path of what is not searched on disk either."""
 
 
 class _Status(Struct, frozen=True):
@@ -141,6 +138,11 @@ class RemoteFile:
     def redirected(self) -> str:
         """Which hosts its server sent us to; empty if to none."""
         return str(self._store.redirects)
+
+    @property
+    def identity(self) -> object:
+        """What differs once another file has taken the place of this one."""
+        return self._store.scheme, self._path, marks(self._known)
 
     def stat(self) -> _Status:
         if self._known is None:

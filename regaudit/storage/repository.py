@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from regaudit.storage.container_names import split_name
 from regaudit.storage.presence import exists
 
 
@@ -17,7 +18,7 @@ def relative(file: str, root: Path | None) -> str:
     """
     if root is not None and "://" not in file:
         path = Path(file).absolute()
-        if exists(path) and path.is_relative_to(root):
+        if exists(split_name(str(path))[0]) and path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return Path(file).as_posix() if "://" not in file else file
 

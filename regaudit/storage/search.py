@@ -1,6 +1,7 @@
 """What lies below a folder or matches a pattern: without recursion, and without following links."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from errno import EACCES
 from fnmatch import fnmatch
@@ -12,6 +13,9 @@ from regaudit.storage.presence import exists, is_dir, is_link
 
 ENTRIES = 1_000_000
 """Most files and folders that one search looks at."""
+
+LEFT_OUT = re.compile(r"/(\.[^/]*|site-packages)/")
+"""In the path of what a search leaves out: in stores and archives, too."""
 
 Refuse = Callable[[str, str], None]
 """Is told the path of what was not searched, and why."""

@@ -12,6 +12,7 @@ from regaudit.errors import (
 )
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.checkpoint_files import shards_of
+from regaudit.storage.container_names import split_name
 from regaudit.storage.location import FileStatus, Location, is_url
 from regaudit.storage.plain_file import open_plain
 from regaudit.storage.presence import near
@@ -27,13 +28,15 @@ _STRETCHES = 1000
 def size_of(name: str) -> int:
     """Return the bytes that buy time: of a file, or of all files below a directory.
 
+    Of a model in an archive those of the archive; what is unpacked counts as it comes.
+
     0 where there is none. Holes of sparse files are not stored, and do not count. Nor do those of a
     store, whatever it claims: they count as they arrive, and it is not even asked.
     """
     if is_url(name):
         return 0
     try:
-        return size_on_disk(Path(name), stored=True) or 0
+        return size_on_disk(Path(split_name(name)[0]), stored=True) or 0
     except (RegauditError, OSError, ValueError):
         return 0
 
@@ -65,7 +68,7 @@ def size_on_disk(file: Location, *, stored: bool = False) -> int | None:
     if not S_ISDIR(mode):
         raise UnsafeFileError("a pipe, a socket or a device, not a file: it is not opened")
     if not isinstance(file, Path):
-        return None
+        return getattr(file, "bytes_below", None)  # of what lies in an archive
     size = 0
     for count, (part, depth) in enumerate(everything_below(file)):
         enforce_limit("objects", count, "the directory has more than {limit} files")

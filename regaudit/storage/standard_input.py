@@ -8,7 +8,10 @@ from regaudit.errors import RegauditError, UsageError
 
 NAME = "-"
 """What stands for standard input on the command line and in reports, and the file is called."""
-ONE_FILE = "standard input takes a model of one file, not a folder such as a SavedModel"
+ONE_FILE = (
+    "standard input takes a model of one file, not a folder such as a SavedModel, unless it is "
+    "piped as an archive: `tar -c FOLDER | regaudit inspect -`"
+)
 
 _BLOCK = 1 << 20
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from msgspec.structs import replace
 
 from regaudit.auditing.audit_file import audit_file
+from regaudit.auditing.containers import refuse_inside
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import is_live, saved
@@ -114,6 +115,7 @@ def sweep(
         if report.model is None:
             why = report.failure.message if report.failure else "nothing was read"
             raise UnreadableModelError(f"{file}: {why}")
+        refuse_inside(str(file))
         package = _package_of(model) if live else chosen_package(report.format, report.model)
         opening = Opening(
             file=str(file),

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EIO, ELOOP, EMFILE, ENFILE, ENOENT, EPERM
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from regaudit.errors import UnreadableModelError
 from regaudit.storage.glued import refuse_glued
-from regaudit.storage.location import Location, SizedStream
+from regaudit.storage.location import Location, Window
 from regaudit.tensors.hdf5_library import h5py
 
 _METADATA = 4 << 20
@@ -37,7 +37,9 @@ def opened(file: Location, offset: int = 0, size: int | None = None) -> Iterator
     stream: Any = file
     if offset or size is not None or not isinstance(file, Path):
         whole = file.stat().st_size - offset
-        stream = _Window(file, offset, whole if size is None else size)
+        # The buffer below is enough; a store takes an unbuffered stream for one of values.
+        buffering = 0 if isinstance(file, Path) else -1
+        stream = Window(file, offset, whole if size is None else size, buffering)
         if isinstance(file, Path):
             # HDF5 reads some hundred bytes at a time: a buffer answers most of that by itself.
             # What is fetched from a store is kept already, in pieces of a size that was measured.
@@ -137,22 +139,3 @@ def refuse_parts(hdf5: h5py.File, file: Location, offset: int = 0) -> None:
 def one_line(error: BaseException) -> str:
     """Return the message of an error of HDF5 without its line breaks."""
     return " ".join(str(error).split())
-
-
-class _Window(SizedStream):
-    """Some bytes of a file as a file of its own."""
-
-    def __init__(self, file: Location, offset: int, size: int) -> None:
-        super().__init__(size)
-        # `opened` has a buffer before it; a store takes an unbuffered stream for one of values.
-        self._stream: BinaryIO = file.open("rb", buffering=0 if isinstance(file, Path) else -1)
-        self._offset = offset
-
-    def fill(self, at: int, view: memoryview) -> int:
-        self._stream.seek(self._offset + at)
-        # The stub of BinaryIO leaves `readinto` out; every file opened in binary mode has it.
-        return int(self._stream.readinto(view))  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()

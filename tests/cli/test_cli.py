@@ -425,7 +425,7 @@ def test_an_architecture_completes_weights_however_often_it_was_encoded(tmp_path
     [
         ("{", "is not valid JSON"),
         ('"{', "is not valid JSON"),
-        ("[1]", "is not a JSON object"),
+        ("[1]", "is not the configuration of a Keras model"),
         ('{"a": 1}', "is not the configuration of a Keras model"),
     ],
 )

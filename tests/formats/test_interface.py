@@ -94,7 +94,8 @@ def test_what_is_in_more_than_one_file_is_not_cached_by_the_file_that_is_named(t
 
 def test_every_format_is_found_by_name_or_by_the_marks_of_its_folder(tmp_path):
     for kind in formats():
-        assert bool(kind.suffixes) != bool(kind.folder_marks), kind.name
+        ways = (kind.suffixes, kind.sniffed_suffixes, kind.folder_marks)
+        assert sum(map(bool, ways)) == 1, kind.name
         for suffix in kind.suffixes:
             (tmp_path / f"m{suffix}").touch()
     found = {name.rpartition("/")[2] for name in find_models(str(tmp_path))}

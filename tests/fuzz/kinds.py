@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from regaudit.cli import main
 from regaudit.cli.targets import FORMATS
 from regaudit.renderers.interface import renderer
-from tests.fuzz import models, names, texts
+from tests.fuzz import archives, models, names, texts
 
 FAST = ("terminal", "terminal", "json", "jsonl", "github", "csv", "markdown", "sarif", "junit")
 """Formats of most executions: an HTML page takes as long as ten of them."""
@@ -64,6 +64,19 @@ def model(dice: random.Random, folder: Path) -> Command:
     name = models.make(dice, folder)
     texts.good(dice, folder)
     return _editing(dice, name) if dice.random() < 0.3 else _reading(dice, name)
+
+
+def archive(dice: random.Random, folder: Path) -> Command:
+    """A model in an archive, or the folder that the archive is in."""
+    packed = archives.pack(dice, folder, models.make(dice, folder))
+    if dice.random() < 0.2:
+        return ["check", "--no-isolate", *_format(dice), "."]
+    texts.good(dice, folder)
+    if dice.random() < 0.1:
+        return _editing(dice, packed)
+    command = _reading(dice, packed)
+    several = command[0] in {"inspect", "report", "check"}  # which workers would take long for
+    return [command[0], *(["--no-isolate"] if several else []), *command[1:]]
 
 
 def checkpoint(dice: random.Random, folder: Path) -> Command:
@@ -137,6 +150,11 @@ def architecture(dice: random.Random, folder: Path) -> Command:
     return [dice.choice(("inspect", "check")), *_format(dice), "--config=a.json", "w.weights.h5"]
 
 
+def configuration(dice: random.Random, folder: Path) -> Command:
+    """A configuration alone, or a file of another program."""
+    return _reading(dice, models.configuration(dice, folder))
+
+
 def edits(dice: random.Random, folder: Path) -> Command:
     texts.edits(dice, folder)
     way = dice.choice(("--dry-run", "--output=out.keras", "--in-place"))
@@ -159,6 +177,7 @@ def data(dice: random.Random, folder: Path) -> Command:
 
 KINDS: dict[str, tuple[Callable[[random.Random, Path], Command], int]] = {
     "model": (model, 44),
+    "archive": (archive, 6),
     "checkpoint": (checkpoint, 6),
     "name": (name, 15),
     "url": (url, 2),
@@ -166,6 +185,7 @@ KINDS: dict[str, tuple[Callable[[random.Random, Path], Command], int]] = {
     "baseline": (baseline, 5),
     "settings": (settings, 8),
     "architecture": (architecture, 4),
+    "configuration": (configuration, 6),
     "edits": (edits, 4),
     "cache": (cache, 1),
     "data": (data, 1),

@@ -28,7 +28,9 @@ def seeds() -> tuple[Path, ...]:
     found = []
     for file in sorted((ROOT / "fixtures").rglob("*")):
         inside = any((ROOT / "fixtures" / "corpus") in p.parents for p in (file,))
-        if file.is_dir() and any((file / mark).is_file() for mark in _OF_FOLDERS):
+        preset = file.parent.name == "hub" and (file / "metadata.json").is_file()
+        marked = any((file / mark).is_file() for mark in _OF_FOLDERS)
+        if preset or (file.is_dir() and marked):
             found.append(file)
         elif file.suffix in {".keras", ".h5", ".hdf5"} and file.is_file() and not file.is_symlink():
             odd = "hostile" in file.parts and "name" not in file.name and "hdf5" not in file.name
@@ -197,6 +199,28 @@ def change_objects(raw: bytes, dice: random.Random) -> bytes:
     return bytes(changed)
 
 
+@cache
+def configurations() -> tuple[Path, ...]:
+    """Return configurations alone, and files of other programs."""
+    folders = (ROOT / "fixtures" / "configurations", ROOT / "fixtures" / "foreign")
+    found = (file for folder in folders for file in sorted(folder.iterdir()))
+    return tuple(file for file in found if not file.name.endswith(".oracle.json"))
+
+
+def configuration(dice: random.Random, folder: Path) -> str:
+    """Write a changed configuration, or a file of another program, and return its name."""
+    origin = dice.choice(configurations())
+    raw = content(origin)
+    change = change_json if origin.suffix == ".json" and dice.random() < 0.7 else change_bytes
+    name = f"model{origin.suffix}"
+    (folder / name).write_bytes(change(raw, dice))
+    return name
+
+
+_CHANGES = {".index": change_table, ".json": change_json, ".h5": change_hdf5}
+"""By the end of a file's name."""
+
+
 def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
     files = [file for file in parts(origin) if file.name != "expected.json"]
     chosen = dice.choice(files)
@@ -208,6 +232,8 @@ def _directory(origin: Path, dice: random.Random, folder: Path) -> str:
                 change = change_json
             elif ".data-" in file.name:
                 change = change_objects
+
+            change = _CHANGES.get(file.suffix, change_message)
             try:
                 raw = change(raw, dice)
             except Exception:  # noqa: BLE001 - hostile seeds are no tables to some

@@ -15,10 +15,10 @@ from oracles import assert_known, inside_custom_code, oracle_of
 from paths import CORPUS
 
 import regaudit
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.describe import NO_CONFIGURATION
 from regaudit.keras_semantics.group_names import group_names
 from regaudit.keras_semantics.quantization import MATRICES
-from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
 from regaudit.settings.config import read_architecture
 
@@ -107,7 +107,7 @@ def test_the_architecture_completes_a_file_of_weights(file):
 )
 def test_it_completes_weights_of_keras_2_as_well(file):
     with zipfile.ZipFile(file.with_name(file.name.replace(".legacy.h5", ".keras"))) as archive:
-        architecture = parse_architecture(archive.read("config.json"), "config.json")
+        architecture = parse_configuration(archive.read("config.json"), "config.json")
     config = replace(regaudit.Config.default(), architecture=architecture)
     report = regaudit.audit(file, config)
     assert all(layer.known for layer in report.model.layers)

@@ -1,5 +1,6 @@
 """Models by URL: a real S3 server and real web servers on loopback, which also fail."""
 
+import gzip
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from archives import tar
 from command_line import USABLE, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -338,6 +340,17 @@ def test_an_unzipped_model_in_s3(store, tmp_path):
 
 
 @pytest.mark.stores
+def test_a_preset_of_keras_hub_in_s3(store):
+    folder = ROOT / "fixtures" / "hub" / "bert_classifier"
+    for part in folder.iterdir():
+        store.client.upload_file(str(part), "models", f"presets/bert/{part.name}")
+    assert list(find_models("s3://models/presets/")) == ["s3://models/presets/bert"]
+    report = audit("s3://models/presets/bert")
+    assert report.format == "keras-hub"
+    assert report.moments == audit(folder).moments
+
+
+@pytest.mark.stores
 def test_large_weights_are_streamed_once_in_large_reads(store, large, tmp_path):
     url, content = large
     report = audit(url)
@@ -370,6 +383,24 @@ def test_folders_and_patterns_are_searched():
     assert report.failure.message == "no saved model found by s3://models/nothing/"
     report = audit("s3://models/a")
     assert report.failure.message.endswith("to search it, end the URL with a /")
+
+
+@pytest.mark.stores
+def test_archives_are_read_in_a_store(store):
+    """One that holds one model has its own name where a folder is searched."""
+    made = gzip.compress(tar({"1/mlp.h5": (CORPUS / "tf-2.15" / "mlp.h5").read_bytes()}))
+    store.client.put_object(Bucket="models", Key="job/output/model.tar.gz", Body=made)
+    store.client.put_object(
+        Bucket="models", Key="job/data.tar.gz", Body=gzip.compress(tar({"x": b""}))
+    )
+    url, penalty = "s3://models/job/output/model.tar.gz", audit("s3://models/a/mlp.h5").penalty
+    left_out = []
+    (report,) = audit_files(["s3://models/job/"], isolate=False, skipped=left_out.append)
+    assert (report.file, report.format, report.penalty) == (url, "h5", penalty)
+    assert [one.file for one in left_out] == ["s3://models/job/data.tar.gz"]
+    (report,) = audit_files([url], isolate=False)
+    assert (report.file, report.penalty) == (f"{url}/1/mlp.h5", penalty)
+    assert audit(f"{url}/1/mlp.h5").penalty == penalty
 
 
 @pytest.mark.stores
