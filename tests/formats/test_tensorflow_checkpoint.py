@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from paths import FIXTURES
 
 from regaudit.auditing.audit_file import audit_file
+from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.describe_checkpoint import describe_checkpoint
-from regaudit.keras_semantics.safe_json import parse_architecture
 from regaudit.model import Status
 from regaudit.settings.config import Config
 from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
@@ -32,7 +32,7 @@ def audited(case, *, joined=False):
     config = Config.default()
     if joined:
         raw = (case / "model.json").read_bytes()
-        config = replace(config, architecture=parse_architecture(raw, "model.json"))
+        config = replace(config, architecture=parse_configuration(raw, "model.json"))
     report = audit_file(case / said["prefix"], config)
     assert report.failure is None, report.failure
     assert report.format == "checkpoint"
@@ -150,7 +150,7 @@ def joined_with(case, change):
     model = json.loads((case / "model.json").read_bytes())
     change(model["config"]["layers"])
     raw = json.dumps(model).encode()
-    config = replace(Config.default(), architecture=parse_architecture(raw, "model.json"))
+    config = replace(Config.default(), architecture=parse_configuration(raw, "model.json"))
     return audit_file(case / expected(case)["prefix"], config)
 
 
@@ -174,7 +174,7 @@ def test_a_weight_of_another_shape_is_refused_as_by_tensorflow():
 def test_a_configuration_that_nothing_fits_is_refused():
     case = FOLDER / "tf-2.15.1" / "attention"
     raw = (TRAINING / "model.json").read_bytes()
-    config = replace(Config.default(), architecture=parse_architecture(raw, "model.json"))
+    config = replace(Config.default(), architecture=parse_configuration(raw, "model.json"))
     message = audit_file(case / "cp.ckpt", config).failure.message
     assert "give the configuration that they were saved with" in message
 
@@ -222,7 +222,7 @@ def test_names_decide_where_there_are_no_objects():
 
 def test_values_of_an_unknown_type_are_named():
     case = FOLDER / "keras-3.15.1" / "training"
-    architecture = parse_architecture((case / "model.json").read_bytes(), "model.json")
+    architecture = parse_configuration((case / "model.json").read_bytes(), "model.json")
     checkpoint = read_checkpoint(case / "ckpt-3")
     whole = describe_checkpoint(checkpoint, architecture).model
     kernels = {weight.stored_path for _, weight in whole.weights() if weight.role == "kernel"}
