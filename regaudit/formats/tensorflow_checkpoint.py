@@ -41,6 +41,9 @@ class TensorFlowCheckpoint(Format):
     def listed_in(self, name: str) -> str | None:
         return index_name(name)
 
+    def takes_configuration(self, file: Location) -> bool:
+        return True
+
     @contextmanager
     def read(self, file: Location, architecture: Serialized | None = None) -> Iterator[Artifact]:
         if not file.name.endswith(INDEX):

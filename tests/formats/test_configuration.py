@@ -276,6 +276,17 @@ class TestPairs:
         assert "m.json" in report["coverage"]["skipped"][0]["reason"]
         assert "--pair" not in result.stderr
 
+    def test_a_checkpoint_is_paired_by_its_prefix(self, tmp_path):
+        source = FIXTURES / "checkpoints" / "tf-2.15.1" / "functional"
+        shutil.copy(source / "model.json", tmp_path / "cp.json")
+        for part in source.glob("cp.ckpt.*"):
+            shutil.copy(part, tmp_path)
+        found = reports(tmp_path, "--pair")
+        assert len(found) == 1
+        (report,) = found.values()
+        assert report["model"]["class_name"]
+        assert report["penalty"]["total"] is not None
+
     def test_a_whole_model_is_not_paired(self, tmp_path):
         shutil.copy(CORPUS / "keras-3.15.1" / "mlp.h5", tmp_path / "m.h5")
         (tmp_path / "m.json").write_text(json.dumps(config_of(MODEL)))
