@@ -189,6 +189,8 @@ def _without_foreign(
     coming = iter(reports)
     for target, (models, refused) in found:
         some = list(islice(coming, len(models) or (not refused)))
+        if some and not models:  # what was audited is the folder, or the pattern
+            some = [nothing_found(target)]
         sound = [one for one in some if models == [target] or not is_foreign(one)]
         skipped += [one for one in some if models != [target] and is_foreign(one)]
         kept += sound

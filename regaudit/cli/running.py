@@ -140,7 +140,9 @@ def audited_one(file: str, config: "Config") -> "Report":
     """
     reports = audited([file], config)
     if len(reports) != 1:
-        raise click.UsageError(f"{file} has {len(reports):,} models: name one of them")
+        first = ", ".join(report.file for report in reports[:2])
+        more = ", ..." if len(reports) > 2 else ""
+        raise click.UsageError(f"{file} has {len(reports):,} models: name one, {first}{more}")
     say_unused(reports, config.roles)
     return reports[0]
 

@@ -57,7 +57,10 @@ class TensorFlowCheckpoint(Format):
         )
 
         prefix = file.with_name(file.name.removesuffix(INDEX))
-        yield Artifact.of(describe_checkpoint(read_checkpoint(prefix), architecture))
+        checkpoint = read_checkpoint(prefix)
+        if isinstance(prefix, Path):  # of a store each tensor would be a request
+            checkpoint.refuse_other_values()
+        yield Artifact.of(describe_checkpoint(checkpoint, architecture))
 
 
 def _no_index(file: Location) -> str:

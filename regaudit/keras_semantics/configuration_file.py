@@ -6,6 +6,7 @@ more; KerasHub's `config.json` and `task.json`; and the topology in TensorFlow.j
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ def is_configuration(raw: bytes, name: str) -> bool:
 
 
 def _parsed(raw: bytes, name: str) -> Any:
+    raw = raw.removeprefix(BOM_UTF8)
     if not _is_json(raw):
         return parse_yaml(raw, name)
     value = parse_value(raw, name)
@@ -129,7 +131,7 @@ def looks_like_model(head: bytes) -> bool:
     """
     if not _is_json(head):
         return _MODEL_IN_YAML.search(head) is not None and b"\0" not in head
-    texts, lists_layers = _outermost(head)
+    texts, lists_layers = _outermost(head.removeprefix(BOM_UTF8))
     class_name = texts.get(_CLASS, "")
     if _TOPOLOGY in texts:
         return True
@@ -151,7 +153,7 @@ def may_be_configuration(head: bytes) -> bool:
 
 
 def _is_json(raw: bytes) -> bool:
-    return raw.lstrip()[:1] in {b"{", b"[", b'"'}
+    return raw.removeprefix(BOM_UTF8).lstrip()[:1] in {b"{", b"[", b'"'}
 
 
 class _Outermost(NamedTuple):

@@ -63,8 +63,6 @@ def verify(
     if report.model is None:
         raise UnreadableModelError(report.failure.message if report.failure else "nothing was read")
     refuse_inside(report.file)
-    if not report.model.stored:
-        raise UnreadableModelError("it is a configuration: it has no weights to compare")
     if data:
         _check(data)
     package = chosen_package(report.format, report.model)
@@ -121,6 +119,8 @@ def chosen_package(format_: str | None, model: Model) -> str:
     Raises:
         UnreadableModelError: there is none here, or it may not load the file.
     """
+    if not model.stored:
+        raise UnreadableModelError("it is a configuration: it has no weights to load")
     package = _package(model)
     _refuse(format_, model)
     return package

@@ -81,6 +81,7 @@ def _weight(report: Report, layer: Layer, weight: Weight) -> dict[str, Any]:
         "layer": layer.path,
         "class_name": layer.class_name,
         "shape": json.dumps(weight.shape),
+        "trainable": found["trainable"] if weight.trainable_known else None,
         "regularizer": spelling.regularizer(regularizer) if regularizer else None,
         "status": str(regularizer.status) if regularizer else None,
         "l1": regularizer.l1 if regularizer else None,

@@ -100,6 +100,8 @@ def more(report: Report, *, architecture: bool) -> str:
     proposal = report.proposal
     if proposal is None or None not in {proposal.train_loss, proposal.val_loss}:
         return ""
+    if report.model and not report.model.stored:  # strengths are reckoned from weights
+        return ""
     asked = any(
         item.no_suggestion or (item.suggestion and item.suggestion.basis == UNTESTED)
         for finding in report.findings

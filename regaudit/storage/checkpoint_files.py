@@ -85,11 +85,14 @@ def read_state(file: Path) -> list[str]:
     """Return the names of the checkpoints that a state file names, the latest last.
 
     Only the last part of a path counts: TensorFlow writes where the folder was then. Empty for what
-    is no such file.
+    is no such file, or cannot be read.
     """
-    if not is_file(file) or file.is_symlink() or file.stat().st_size > _STATE_BYTES:
+    try:
+        if not is_file(file) or file.is_symlink() or file.stat().st_size > _STATE_BYTES:
+            return []
+        found = _NAMED.findall(file.read_bytes())
+    except OSError:  # the order is then that of the numbers in the names
         return []
-    found = _NAMED.findall(file.read_bytes())
     latest = [path for key, path in found if key == b"model_checkpoint_path"]
     others = [path for key, path in found if key != b"model_checkpoint_path"]
     if not latest:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _MODEL = (
-    "it holds no regularizers: audit the Keras model that it was made from, as model.save() "
+    "there are no regularizers in it: audit the Keras model that it was made from, as model.save() "
     "writes it"
 )
-_OTHER = "it holds no regularizers and is not read: audit a Keras model, as model.save() writes it"
+_OTHER = (
+    "there are no regularizers in it, and it is not read: audit a Keras model, as model.save() "
+    "writes it"
+)
 _PICKLE = (
     "to open it is to run the program in it, so it is not opened: load it where it was made, and "
     "write the model with model.save()"

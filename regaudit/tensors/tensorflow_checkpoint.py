@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 from msgspec import Struct
 
-from regaudit.errors import UnreadableModelError
+from regaudit.errors import UnreadableModelError, shown
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.location import Location, read_bounded
 from regaudit.storage.siblings import beside
@@ -23,6 +23,9 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """Key of the object graph, which says whose variable each key is."""
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 """How the key of a variable ends."""
+
+CHECKED = 1 << 15
+"""Bytes of tensors whose checksums are looked at."""
 
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48
@@ -101,6 +104,31 @@ class Checkpoint(Struct, frozen=True):
         if entry.shape != () or self.unfit(key) or _DTYPES[entry.dtype].kind not in "iuf":
             return None
         return float(next(self.tensor(key).blocks())[0])
+
+    def refuse_other_values(self) -> None:
+        """Hold the smallest tensors against their checksums, as TensorFlow does with all of them.
+
+        That tells data of another checkpoint: counters and biases differ. A checksum of all would
+        take longer than all else.
+
+        Raises:
+            UnreadableModelError: one does not match.
+        """
+        left = CHECKED
+        for key, entry in sorted(self.entries.items(), key=lambda item: item[1].size):
+            left -= entry.size
+            if left < 0:
+                break
+            if not entry.checksum or not entry.size or entry.sliced or entry.dtype == _STRING:
+                continue
+            with self.shard(entry.shard).open("rb") as stream:
+                stream.seek(entry.offset)
+                if masked_crc32c(stream.read(entry.size)) == entry.checksum:
+                    continue
+            raise UnreadableModelError(
+                f"{self.shard(entry.shard).name} is damaged, or of another checkpoint: the "
+                f"checksum of {shown(key)} does not match"
+            )
 
     def shard(self, number: int) -> Location:
         """Return the file of a shard: its name is derived, never read."""

@@ -5,6 +5,7 @@ import re
 import shutil
 import zipfile
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from command_line import run
@@ -17,6 +18,7 @@ from regaudit.keras_semantics.describe_configuration import describe_configurati
 from regaudit.limits import Limits
 from regaudit.renderers.interface import renderer
 from regaudit.report.read_record import report_of
+from regaudit.running.model_search import search
 
 FOLDER = FIXTURES / "configurations"
 FILES = sorted(file for file in FOLDER.iterdir() if not file.name.endswith(".oracle.json"))
@@ -402,7 +404,7 @@ class TestHostile:
 
     def test_a_reference_to_no_name(self, write):
         text = (FOLDER / "keras-3.15.branches.json").read_text()
-        assert "is no layer of the model" in self.refused(
+        assert "is no reference to a layer" in self.refused(
             write(text.replace('"words", 0, 0', "[], 0, 0"))
         )
 
@@ -465,3 +467,22 @@ def test_the_same_in_yaml():
     assert "!!python/tuple" in text
     plain = parse_configuration(json.dumps(config).encode(), "m")
     assert parse_configuration(text.encode(), "m") == plain
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    """As Windows writes it."""
+    plain = FIXTURES / "checkpoints/tf-2.15.1/sequential/model.json"
+    (tmp_path / "model.json").write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+    found = regaudit.audit(tmp_path / "model.json")
+    assert found.failure is None
+    assert found.model.layers == regaudit.audit(plain).model.layers
+    assert [Path(one).name for one in search(str(tmp_path)).models] == ["model.json"]
+
+
+def test_no_strength_is_promised_for_a_configuration(tmp_path):
+    file = tmp_path / "model.json"
+    file.write_bytes((FIXTURES / "checkpoints/tf-2.15.1/sequential/model.json").read_bytes())
+    assert "How strong" not in run("check", file).output
+    refused = run("sweep", file, "--data", "d.npz", "--val-data", "v.npz")
+    assert refused.exit_code in {2, 3}
+    assert "File format not supported" not in refused.output

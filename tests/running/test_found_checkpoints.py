@@ -191,3 +191,32 @@ def test_commands_that_take_a_whole_model_refuse_it():
     result = run("diff", "ckpt-1", "ckpt-3", "--exit-code", "--no-isolate")
     assert result.exit_code == 1
     assert "4 changed" in result.output
+
+
+def test_values_of_another_checkpoint_are_refused(folder):
+    """As TensorFlow does: each tensor has a checksum in the index."""
+    shutil.copy(folder / "ckpt-1.data-00000-of-00001", folder / SHARD)
+    failure = audit("ckpt-2").failure
+    assert failure.kind == "UnreadableModelError"
+    assert f"{SHARD} is damaged, or of another checkpoint: the checksum of " in failure.message
+    assert audit("ckpt-1").failure is None
+
+
+def test_values_that_were_overwritten_are_refused(folder):
+    shard = folder / SHARD
+    shard.write_bytes(bytes(len(shard.read_bytes())))
+    assert "is damaged, or of another checkpoint" in audit("ckpt-2").failure.message
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads all")
+def test_a_list_that_cannot_be_read_leaves_the_order_of_numbers(folder):
+    (folder / "checkpoint").chmod(0)
+    assert [Path(one).name for one in search(".").models] == SERIES
+
+
+def test_a_list_that_fails_to_be_read_leaves_the_order_of_numbers(folder, monkeypatch):
+    def fails(_self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    assert read_state(folder / "checkpoint") == []

@@ -102,7 +102,7 @@ def test_a_folder_with_several_models_is_wrong_usage(command, tmp_path):
         shutil.copy(MODEL, tmp_path / name)
     result = forked(*command, tmp_path)
     assert result.returncode == 2
-    assert "has 2 models: name one of them" in result.stderr
+    assert "has 2 models: name one, " in result.stderr
 
 
 @pytest.mark.parametrize("error", ["ValueError", "MemoryError", "RecursionError", "EOFError"])
