@@ -64,7 +64,10 @@ def _carried(graph: Graph, moments: _Found, layer: Layer, weight: Weight) -> Arr
     into, out = own, _NONE
     recurrent = _recurrent(layer, weight)
     if recurrent:  # a hidden unit has columns in both kernels, and is read by the others
-        into = sum((_of_units(moments, one) for one in recurrent), _NONE)
+        both = [_of_units(moments, one) for one in recurrent]
+        if any(len(one) not in {1, len(own)} for one in both):
+            return own  # no cell has kernels of such shapes
+        into = sum(both, _NONE)
         out = _of_inputs(moments, recurrent[1], len(own))
     way = follow(graph, layer, weight, len(own))
     if way.kept or way.joined or (way.scales and way.forks) or _moved(layer, way, len(own)):
@@ -105,7 +108,9 @@ def _scaled(into: Array, moments: _Found, scale: Layer) -> Array:
 def _of_units(moments: _Found, weight: Weight) -> Array:
     """Return the sum of the squares of each unit; one NaN where that is not known."""
     measured = moments.get(weight.stored_path)
-    return np.frombuffer(measured.unit_squares) if measured else np.full(1, np.nan)
+    if measured is None or not measured.unit_squares:
+        return np.full(1, np.nan)
+    return np.frombuffer(measured.unit_squares)
 
 
 def _of_inputs(moments: _Found, weight: Weight, units: int) -> Array:

@@ -219,7 +219,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
         ),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
         strip=strip(rows, _nested(report)) if view.sort == "model" else None,
-        penalty_bar=penalty_bar(report) if rows else None,
+        penalty_bar=penalty_bar(report) if rows and view.layer == "*" else None,
     )
 
 

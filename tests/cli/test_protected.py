@@ -66,7 +66,7 @@ def folder(tmp_path, monkeypatch):
         ("check m.keras -o mlp_00007.weights.h5", "a part of the model"),
         ("check m.keras -o new.keras", "a model by its name"),
         ("check m.keras -o ckpt.index", "by its name"),
-        ("check m.keras -o ckpt.data-00000-of-00001", "by its name"),
+        ("check m.keras -o ckpt.data-00000-of-00001", "a part of the model"),
         ("check m.keras -o checkpoint", "by its name"),
         ("check m.keras -o hard.html", "binary"),
         ("inspect m.keras -o shard.html", "binary"),

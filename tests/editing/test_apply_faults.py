@@ -195,7 +195,9 @@ def test_each_access_to_a_file_may_fail(trial, hook):
     for victim in range(1, hook.count + 1):
         trial.reset()
         done += trial.check(hook.of(trial, victim), victim)
-    assert done < 6  # a rename stands in for a link, and some folders cannot be synchronized
+    # A rename stands in for a link, some folders cannot be synchronized, and what is not there to
+    # be read is no other form of model.
+    assert done < 16
 
 
 CALLS = [
