@@ -4,7 +4,7 @@ Timeouts of connections do not bound a server that sends a byte now and then.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from threading import Lock, Thread
 from time import monotonic
 from typing import TypeVar
@@ -13,6 +13,9 @@ from regaudit.errors import UnsafeFileError
 from regaudit.limits import allowed
 
 Answer = TypeVar("Answer")
+
+SILENT = 15.0
+"""Seconds without a byte after which a request is made once more."""
 
 
 class Deadline:
@@ -24,6 +27,7 @@ class Deadline:
         self._rate = limits.bytes_per_second
         self._end = monotonic() + limits.wall_seconds
         self._lock = Lock()
+        self._arrived = 0
 
     @property
     def left(self) -> float:
@@ -33,6 +37,7 @@ class Deadline:
     def prolong(self, size: int) -> None:
         """Add the time for so many bytes that have arrived."""
         with self._lock:
+            self._arrived += size
             self._end += size / self._rate
 
     def within(self, request: Callable[[], Answer]) -> Answer:
@@ -43,17 +48,28 @@ class Deadline:
         """
         if not self.left:
             raise self._passed()
-        future: Future[Answer] = Future()
-        Thread(target=_answer, args=(future, request), daemon=True).start()
-        while not future.done():
+        arrived = self._arrived
+        asked = [_asked(request)]
+        again = monotonic() + SILENT
+        while not any(future.done() for future in asked):
             if not self.left:
                 raise self._passed()
-            wait([future], self.left)  # other threads' bytes may prolong it meanwhile
-        return future.result()
+            if len(asked) == 1 and monotonic() >= again and self._arrived == arrived:
+                asked.append(_asked(request))  # what has no answer may have been lost
+            # Other threads' bytes may prolong it meanwhile.
+            left = self.left if len(asked) > 1 else min(self.left, max(again - monotonic(), 0.1))
+            wait(asked, left, return_when=FIRST_COMPLETED)
+        return next(future for future in asked if future.done()).result()
 
     def _passed(self) -> UnsafeFileError:
         what = f"its store takes more than {self._seconds} s to send it"
         return UnsafeFileError(f"{what}; --limit wall_seconds=N allows more")
+
+
+def _asked(request: Callable[[], Answer]) -> "Future[Answer]":
+    future: Future[Answer] = Future()
+    Thread(target=_answer, args=(future, request), daemon=True).start()
+    return future
 
 
 def _answer(future: "Future[Answer]", request: Callable[[], Answer]) -> None:
