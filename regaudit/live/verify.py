@@ -121,9 +121,8 @@ def chosen_package(format_: str | None, model: Model) -> str:
     """
     if not model.stored:
         raise UnreadableModelError("it is a configuration: it has no weights to load")
-    package = _package(model)
     _refuse(format_, model)
-    return package
+    return _package(model)
 
 
 def _loaded(reply: Mapping[str, Any]) -> Loaded:
