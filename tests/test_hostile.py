@@ -130,7 +130,9 @@ def test_a_folder_of_good_and_hostile_files_reports_the_good_ones_as_alone(tmp_p
     chosen = [
         name
         for name, answer in EXPECTED.items()
-        if answer["kind"] not in answered and name not in ending
+        if answer["kind"] not in answered
+        and name not in ending
+        and not name.startswith("archive-")  # a search goes by their names
     ]
     bad = [name for name in chosen if (HOSTILE / name).is_file() and "/" not in name]
     bad = [HANGS, CRASHES, *bad[:: len(bad) // 48][:48]]
@@ -249,6 +251,11 @@ def test_nothing_in_a_file_is_executed_imported_or_fetched():
     names = [name for name in EXPECTED if name not in {HANGS, CRASHES}]
     warm = [CORPUS / "tf-2.15" / "mlp.savedmodel", CORPUS / "tf-2.15" / "mlp.h5"]
     warm += [FIXTURES / "checkpoints/tf-2.15.1/sequential/cp.ckpt.index"]
+    warm += [HOSTILE / "archive-good.tar.gz", HOSTILE / "configuration-loop.yaml"]
+    warm += [
+        FIXTURES / "hub/bert_classifier",
+        CORPUS.parent / "configurations/keras-2.3.convnet.json",
+    ]
     warm += [HOSTILE / name for name in EXPECTED if name.startswith(("zip-bomb", "name-a"))]
     others = [file for file in CORPUS.rglob("*") if file.suffix in {".keras", ".h5"}][::9]
     files = [*(HOSTILE / name for name in names), *others]

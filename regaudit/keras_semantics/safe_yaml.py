@@ -114,6 +114,29 @@ def _loader(yaml: Any) -> Any:
     return Loader
 
 
+def _written_out(value: Any) -> int:
+    """Count the values that there are once every reference is written out, without doing so.
+
+    What holds itself counts once: that it has no end is told by its depth.
+    """
+    sizes: dict[int, int] = {}
+    waiting = [(value, False)]
+    while waiting:
+        one, is_done = waiting.pop()
+        inside = list(one.values() if isinstance(one, dict) else one) if _holds(one) else []
+        if is_done:
+            sizes[id(one)] = 1 + sum(sizes[id(item)] for item in inside)
+        elif id(one) not in sizes:
+            sizes[id(one)] = 1  # until what it holds is known
+            waiting.append((one, True))
+            waiting += [(item, False) for item in inside]
+    return sizes[id(value)]
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple)
+
+
 def _as_json(value: Any, name: str) -> Any:
     """Return a value with the types of JSON, and every reference written out.
 
@@ -121,6 +144,7 @@ def _as_json(value: Any, name: str) -> Any:
         UnreadableModelError: JSON has no such value.
         UnsafeFileError: that is too much, or without an end.
     """
+    enforce_limit("json_values", _written_out(value), f"{name} has more than {{limit}} values")
     count, most = 0, allowed().json_values
     top: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any, int]] = [(value, top, 0, 1)]
