@@ -9,7 +9,10 @@ from regaudit.model import Layer, Weight
 from regaudit.report.spelling import count
 
 ENOUGH = 24
-"""Rows that people look through."""
+"""Rows that people look through: of more, what few look at is folded."""
+
+MOST = 36
+"""Rows that are shown at all; of more, those with most parameters."""
 
 NORMALIZATION = frozenset({"gamma", "beta", "moving_mean", "moving_variance", "mean", "variance"})
 """Roles of weights that normalize: four a layer, and nobody regularizes them."""
@@ -37,7 +40,8 @@ def rows_of(pairs: Sequence[Pair], *, ordered: bool) -> Rows:
     """Fold what most people do not look at, as far as that is needed to show no more than `ENOUGH`.
 
     First weights of normalization and biases without a regularizer lose their rows, then layers
-    that follow each other share one, block by block, if the same regularizer is on them.
+    that follow each other share one, block by block, if the same regularizer is on them. Where
+    names show no blocks, the smallest of more than `MOST` are left out.
 
     Args:
         pairs: at least one; layers and their weights.
@@ -57,10 +61,17 @@ def rows_of(pairs: Sequence[Pair], *, ordered: bool) -> Rows:
         rows = _in_blocks(shown)
         together = sum(len(row.pairs) > 1 for row in rows)
         left_out += [f"the layers of {count(together, 'block')}"] * bool(together)
-    if len(rows) > ENOUGH:
-        left_out.append(f"{len(rows) - ENOUGH:,} more")
-        rows = rows[:ENOUGH]
+    if len(rows) > MOST:
+        left_out.append(f"{len(rows) - MOST:,} {'smaller' if ordered else 'more'}")
+        if ordered:  # the largest, still in the order of the model
+            ranked = sorted(range(len(rows)), key=lambda at: (-_size(rows[at]), at))
+            rows = [rows[at] for at in sorted(ranked[:MOST])]
+        rows = rows[:MOST]
     return Rows(rows, ", ".join(left_out))
+
+
+def _size(row: Row) -> int:
+    return sum(weight.size for _, weight in row.pairs)
 
 
 def _in_blocks(pairs: Sequence[Pair]) -> list[Row]:

@@ -1,9 +1,10 @@
 """The table of weights of a large model: what is put together, and what is left out."""
 
 import pytest
+from msgspec.structs import replace
 
 from regaudit.model import Layer, Regularizer, Status, Weight
-from regaudit.report.folded_rows import ENOUGH, rows_of
+from regaudit.report.folded_rows import ENOUGH, MOST, rows_of
 
 
 def layer(path, *roles, known=True, l2=None, trainable=True):
@@ -95,11 +96,25 @@ def test_numbered_layers_are_one_block():
 
 def test_rows_in_another_order_are_not_put_together_but_the_rest_is_counted():
     found = folded([layer(f"conv_{n}", "kernel") for n in range(40)], ordered=False)
-    assert len(found.rows) == ENOUGH
-    assert found.hidden == "16 more"
+    assert len(found.rows) == MOST
+    assert found.hidden == "4 more"
 
 
-def test_layers_that_have_nothing_in_common_are_counted_too():
-    found = folded([layer(chr(97 + n % 26) * (1 + n // 26), "kernel") for n in range(40)])
-    assert len(found.rows) == ENOUGH
-    assert found.hidden == "16 more"
+def test_a_few_layers_too_many_are_shown_all_the_same():
+    names_of_all = [chr(97 + n % 26) * (1 + n // 26) for n in range(MOST)]
+    found = folded([layer(name, "kernel") for name in names_of_all])
+    assert [row.name for row in found.rows] == names_of_all
+    assert found.hidden == ""
+
+
+def test_of_too_many_that_have_nothing_in_common_the_largest_stay_in_their_order():
+    names_of_all = [chr(97 + n % 26) * (1 + n // 26) for n in range(40)]
+    layers = [layer(name, "kernel") for name in names_of_all]
+    last = layers[-1].weights[0]
+    layers[-1] = replace(layers[-1], weights=(replace(last, shape=(100, 100)),))
+    found = folded(layers)
+    assert len(found.rows) == MOST
+    assert found.rows[-1].name == names_of_all[-1]
+    assert found.hidden == "4 smaller"
+    shown = [names_of_all.index(row.name) for row in found.rows]
+    assert shown == sorted(shown)
