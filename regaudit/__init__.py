@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from regaudit.evidence.training_facts import Facts
     from regaudit.live.callback import audit_callback
     from regaudit.report.proposal import Edit, Proposal, Suggestion
-    from regaudit.report.report import Finding, Occurrence, Report, Reports
+    from regaudit.report.report import Finding, Occurrence, Report
+    from regaudit.report.reports import Reports
     from regaudit.report.severity import Severity
     from regaudit.running.run import audit_files
     from regaudit.settings.config import Config
@@ -53,7 +54,7 @@ _HOMES = {
     "Occurrence": "report.report",
     "RegauditError": "errors",
     "Report": "report.report",
-    "Reports": "report.report",
+    "Reports": "report.reports",
     "Severity": "report.severity",
     "Suggestion": "report.proposal",
     "Proposal": "report.proposal",

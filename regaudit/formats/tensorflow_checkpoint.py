@@ -15,7 +15,8 @@ from regaudit.formats.interface import WEIGHTS_ONLY, Artifact, Format
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.storage.checkpoint_files import INDEX, NO_INDEX, STATE, index_name, read_state
 from regaudit.storage.location import Location
-from regaudit.tensors.tensorflow_checkpoint import has_footer, read_checkpoint
+from regaudit.tensors.leveldb_table import has_footer
+from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
 
 _STATE = re.compile(rb'\s*model_checkpoint_path: "')
 

@@ -280,11 +280,11 @@ class Report(Struct, frozen=True, dict=True, tag=True):
 
     def to_html(self) -> str:
         """Return the page for people that `regaudit report --html` writes."""
-        return Reports([self]).to_html()
+        return str(self._alone().to_html())
 
     def to_json(self) -> str:
         """Return the document that `--format json` prints; `regaudit schema` describes it."""
-        return Reports([self]).to_json()
+        return str(self._alone().to_json())
 
     def to_dataframe(self) -> Any:
         """Return a row for each weight, with pandas or else polars.
@@ -292,7 +292,10 @@ class Report(Struct, frozen=True, dict=True, tag=True):
         Raises:
             UsageError: neither is installed.
         """
-        return Reports([self]).to_dataframe()
+        return self._alone().to_dataframe()
+
+    def _alone(self) -> Any:
+        return import_module("regaudit.report.reports").Reports([self])
 
     def share(self, weight: Weight) -> float | None:
         """Return the weight's share of the total penalty."""
@@ -301,41 +304,3 @@ class Report(Struct, frozen=True, dict=True, tag=True):
             return None
         share = penalty / self.penalty
         return share if isfinite(share) else None
-
-
-class Reports(list[Report]):
-    """Several reports, shown together: `regaudit.Reports(regaudit.audit_files(["models/"]))`."""
-
-    def __repr__(self) -> str:
-        """Show a line for each."""
-        return "[{}]".format(",\n ".join(map(repr, self)))
-
-    def _repr_html_(self) -> str:
-        """Show a row for each in a notebook."""
-        page: str = import_module("regaudit.renderers.notebook").reports_html(self)
-        return page
-
-    def to_html(self) -> str:
-        """Return the page for people that `regaudit report --html` writes."""
-        return self._rendered("html")
-
-    def to_json(self) -> str:
-        """Return the document that `--format json` prints; `regaudit schema` describes it."""
-        return self._rendered("json")
-
-    def to_dataframe(self) -> Any:
-        """Return a row for each weight of each model, with pandas or else polars.
-
-        Raises:
-            UsageError: neither is installed.
-        """
-        rows = import_module("regaudit.report.rows")
-        view = import_module("regaudit.report.view").View()
-        found = [row for report in self for row in rows.rows_of(report, view)]
-        return import_module("regaudit.report.dataframe").dataframe(found, list(rows.COLUMNS))
-
-    def _rendered(self, format_: str) -> str:
-        renderer = import_module("regaudit.renderers.interface").renderer(format_)
-        abouts = [rule.about for rule in import_module("regaudit.rules.interface").rules()]
-        view = import_module("regaudit.report.view").View()
-        return str(renderer.render(self, abouts, view))

@@ -16,7 +16,8 @@ from regaudit.formats.saved_model import NO_KERAS, SavedModel
 from regaudit.limits import Limits, allowing
 from regaudit.model import Status
 from regaudit.tensors import protobuf, tensorflow_checkpoint
-from regaudit.tensors.tensorflow_checkpoint import masked_crc32c, read_checkpoint, table
+from regaudit.tensors.leveldb_table import masked_crc32c, table
+from regaudit.tensors.tensorflow_checkpoint import read_checkpoint
 
 SAVED = sorted(CORPUS.glob("*/*.savedmodel"))
 EXPORTED = sorted(CORPUS.glob("*/*.export"))
