@@ -397,7 +397,7 @@ def test_a_large_model_is_grouped_by_block_and_loses_nothing():
     body = re.search(r'<table class="sortable weights">.*</table>', text, re.DOTALL).group(0)
     heads = re.findall(r'<tr class="block"><th scope="rowgroup">([^<]*)</th>(.*?)</tr>', body)
     assert [name for name, _ in heads] == [f"encoder/block_{n}" for n in range(42)]
-    assert "12 layers, 24 weights" in heads[0][1]
+    assert "<td>24 weights</td><td>12 layers</td>" in heads[0][1]
     assert "1 fault" in heads[0][1]
     assert body.count('<tr id="m1w') == body.count('<th scope="row">') == 1_002
     assert body.count("<details><summary>24 weights of encoder/block_0</summary>") == 1
