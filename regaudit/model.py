@@ -35,7 +35,7 @@ class Regularizer(Struct, frozen=True):
     class_name: str
     """Keras's class (`L1`, `L2`, `L1L2`, `OrthogonalRegularizer`), or the custom one's own name."""
     l1: float | None
-    """Factor of sum(|w|); None when it cannot be read off the file."""
+    """Factor of sum(abs(w)); None when it cannot be read off the file."""
     l2: float | None
     """Factor of sum(w^2), without 1/2; None when it cannot be read off the file."""
     config: Mapping[str, Any]
