@@ -23,9 +23,6 @@ from regaudit.version import VERSION  # noqa: E402
 config.Baseline = baseline.Baseline  # type: ignore[attr-defined]
 outcome.Path = Path  # type: ignore[attr-defined]
 
-# Of the types of facts, what they are, not what they are checked for.
-regaudit.Facts.__annotations__ = get_type_hints(regaudit.Facts)
-
 project = "regaudit"
 author = "the authors of regaudit"
 project_copyright = author
@@ -68,6 +65,8 @@ def _generate(_app: Sphinx) -> None:
     commands.write(HERE / "reference" / "commands")
     settings.write(HERE / "reference")
     schema.write(HERE / "reference")
+    # From here on facts show their types, and no longer what they are checked for.
+    regaudit.Facts.__annotations__ = get_type_hints(regaudit.Facts)
 
 
 def _sections(

@@ -31,7 +31,7 @@ def _place(option: click.Option) -> int:
 
 
 def groups_of(command: click.Command, ctx: click.Context) -> dict[str, list[click.Option]]:
-    """Return the options that are shown, by the titles of their groups, in the order of the help."""
+    """Return the options to show, by the titles of their groups, in the order of the help."""
     groups: dict[str, list[click.Option]] = {}
     options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
     for option in sorted(options, key=_place):

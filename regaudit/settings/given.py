@@ -104,8 +104,8 @@ class Given(Varied, frozen=True, rename="kebab"):
     limits: Limits = Limits()
     """What one file may cost."""
     layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
-    """Custom classes of layers: the class of Keras that one reads as, or the roles of its weights, in
-    their order; one with `?` may be missing."""
+    """Custom classes of layers: the class of Keras that one reads as, or the roles of its weights,
+    in their order; one with `?` may be missing."""
     ignore: tuple[Ignore, ...] = ()
     """Findings that were looked at and accepted, each with its reason."""
     override: tuple[Override, ...] = ()
