@@ -54,7 +54,8 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 ROLES = ("AUTHOR", "COMMITTER")
 HOOKS = ".pre-commit-config.yaml"
 SET_UP = re.compile(
-    r"python3 -m venv \.venv$|source \.venv/bin/activate$|\.venv/bin/(pip install -q|regaudit|python)"
+    r"python3 -m venv \.venv$|source \.venv/bin/activate$"
+    r"|\.venv/bin/(pip install -q|regaudit|python)"
 )
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
@@ -119,26 +120,26 @@ class Reader:
     """Follows a page in the current directory.
 
     Args:
-        bin: a folder in which `regaudit` is the one under test.
+        programs: a folder in which `regaudit` is the one under test.
         stand_ins: addresses by those on the page that they stand for.
     """
 
-    def __init__(self, bin: Path, stand_ins: dict[str, str]) -> None:
+    def __init__(self, programs: Path, stand_ins: dict[str, str]) -> None:
         self.code = 0
         self.printed = ""
         self.names: dict[str, object] = {}
         self.stand_ins = stand_ins
-        bin.mkdir(exist_ok=True)
+        programs.mkdir(exist_ok=True)
         for name in ("regaudit", "pytest", "pre-commit"):
-            file = bin / name
+            file = programs / name
             module = name.replace("-", "_")
             file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
             file.chmod(0o755)
         self.environment = {
             **os.environ,
-            "PATH": os.pathsep.join((str(bin), os.environ["PATH"])),
+            "PATH": os.pathsep.join((str(programs), os.environ["PATH"])),
             "PYTHONPATH": str(ROOT),
-            "PRE_COMMIT_HOME": str(bin / "cache"),
+            "PRE_COMMIT_HOME": str(programs / "cache"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{who}_{what}": "me@here" for who in ROLES for what in ("NAME", "EMAIL")},
         }
@@ -149,7 +150,9 @@ class Reader:
         if name := block.note("file"):
             text = with_local_hooks(block.text) if name == HOOKS else block.text
             Path(name).write_text(text, encoding="utf-8")
-        assert block.language in READERS, f"no check for blocks of {block.language or 'no'} language"
+        assert block.language in READERS, (
+            f"no check for blocks of {block.language or 'no'} language"
+        )
         READERS[block.language](self, block)
 
     def prepare(self, block: Block) -> None:
@@ -359,7 +362,12 @@ def rewritten(text: str, reader: Reader) -> str:
         for command, shown in block.steps():
             printed = reader.does(command)
             made += f"$ {command}\n"
-            made += shown if as_shown(printed, shown) and shown else tidy(printed) + "\n" * bool(printed)
+            if shown and as_shown(printed, shown):
+                made += shown
+            elif "..." in shown:  # what is left out is for whoever wrote it to say
+                sys.exit(difference(command, shown, printed))
+            else:
+                made += tidy(printed) + "\n" * bool(printed)
         text = text.replace(f"```console\n{block.text}", f"```console\n{made}", 1)
     return text
 
@@ -368,9 +376,8 @@ def main() -> None:
     for page in map(Path.absolute, map(Path, sys.argv[1:])):
         with tempfile.TemporaryDirectory() as folder, chdir(folder), swept():
             Path("fixtures").symlink_to(ROOT / "fixtures")
-            page.write_text(
-                rewritten(page.read_text("utf-8"), Reader(Path(folder, ".bin"), {})), encoding="utf-8"
-            )
+            reader = Reader(Path(folder, ".bin"), {"tcp://scheduler:8786": "local"})
+            page.write_text(rewritten(page.read_text("utf-8"), reader), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def test_the_options_that_the_pages_name_are_there():
 
     known = {option for parameter in sweep.params for option in parameter.opts}
     for page in (TUTORIAL, HOW_TO):
-        text = re.sub(r"```.*?```|<!--.*?-->", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL)
+        text = re.sub(
+            r"```.*?```|<!--.*?-->", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL
+        )
         named = set(re.findall(r"--[a-z][a-z-]*", text))
         assert named <= known | {"--from", "--from-sweep", "--suggested"}
 
