@@ -51,6 +51,9 @@ FOLLOWED_BY = {
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+NOT_FOLLOWED = ("docs/_build/", "docs/changes/", "docs/rules/")
+"""Folders of other pages: those of rules are made, and tests/rules builds their examples."""
+
 ROLES = ("AUTHOR", "COMMITTER")
 HOOKS = ".pre-commit-config.yaml"
 SET_UP = re.compile(
@@ -95,13 +98,10 @@ def blocks(text: str) -> list[Block]:
 
 
 def pages(need: str | None = None) -> list[str]:
-    """Return the README and all pages of the documentation, or those with this need.
-
-    The pages of rules are made: their examples are built with Keras in tests/rules.
-    """
+    """Return the README and all pages of the documentation, or those with this need."""
     found = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     names = [file.relative_to(ROOT).as_posix() for file in found]
-    names = [name for name in names if not name.startswith(("docs/rules", "docs/changes/"))]
+    names = [name for name in names if not name.startswith(NOT_FOLLOWED)]
     return [name for name in names if need is None or need_of(name) == need]
 
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 from msgspec.structs import replace
-from page_values import audited, deep, dense, finding, render, rule, to_l2
+from page_values import audited, deep, dense, finding, render, to_l2
 from paths import MODELS
 from sweep_values import three_kinds
 
