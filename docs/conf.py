@@ -13,8 +13,9 @@ from sphinx.ext.napoleon import GoogleDocstring
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import regaudit  # noqa: E402
 from generated import commands, rule_pages, schema, settings  # noqa: E402
+
+import regaudit  # noqa: E402
 from regaudit.settings import baseline, config  # noqa: E402
 from regaudit.sweeping import outcome  # noqa: E402
 from regaudit.version import VERSION  # noqa: E402

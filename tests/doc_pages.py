@@ -51,8 +51,12 @@ FOLLOWED_BY = {
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
-NOT_FOLLOWED = ("docs/_build/", "docs/changes/", "docs/rules/")
-"""Folders of other pages: those of rules are made, and tests/rules builds their examples."""
+NOT_FOLLOWED = (
+    *("docs/_build/", "docs/changes/", "docs/rules/", "docs/reference/commands/"),
+    *("docs/reference/settings.md", "docs/reference/json.md"),
+)
+"""Other pages: they are made from the code. tests/rules builds the examples of rules, and the build
+of the documentation reads those of settings."""
 
 ROLES = ("AUTHOR", "COMMITTER")
 HOOKS = ".pre-commit-config.yaml"
