@@ -25,8 +25,12 @@ FOLLOWED_BY = {
 }
 """What a page needs, and the test that has it."""
 
-NOT_FOLLOWED = ("docs/_build/", "docs/changes/", "docs/rules/")
-"""Folders of other pages: those of rules are made, and tests/rules builds their examples."""
+NOT_FOLLOWED = (
+    *("docs/_build/", "docs/changes/", "docs/rules/", "docs/reference/commands/"),
+    *("docs/reference/settings.md", "docs/reference/json.md"),
+)
+"""Other pages: they are made from the code. tests/rules builds the examples of rules, and the build
+of the documentation reads those of settings."""
 
 
 @dataclass(frozen=True)
