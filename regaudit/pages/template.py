@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.pages.chart_geometry import LEFT
-from regaudit.pages.charts import TALL, short, times
+from regaudit.pages.chart_geometry import LEFT, RIGHT
+from regaudit.pages.charts import short, times
+from regaudit.pages.panel import HEIGHT, TALL, TOP
 from regaudit.pages.strip import WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
@@ -106,8 +107,11 @@ def _environment() -> "Environment":
         spelling=spelling,
         places=PLACES,
         worst=WORST,
-        left=LEFT,
-        tall=TALL,
+        left=round(LEFT),
+        panel_height=HEIGHT,
+        panel_top=TOP,
+        panel_tall=TALL,
+        right=round(RIGHT),
         across=WIDE,
         times=times,
         version=VERSION,
