@@ -32,6 +32,7 @@ class Moments(Struct, frozen=True):
     """
 
     size: int
+    """Number of values."""
     nonfinite: int
     """NaNs and infinities."""
     zeros: int
@@ -41,10 +42,15 @@ class Moments(Struct, frozen=True):
     threshold: float
     """`near_zero_threshold` of the finite values."""
     l1_norm: float | None
+    """sum(abs(w))."""
     l2_norm: float | None
+    """sqrt(sum(w^2)): the norm of all values as one vector, for a matrix the Frobenius norm."""
     max_abs: float | None
+    """max(abs(w))."""
     mean: float | None
+    """sum(w) / `size`."""
     std: float | None
+    """Standard deviation of the values, about their mean."""
     units: int | None = None
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
