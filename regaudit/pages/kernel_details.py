@@ -15,7 +15,7 @@ from regaudit.pages.weight_rows import Row
 from regaudit.report import spelling
 from regaudit.report.report import Report
 
-MOST, LEAST = 80, 32
+MOST, LEAST = 80, 30
 """Kernels that are looked into, in a small table and in a large one ..."""
 
 PER_ROW = 0.15
