@@ -48,6 +48,8 @@ autodoc_preserve_defaults = True
 html_theme = "furo"
 html_title = "regaudit"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["regaudit.css"]
 
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True  # of a session, the commands; of a program, all
