@@ -13,7 +13,7 @@ from sphinx.ext.napoleon import GoogleDocstring
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from generated import commands, rule_pages, schema, settings  # noqa: E402
+from generated import commands, public_models, rule_pages, schema, settings  # noqa: E402
 
 import regaudit  # noqa: E402
 from regaudit.settings import baseline, config  # noqa: E402
@@ -68,6 +68,7 @@ def _generate(_app: Sphinx) -> None:
     commands.write(HERE / "reference" / "commands")
     settings.write(HERE / "reference")
     schema.write(HERE / "reference")
+    public_models.write(HERE / "explanation")
     # From here on facts show their types, and no longer what they are checked for.
     regaudit.Facts.__annotations__ = get_type_hints(regaudit.Facts)
 

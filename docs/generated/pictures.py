@@ -70,7 +70,7 @@ def _units(one: Section) -> str:
         f'height="{60 * norm / highest:.1f}" fill="#3f83cf"/>'
         for n, norm in enumerate(norms)
     )
-    line = '<path d="M0 60H4000" stroke="currentColor" stroke-opacity=".5"/>'
+    line = '<rect y="60" width="100%" height="1" fill-opacity=".5"/>'
     text = f"norms of {len(norms)} units of {layer.path}, the largest {spelling.number(highest)}"
     return _svg(61, bars + line, text) + f"<small>largest: {spelling.number(highest)}</small>"
 
@@ -96,7 +96,7 @@ def _in_lines(html: str) -> str:
 _ALONG = (
     "The kernels of the model from the first to the last, each as high as its regularizer is "
     "strong: blue is L2, orange L1, purple both, a thin red line none; hatched is one that is not "
-    "in force."
+    "in force. A mark above it is a finding."
 )
 _AGAINST = (
     "The chance loss is that of a model that gives every input the same answer: a penalty that "

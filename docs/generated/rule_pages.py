@@ -43,10 +43,10 @@ def _families(abouts: list[About]) -> Iterator[str]:
     """Yield the list of the rules, family by family."""
     for digit, family in groupby(abouts, lambda about: about.code[3]):
         title, what = FAMILIES[digit]
-        yield f"## {title}\n\n{what}\n\n| code | name | severity | what it finds |\n|---|---|---|---|"
+        yield f"## {title}\n\n{what}\n\n| rule | severity | what it finds |\n|---|---|---|"
         for about in family:
-            link = f"[{about.code}]({about.code}.md)"
-            yield f"| {link} | {about.name} | {about.severity} | {about.title} |"
+            link = f"[{about.code}]({about.code}.md) {about.name}"
+            yield f"| {link} | {about.severity} | {about.title} |"
         yield ""
 
 
