@@ -16,7 +16,7 @@ GROUPS = {
     "Which rules": "select ignore preset min_confidence baseline show_settings fail_on "
     "fail_on_unknown exit_code",
     "What to show": "layer sort wide every spectral show_roles verbose quiet statistics color",
-    "Where results go": "format_ output out also html markdown json edits journal",
+    "Where results go": "format_ output out also html html_dir markdown json edits journal",
     "Limits and scale": "limits isolate jobs dask cache",
 }
 """Titles in the order of the help, and the options below each, by the names that Python has."""

@@ -111,6 +111,23 @@ def rendered(
 
     hold_on()
     abouts = [rule.about for rule in config.rules]
+    view = view_of_audit(options, target, config, **settings)
+    summary = None
+    if target.format == "github":
+        from regaudit.renderers.markdown import Markdown
+
+        summary = Markdown().render(reports, abouts, replace(view, tables=False))
+    return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+
+
+def view_of_audit(
+    options: ViewOptions, target: Target, config: "Config", **settings: Any
+) -> "View":
+    """Return what is to be shown of an audit; arguments are those of `write`."""
+    from msgspec.structs import replace
+
+    from regaudit.renderers.interface import renderer
+
     gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
     beside = config.architecture is not None
     settings = {"docs_url": config.docs_url, **gate, **settings}
@@ -119,12 +136,7 @@ def rendered(
         from regaudit.settings.to_toml import settings_page
 
         view = replace(view, settings=settings_page(config))
-    summary = None
-    if target.format == "github":
-        from regaudit.renderers.markdown import Markdown
-
-        summary = Markdown().render(reports, abouts, replace(view, tables=False))
-    return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+    return view
 
 
 def require(targets: Sequence[Target]) -> None:
