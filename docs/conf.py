@@ -33,7 +33,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "changes", "generated"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!regaudit\b).*")]  # names of Python, Keras and NumPy
-toc_object_entries = False  # each of hundreds of names in the contents of every page takes half of the build
+toc_object_entries = (
+    False  # each of hundreds of names in the contents of every page takes half of the build
+)
 smartquotes = False  # -- is the beginning of an option
 default_role = "code"  # docstrings have one backtick on either side of code
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from regaudit.pages.model_section import Section, section
-from regaudit.pages.template import _environment
+from regaudit.pages.template import fill_part
 from regaudit.report import spelling
 from regaudit.report.report import Report
 from regaudit.report.view import View
@@ -22,7 +22,8 @@ def pictures(code: str, bad: Report, good: Report) -> Iterator[str]:
     if code not in _DRAWN:
         return
     draw, caption = _DRAWN[code]
-    drawn = {"Before": draw(_section(bad)), "After": draw(_section(good))}
+    pair = [section(number, one, (), View()) for number, one in enumerate((bad, good), 1)]
+    drawn = {title: draw(one) for title, one in zip(("Before", "After"), pair, strict=True)}
     if not all(drawn.values()):
         return
     yield "\n```{raw} html"
@@ -32,14 +33,10 @@ def pictures(code: str, bad: Report, good: Report) -> Iterator[str]:
     yield f"<figcaption>{caption}</figcaption>\n</figure>\n```\n"
 
 
-def _section(report: Report) -> Section:
-    return section(1, report, (), View())
-
-
 def _strip(one: Section) -> str:
     """Draw the kernels of the model, one next to the other, in the colours of regularizers."""
-    macro = _environment().get_template("strip.html.j2").module.small
-    return _in_lines(str(macro(one)).replace('width="160"', 'width="100%"', 1))
+    drawn = fill_part("small_strip.html.j2", section=one, anchor=f"strip-{one.anchor}")
+    return _in_lines(drawn.replace('width="160"', 'width="100%"', 1))
 
 
 def _penalty(one: Section) -> str:
