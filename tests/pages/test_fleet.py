@@ -123,6 +123,10 @@ def test_wrong_use_is_told(tmp_path):
     gone = run("report", "--from", tmp_path / "gone.jsonl", *page)
     assert gone.exit_code == 2
     assert "cannot be read" in gone.output
+    for table_of_rows in ("results.csv", "results.parquet"):
+        refused = run("report", "--from", tmp_path / table_of_rows, *page)
+        assert refused.exit_code == 2
+        assert "give what --format jsonl wrote" in refused.output
     with pytest.raises(UsageError):
         list(read_results(tmp_path))
     (tmp_path / "empty.jsonl").touch()
