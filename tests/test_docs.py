@@ -6,7 +6,8 @@ from contextlib import nullcontext
 from types import ModuleType
 
 import pytest
-from doc_pages import FOLLOWED_BY, follow, need_of, pages
+from doc_pages import FOLLOWED_BY, need_of, pages
+from doc_reader import follow
 from paths import ROOT
 
 

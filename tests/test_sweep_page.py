@@ -11,7 +11,9 @@ import time
 import numpy as np
 import pytest
 from command_line import run
-from doc_pages import blocks, follow, pages, program_of, swept
+from doc_pages import blocks, pages, program_of
+from doc_reader import follow
+from doc_stand_ins import swept
 from paths import MODELS, ROOT
 
 TUTORIAL, HOW_TO = "docs/tutorial/3-sweep.md", "docs/how-to/sweep.md"

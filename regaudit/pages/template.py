@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.pages.chart_geometry import LEFT, LETTERS
-from regaudit.pages.charts import TALL, short, times
+from regaudit.pages.chart_geometry import LEFT, LETTERS, RIGHT
+from regaudit.pages.charts import short, times
+from regaudit.pages.panel import HEIGHT, TALL, TOP
 from regaudit.pages.strip import WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
@@ -113,9 +114,12 @@ def _environment() -> "Environment":
         spelling=spelling,
         places=PLACES,
         worst=WORST,
-        left=LEFT,
+        left=round(LEFT),
         letters=LETTERS,
-        tall=TALL,
+        panel_height=HEIGHT,
+        panel_top=TOP,
+        panel_tall=TALL,
+        right=round(RIGHT),
         across=WIDE,
         times=times,
         version=VERSION,

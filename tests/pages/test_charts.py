@@ -143,33 +143,6 @@ def test_zeros_and_dead_units_are_drawn_where_there_are_any():
     assert "No kernel shown has an exact zero" in render(audited(dense("a")))
 
 
-def test_histograms_count_by_powers_of_two():
-    values = np.array([[0.0, 0.3, 0.3, 0.3], [1.5, 1.5, 3.0, 0.3]])
-    report = audited(dense("a", 0.01, values))
-    found = charts.charts(report, list(report.model.weights())).histograms
-    (one,) = found.each
-    assert (found.low, found.high, found.most, found.bins, found.more) == ("0.25", "4", "4", 4, 0)
-    heights = [charts.TALL * (1 - np.log(1 + n) / np.log(5)) for n in (4, 0, 2, 1)]
-    assert one.outline == f"M0 40V0h1V40h1V{heights[2]:.0f}h1V{heights[3]:.0f}h1V40z"
-    assert one.text == "0.25 to 4, most (4) 0.25 to 0.5; 1 zero"
-
-
-def test_histograms_of_the_largest_kernels_are_shown_and_the_rest_counted(monkeypatch):
-    monkeypatch.setattr(charts, "HISTOGRAMS", 2)
-    layers = [
-        dense(name, 0.01, np.ones((size, 3))) for name, size in (("a", 5), ("b", 2), ("c", 9))
-    ]
-    words = Page(render(audited(*layers))).words
-    assert "Histograms of 2 kernels" in words
-    assert "1 smaller kernel has none here." in words
-
-
-def test_without_counts_there_are_no_histograms():
-    report = audited(dense("a"))
-    bare = {path: replace(found, magnitudes=None) for path, found in report.moments.items()}
-    assert "istogram" not in render(replace(report, moments=bare)).split("</style>")[1]
-
-
 def checkpoints(*scales):
     base = np.array([[1.0, 2.0], [3.0, 4.0]])
     return [

@@ -15,7 +15,8 @@ import large
 import pytest
 from command_line import run
 from dask_clusters import Dask
-from doc_pages import follow, pages
+from doc_pages import pages
+from doc_reader import follow
 from msgspec.structs import replace
 from paths import CORPUS, FIXTURES, MODELS
 

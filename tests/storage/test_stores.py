@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from archives import tar
 from command_line import USABLE, run
-from doc_pages import follow, pages
+from doc_pages import pages
+from doc_reader import follow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Proxy, answering, serving
