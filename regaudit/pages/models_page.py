@@ -104,7 +104,9 @@ class _Index:
         """Keep what the page shows of a model; arranged as far as that was wanted."""
         self._entries.append(entry)
         if arranged and self.wants(entry):
-            picture = fill_part("small_strip.html.j2", section=arranged, anchor=entry.anchor)
+            picture = fill_part(
+                "small_strip.html.j2", strip=arranged.strip, id=f"{entry.anchor}-small"
+            )
             self._strips.add(entry.anchor, entry.risk, picture)
 
     def page(self, parts: dict[str, str]) -> Escaped:
