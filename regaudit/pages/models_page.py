@@ -16,7 +16,7 @@ from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
-PARTS = 6_000_000
+PARTS = 4_000_000
 """Characters that the parts of models have on the page of many; more are left out."""
 
 STRIPS = 1_000_000
