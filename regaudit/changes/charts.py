@@ -33,6 +33,12 @@ _DEAD = (
     Kind("dead units, new", "triangle", ORANGE),
 )
 _RATIO = Kind("new L2 norm against the old", "circle", BLUE)
+NORMS = (
+    "L2 norm of each kernel in units of its old norm, from the model's first kernel on the left to "
+    "its last on the right. On the dashed line nothing changed."
+)
+"""What the chart of norms shows."""
+
 _ALONE = Kind("not in both", "cross", GREY, strip=True)
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from msgspec import Struct
 
 from regaudit.changes import spelling as words
-from regaudit.changes.charts import ChangesCharts, changes_charts
+from regaudit.changes.charts import NORMS, ChangesCharts, changes_charts
 from regaudit.changes.compare import Changes, Shift, WeightChange
 from regaudit.pages.template import fill
 from regaudit.report import escape, spelling
@@ -96,6 +96,7 @@ def html(changes: Changes, rules: Sequence[About], view: View) -> escape.Escaped
         words=words,
         headers=HEADERS,
         kinds=KINDS,
+        norms=NORMS,
     )
 
 

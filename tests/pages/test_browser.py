@@ -1,6 +1,7 @@
 """The HTML page in a real browser: what a person does with it, and what it must never do."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -306,6 +307,16 @@ def test_trends_and_index_work(show):
     assert column(tab, 0, "table.index")[0] == "ckpt-12.keras"
     click(tab, "table.index a", "ckpt-7")
     assert tab.run("location.hash") == "#m7"
+    for width in (390, 1280):
+        tab.resize(width)
+        labels = tab.run(
+            "[...document.querySelectorAll('.run svg')].map((chart) =>"
+            "[...chart.querySelectorAll(':scope > text[text-anchor]')]"
+            ".map((one) => one.getBoundingClientRect()).map((box) => [box.left, box.right]))"
+        )
+        assert len(labels[0]) == 12
+        for ends in labels:
+            assert all(one[1] < other[0] for one, other in pairwise(ends))
 
 
 def test_a_comparison_sorts_by_change_and_finds_its_weights(show, compared):
