@@ -249,7 +249,7 @@ def test_parts_of_the_riskiest_stay_where_all_are_too_much(monkeypatch):
     page = Page(text)
     kept = text.count('<section class="model"')
     assert 1 < kept < 12
-    assert f"Only the {kept} riskiest models have a part of this page" in page.words
+    assert f"Below are the parts of the {kept} riskiest models" in page.words
     assert "--html-dir DIR writes a page for each" in page.words
     rows = table(text, "sortable index")
     assert len(rows) == 12
