@@ -8,10 +8,12 @@ from msgspec.structs import replace
 
 from regaudit.advice.propose import propose
 from regaudit.advice.suggestions import with_proposed
+from regaudit.errors import PlugInError
 from regaudit.evidence.evidence import Evidence
+from regaudit.plugins.installed import RESERVED, RULES, entry_points
 from regaudit.report.ignore import matches_layer
 from regaudit.report.proposal import Proposal
-from regaudit.report.report import Finding, NotRun, Occurrence, Suppressed
+from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Suppressed
 from regaudit.rules.interface import Rule
 from regaudit.settings.config import Config
 from regaudit.settings.presets import capped
@@ -39,17 +41,13 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
     today = datetime.now(UTC).date()
     findings, not_run, suppressed = [], [], []
     proposal = propose(evidence)
-    kernels = {weight.path for _, weight in evidence.kernels()}
     for rule in config.rules:
-        lacking = rule.not_run(evidence)
+        own = rule.about.code.startswith(RESERVED)
+        lacking, items = (_asked if own else _asked_outside)(rule, evidence, config, proposal)
         if lacking is not None:
             not_run.append(lacking)
-        if lacking is not None and not lacking.partly:
-            continue
         left = []
-        for found in _items(rule, evidence, config):
-            of_strength = rule.about_strength and found.path in kernels
-            item = with_proposed(found, proposal, rule.cured_by) if of_strength else found
+        for item in items:
             accepted = _accepted(rule, item, file, config, today)
             if accepted is None:
                 left.append(_left(rule, item, file, config))
@@ -60,6 +58,40 @@ def judge(evidence: Evidence, file: str, config: Config) -> Judgement:
             findings.append(finding)
     findings.sort(key=lambda finding: (-finding.severity, finding.code))
     return Judgement(tuple(findings), tuple(not_run), tuple(suppressed), proposal)
+
+
+def _asked(
+    rule: Rule, evidence: Evidence, config: Config, proposal: Proposal
+) -> tuple[NotRun | None, list[Occurrence]]:
+    """Return what keeps a rule from running, or from checking all it could, and what it finds."""
+    lacking = rule.not_run(evidence)
+    if lacking is not None and not lacking.partly:
+        return lacking, []
+    found = list(_items(rule, evidence, config))
+    if rule.about_strength:
+        kernels = {weight.path for _, weight in evidence.kernels()}
+        found = [
+            with_proposed(item, proposal, rule.cured_by) if item.path in kernels else item
+            for item in found
+        ]
+    return lacking, found
+
+
+def _asked_outside(
+    rule: Rule, evidence: Evidence, config: Config, proposal: Proposal
+) -> tuple[NotRun | None, list[Occurrence]]:
+    """Do the same with a rule of another distribution, whose failure is its own."""
+    from regaudit.plugins.calling import calling  # noqa: PLC0415 - most runs have none
+    from regaudit.rules.outside import sound_answer  # noqa: PLC0415 - the same
+
+    about = rule.about
+    who = str(entry_points(RULES).get(about.code, f"rule {about.code}"))
+    try:
+        with calling(who):
+            return sound_answer(who, *_asked(rule, evidence, config, proposal))
+    except PlugInError as error:
+        failure = Failure(type(error).__name__, str(error), error.trace)
+        return NotRun(about.code, about.name, "", failure=failure), []
 
 
 def _items(rule: Rule, evidence: Evidence, config: Config) -> Iterator[Occurrence]:

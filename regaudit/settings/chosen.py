@@ -33,7 +33,8 @@ def rules_of(
         if code not in known:
             raise UsageError(f"unknown rule {shown(code)}{did_you_mean(code, known)}")
         thresholds = {name: value for name, value in table.items() if name != "severity"}
-        own[code] = decoded_fields(known[code], thresholds, f"{key}.{code}")
+        if not known[code].failure:  # else what it would understand is not known
+            own[code] = decoded_fields(known[code], thresholds, f"{key}.{code}")
         if "severity" in table:
             level = decoded_value(Level, table["severity"], f"{key}.{code}.severity")
             severities[code] = Severity[level.upper()]
@@ -56,9 +57,16 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
         if not choice or (not hits and not any(name.startswith(choice) for name in every)):
-            raise UsageError(f"no rule is called {shown(choice)}{did_you_mean(choice, every)}")
+            hint = did_you_mean(choice, every) or not_loaded()
+            raise UsageError(f"no rule is called {shown(choice)}{hint}")
         found |= hits
     return found
+
+
+def not_loaded() -> str:
+    """Say which rule of a plug-in cannot be loaded: its name is not known then, but its code."""
+    failures = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
+    return next(failures, "")
 
 
 def names() -> list[str]:

@@ -14,10 +14,11 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.declared_roles import Declared, checked_roles
 from regaudit.limits import Limits, allowed
+from regaudit.plugins.installed import Selection, using, versions
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Confidence, Rule
-from regaudit.settings.chosen import codes_of, names, rules_of
+from regaudit.settings.chosen import codes_of, names, not_loaded, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
 from regaudit.settings.given import UNKNOWN, Given, Override
 from regaudit.settings.presets import PRESETS
@@ -76,6 +77,10 @@ class Config(Struct, frozen=True):
     facts: Facts = Facts()
     """What the user knows of the training."""
     preset: str = "default"
+    plugins: Selection = None
+    """The distributions whose plug-ins are used; None for all that are installed."""
+    plugin_versions: Mapping[str, str] = {}
+    """Those, with their versions."""
     file: Path | None = None
     """Where the settings come from."""
     baseline_file: Path | None = None
@@ -146,7 +151,8 @@ class Config(Struct, frozen=True):
         Raises:
             UsageError: a code, name or prefix that no rule has.
         """
-        left_out = codes_of(ignore, self.rules)
+        with using(self.plugins):
+            left_out = codes_of(ignore, self.rules)
         kept = tuple(rule for rule in self.rules if rule.about.code not in left_out)
         return replace(self, rules=kept)
 
@@ -195,7 +201,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Args:
         file: regaudit.toml or pyproject.toml; None for no settings.
         flags: choices of the command line that win over the file's, None where there is none:
-            `preset`, `select`, `fail_on`, `unknown`, `baseline`, `layers`, and
+            `preset`, `select`, `fail_on`, `unknown`, `baseline`, `plugins`, `layers`, and
             the fields of `Facts`.
 
     Raises:
@@ -203,11 +209,14 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     """
     unset: tuple[object, ...] = (None, [], ())
     given = {key.replace("_", "-"): value for key, value in flags.items() if value not in unset}
-    config = _settled(decoded(Given, given))  # so that a wrong flag is not blamed on the file
+    own: Mapping[str, Any] | None = {}
+    if file is not None:
+        own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
+    content = {key.replace("_", "-"): value for key, value in (own or {}).items()}
+    # So that a wrong flag is not blamed on the file; which rules there are it may decide.
+    config = _settled(decoded(Given, {**_plugins_of(content), **given}))
     if file is None:
         return config
-    own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
-    content = {key.replace("_", "-"): value for key, value in (own or {}).items()}
     try:
         config = replace(_settled(decoded(Given, _under(content, given))), file=file)
     except UsageError as error:
@@ -217,6 +226,15 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     if config.baseline_file and "baseline" not in given:
         return replace(config, baseline_file=file.parent / config.baseline_file)
     return config
+
+
+def _plugins_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what settings say of plug-ins, if it can be understood."""
+    try:
+        plugins = decoded(Given, {"plugins": content["plugins"]}).plugins
+        return {"plugins": plugins}
+    except (LookupError, UsageError):
+        return {}
 
 
 def _under(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,6 +298,12 @@ def _settled(given: Given) -> Config:
     Raises:
         UsageError: a rule, threshold, class, pattern or file that cannot be.
     """
+    with using(given.selection):
+        config = _settled_with_plugins(given)
+        return replace(config, plugins=given.selection, plugin_versions=versions())
+
+
+def _settled_with_plugins(given: Given) -> Config:
     preset = PRESETS[given.preset]
     made, severities = rules_of(given.rules, preset)
     chosen = codes_of(given.select, made) if given.select else set(names()) - preset.off
@@ -289,7 +313,7 @@ def _settled(given: Given) -> Config:
         rules_of(one.rules, preset, f"override[{number}].rules")
     for ignore in given.ignore:
         if ignore.code not in names():
-            hint = did_you_mean(ignore.code, names())
+            hint = did_you_mean(ignore.code, names()) or not_loaded()
             raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{hint}")
     if given.baseline and is_url(given.baseline):
         raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.limits import Limits
+from regaudit.plugins.installed import Selection, normalized
 from regaudit.report.ignore import Glob, Ignore
 from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
@@ -79,12 +80,23 @@ class Given(Varied, frozen=True, rename="kebab"):
     fail_on: FailOn = "error"
     unknown: Unknown = UNKNOWN[0]
     preset: PresetName = "default"
+    plugins: Annotated[
+        bool | tuple[str, ...],
+        Meta(description="true, false or a list of the distributions whose plug-ins are used"),
+    ] = True
     baseline: FilePath | None = None
     limits: Limits = Limits()
     layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
     """Custom classes; see `declared_roles`."""
     ignore: tuple[Ignore, ...] = ()
     override: tuple[Override, ...] = ()
+
+    @property
+    def selection(self) -> Selection:
+        """The distributions whose plug-ins are used; None for all."""
+        if isinstance(self.plugins, bool):
+            return None if self.plugins else ()
+        return tuple(map(normalized, self.plugins))
 
     def under(self, one: Override) -> "Given":
         """Return these settings with an override over them."""
