@@ -38,7 +38,7 @@ def assert_ok(*models: Any, config: Config | None = None) -> None:
         else:
             reports.append(audit(model, config))
     failed = any(
-        report.failure
+        not report.complete
         or report.worst >= config.fail_on
         or (config.fail_on_unknown and report.unjudged)
         for report in reports

@@ -2,9 +2,9 @@
 
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -26,7 +26,7 @@ class BrokenRule(Rule):
     def not_run(self, evidence: Evidence) -> NotRun:
         return NotRun(self.about.code, self.about.name, "", failure=self.failure)
 
-    def __reduce__(self) -> tuple[Callable[..., "Rule"], tuple[str, Failure]]:
+    def __reduce__(self) -> tuple[Callable[..., "Rule"], tuple[Any, ...]]:
         """Have a worker make it anew: its class is in no module."""
         return _made_broken, (self.about.code, self.failure)
 
@@ -105,22 +105,20 @@ def _checked(entry: EntryPoint) -> type[Rule]:
     return rule
 
 
-def sound_answer(
-    who: str, lacking: Any, items: list[Any]
-) -> tuple[NotRun | None, list[Occurrence]]:
-    """Return what a rule of another distribution answers, if it is what rules answer.
+def sound(who: str, items: Any) -> Iterator[Occurrence]:
+    """Yield what a rule of another distribution finds, if it is what rules find.
 
     Raises:
         PlugInError: it is something else.
     """
-    if lacking is not None and not isinstance(lacking, NotRun):
-        raise PlugInError(f"{who} failed: not_run returns a {type(lacking).__name__}")
+    if not isinstance(items, Iterable):
+        raise PlugInError(f"{who} failed: check returns a {type(items).__name__}: it is to yield")
     for item in items:
         if not isinstance(item, Occurrence):
             kind = type(item).__name__
             raise PlugInError(f"{who} failed: check yields a {kind}, not what self.item() returns")
         _converted(item, Occurrence, f"{who} failed: check yields a wrong value")
-    return lacking, items
+        yield item
 
 
 def _converted(value: Any, kind: Any, wrong: str) -> None:

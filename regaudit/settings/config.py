@@ -231,10 +231,10 @@ def read_config(file: Path | None, **flags: Any) -> Config:
 def _plugins_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what settings say of plug-ins, if it can be understood."""
     try:
-        plugins = decoded(Given, {"plugins": content["plugins"]}).plugins
-        return {"plugins": plugins}
+        decoded(Given, {"plugins": content["plugins"]})
     except (LookupError, UsageError):
         return {}
+    return {"plugins": content["plugins"]}
 
 
 def _under(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
