@@ -13,6 +13,7 @@ from regaudit.cli.command import Helpful
 from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.paths import LocalFile, Output
+from regaudit.cli.plugins import use_of_project
 from regaudit.cli.results import report_on
 from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
 
@@ -105,7 +106,9 @@ def report(
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        code = report_on(results, targets, Config.default().allowing(options.limits).limits, layer)
+        use_of_project(options.no_plugins, isolated=options.isolated)
+        limits = Config.default(plugins=False).allowing(options.limits).limits
+        code = report_on(results, targets, limits, layer)
         _say_written(targets)
         sys.exit(code)
     reports, config = run_audit(options, targets)

@@ -31,6 +31,7 @@ def report_on(
     Raises:
         click.UsageError: a file cannot be read, or would be overwritten.
     """
+    from regaudit.errors import PlugInError
     from regaudit.pages.fleet import fleet_page
     from regaudit.renderers.interface import renderer
     from regaudit.report.sentences import verdict
@@ -54,8 +55,11 @@ def report_on(
             pages.append(Page(fleet_page(reports), target.file))
         else:
             view = view_of(ViewOptions(layer), target)
-            made = renderer(target.format).render(reports, abouts, view)
-            pages.append(Page(made, target.file))
+            try:
+                made = renderer(target.format).render(reports, abouts, view)
+                pages.append(Page(made, target.file))
+            except PlugInError as error:
+                pages.append(Page(b"", target.file, failure=error))
     emit_all(pages)
     return reading.code(results)
 

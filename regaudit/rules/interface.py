@@ -215,3 +215,9 @@ def own_rules() -> tuple[type[Rule], ...]:
     """Return the rules of regaudit itself, by code."""
     found: list[type[Rule]] = [rule for module in modules(RULES) for rule in defined(module, Rule)]
     return tuple(sorted(found, key=lambda rule: rule.about.code))
+
+
+def not_loaded() -> str:
+    """Say which rule of a plug-in cannot be loaded: its name is not known then, but its code."""
+    failures = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
+    return next(failures, "")

@@ -5,7 +5,7 @@ from typing import Any
 
 from regaudit.errors import UsageError, did_you_mean, shown
 from regaudit.report.severity import Level, Severity
-from regaudit.rules.interface import Rule, rules
+from regaudit.rules.interface import Rule, not_loaded, rules
 from regaudit.settings.decode import decoded_fields, decoded_value
 from regaudit.settings.presets import Preset
 
@@ -61,12 +61,6 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
             raise UsageError(f"no rule is called {shown(choice)}{hint}")
         found |= hits
     return found
-
-
-def not_loaded() -> str:
-    """Say which rule of a plug-in cannot be loaded: its name is not known then, but its code."""
-    failures = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
-    return next(failures, "")
 
 
 def names() -> list[str]:

@@ -17,8 +17,8 @@ from regaudit.limits import Limits, allowed
 from regaudit.plugins.installed import Selection, using, versions
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import Confidence, Rule
-from regaudit.settings.chosen import codes_of, names, not_loaded, rules_of
+from regaudit.rules.interface import Confidence, Rule, not_loaded
+from regaudit.settings.chosen import codes_of, names, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
 from regaudit.settings.given import UNKNOWN, Given, Override
 from regaudit.settings.presets import PRESETS
@@ -209,10 +209,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     """
     unset: tuple[object, ...] = (None, [], ())
     given = {key.replace("_", "-"): value for key, value in flags.items() if value not in unset}
-    own: Mapping[str, Any] | None = {}
-    if file is not None:
-        own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
-    content = {key.replace("_", "-"): value for key, value in (own or {}).items()}
+    content = _content(file) if file else {}
     # So that a wrong flag is not blamed on the file; which rules there are it may decide.
     config = _settled(decoded(Given, {**_plugins_of(content), **given}))
     if file is None:
@@ -226,6 +223,25 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     if config.baseline_file and "baseline" not in given:
         return replace(config, baseline_file=file.parent / config.baseline_file)
     return config
+
+
+def selection_of(file: Path | None) -> Selection:
+    """Return the distributions whose plug-ins are used by a settings file, and nothing else of it.
+
+    Raises:
+        UsageError: it is not TOML, or says it wrongly.
+    """
+    content = _content(file) if file else {}
+    try:
+        said = {key: value for key, value in content.items() if key == "plugins"}
+        return decoded(Given, said).selection
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+
+
+def _content(file: Path) -> dict[str, Any]:
+    own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
+    return {key.replace("_", "-"): value for key, value in (own or {}).items()}
 
 
 def _plugins_of(content: Mapping[str, Any]) -> dict[str, Any]:
