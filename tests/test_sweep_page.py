@@ -1,4 +1,4 @@
-"""What docs/sweep.md shows is so: commands, programs, and that the sweep there helps."""
+"""What docs/how-to/sweep.md shows is so: commands, programs, and that the sweep there helps."""
 
 import os
 import re
@@ -19,7 +19,7 @@ import regaudit
 from regaudit.sweeping.document import read_sweep
 from regaudit.sweeping.text import terminal
 
-PAGE = (ROOT / "docs" / "sweep.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "sweep.md").read_text("utf-8")
 FOUND = read_sweep(FIXTURES / "sweep.json")
 """What the command on the page found; `--json` wrote it."""
 

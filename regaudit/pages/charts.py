@@ -1,6 +1,6 @@
 """The charts of a report: what lies on each axis, and what each mark means."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import inf, ldexp, log10
 from sys import float_info
@@ -61,7 +61,7 @@ class Bar(Struct, frozen=True):
     path: str
     value: str
     width: str
-    """Percent of the longest bar."""
+    """Percent of the whole."""
 
     @property
     def label(self) -> str:
@@ -119,7 +119,7 @@ def charts(report: Report, weights: Sequence[Kernel]) -> Charts:
         pair for pair in weights if pair[1].role in KERNEL_ROLES and pair[1].shared_with is None
     ]
     return Charts(
-        shares=bars(((w.path, report.share(w)) for _, w in weights), spelling.percent),
+        shares=bars((w.path, report.share(w)) for _, w in weights),
         ladder=_ladder(kernels),
         growth=_growth(report, kernels),
         emptiness=_emptiness(report, kernels),
@@ -128,12 +128,12 @@ def charts(report: Report, weights: Sequence[Kernel]) -> Charts:
     )
 
 
-def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], str]) -> Bars:
-    """Return bars for the positive values among these."""
-    positive = [(path, value) for path, value in values if value is not None and drawable(value)]
+def bars(shares: Iterable[tuple[str, float | None]]) -> Bars:
+    """Return bars for the positive ones among these shares of a whole."""
+    positive = [(path, value) for path, value in shares if value is not None and drawable(value)]
     positive.sort(key=lambda pair: -pair[1])
     drawn = (
-        Bar(path, spell(value), f"{100 * (value / positive[0][1]):.2f}")
+        Bar(path, spelling.percent(value), f"{100 * min(value, 1.0):.2f}")
         for path, value in positive[:BARS]
     )
     return Bars(tuple(drawn), max(len(positive) - BARS, 0))

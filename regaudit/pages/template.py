@@ -23,8 +23,8 @@ PLACES = 8
 WORST = 5
 """Findings that the verdict names."""
 
-LONG = 24
-"""Characters of a path that need not break."""
+LONG = 16
+"""Characters of a name that need not break."""
 
 
 def fill(template: str, **content: Any) -> escape.Escaped:
@@ -59,13 +59,13 @@ def _visible(value: Any) -> Any:
     return escape.plain(value)
 
 
-def _breaking(name: str) -> Any:
-    """Let a long path break behind its slashes and underscores, where a person would break it."""
+def _breaking(path: str) -> Any:
+    """Let the long names in a path break behind underscores; behind slashes all may, anyway."""
     from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
 
-    text = str(escaped(escape.plain(name)))
-    if len(text) > LONG:
-        text = re.sub(r"([/_])(?=[^/_])", r"\1<wbr/>", text)
+    text = str(escaped(escape.plain(path)))
+    if max(map(len, path.split("/"))) > LONG:
+        text = re.sub(r"_(?=[^/_])", r"_<wbr/>", text)
     return Markup(text)  # noqa: S704 - escaped before
 
 

@@ -64,6 +64,8 @@ class About(Struct, frozen=True):
     good_file: str = ""
     facts: Facts = Facts()
     """What the user says about the training of both examples."""
+    url: str = ""
+    """Page on a rule of a plug-in, which SARIF links to."""
 
     @property
     def on_settings(self) -> bool:

@@ -14,6 +14,7 @@ from regaudit.plugins.installed import Selection, normalized
 from regaudit.report.ignore import Glob, Ignore
 from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
+from regaudit.version import DOCS_URL
 
 FailOn = Literal["note", "warning", "error", "never"]
 Unknown = Literal["pass", "fail"]
@@ -31,6 +32,16 @@ FilePath = Annotated[
     ),
 ]
 """A path that a file can have, or a pattern for paths."""
+
+WebAddress = Annotated[
+    str,
+    Meta(
+        max_length=1024,
+        pattern=r"\A(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/-]*)?)?\Z",
+        description='the address of a page on the web, or "" for none',
+    ),
+]
+"""An address without a name, a password or a query."""
 
 Text = Annotated[str, Meta(description="a string")]
 
@@ -85,6 +96,8 @@ class Given(Varied, frozen=True, rename="kebab"):
         Meta(description="true, false or a list of the distributions whose plug-ins are used"),
     ] = True
     baseline: FilePath | None = None
+    docs_url: WebAddress = DOCS_URL
+    """Where the documentation is: reports link to `rules/REG101.html` below it."""
     limits: Limits = Limits()
     layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
     """Custom classes; see `declared_roles`."""

@@ -245,6 +245,23 @@ def test_heads_of_tables_stay_in_sight(show, twenty):
     assert 0 <= places[1] < 3
 
 
+def test_the_table_fits_and_its_wide_columns_are_a_key_away_without_scripts(show, twenty):
+    for width in (1280, 1600):
+        tab = show(twenty, width=width, scripts=False)
+        tab.send("Emulation.setScriptExecutionDisabled", value=False)
+        box = "document.querySelector('table.weights').parentElement"
+        assert tab.run(f"{box}.scrollWidth <= {box}.clientWidth")
+        heads = (
+            "[...document.querySelectorAll('table.weights thead th')]"
+            ".filter((one) => one.checkVisibility()).map((one) => one.innerText)"
+        )
+        assert "L1 norm" not in tab.run(heads)
+        tab.run("document.querySelector('.columns input').focus()")
+        for kind in ("keyDown", "keyUp"):
+            tab.send("Input.dispatchKeyEvent", type=kind, key=" ", code="Space", text=" ")
+        assert len(tab.run(heads)) == 17
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", PAGES)
 def test_all_text_has_enough_contrast(show, request, name, dark):

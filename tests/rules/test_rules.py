@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 from msgspec.structs import fields, replace
-from paths import FIXTURES, MODELS, ROOT
+from paths import FIXTURES, MODELS
 
 import regaudit
 import regaudit.rules
@@ -121,10 +121,11 @@ def expected(rule, kind):
     return set(pairs)
 
 
-def test_the_rules_page_is_current():
-    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
-    result = run("rules", "--format", "markdown")
-    assert page == result.stdout, "regaudit rules --format markdown > docs/rules.md"
+def test_markdown_has_a_section_for_each():
+    lines = run("rules", "--format", "markdown").stdout.splitlines()
+    assert [f"## {rule.about.code} {rule.about.name}" for rule in RULES] == [
+        line for line in lines if line.startswith("## ")
+    ]
 
 
 def test_each_has_a_test_file_of_its_own():
