@@ -1,4 +1,4 @@
-"""Models held against the rules in tests: `regaudit.assert_ok("model.keras")`."""
+"""Models held against the rules: `regaudit.assert_ok("model.keras")`."""
 
 from os import PathLike, fspath
 from typing import Any
