@@ -4,7 +4,6 @@ import json
 import tempfile
 from collections.abc import Mapping
 from importlib import import_module
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def evidence(source: Any, values: Mapping[str, Any] | None = None, **facts: Any)
             file = Path(folder, "model.json")
             file.write_text(json.dumps(source), encoding="utf-8")
             return _of(audit(file, config), known)
-    if not isinstance(source, str | PathLike) and isinstance(source, list | tuple):
+    if isinstance(source, list | tuple):
         raise TypeError("not a model: chain(*layers) makes one of layers")
     return _of(audit(source, config), known)
 
