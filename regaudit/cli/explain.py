@@ -77,6 +77,6 @@ def _find(rule: str) -> type["Rule"]:
     names = {name: one for one in rules() for name in (one.about.code, one.about.name)}
     found = names.get(rule.upper()) or names.get(rule.lower())
     if found is None:
-        hint = did_you_mean(rule, names) or not_loaded()
+        hint = did_you_mean(rule, names) + not_loaded()
         raise click.UsageError(f"no rule is called {rule!r}{hint}")
     return found

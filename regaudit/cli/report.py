@@ -15,7 +15,7 @@ from regaudit.cli.output import say, unreadable
 from regaudit.cli.paths import LocalFile, Output
 from regaudit.cli.plugins import use_of_project
 from regaudit.cli.results import report_on
-from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
+from regaudit.cli.targets import FORMATS, Target, ViewOptions, formats_of_plugins, write
 
 if TYPE_CHECKING:
     from regaudit.report.escape import Escaped
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=Choice(FORMATS),
+    type=Choice(FORMATS, formats_of_plugins),
     help="Print this format, or write it to -o.",
 )
 @output_file

@@ -57,7 +57,7 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
         if not choice or (not hits and not any(name.startswith(choice) for name in every)):
-            hint = did_you_mean(choice, every) or not_loaded()
+            hint = did_you_mean(choice, every) + not_loaded()
             raise UsageError(f"no rule is called {shown(choice)}{hint}")
         found |= hits
     return found

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
+from regaudit.formats.interface import formats
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.declared_roles import Declared, checked_roles
 from regaudit.limits import Limits, allowed
-from regaudit.plugins.installed import Selection, using, versions
+from regaudit.plugins.installed import FORMATS, Selection, entry_points, using, versions
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import Confidence, Rule, not_loaded
@@ -318,6 +319,8 @@ def _settled(given: Given) -> Config:
         UsageError: a rule, threshold, class, pattern or file that cannot be.
     """
     with using(given.selection):
+        if entry_points(FORMATS):
+            list(formats())  # says what clashes, before any file is looked at
         config = _settled_with_plugins(given)
         return replace(config, plugins=given.selection, plugin_versions=versions())
 
@@ -332,7 +335,7 @@ def _settled_with_plugins(given: Given) -> Config:
         rules_of(one.rules, preset, f"override[{number}].rules")
     for ignore in given.ignore:
         if ignore.code not in names():
-            hint = did_you_mean(ignore.code, names()) or not_loaded()
+            hint = did_you_mean(ignore.code, names()) + not_loaded()
             raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{hint}")
     if given.baseline and is_url(given.baseline):
         raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")

@@ -1,6 +1,7 @@
 """Rules held against models: this one fires here, and is silent there."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from regaudit.evidence.evidence import Evidence
 from regaudit.report.report import Occurrence
@@ -87,7 +88,7 @@ def _found(rule: Rule | type[Rule], evidence: Evidence) -> tuple[Occurrence, ...
     lacking = made.not_run(evidence)
     if lacking is not None and not lacking.partly:
         raise AssertionError(f"{made.about.code} did not run: it needs {lacking.needs}")
-    found = tuple(made.check(evidence))
+    found: tuple[Any, ...] = tuple(made.check(evidence))
     for item in found:
         if not isinstance(item, Occurrence):
             message = f"{made.about.code} yields {item!r}, not what self.item() returns"
