@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 from msgspec.structs import replace
-from page_values import audited, deep, dense, finding, render, rule, to_l2
+from page_values import audited, deep, dense, finding, render, to_l2
 from paths import MODELS
 from sweep_values import three_kinds
 
@@ -39,11 +39,11 @@ def _normalization(name):
     return Layer(name, name, "BatchNormalization", {}, trainable=True, weights=weights)
 
 
-def resnet50():
+def resnet50(stages=4):
     """Its 53 convolutions and their normalizations, by their real names, with small values."""
     random = np.random.default_rng(0)
     names = [("conv1_conv", "conv1_bn")]
-    for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3)):
+    for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))[:stages]:
         for block in range(1, blocks + 1):
             parts = (0, 1, 2, 3) if block == 1 else (1, 2, 3)
             at = f"conv{stage}_block{block}"
@@ -55,7 +55,7 @@ def resnet50():
     found = [
         finding("conv2_block1_1_conv/kernel", suggestion=to_l2("conv2_block1_1_conv/kernel")),
         finding(
-            *(f"conv4_block{n}_{m}_conv/kernel" for n in range(1, 7) for m in (1, 2)),
+            *(f"conv2_block{n}_{m}_conv/kernel" for n in (1, 2, 3) for m in (1, 2, 3)),
             code="REG201",
             severity=Severity.WARNING,
         ),
@@ -68,23 +68,23 @@ def resnet50():
     return render(replace(report, model=model), rules=ABOUTS)
 
 
-def checkpoints():
-    """Six states of a run: a kernel grows, another dies, a finding comes."""
+def checkpoints(count=6):
+    """States of a run: a kernel grows, another dies, a finding comes."""
     random = np.random.default_rng(1)
     starts = [random.normal(0, 0.1, (16, 16)) for _ in range(4)]
     reports = []
-    for epoch in range(1, 7):
+    for epoch in range(1, count + 1):
         dying = starts[3] * (random.random((16, 16)) > epoch / 7)
         values = [starts[0] * epoch, starts[1], starts[2] * 0.9**epoch, dying]
         layers = [dense(f"encoder/dense_{n}", 0.001, one) for n, one in enumerate(values)]
-        found = [finding("encoder/dense_0/kernel")] if epoch > 4 else []
+        found = [finding("encoder/dense_0/kernel")] if epoch > count - 2 else []
         file = f"runs/2026-11-02-augmented/checkpoint-{epoch * 10:03}.keras"
         reports.append(audited(*layers, file=file, findings=found))
     return render(*reports, rules=ABOUTS)
 
 
-def models():
-    """A folder of twelve: with errors, warnings, without, and one that cannot be read."""
+def models(count=12):
+    """A folder: models with errors, with warnings, with none, and one that cannot be read."""
     reports = [
         deep(
             6 + 2 * n,
@@ -92,7 +92,7 @@ def models():
             file=f"models/team-{n % 3}/classifier-of-sounds-v{n}.keras",
             findings=[finding("block_0/dense_1/kernel", severity=Severity(n % 3 + 1))] * (n < 9),
         )
-        for n in range(11)
+        for n in range(count - 1)
     ]
     failure = Failure("UnreadableModelError", "not a Keras archive: cut short at 1,024 bytes")
     return render(*reports, Report("models/broken.keras", failure=failure), rules=ABOUTS)
@@ -117,7 +117,11 @@ KINDS = {
 }
 
 
+FEW = {"resnet50": (1,), "checkpoints": (2,), "models": (3,)}
+"""How to make a shorter page of the same kind."""
+
+
 @cache
-def built(kind):
+def built(kind, *, short=False):
     """Return the page of a kind; each is made once."""
-    return KINDS[kind]()
+    return KINDS[kind](*FEW.get(kind, ()) if short else ())

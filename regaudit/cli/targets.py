@@ -136,14 +136,7 @@ def rendered(
 
     hold_on()
     abouts = [rule.about for rule in config.rules]
-    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
-    beside = config.architecture is not None
-    settings = {"docs_url": config.docs_url, **gate, **settings}
-    view = view_of(options, target, architecture=beside, **settings)
-    if renderer(target.format).detailed:
-        from regaudit.settings.to_toml import settings_page
-
-        view = replace(view, settings=settings_page(config))
+    view = view_of_audit(options, target, config, **settings)
     summary = None
     if target.format == "github":
         from regaudit.renderers.markdown import Markdown
@@ -153,6 +146,25 @@ def rendered(
         return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
     except PlugInError as error:
         return Page(b"", target.file, summary, error)
+
+
+def view_of_audit(
+    options: ViewOptions, target: Target, config: "Config", **settings: Any
+) -> "View":
+    """Return what is to be shown of an audit; arguments are those of `write`."""
+    from msgspec.structs import replace
+
+    from regaudit.renderers.interface import renderer
+
+    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
+    beside = config.architecture is not None
+    settings = {"docs_url": config.docs_url, **gate, **settings}
+    view = view_of(options, target, architecture=beside, **settings)
+    if renderer(target.format).detailed:
+        from regaudit.settings.to_toml import settings_page
+
+        view = replace(view, settings=settings_page(config))
+    return view
 
 
 def require(targets: Sequence[Target]) -> None:

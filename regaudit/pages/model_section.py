@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from regaudit.pages.charts import Charts, charts
+from regaudit.pages.kernel_details import Details, kernel_details
 from regaudit.pages.penalty_bar import PenaltyBar, penalty_bar
 from regaudit.pages.strip import Strip, strip
 from regaudit.pages.suggested_changes import SuggestedChange, program, suggested_changes
@@ -38,6 +39,7 @@ class Section(Struct, frozen=True):
     spectra: tuple[tuple[str, spectrum_table.Row], ...]
     """Kernels that have one, each with its anchor in the table of weights."""
     charts: Charts
+    details: Details
     strip: Strip | None
     """The model along its depth; None where no weights are shown."""
     penalty_bar: PenaltyBar | None
@@ -77,6 +79,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
             for row in spectrum_rows(report, view)
             if row.weight.path in anchors
         ),
+        details=kernel_details(rows, report),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
         strip=strip(rows, _nested(report)) if view.sort == "model" else None,
         penalty_bar=penalty_bar(report) if rows and view.layer == "*" else None,

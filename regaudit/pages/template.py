@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.pages.chart_geometry import LEFT
-from regaudit.pages.charts import TALL, short, times
+from regaudit.pages.chart_geometry import LEFT, LETTERS, RIGHT
+from regaudit.pages.charts import short, times
+from regaudit.pages.panel import HEIGHT, TALL, TOP
 from regaudit.pages.strip import WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
@@ -45,6 +46,13 @@ def fill(template: str, **content: Any) -> escape.Escaped:
         **content,
     )
     return escape.by_format(text)
+
+
+def fill_part(template: str, **content: Any) -> str:
+    """Return a part of a page, of a file that extends nothing, to go into another template."""
+    from markupsafe import Markup  # noqa: PLC0415 - comes with Jinja2
+
+    return Markup(_environment().get_template(template).render(**content))  # noqa: S704 - escaped
 
 
 def _digest(text: str) -> str:
@@ -106,8 +114,12 @@ def _environment() -> "Environment":
         spelling=spelling,
         places=PLACES,
         worst=WORST,
-        left=LEFT,
-        tall=TALL,
+        left=round(LEFT),
+        letters=LETTERS,
+        panel_height=HEIGHT,
+        panel_top=TOP,
+        panel_tall=TALL,
+        right=round(RIGHT),
         across=WIDE,
         times=times,
         version=VERSION,

@@ -55,6 +55,8 @@ class View(Struct, frozen=True):
     """Whether a configuration was given beside the models, as no other command takes it."""
     settings: str = ""
     """The settings in force, as in a settings file."""
+    of_results: bool = False
+    """Whether reports come from results of former runs, which do not tell which rules ran."""
     sweep: Escaped = NOTHING
     """A section on a sweep of the model, for its page: HTML."""
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
 from regaudit.plugins.installed import installed
+from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
 from regaudit.running.ordered import AHEAD, in_order
@@ -175,7 +176,7 @@ def connected(
     if address == LOCAL:
         with (
             LocalCluster(
-                n_workers=jobs or os.cpu_count() or 1,
+                n_workers=jobs or processors(),
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # ours hold for each file

@@ -110,7 +110,7 @@ def test_shows_findings_with_their_reasons(report, rules):
     ):
         assert part in words
     anchor = re.search(r'<a href="#(\w+)"><code>bare/kernel', text).group(1)
-    assert re.search(rf'<tr id="{anchor}"><th scope="row">bare<', text)
+    assert re.search(rf'<tr id="{anchor}"><th scope="row"><a href="#{anchor}d">bare<', text)
 
 
 @pytest.mark.parametrize(
