@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from command_line import run
+from doc_pages import pages
+from doc_reader import follow
 from jsonschema import Draft7Validator, Draft202012Validator
 from paths import FIXTURES, MODELS, SCHEMAS
 from plug_ins import codes, example_file, install, reports
@@ -236,3 +238,8 @@ def test_a_damaged_file_of_its_format_is_that_files_failure():
         "message": "first.example is damaged",
     }
     assert codes(second) == ["EXA101"]
+
+
+@pytest.mark.parametrize("page", pages("plug-in"))
+def test_its_page_can_be_followed(page, here):
+    follow(page, here)
