@@ -64,6 +64,7 @@ class Reader:
             **os.environ,
             "PATH": os.pathsep.join((str(programs), os.environ["PATH"])),
             "PYTHONPATH": str(ROOT),
+            "COLUMNS": "80",
             "PRE_COMMIT_HOME": str(programs / "cache"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{who}_{what}": "me@here" for who in ROLES for what in ("NAME", "EMAIL")},
