@@ -10,8 +10,8 @@ def l1_l2(l1: float = 0.0, l2: float = 0.0, status: Status = Status.IN_FORCE) ->
     """Return a regularizer of Keras.
 
     Args:
-        l1: factor of sum(|w|).
-        l2: factor of sum(w^2).
+        l1: factor of the sum of absolute values.
+        l2: factor of the sum of squares.
         status: whether it acts.
     """
     name = "L1L2" if l1 and l2 else "L1" if l1 else "L2"
