@@ -1,7 +1,13 @@
 """Distributions with plug-ins, made by hand, and models for them."""
 
 import json
+import shutil
+import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
+
+from paths import FIXTURES
 
 from regaudit.formats.outside import formats_of
 from regaudit.renderers.outside import renderer_of
@@ -56,6 +62,22 @@ def example_file(file, strength=0.5):
     return file
 
 
+def install_example(folder):
+    """Install the example distribution into a folder: by pip where that can build it offline."""
+    source = shutil.copytree(FIXTURES / "plugin", folder / "source")
+    target = folder / "installed"
+    if not (find_spec("wheel") and find_spec("setuptools")):
+        project = tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"]
+        shutil.copytree(source / "regaudit_example", target / "regaudit_example")
+        points = project["entry-points"].items()
+        _note_installed(target, project["name"], project["version"], points)
+        return target
+    options = ("--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
+    places = ("--target", target, source)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, *places], check=True)
+    return target
+
+
 def distribution(folder, name, module="", version="1.0", **entry_points):
     """Write an installed distribution.
 
@@ -69,16 +91,24 @@ def distribution(folder, name, module="", version="1.0", **entry_points):
     package = name.replace("-", "_")
     folder.mkdir(exist_ok=True)
     (folder / f"{package}.py").write_text(module, encoding="utf-8")
-    info = folder / f"{package}-{version}.dist-info"
+    points = [
+        (f"regaudit.{group}", {key: f"{package}:{value}" for key, value in named.items()})
+        for group, named in entry_points.items()
+    ]
+    _note_installed(folder, name, version, points)
+    return folder
+
+
+def _note_installed(folder, name, version, entry_points):
+    """Write what pip notes of a distribution that it installs."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     (info / "METADATA").write_text(text, encoding="utf-8")
     lines = []
-    for group, named in entry_points.items():
-        lines.append(f"[regaudit.{group}]")
-        lines += [f"{key} = {package}:{value}" for key, value in named.items()]
+    for group, named in entry_points:
+        lines += [f"[{group}]", *(f"{key} = {value}" for key, value in named.items())]
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
-    return folder
 
 
 def install(monkeypatch, *folders):

@@ -25,7 +25,7 @@ preset = "default"
 
 # Whose rules, formats and renderers are used besides regaudit's own: true for those of all packages
 # that are installed, false for none, or a list of packages, which must be there.
-# plugins = ["acme-rules"]
+# plugins = true
 
 # Known findings, accepted for now: `regaudit baseline write` creates the file.
 # baseline = ".regaudit-baseline.json"

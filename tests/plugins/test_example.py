@@ -13,7 +13,7 @@ from doc_pages import pages
 from doc_reader import follow
 from jsonschema import Draft7Validator, Draft202012Validator
 from paths import FIXTURES, MODELS, SCHEMAS
-from plug_ins import codes, example_file, install, reports
+from plug_ins import codes, example_file, install, install_example, reports
 
 import regaudit
 from regaudit.errors import UsageError
@@ -28,12 +28,7 @@ OWN = MODELS / "tutorial-activity-l1.keras"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plug-in")
-    shutil.copytree(PLUG_IN, folder / "source")
-    options = ("--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
-    places = ("--target", folder / "installed", folder / "source")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, *places], check=True)
-    return folder / "installed"
+    return install_example(tmp_path_factory.mktemp("plug-in"))
 
 
 @pytest.fixture(autouse=True)
