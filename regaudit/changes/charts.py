@@ -17,7 +17,7 @@ from regaudit.pages.chart_geometry import (
     log_scale,
     plot,
 )
-from regaudit.pages.charts import BLUE, GREY, ORANGE, RED, times
+from regaudit.pages.charts import BLUE, GREY, ORANGE, RED, tick, times
 from regaudit.report import spelling
 from regaudit.report.view import View
 
@@ -116,7 +116,7 @@ def _emptiness(kernels: Sequence[WeightChange]) -> Plot | None:
     columns = [_column(one, list(_empty_values(one))) for one in kernels]
     shares = [value.value for column in columns for value in column.values]
     moved = any(_moved(one.numbers[name]) for one in kernels for name in ("sparsity", "dead_units"))
-    return plot(columns, linear_scale(shares, spelling.percent)) if moved else None
+    return plot(columns, linear_scale(shares, tick)) if moved else None
 
 
 def _moved(shift: Shift) -> bool:

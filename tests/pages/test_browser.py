@@ -165,6 +165,25 @@ def test_heads_of_tables_stay_in_sight(show, twenty):
     assert 0 <= places[1] < 3
 
 
+def test_a_link_opens_a_kernel_without_scripts_and_its_axes_are_where_they_should_be(show, twenty):
+    tab = show(twenty, address="#m1w1d", scripts=False)
+    tab.send("Emulation.setScriptExecutionDisabled", value=False)
+    assert tab.run("[...document.querySelectorAll('.detail')].map((one) => one.open)") == [
+        number == 0 for number in range(20)
+    ]
+    lines = tab.run(
+        "(() => { const drawn = document.querySelector('#m1w1d svg');"
+        "const box = drawn.querySelector('svg').getBoundingClientRect();"
+        "const zero = drawn.querySelector('use[x]').getBoundingClientRect();"
+        "const label = [...drawn.querySelectorAll('g text')]"
+        ".find((one) => one.textContent === '0').getBoundingClientRect();"
+        "return [box.left, box.right, zero.left, (label.left + label.right) / 2]; })()"
+    )
+    left, right, zero, label = lines
+    assert left < zero < right
+    assert abs(zero - label) < 2
+
+
 def test_the_table_fits_and_its_wide_columns_are_a_key_away_without_scripts(show, twenty):
     for width in (1280, 1600):
         tab = show(twenty, width=width, scripts=False)
