@@ -12,11 +12,14 @@ from urllib.parse import unquote, urljoin, urlsplit
 import click
 import pytest
 from command_line import run
+from msgspec.structs import fields
 from paths import FIXTURES, ROOT
 
+import regaudit
 from regaudit.cli import COMMANDS, main
 from regaudit.report.rule_page import rule_page
 from regaudit.rules.interface import rules
+from regaudit.settings.given import Given
 
 
 class Page:
@@ -97,6 +100,16 @@ def test_each_option_has_an_address(pages):
         for program, option in options(main.get_command(context, name), context, name):
             wanted = f"cmdoption-{program.replace(' ', '-')}-{option.lstrip('-')}"
             assert wanted in anchors, f"{program} {option}"
+
+
+def test_each_public_name_has_an_address(pages):
+    anchors = pages["reference/python.html"].anchors
+    assert {f"regaudit.{name}" for name in regaudit.__all__} <= anchors
+
+
+def test_each_setting_has_an_address(pages):
+    anchors = pages["reference/settings.html"].anchors
+    assert {f"setting-{one.encode_name}" for one in fields(Given)} <= anchors
 
 
 def test_the_schema_can_be_downloaded(site):

@@ -41,6 +41,11 @@ FORMATS = ("html", "json", "markdown", "terminal")
     help="Output format.  [default: terminal]",
 )
 @also_in(FORMATS)
+@click.option(
+    "--spectral",
+    is_flag=True,
+    help="Also draw the singular values of kernels, on the page of --format html.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
 def diff(
     old: str,
@@ -76,6 +81,8 @@ def diff(
     targets = all_of(format_, output, also)
     if unknown := next((one.format for one in targets if one.format not in FORMATS), None):
         raise click.UsageError(f"diff writes no {unknown}, but {', '.join(FORMATS)}")
+    if options.spectral and all(one.format != "html" for one in targets):
+        raise click.UsageError("--spectral draws singular values: add --format html")
     reports, config = run_audit(options._replace(models=(old, new)), targets, nested=False)
     if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")

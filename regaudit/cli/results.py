@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _TIMES = 32
 """Bytes of memory for a byte of a report, several times what it takes."""
 
+_A_SECOND = 500_000
+"""Bytes of reports that buy a second, in which several times as many are read and shown."""
+
 
 def report_on(
     results: Sequence[Path],
@@ -103,7 +106,12 @@ class _Reading:
         for file in results:
             size = file.stat().st_size if is_file(file) else 0
             # All reports of a page but the fleet's are in memory at once.
-            more = replace(self._limits, memory_bytes=self._limits.memory_bytes + _TIMES * size)
+            more = replace(
+                self._limits,
+                memory_bytes=self._limits.memory_bytes + _TIMES * size,
+                cpu_seconds=self._limits.cpu_seconds + size // _A_SECOND,
+                wall_seconds=self._limits.wall_seconds + size // _A_SECOND,
+            )
             hold(str(file), more)
             try:
                 for found in read_results(file):

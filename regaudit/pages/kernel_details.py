@@ -91,6 +91,6 @@ def present(panels: Iterable[Panel | None]) -> tuple[Panel, ...]:
 def _facts(row: Row) -> Iterable[str]:
     yield spelling.shape(row.weight.shape)
     if row.growth is not None:
-        yield f"{times(row.growth)} its initial size"
+        yield f"{times(row.growth)} initial size"
     if row.moments and row.moments.dead_units:
         yield f"{row.moments.dead_units:,} of {row.moments.units:,} units dead"

@@ -81,13 +81,13 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
         ),
         details=kernel_details(rows, report),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
-        strip=strip(rows, _nested(report)) if view.sort == "model" else None,
+        strip=strip(rows, nested(report)) if view.sort == "model" else None,
         penalty_bar=penalty_bar(report) if rows and view.layer == "*" else None,
     )
 
 
-def _nested(report: Report) -> list[str]:
-    """Return the paths of the models inside the model."""
+def nested(report: Report) -> list[str]:
+    """Return the paths of the models inside the model of a report."""
     layers = report.model.layers if report.model else ()
     holders = {layer.path.rpartition("/")[0] for layer in layers}
     return [layer.path for layer in layers if layer.path in holders and not layer.weights]

@@ -16,7 +16,7 @@ from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
-PARTS = 6_000_000
+PARTS = 4_000_000
 """Characters that the parts of models have on the page of many; more are left out."""
 
 STRIPS = 1_000_000
@@ -104,7 +104,9 @@ class _Index:
         """Keep what the page shows of a model; arranged as far as that was wanted."""
         self._entries.append(entry)
         if arranged and self.wants(entry):
-            picture = fill_part("small_strip.html.j2", section=arranged, anchor=entry.anchor)
+            picture = fill_part(
+                "small_strip.html.j2", strip=arranged.strip, id=f"{entry.anchor}-small"
+            )
             self._strips.add(entry.anchor, entry.risk, picture)
 
     def page(self, parts: dict[str, str]) -> Escaped:

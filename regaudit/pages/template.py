@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from regaudit.pages.chart_geometry import LEFT, LETTERS, RIGHT
 from regaudit.pages.charts import short, times
 from regaudit.pages.panel import HEIGHT, TALL, TOP
-from regaudit.pages.strip import WIDE
+from regaudit.pages.strip import KINDS, WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
 from regaudit.version import VERSION
@@ -121,6 +121,7 @@ def _environment() -> "Environment":
         panel_tall=TALL,
         right=round(RIGHT),
         across=WIDE,
+        kinds=KINDS,
         times=times,
         version=VERSION,
     )
