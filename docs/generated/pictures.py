@@ -35,7 +35,7 @@ def pictures(code: str, bad: Report, good: Report) -> Iterator[str]:
 
 def _strip(one: Section) -> str:
     """Draw the kernels of the model, one next to the other, in the colours of regularizers."""
-    drawn = fill_part("small_strip.html.j2", section=one, anchor=f"strip-{one.anchor}")
+    drawn = fill_part("small_strip.html.j2", strip=one.strip, id=f"strip-{one.anchor}")
     return _in_lines(drawn.replace('width="160"', 'width="100%"', 1))
 
 
