@@ -27,6 +27,7 @@ EXAMPLES = {
     "fail-on": 'fail-on = "warning"',
     "unknown": 'unknown = "fail"',
     "preset": 'preset = "strict"',
+    "plugins": "plugins = false",
     "baseline": 'baseline = ".regaudit-baseline.json"',
     "docs-url": 'docs-url = "https://docs.example/regaudit/"',
     "train-loss": "train-loss = 0.003",

@@ -10,7 +10,7 @@ from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import also_in, judging, output_file, viewing
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, unreadable
 from regaudit.cli.paths import Named
 from regaudit.cli.targets import Page, Target, ViewOptions, all_of, emit_all, view_of
 from regaudit.running.guard import hold
@@ -70,7 +70,7 @@ def diff(
     could not be audited.
     """
     from regaudit.changes.compare import diff as compare
-    from regaudit.report.sentences import verdict
+    from regaudit.report.sentences import failed_rule, verdict
 
     if more:
         message = (
@@ -102,7 +102,9 @@ def diff(
             for one, view in zip(targets, views, strict=True)
         ]
     )
-    sys.exit(FINDINGS if exit_code and not found.same else OK)
+    for rule in (rule for report in reports for rule in report.failed_rules):
+        say(failed_rule(rule), err=True)
+    sys.exit(unreadable(reports) or (FINDINGS if exit_code and not found.same else OK))
 
 
 def _only(changes: "Changes", layer: str) -> "Changes":
