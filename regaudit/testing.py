@@ -18,7 +18,7 @@ def assert_ok(*models: Any, config: Config | None = None) -> None:
     """Fail a test unless the models pass `regaudit check`.
 
     Args:
-        models: paths, folders, patterns and URLs, or `keras.Model`s in memory; at least one.
+        models: paths, folders, patterns and URLs, or a `keras.Model` in memory; at least one.
         config: the settings; by default those of the project, as `Config.load()` returns them.
 
     Raises:

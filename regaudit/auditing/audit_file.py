@@ -1,6 +1,5 @@
 """One file in, one report out: read, measure, check, advise."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from os import PathLike
@@ -27,6 +26,7 @@ from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
+from regaudit.processors import processors
 from regaudit.report.report import NO_VALUES, UNREAD, Failure, Report
 from regaudit.settings.config import Config
 from regaudit.storage.checkpoint_files import index_of, renamed
@@ -309,8 +309,9 @@ def measure_some(
     progress: Progress | None = None,
 ) -> dict[int, PartRun]:
     """Measure consecutive parts of the values of a file, on all processors."""
-    threads = os.cpu_count() or 1
-    return measure_pieces(values, pieces, threads, histograms=config.detailed, progress=progress)
+    return measure_pieces(
+        values, pieces, processors(), histograms=config.detailed, progress=progress
+    )
 
 
 def _measure(

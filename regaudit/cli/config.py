@@ -26,6 +26,9 @@ preset = "default"
 # Known findings, accepted for now: `regaudit baseline write` creates the file.
 # baseline = ".regaudit-baseline.json"
 
+# Where the documentation is published: reports then link to rules/REG101.html below it.
+# docs-url = "https://docs.example/regaudit/"
+
 # Thresholds and the highest severity of a rule; `regaudit explain REG101` lists them.
 # [rules.REG101]
 # min_parameters = 100_000

@@ -88,10 +88,11 @@ def diff(
     found = compare(*only(reports, view_options.layer))
     if view_options.layer != "*":
         found = _only(found, view_options.layer)
+    views = [view_of(view_options, one, docs_url=config.docs_url) for one in targets]
     emit_all(
         [
-            Page(_spelled(found, one.format, config, view_of(view_options, one)), one.file)
-            for one in targets
+            Page(_spelled(found, one.format, config, view), one.file)
+            for one, view in zip(targets, views, strict=True)
         ]
     )
     sys.exit(FINDINGS if exit_code and not found.same else OK)

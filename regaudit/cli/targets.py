@@ -111,19 +111,32 @@ def rendered(
 
     hold_on()
     abouts = [rule.about for rule in config.rules]
-    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
-    beside = config.architecture is not None
-    view = view_of(options, target, architecture=beside, **gate, **settings)
-    if renderer(target.format).detailed:
-        from regaudit.settings.to_toml import settings_page
-
-        view = replace(view, settings=settings_page(config))
+    view = view_of_audit(options, target, config, **settings)
     summary = None
     if target.format == "github":
         from regaudit.renderers.markdown import Markdown
 
         summary = Markdown().render(reports, abouts, replace(view, tables=False))
     return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+
+
+def view_of_audit(
+    options: ViewOptions, target: Target, config: "Config", **settings: Any
+) -> "View":
+    """Return what is to be shown of an audit; arguments are those of `write`."""
+    from msgspec.structs import replace
+
+    from regaudit.renderers.interface import renderer
+
+    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
+    beside = config.architecture is not None
+    settings = {"docs_url": config.docs_url, **gate, **settings}
+    view = view_of(options, target, architecture=beside, **settings)
+    if renderer(target.format).detailed:
+        from regaudit.settings.to_toml import settings_page
+
+        view = replace(view, settings=settings_page(config))
+    return view
 
 
 def require(targets: Sequence[Target]) -> None:
@@ -161,17 +174,20 @@ def _is_binary(format_: str) -> bool:
 
 def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
+    from regaudit.report.rule_page import shows_links
     from regaudit.report.view import View
     from regaudit.storage.repository import repository
     from regaudit.storage.working_folder import working_folder
 
     here, printed = working_folder(), target.file is None
     terminal = printed and _is_terminal()
+    color = printed and wants_color(options.color)
     return View(
         layer=options.layer,
         verbose=options.verbose,
         width=shutil.get_terminal_size().columns if terminal else 80,
-        color=printed and wants_color(options.color),
+        color=color,
+        links=terminal and color and shows_links(os.environ),
         unicode=terminal and _is_unicode(sys.stdout.encoding),
         root=repository(here) if here else None,
         **settings,

@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.pages.chart_geometry import LEFT
-from regaudit.pages.charts import TALL, short, times
+from regaudit.pages.chart_geometry import LEFT, LETTERS, RIGHT
+from regaudit.pages.charts import short, times
+from regaudit.pages.panel import HEIGHT, TALL, TOP
 from regaudit.pages.strip import WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
@@ -23,8 +24,8 @@ PLACES = 8
 WORST = 5
 """Findings that the verdict names."""
 
-LONG = 24
-"""Characters of a path that need not break."""
+LONG = 16
+"""Characters of a name that need not break."""
 
 
 def fill(template: str, **content: Any) -> escape.Escaped:
@@ -47,6 +48,13 @@ def fill(template: str, **content: Any) -> escape.Escaped:
     return escape.by_format(text)
 
 
+def fill_part(template: str, **content: Any) -> str:
+    """Return a part of a page, of a file that extends nothing, to go into another template."""
+    from markupsafe import Markup  # noqa: PLC0415 - comes with Jinja2
+
+    return Markup(_environment().get_template(template).render(**content))  # noqa: S704 - escaped
+
+
 def _digest(text: str) -> str:
     """Return the hash by which the page's own policy lets this text in and no other."""
     return b64encode(sha256(text.encode()).digest()).decode()
@@ -59,13 +67,13 @@ def _visible(value: Any) -> Any:
     return escape.plain(value)
 
 
-def _breaking(name: str) -> Any:
-    """Let a long path break behind its slashes and underscores, where a person would break it."""
+def _breaking(path: str) -> Any:
+    """Let the long names in a path break behind underscores; behind slashes all may, anyway."""
     from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
 
-    text = str(escaped(escape.plain(name)))
-    if len(text) > LONG:
-        text = re.sub(r"([/_])(?=[^/_])", r"\1<wbr/>", text)
+    text = str(escaped(escape.plain(path)))
+    if max(map(len, path.split("/"))) > LONG:
+        text = re.sub(r"_(?=[^/_])", r"_<wbr/>", text)
     return Markup(text)  # noqa: S704 - escaped before
 
 
@@ -106,8 +114,12 @@ def _environment() -> "Environment":
         spelling=spelling,
         places=PLACES,
         worst=WORST,
-        left=LEFT,
-        tall=TALL,
+        left=round(LEFT),
+        letters=LETTERS,
+        panel_height=HEIGHT,
+        panel_top=TOP,
+        panel_tall=TALL,
+        right=round(RIGHT),
         across=WIDE,
         times=times,
         version=VERSION,

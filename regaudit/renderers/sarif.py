@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences
-from regaudit.report.escape import Escaped, json_text, page
+from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
@@ -62,7 +62,7 @@ def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[
                 "name": "regaudit",
                 "version": VERSION,
                 "semanticVersion": VERSION,
-                "rules": [_rule(about) for about in rules],
+                "rules": [_rule(about, view) for about in rules],
             }
         },
         "invocations": [
@@ -76,13 +76,19 @@ def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[
     }
 
 
-def _rule(about: About) -> dict[str, Any]:
+def _rule(about: About, view: View) -> dict[str, Any]:
+    address = view.page_of(about.code)
+    more = "" if address else f"More: {command('regaudit explain {}', about.code)}"
     return {
         "id": about.code,
         "name": "".join(word.capitalize() for word in about.name.split("-")),
         "shortDescription": {"text": about.title},
         "fullDescription": {"text": about.rationale},
-        "help": {"text": about.fix, "markdown": documentation.help_page(about)},
+        **({"helpUri": address} if address else {}),
+        "help": {
+            "text": f"{about.fix} {more}".rstrip(),
+            "markdown": documentation.help_page(about) + (f"\n{more}\n" if more else ""),
+        },
         "defaultConfiguration": {"level": LEVELS[about.severity]},
         "properties": {
             "precision": about.confidence,

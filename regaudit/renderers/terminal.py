@@ -190,7 +190,9 @@ def _findings(report: Report, view: View) -> Iterator[str]:
     said: dict[tuple[str, str], str] = {}
     verdict = report.proposal.verdict if report.proposal else ""  # said once, below all of them
     for finding in report.findings:
-        title = f"{_letter(finding.severity)} {finding.code} {finding.name}"
+        page = view.page_of(finding.code) if view.links else ""
+        code = f"{_letter(finding.severity)} " + escape.linked(finding.code, page)
+        title = code + f" {finding.name}"
         many = f" ({len(finding.items):,} places)" if len(finding.items) > 1 else ""
         yield _paint(title, COLORS[finding.severity], view) + many
         shown = finding.items if view.verbose else finding.items[:SHOWN]

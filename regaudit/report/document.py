@@ -210,8 +210,8 @@ def _spectrum(stored: Weight, report: Report) -> schema.Spectrum | UnsetType | N
     found = report.spectra.get(stored.stored_path)
     if found is None:
         return None
-    names = schema.Spectrum.__struct_fields__
-    return schema.Spectrum(**{name: _json(getattr(found, name)) for name in names})
+    told = {name: _json(getattr(found, name)) for name in schema.Spectrum.__struct_fields__}
+    return schema.Spectrum(**{name: value for name, value in told.items() if value != []})
 
 
 def _layer(layer: Layer, report: Report) -> schema.Layer:

@@ -254,7 +254,10 @@ def _size(weight: schema.Weight) -> int:
 
 
 def _spectrum(found: schema.Spectrum) -> Spectrum:
-    return msgspec.convert(found, Spectrum, from_attributes=True)
+    told = {name: getattr(found, name) for name in found.__struct_fields__}
+    return msgspec.convert(
+        {name: value for name, value in told.items() if value is not UNSET}, Spectrum
+    )
 
 
 def _finding(finding: schema.Finding) -> Finding:

@@ -31,12 +31,15 @@ class Occurrence(Struct, frozen=True):
     path: str
     """Path of the weight or the layer; empty for the model as a whole."""
     severity: Severity
+    """At most that of the rule."""
     message: str
     """What is wrong, with the numbers that decided it, in one sentence."""
     observed: Mapping[str, float | int | str] = {}
+    """The numbers that decided it, by name."""
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
+    """What to write there."""
     no_suggestion: str = ""
     """Why no strength is suggested, where the fault is one of strength; else empty."""
     rank: int | float = 0.0
@@ -120,9 +123,11 @@ class Coverage(Struct, frozen=True):
     """How much of the file was examined."""
 
     layers: int
+    """Nested and wrapped ones included."""
     weights: int
     """Stored weights, optimizer variables apart."""
     measured: int
+    """Of these, those whose values were read."""
     skipped: tuple[Skip, ...]
     regularized: Tally
     """Weights with a regularizer in force, without one, and those that the file tells not of."""
@@ -136,9 +141,11 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     file: str
     """As it was named by the user."""
     format: str | None = None
+    """Name of the file format; None if it was not recognized."""
     size: int | None = None
     """Bytes."""
     model: Model | None = None
+    """Its layers and weights; None if it was not read."""
     moments: Mapping[str, Moments] = {}
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = {}
@@ -150,7 +157,9 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     suppressed: tuple[Suppressed, ...] = ()
     """Places that an ignore or the baseline accepts."""
     skipped: tuple[Skip, ...] = ()
+    """What was not or not wholly examined."""
     failure: Failure | None = None
+    """Why it could not be audited; None if it was."""
     spectra: Mapping[str, Spectrum] | None = None
     """Of kernels, by `Weight.stored_path`; None where they were not asked for."""
     sha256: str | None = None

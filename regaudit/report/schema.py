@@ -228,6 +228,17 @@ class Spectrum(Struct, kw_only=True):
         ),
     ]
     alpha_tail: Annotated[Count | None, Meta(description="how many of them the fitted tail holds")]
+    ranks: Annotated[
+        list[Annotated[int, Meta(ge=1)]] | UnsetType,
+        Meta(
+            description="some ranks of singular values, evenly spaced by their logarithm; only "
+            "where all singular values were taken"
+        ),
+    ] = UNSET
+    singular_values: Annotated[
+        list[float] | UnsetType,
+        Meta(description="those of these ranks, largest first; what is lost in rounding left out"),
+    ] = UNSET
 
 
 class Weight(Struct, kw_only=True):

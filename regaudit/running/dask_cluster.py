@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
+from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
 from regaudit.running.ordered import AHEAD, in_order
@@ -166,7 +167,7 @@ def connected(address: str, jobs: int | None) -> Iterator["Client"]:
     if address == LOCAL:
         with (
             LocalCluster(
-                n_workers=jobs or os.cpu_count() or 1,
+                n_workers=jobs or processors(),
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # ours hold for each file

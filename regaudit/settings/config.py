@@ -26,6 +26,7 @@ from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
 from regaudit.storage.search import pattern_of
 from regaudit.storage.standard_input import NAME, Spooled
+from regaudit.version import DOCS_URL
 
 if TYPE_CHECKING:
     from regaudit.settings.baseline import Baseline
@@ -82,6 +83,8 @@ class Config(Struct, frozen=True):
     """Where the findings are that are accepted for now."""
     baseline: "Baseline | None" = None
     """Its content, where it was read."""
+    docs_url: str = DOCS_URL
+    """Base address of the documentation, to which reports link; empty for none."""
     content: Given = Given()
     """The settings as they were given, without overrides."""
     overrides: tuple[Override, ...] = ()
@@ -307,6 +310,7 @@ def _settled(given: Given) -> Config:
         roles=checked_roles(given.layers),
         preset=given.preset,
         baseline_file=Path(given.baseline) if given.baseline else None,
+        docs_url=given.docs_url,
         content=replace(given, override=()),
         overrides=given.override,
     )

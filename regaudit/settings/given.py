@@ -13,6 +13,7 @@ from regaudit.limits import Limits
 from regaudit.report.ignore import Glob, Ignore
 from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
+from regaudit.version import DOCS_URL
 
 FailOn = Literal["note", "warning", "error", "never"]
 Unknown = Literal["pass", "fail"]
@@ -31,6 +32,16 @@ FilePath = Annotated[
 ]
 """A path that a file can have, or a pattern for paths."""
 
+WebAddress = Annotated[
+    str,
+    Meta(
+        max_length=1024,
+        pattern=r"\A(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/-]*)?)?\Z",
+        description='the address of a page on the web, or "" for none',
+    ),
+]
+"""An address without a name, a password or a query."""
+
 Text = Annotated[str, Meta(description="a string")]
 
 
@@ -41,7 +52,7 @@ class Varied(Facts, frozen=True, rename="kebab"):
         Mapping[str, Mapping[str, Any]],
         Meta(description="a table of tables: [tool.regaudit.rules.REG101]"),
     ] = {}
-    """Thresholds and severity by code; see `chosen.rules_of`."""
+    """Thresholds, and the highest `severity`, of a rule by its code: a table for each rule."""
 
     def told(self) -> dict[str, Any]:
         """Return the facts that are given, by name."""
@@ -73,18 +84,32 @@ class Given(Varied, frozen=True, rename="kebab"):
     """All of it."""
 
     models: tuple[FilePath, ...] = ()
+    """What is audited when no model is named: files, folders, and patterns such as `models/*`."""
     select: tuple[Text, ...] = ()
+    """Run only these rules: a code, a name, or a prefix such as `REG1`. Empty for all."""
     min_confidence: Confidence = "low"
     """Rules of a lower confidence do not run."""
     fail_on: FailOn = "error"
+    """Findings of this severity or a higher one make `regaudit check` fail."""
     unknown: Unknown = UNKNOWN[0]
+    """What `regaudit check` does with a model of which no regularizer is known, such as weights
+    without a configuration."""
     preset: PresetName = "default"
+    """Which rules run, how severe they are, and from which thresholds on."""
     baseline: FilePath | None = None
+    """File of findings that are accepted for now; `regaudit baseline write` makes one. A relative
+    path begins at the folder of the settings file."""
+    docs_url: WebAddress = DOCS_URL
+    """Where the documentation is: reports link to `rules/REG101.html` below it."""
     limits: Limits = Limits()
+    """What one file may cost."""
     layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
-    """Custom classes; see `declared_roles`."""
+    """Custom classes of layers: the class of Keras that one reads as, or the roles of its weights,
+    in their order; one with `?` may be missing."""
     ignore: tuple[Ignore, ...] = ()
+    """Findings that were looked at and accepted, each with its reason."""
     override: tuple[Override, ...] = ()
+    """Other settings for some models, or for some layers of them: rules and facts."""
 
     def under(self, one: Override) -> "Given":
         """Return these settings with an override over them."""

@@ -29,6 +29,8 @@ def _lines(config: Config) -> Iterator[str]:
     yield f"preset = {toml(config.preset)}"
     if config.baseline_file:
         yield f"baseline = {toml(str(config.baseline_file.absolute()))}"
+    if config.docs_url:
+        yield f"docs-url = {toml(config.docs_url)}"
     yield from _set(config.facts)
     yield from declared_lines(config.roles)
     yield "\n[limits]"
