@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
+from regaudit.extras import pip_install
 from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
@@ -162,7 +163,7 @@ def connected(address: str, jobs: int | None) -> Iterator["Client"]:
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
     except ImportError as error:
-        message = "--dask needs Dask, which is not installed: pip install 'regaudit[dask]'"
+        message = f"--dask needs Dask, which is not installed: {pip_install('dask')}"
         raise UsageError(message) from error
     if address == LOCAL:
         with (
