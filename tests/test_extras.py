@@ -22,7 +22,7 @@ def afresh():
     extras._packages.cache_clear()
 
 
-@pytest.mark.parametrize("extra", set(EXTRAS) - {"dev"})
+@pytest.mark.parametrize("extra", sorted({*EXTRAS} - {"dev"}))
 def test_a_checkout_that_is_not_installed(extra, monkeypatch):
     def none(name):
         raise PackageNotFoundError(name)
