@@ -13,7 +13,7 @@ from sphinx.ext.napoleon import GoogleDocstring
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from generated import commands, rule_pages, schema, settings  # noqa: E402
+from generated import commands, public_models, rule_pages, schema, settings  # noqa: E402
 
 import regaudit  # noqa: E402
 from regaudit.settings import baseline, config  # noqa: E402
@@ -33,6 +33,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "changes", "generated"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!regaudit\b).*")]  # names of Python, Keras and NumPy
+toc_object_entries = (
+    False  # each of hundreds of names in the contents of every page takes half of the build
+)
 smartquotes = False  # -- is the beginning of an option
 default_role = "code"  # docstrings have one backtick on either side of code
 
@@ -48,6 +51,8 @@ autodoc_preserve_defaults = True
 html_theme = "furo"
 html_title = "regaudit"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["regaudit.css"]
 
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True  # of a session, the commands; of a program, all
@@ -66,6 +71,7 @@ def _generate(_app: Sphinx) -> None:
     commands.write(HERE / "reference" / "commands")
     settings.write(HERE / "reference")
     schema.write(HERE / "reference")
+    public_models.write(HERE / "explanation")
     # From here on facts show their types, and no longer what they are checked for.
     regaudit.Facts.__annotations__ = get_type_hints(regaudit.Facts)
 

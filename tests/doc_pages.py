@@ -22,6 +22,7 @@ FOLLOWED_BY = {
     "sweep keras": "tests/test_sweep_page.py",
     "stores": "tests/storage/test_stores.py",
     "dask": "tests/running/test_dask_cluster.py",
+    "plug-in": "tests/plugins/test_example.py",
 }
 """What a page needs, and the test that has it."""
 

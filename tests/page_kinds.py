@@ -8,7 +8,7 @@ from page_values import audited, deep, dense, finding, render, to_l2
 from paths import MODELS
 from sweep_values import three_kinds
 
-from regaudit import audit
+from regaudit import Reports, audit
 from regaudit.changes.compare import diff
 from regaudit.changes.html import html
 from regaudit.evidence.training_facts import Facts
@@ -68,7 +68,7 @@ def resnet50(stages=4):
     return render(replace(report, model=model), rules=ABOUTS)
 
 
-def checkpoints(count=6):
+def checkpoints(count=6, kernels=4):
     """States of a run: a kernel grows, another dies, a finding comes."""
     random = np.random.default_rng(1)
     starts = [random.normal(0, 0.1, (16, 16)) for _ in range(4)]
@@ -76,18 +76,18 @@ def checkpoints(count=6):
     for epoch in range(1, count + 1):
         dying = starts[3] * (random.random((16, 16)) > epoch / 7)
         values = [starts[0] * epoch, starts[1], starts[2] * 0.9**epoch, dying]
-        layers = [dense(f"encoder/dense_{n}", 0.001, one) for n, one in enumerate(values)]
+        layers = [dense(f"encoder/dense_{n}", 0.001, values[n]) for n in range(kernels)]
         found = [finding("encoder/dense_0/kernel")] if epoch > count - 2 else []
         file = f"runs/2026-11-02-augmented/checkpoint-{epoch * 10:03}.keras"
         reports.append(audited(*layers, file=file, findings=found))
     return render(*reports, rules=ABOUTS)
 
 
-def models(count=12):
+def models(count=12, layers=6):
     """A folder: models with errors, with warnings, with none, and one that cannot be read."""
     reports = [
         deep(
-            6 + 2 * n,
+            layers + 2 * n,
             names="block_{block}/dense_{i}",
             file=f"models/team-{n % 3}/classifier-of-sounds-v{n}.keras",
             findings=[finding("block_0/dense_1/kernel", severity=Severity(n % 3 + 1))] * (n < 9),
@@ -107,6 +107,23 @@ def sweep():
     return page(three_kinds())
 
 
+JUPYTERLAB = """<!DOCTYPE html><html lang="en"><head><title>JupyterLab</title><style>
+body {{ --jp-layout-color0: #fff; --jp-content-font-color1: rgba(0, 0, 0, .87); margin: 0; }}
+body[data-jp-theme-light="false"] {{ --jp-layout-color0: #111; --jp-content-font-color1: #fff; }}
+body {{ background: var(--jp-layout-color0); color: var(--jp-content-font-color1); }}
+</style></head><body data-jp-theme-light="true"><main><h1>A notebook</h1>{}</main></body></html>"""
+"""What stands around outputs, with the variables that its themes set."""
+
+
+def notebook():
+    """Outputs as JupyterLab shows them, one of them twice."""
+    report = audit(DIGITS, replace(CONFIG, facts=LOSSES))
+    large = audit(MODELS / "everything.keras", CONFIG)
+    reports = Reports([report, large])
+    each = (report, large, large, reports, diff(large, report), report.proposal, three_kinds())
+    return JUPYTERLAB.format("".join(f"<div>{one._repr_html_()}</div>" for one in each))
+
+
 KINDS = {
     "one model": one_model,
     "resnet50": resnet50,
@@ -117,7 +134,7 @@ KINDS = {
 }
 
 
-FEW = {"resnet50": (1,), "checkpoints": (2,), "models": (3,)}
+FEW = {"resnet50": (0,), "checkpoints": (2, 2), "models": (3, 2)}
 """How to make a shorter page of the same kind."""
 
 

@@ -10,6 +10,8 @@ from doc_pages import FOLLOWED_BY, need_of, pages
 from doc_reader import follow
 from paths import ROOT
 
+from regaudit.errors import UsageError
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -55,3 +57,28 @@ class Tracking(ModuleType):
     def log_metric(self, key, value):
         assert re.fullmatch(r"[\w/. -]+", key)
         self.metrics[key] = float(value)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```\nwithout a language\n```",
+        "```js\n1\n```",
+        "~~~console\n$ regaudit --version\n~~~",
+        "```console\n$ echo printed\nshown\n```",
+        "```console\n$ regaudit explain REG000\n```",
+        "```bash\nregaudit check missing.keras\n```",
+        "```bash\npip install 'regaudit[nothing]'\n```",
+        "```yaml\n- run: regaudit check --nonsense\n```",
+        "```yaml\n- uses: OWNER/regaudit@v1\n  with:\n    nonsense: true\n```",
+        "```toml\n[tool.regaudit]\nnonsense = 1\n```",
+        "```python\nassert False\n```",
+        "```python\ndef test_it():\n    assert False\n```",
+        "<!-- file: never_run.py -->\n```python\nassert True\n```",
+        "```python\nprint(1)\n```\n```text\n2\n```",
+    ],
+)
+def test_what_is_not_so_is_an_error(page, here):
+    (here / "page.md").write_text(page, encoding="utf-8")
+    with pytest.raises((AssertionError, UsageError)):
+        follow(str(here / "page.md"), here)

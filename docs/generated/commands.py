@@ -87,18 +87,36 @@ def _options(
 def _option(option: click.Option, context: click.Context) -> Iterator[str]:
     """Yield one option as a directive, which gives it an address."""
     names = [*option.opts, *option.secondary_opts]
-    takes = "" if option.is_flag or option.count else f" {option.make_metavar(context)}"
+    numbers = isinstance(option.type, click.IntRange | click.FloatRange) and not option.metavar
+    metavar = "N" if numbers else option.make_metavar(context)
+    takes = "" if option.is_flag or option.count else f" {metavar}"
     signatures = ", ".join(f"{name}{takes}" for name in sorted(names, key=len))
     yield f":::{{option}} {signatures}\n"
-    (_, text) = option.get_help_record(context) or ("", "")
-    said, _, extra = text.partition("  [")
-    yield f"{prose(said)}{_default(extra)}\n:::\n"
+    text, _, default = (option.help or "").partition(" [default: ")
+    yield f"{prose(text)}{_extra(option, context, default.rstrip(']'))}\n:::\n"
 
 
-def _default(extra: str) -> str:
-    """Return what Click says in brackets behind the help, as a sentence."""
-    _, found, value = extra.rpartition("default: ")
-    return f" By default `{value.rstrip(']')}`." if found else ""
+def _extra(option: click.Option, context: click.Context, default: str) -> str:
+    """Return what stands in brackets behind the help, as a sentence."""
+    extra = option.get_help_extra(context)
+    said = []
+    if default := default or extra.get("default", ""):
+        default = f"--{default}" if option.secondary_opts and " " not in default else default
+        said.append(f"by default {prose(default) if ' ' in default else f'`{default}`'}")
+    if limits := extra.get("range"):
+        said.append(_limits(limits))
+    text = "; ".join(said)
+    return f" {text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _limits(text: str) -> str:
+    """Say `1<=x<=20` in words."""
+    low, high = re.match(r"(?:(.+?)(<=?))?x(?:(<=?|>=?)(.+))?$", text).group(1, 4)
+    if low and high and "<=x<=" in text:
+        return f"from {low} to {high}"
+    if low and high:
+        return f"above {low} and {'at most' if 'x<=' in text else 'below'} {high}"
+    return f"{'at least' if '>=' in text else 'above'} {high}" if ">" in text else f"`{text}`"
 
 
 def prose(text: str) -> str:
@@ -113,4 +131,4 @@ def _marked(parts: Iterable[str]) -> Iterator[str]:
             yield part
             continue
         safe = re.sub(r"([\\*_<>\[\]|$])", r"\\\1", part)
-        yield re.sub(r"(?<![\w-])(--?[a-z][\w-]*)", r"`\1`", safe)
+        yield re.sub(r"(?<![\w-])(--?[a-z][\w-]*(?:=[A-Z]+)?)", r"`\1`", safe)

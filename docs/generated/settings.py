@@ -27,6 +27,7 @@ EXAMPLES = {
     "fail-on": 'fail-on = "warning"',
     "unknown": 'unknown = "fail"',
     "preset": 'preset = "strict"',
+    "plugins": "plugins = false",
     "baseline": 'baseline = ".regaudit-baseline.json"',
     "docs-url": 'docs-url = "https://docs.example/regaudit/"',
     "train-loss": "train-loss = 0.003",
@@ -55,7 +56,7 @@ from the current folder upward; {{option}}`--config <regaudit check --config>` n
 `regaudit config init` writes a file with the common settings explained, and `regaudit check --show-settings` prints all that are
 in force.
 
-The examples below are for `regaudit.toml`. In `pyproject.toml` the same keys stand below `[tool.regaudit]`, and a table such as
+[Fit the rules to your project](../how-to/settings.md) shows how they work together. The examples below are for `regaudit.toml`. In `pyproject.toml` the same keys stand below `[tool.regaudit]`, and a table such as
 `[rules.REG101]` is called `[tool.regaudit.rules.REG101]`. Keys may be written with dashes or underscores.
 
 | setting | type | default |

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 GROUPS = {
-    "What to audit": "config_files by_name pair roles isolated weights results from_sweep sweep",
+    "What to audit": "config_files by_name pair roles isolated no_plugins weights results "
+    "from_sweep sweep",
     "What to change": "settings removals files suggested recipe to_adamw force",
     "How to write it": "dry_run in_place undo verify",
     "Data": "data val_data val_split with_penalty purpose custom_objects loss optimizer",

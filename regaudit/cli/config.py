@@ -23,6 +23,10 @@ unknown = "pass"
 # default, strict (reports everything without a regularizer) or finetune.
 preset = "default"
 
+# Whose rules, formats and renderers are used besides regaudit's own: true for those of all packages
+# that are installed, false for none, or a list of packages, which must be there.
+# plugins = true
+
 # Known findings, accepted for now: `regaudit baseline write` creates the file.
 # baseline = ".regaudit-baseline.json"
 

@@ -14,8 +14,16 @@ from regaudit.cli.options import also, auditing, only_layer, output_file, spectr
 from regaudit.cli.output import say, unreadable
 from regaudit.cli.page_folder import Folder, target_of, write_pages
 from regaudit.cli.paths import LocalFile, Output
+from regaudit.cli.plugins import use_of_project
 from regaudit.cli.results import report_on
-from regaudit.cli.targets import FORMATS, Target, ViewOptions, view_of_audit, write
+from regaudit.cli.targets import (
+    FORMATS,
+    Target,
+    ViewOptions,
+    formats_of_plugins,
+    view_of_audit,
+    write,
+)
 
 if TYPE_CHECKING:
     from regaudit.report.escape import Escaped
@@ -52,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=Choice(FORMATS),
+    type=Choice(FORMATS, formats_of_plugins),
     help="Print this format, or write it to -o.",
 )
 @output_file
@@ -70,7 +78,7 @@ if TYPE_CHECKING:
     "--from-sweep",
     type=LocalFile(path_type=Path),
     metavar="SWEEP",
-    help="Show on the --html page what `sweep --json` found for MODEL.",
+    help="Show on the page of MODEL what `sweep --json` found for it.",
 )
 def report(
     *,
@@ -109,12 +117,13 @@ def report(
         raise click.UsageError(message)
     index = [target_of(html_dir)] if html_dir else []
     if from_sweep and (results or all(target.format != "html" for target in targets + index)):
-        raise click.UsageError("--from-sweep needs a MODEL and --html FILE")
+        raise click.UsageError("--from-sweep needs a MODEL and --html FILE or --html-dir DIR")
     sweep = _sweep(from_sweep) if from_sweep else None
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        limits = Config.default().allowing(options.limits).limits
+        use_of_project(options.no_plugins, isolated=options.isolated)
+        limits = Config.default(plugins=False).allowing(options.limits).limits
         code = report_on(results, targets, limits, layer, html_dir)
         _say_written(targets)
         sys.exit(code)

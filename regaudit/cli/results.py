@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _TIMES = 32
 """Bytes of memory for a byte of a report, several times what it takes."""
 
+_A_SECOND = 500_000
+"""Bytes of reports that buy a second, in which several times as many are read and shown."""
+
 
 def report_on(
     results: Sequence[Path],
@@ -43,6 +46,7 @@ def report_on(
     Raises:
         click.UsageError: a file cannot be read, or would be overwritten.
     """
+    from regaudit.errors import PlugInError
     from regaudit.pages.models_page import models_page, pages
     from regaudit.renderers.interface import renderer
     from regaudit.report.sentences import verdict
@@ -71,7 +75,11 @@ def report_on(
             made.append(Page(models_page(reports, abouts, view), target.file))
         else:
             shown = view_of(ViewOptions(layer), target)
-            made.append(Page(renderer(target.format).render(several, abouts, shown), target.file))
+            try:
+                text = renderer(target.format).render(several, abouts, shown)
+                made.append(Page(text, target.file))
+            except PlugInError as error:
+                made.append(Page(b"", target.file, failure=error))
     emit_all(made)
     return reading.code(results)
 
@@ -97,8 +105,13 @@ class _Reading:
 
         for file in results:
             size = file.stat().st_size if is_file(file) else 0
-            # All reports of a page but the fleet's are in memory at once.
-            more = replace(self._limits, memory_bytes=self._limits.memory_bytes + _TIMES * size)
+            # For all but HTML, all reports are in memory at once.
+            more = replace(
+                self._limits,
+                memory_bytes=self._limits.memory_bytes + _TIMES * size,
+                cpu_seconds=self._limits.cpu_seconds + size // _A_SECOND,
+                wall_seconds=self._limits.wall_seconds + size // _A_SECOND,
+            )
             hold(str(file), more)
             try:
                 for found in read_results(file):
@@ -110,7 +123,7 @@ class _Reading:
                         self.failed = True
                     else:
                         self.count += 1
-                        self.failed |= found.failure is not None
+                        self.failed |= not found.complete
                         yield found
             except UsageError as error:
                 raise click.UsageError(str(error)) from error

@@ -127,7 +127,8 @@ def audited(
             reports = _until_the_end(made, files)
     say_skipped(skipped)
     for report in reports:
-        say_trace(report.failure)
+        for failure in (report.failure, *(rule.failure for rule in report.failed_rules)):
+            say_trace(failure)
     if kept is not None and kept.trouble:
         say(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports

@@ -14,6 +14,7 @@ from regaudit.discovery import names
 from regaudit.running.guard import hold_on
 
 if TYPE_CHECKING:
+    from regaudit.errors import PlugInError
     from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
     from regaudit.report.view import View
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 FORMATS = names("regaudit.renderers")
 """Output formats: the modules of `regaudit.renderers` are named for them."""
+
+
+def formats_of_plugins() -> list[str]:
+    """Return the output formats that installed plug-ins add."""
+    from regaudit.plugins.installed import RENDERERS, installed
+
+    return [one.name for one in installed() if one.group == RENDERERS]
+
+
+def is_format(name: str) -> bool:
+    """Whether there is such an output format, of regaudit or of an installed plug-in."""
+    return name in FORMATS or name in formats_of_plugins()
 
 
 class Target(NamedTuple):
@@ -39,7 +52,7 @@ class Target(NamedTuple):
     def main(cls, format_: str | None, file: Path | None) -> "Target":
         """Make a target from --format and -o; -o results.parquet says both."""
         suffix = file.suffix[1:] if file else ""
-        if format_ in {None, "terminal"} and suffix in FORMATS and _is_binary(suffix):
+        if format_ in {None, "terminal"} and is_format(suffix) and _is_binary(suffix):
             return cls(suffix, file)
         return cls.of(format_ or "terminal", file)
 
@@ -85,16 +98,27 @@ class Page(NamedTuple):
     file: Path | None
     summary: "Escaped | None" = None
     """Of the step of GitHub Actions."""
+    failure: "PlugInError | None" = None
+    """Of a plug-in that was to render it: then there is no content."""
 
 
 def emit_all(pages: Iterable[Page]) -> None:
-    """Print or write what is rendered."""
+    """Print or write what is rendered.
+
+    Raises:
+        PlugInError: after all others, if a plug-in could not render one.
+    """
     from regaudit.cli.output import emit, summarize
 
+    failure = None
     for page in pages:
-        emit(page.content, page.file)
+        failure = failure or page.failure
+        if page.failure is None:
+            emit(page.content, page.file)
         if page.summary is not None:
             summarize(page.summary)
+    if failure:
+        raise failure
 
 
 def rendered(
@@ -107,6 +131,7 @@ def rendered(
     """Render the reports for one target; arguments are those of `write`."""
     from msgspec.structs import replace
 
+    from regaudit.errors import PlugInError
     from regaudit.renderers.interface import renderer
 
     hold_on()
@@ -117,7 +142,10 @@ def rendered(
         from regaudit.renderers.markdown import Markdown
 
         summary = Markdown().render(reports, abouts, replace(view, tables=False))
-    return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+    try:
+        return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+    except PlugInError as error:
+        return Page(b"", target.file, summary, error)
 
 
 def view_of_audit(

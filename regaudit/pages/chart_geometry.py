@@ -256,13 +256,15 @@ def _rows(scale: Scale | None, strips: Mapping[Kind, int], axis: int) -> list[Ti
 
 
 def _names(groups: Sequence[Sequence[Column]]) -> tuple[Tick, ...]:
-    """Return names of places, evenly spread and as many as have room on a telephone."""
+    """Return the names of the first place and the last, and of every second or third between them.
+
+    As many are returned as have room on a telephone.
+    """
     last = len(groups) - 1
-    for count in range(min(len(groups), NAMES), 2, -1):
-        chosen = [round(n * last / (count - 1)) for n in range(count)]
-        ticks = [_name(groups, n) for n in chosen]
-        ends = [_ends(tick) for tick in ticks]
-        if all(one[1] + LETTER < other[0] for one, other in pairwise(ends)):
+    for step in range(-(-len(groups) // NAMES) or 1, last):
+        ticks = [_name(groups, n) for n in (*range(0, last - step // 2, step), last)]
+        ends = map(_ends, ticks)
+        if all(one[1] + LETTER / 2 < other[0] for one, other in pairwise(ends)):
             return tuple(ticks)
     return tuple(_name(groups, n) for n in sorted({0, last} if groups else ()))
 

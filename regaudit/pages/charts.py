@@ -188,4 +188,9 @@ def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
             values.append(Value(_DEAD, share, text))
         shares += [value.value for value in values]
         columns.append(Column(weight.path, _label(weight), tuple(values)))
-    return plot(columns, linear_scale(shares, spelling.percent)) if any(shares) else None
+    return plot(columns, linear_scale(shares, tick)) if any(shares) else None
+
+
+def tick(share: float) -> str:
+    """Format a share at the axis: two small ones must not look the same."""
+    return f"{100 * share:.3g}%"

@@ -16,7 +16,7 @@ from regaudit.report.report import Report
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
-PARTS = 6_000_000
+PARTS = 4_000_000
 """Characters that the parts of models have on the page of many; more are left out."""
 
 STRIPS = 1_000_000
@@ -53,7 +53,7 @@ def models_page(reports: Iterable[Report], rules: Sequence[About], view: View) -
         entry = entry_of(report, f"m{number}")
         arranged = None
         if parts.wants(entry.risk) or index.wants(entry):
-            arranged = _section(number, report, rules, view)
+            arranged = _section(number, report, rules, view, alone=False)
         if arranged and parts.wants(entry.risk):
             part = fill_part("part.html.j2", section=arranged, view=view)
             parts.add(entry.anchor, entry.risk, part)
@@ -76,9 +76,11 @@ def pages(reports: Iterable[Report], rules: Sequence[About], view: View) -> Iter
     yield NamedPage(INDEX, index.page({}))
 
 
-def _section(number: int, report: Report, rules: Sequence[About], view: View) -> Section:
+def _section(
+    number: int, report: Report, rules: Sequence[About], view: View, *, alone: bool = True
+) -> Section:
     """Arrange a report; results do not tell which rules found nothing."""
-    arranged = section(number, report, rules, view)
+    arranged = section(number, report, rules, view, alone=alone)
     return replace(arranged, passed=()) if view.of_results else arranged
 
 
@@ -104,7 +106,9 @@ class _Index:
         """Keep what the page shows of a model; arranged as far as that was wanted."""
         self._entries.append(entry)
         if arranged and self.wants(entry):
-            picture = fill_part("small_strip.html.j2", section=arranged, anchor=entry.anchor)
+            picture = fill_part(
+                "small_strip.html.j2", strip=arranged.strip, id=f"{entry.anchor}-small"
+            )
             self._strips.add(entry.anchor, entry.risk, picture)
 
     def page(self, parts: dict[str, str]) -> Escaped:

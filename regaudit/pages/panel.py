@@ -53,7 +53,7 @@ class Panel(Struct, frozen=True):
 
 def across(share: float) -> str:
     """Return a place in percent, for a share of the axis."""
-    return f"{LEFT + (RIGHT - LEFT) * share:.4g}"
+    return f"{LEFT + (RIGHT - LEFT) * share:.3g}"
 
 
 def labels(texts: Sequence[str]) -> tuple[Tick, ...]:

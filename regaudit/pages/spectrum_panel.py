@@ -77,7 +77,9 @@ def _fit(one: Spectrum) -> list[tuple[float, float]]:
 
 def _caption(sides: Sequence[Spectrum], *, fitted: bool) -> str:
     new = sides[-1]
-    found = f"{new.ranks[-1]:,} singular values."
+    found = f"{spelling.count(new.ranks[-1], 'singular value')}."
+    if lost := min(new.shape) - new.ranks[-1]:
+        found = f"{found[:-1]}, and {lost:,} that are zero but for rounding."
     if len(sides) == 2:
         found += " Solid: in the new file; dotted: in the old one."
     if fitted and new.alpha is not None:

@@ -22,6 +22,7 @@ from regaudit.report.report import (
     Finding,
     NotRun,
     Occurrence,
+    PlugIn,
     Report,
     Suppressed,
 )
@@ -72,10 +73,14 @@ def _report(read: schema.Report) -> Report:
         tuple(map(_not_run, read.not_run)),
         tuple(map(_suppressed, read.suppressed)),
         skipped,
-        Failure(read.failure.kind, read.failure.message) if read.failure else None,
+        _failure(read.failure) if read.failure else None,
         {path: _spectrum(one) for path, one in spectra.items() if one} if spectra else None,
         measured=not {UNREAD, NO_VALUES} & set(skipped),
         proposal=_proposal(read.proposal) if read.proposal else None,
+        plugins=tuple(
+            PlugIn(one.name, one.version, tuple(one.rules), tuple(one.formats))
+            for one in _told(read.plugins, ())
+        ),
     )
 
 
@@ -284,7 +289,12 @@ def _suggestion(found: schema.Suggestion) -> Suggestion:
 
 def _not_run(rule: schema.NotRun) -> NotRun:
     layers = tuple(_told(rule.layers, ()))
-    return NotRun(rule.code, rule.name, rule.needs, rule.partly, layers)
+    failure = _failure(rule.failure) if rule.failure else None
+    return NotRun(rule.code, rule.name, rule.needs, rule.partly, layers, failure)
+
+
+def _failure(found: schema.Failure) -> Failure:
+    return Failure(found.kind, found.message)
 
 
 def _suppressed(one: schema.Suppressed) -> Suppressed:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.limits import Limits
+from regaudit.plugins.installed import Selection, normalized
 from regaudit.report.ignore import Glob, Ignore
 from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
@@ -96,6 +97,12 @@ class Given(Varied, frozen=True, rename="kebab"):
     without a configuration."""
     preset: PresetName = "default"
     """Which rules run, how severe they are, and from which thresholds on."""
+    plugins: Annotated[
+        bool | tuple[str, ...],
+        Meta(description="true, false or a list of the distributions whose plug-ins are used"),
+    ] = True
+    """Whether rules, formats and renderers of other distributions are used, or of which: `true` for
+    all that are installed, `false` for none, or a list of distributions, which must be there."""
     baseline: FilePath | None = None
     """File of findings that are accepted for now; `regaudit baseline write` makes one. A relative
     path begins at the folder of the settings file."""
@@ -110,6 +117,13 @@ class Given(Varied, frozen=True, rename="kebab"):
     """Findings that were looked at and accepted, each with its reason."""
     override: tuple[Override, ...] = ()
     """Other settings for some models, or for some layers of them: rules and facts."""
+
+    @property
+    def selection(self) -> Selection:
+        """The distributions whose plug-ins are used; None for all."""
+        if isinstance(self.plugins, bool):
+            return None if self.plugins else ()
+        return tuple(map(normalized, self.plugins))
 
     def under(self, one: Override) -> "Given":
         """Return these settings with an override over them."""

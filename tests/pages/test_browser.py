@@ -1,6 +1,7 @@
 """The HTML page in a real browser: what a person does with it, and what it must never do."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -164,6 +165,25 @@ def test_heads_of_tables_stay_in_sight(show, twenty):
     assert 0 <= places[1] < 3
 
 
+def test_a_link_opens_a_kernel_without_scripts_and_its_axes_are_where_they_should_be(show, twenty):
+    tab = show(twenty, address="#m1w1d", scripts=False)
+    tab.send("Emulation.setScriptExecutionDisabled", value=False)
+    assert tab.run("[...document.querySelectorAll('.detail')].map((one) => one.open)") == [
+        number == 0 for number in range(20)
+    ]
+    lines = tab.run(
+        "(() => { const drawn = document.querySelector('#m1w1d svg');"
+        "const box = drawn.querySelector('svg').getBoundingClientRect();"
+        "const zero = drawn.querySelector('use[x]').getBoundingClientRect();"
+        "const label = [...drawn.querySelectorAll('g text')]"
+        ".find((one) => one.textContent === '0').getBoundingClientRect();"
+        "return [box.left, box.right, zero.left, (label.left + label.right) / 2]; })()"
+    )
+    left, right, zero, label = lines
+    assert left < zero < right
+    assert abs(zero - label) < 2
+
+
 def test_the_table_fits_and_its_wide_columns_are_a_key_away_without_scripts(show, twenty):
     for width in (1280, 1600):
         tab = show(twenty, width=width, scripts=False)
@@ -306,6 +326,16 @@ def test_trends_and_index_work(show):
     assert column(tab, 0, "table.index")[0] == "ckpt-12.keras"
     click(tab, "table.index a", "ckpt-7")
     assert tab.run("location.hash") == "#m7"
+    for width in (390, 1280):
+        tab.resize(width)
+        labels = tab.run(
+            "[...document.querySelectorAll('.run svg')].map((chart) =>"
+            "[...chart.querySelectorAll(':scope > text[text-anchor]')]"
+            ".map((one) => one.getBoundingClientRect()).map((box) => [box.left, box.right]))"
+        )
+        assert len(labels[0]) == 12
+        for ends in labels:
+            assert all(one[1] < other[0] for one, other in pairwise(ends))
 
 
 def test_a_comparison_sorts_by_change_and_finds_its_weights(show, compared):

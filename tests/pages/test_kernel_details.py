@@ -161,7 +161,12 @@ def test_of_a_large_model_those_with_findings_and_the_largest_can(monkeypatch):
     text = render(audited(*layers, findings=[finding("b/kernel")]))
     shown = re.findall(r'<details class="detail"><summary><code>(.*?)</code>', text)
     assert shown == ["b/kernel", "c/kernel"]
-    assert "1 smaller kernel without findings is left out" in Page(text).words
+    assert "1 more kernel is left out, as those with findings come first" in Page(text).words
+
+
+def test_among_other_models_each_has_a_few():
+    text = render(deep(20), deep(3, file="other.keras"))
+    assert text.count('<details class="detail">') == kernel_details.AMONG_MODELS + 3
 
 
 def test_without_counts_there_are_none():

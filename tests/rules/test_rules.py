@@ -18,7 +18,7 @@ from paths import FIXTURES, MODELS
 import regaudit
 import regaudit.rules
 from regaudit import discovery
-from regaudit.rules.interface import Rule
+from regaudit.rules.interface import Rule, own_rules
 from regaudit.rules.interface import rules as all_rules
 from regaudit.settings.config import Config, read_config
 from regaudit.settings.presets import PRESETS
@@ -170,9 +170,9 @@ def test_a_rule_is_added_by_one_file(tmp_path, monkeypatch):
         .replace("REG401", "REG999")
     )
     monkeypatch.setattr(regaudit.rules, "__path__", [*regaudit.rules.__path__, str(tmp_path)])
-    all_rules.cache_clear()
+    own_rules.cache_clear()
     try:
         assert "REG999" in {rule.about.code for rule in all_rules()}
     finally:
         monkeypatch.undo()
-        all_rules.cache_clear()
+        own_rules.cache_clear()

@@ -1,4 +1,4 @@
-"""Models held against the rules in tests: `regaudit.assert_ok("model.keras")`."""
+"""Models held against the rules: `regaudit.assert_ok("model.keras")`."""
 
 from os import PathLike, fspath
 from typing import Any
@@ -38,7 +38,7 @@ def assert_ok(*models: Any, config: Config | None = None) -> None:
         else:
             reports.append(audit(model, config))
     failed = any(
-        report.failure
+        not report.complete
         or report.worst >= config.fail_on
         or (config.fail_on_unknown and report.unjudged)
         for report in reports
