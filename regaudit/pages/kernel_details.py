@@ -15,7 +15,7 @@ from regaudit.pages.weight_rows import Row
 from regaudit.report import spelling
 from regaudit.report.report import Report
 
-MOST, LEAST = 80, 28
+MOST, LEAST = 76, 28
 """Kernels that are looked into, in a small table and in a large one ..."""
 
 PER_ROW = 0.15

@@ -88,7 +88,7 @@ def line(places: Sequence[tuple[float, float]]) -> str:
 def count_axis(most: float) -> tuple[float, tuple[Tick, ...]]:
     """Return the upper end of an axis of counts that begins at zero, and its labels."""
     power = 10.0 ** floor(log10(max(most, 1)))
-    top = next(step * power for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= most * 0.9999)
+    top = next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= most * 0.9999)
     return top, labels(["0", in_short(top / 2) if top > 1 else "", in_short(top)])
 
 
