@@ -53,6 +53,7 @@ html_title = "regaudit"
 html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["regaudit.css"]
+html_js_files = ["regaudit.js"]
 
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True  # of a session, the commands; of a program, all

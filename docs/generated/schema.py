@@ -48,7 +48,7 @@ def _table(schema: Mapping[str, Any]) -> str:
         f"| `{name}` | {_type(one)} | {'yes' if name in needed else ''} | {_words(one)} |"
         for name, one in schema["properties"].items()
     )
-    return "\n".join(("| key | type | always | |", "|---|---|---|---|", *rows))
+    return "\n".join(("| key | type | always | meaning |", "|---|---|---|---|", *rows))
 
 
 def _words(schema: Mapping[str, Any]) -> str:

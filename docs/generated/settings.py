@@ -127,7 +127,7 @@ def _section(kind: type[Struct], one: FieldInfo) -> Iterator[str]:
     inner = {"ignore": Ignore, "override": Override}.get(name)
     if inner is not None:
         own = [field for field in fields(inner) if field.name not in Facts.__struct_fields__]
-        yield "| key | type | default | |\n|---|---|---|---|"
+        yield "| key | type | default | meaning |\n|---|---|---|---|"
         for field in own:
             default = "needed" if field.required else _default(field)
             docs = _docs(inner, field.name)

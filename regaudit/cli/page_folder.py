@@ -45,8 +45,11 @@ def target_of(folder: Path) -> Target:
     """Return the page on all models of a folder, as a target.
 
     Raises:
-        click.UsageError: somebody else's file has its name.
+        click.UsageError: somebody else's file has its name, or the folder cannot be made.
     """
+    above = next((one for one in folder.parents if one.exists()), folder)
+    if above.exists() and not above.is_dir():
+        raise click.UsageError(f"{folder} cannot be made: {above} is a file")
     _refuse_foreign(folder / INDEX)
     return Target("html", folder / INDEX)
 

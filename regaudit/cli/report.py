@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     "--from-sweep",
     type=LocalFile(path_type=Path),
     metavar="SWEEP",
-    help="Show on the --html page what `sweep --json` found for MODEL.",
+    help="Show on the page of MODEL what `sweep --json` found for it.",
 )
 def report(
     *,
@@ -117,7 +117,7 @@ def report(
         raise click.UsageError(message)
     index = [target_of(html_dir)] if html_dir else []
     if from_sweep and (results or all(target.format != "html" for target in targets + index)):
-        raise click.UsageError("--from-sweep needs a MODEL and --html FILE")
+        raise click.UsageError("--from-sweep needs a MODEL and --html FILE or --html-dir DIR")
     sweep = _sweep(from_sweep) if from_sweep else None
     if results:
         if options.models:

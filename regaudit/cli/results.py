@@ -105,7 +105,7 @@ class _Reading:
 
         for file in results:
             size = file.stat().st_size if is_file(file) else 0
-            # All reports of a page but the fleet's are in memory at once.
+            # For all but HTML, all reports are in memory at once.
             more = replace(
                 self._limits,
                 memory_bytes=self._limits.memory_bytes + _TIMES * size,

@@ -15,12 +15,15 @@ from regaudit.pages.weight_rows import Row
 from regaudit.report import spelling
 from regaudit.report.report import Report
 
-MOST, LEAST = 80, 30
+MOST, LEAST = 76, 28
 """Kernels that are looked into, in a small table and in a large one ..."""
 
 PER_ROW = 0.15
 """... as a row of it takes this share of the room that a kernel takes, and a page should be sent
 by mail."""
+
+AMONG_MODELS = 12
+"""Kernels of each model, at most, where a page has several."""
 
 
 class Detail(Struct, frozen=True):
@@ -47,12 +50,20 @@ class Details(Struct, frozen=True):
         return {one.row: one.anchor for one in self.each}
 
 
-def kernel_details(rows: Sequence[Row], report: Report) -> Details:
-    """Look into the kernels among these rows, those with findings first, then the largest."""
+def kernel_details(rows: Sequence[Row], report: Report, *, alone: bool = True) -> Details:
+    """Look into the kernels of a model, those with findings first, then the largest.
+
+    Args:
+        rows: of the table of its weights.
+        report: on it.
+        alone: whether it has the page to itself.
+    """
     found = [row for row in rows if is_shown(row)]
     most = max(round(MOST - PER_ROW * len(rows)), LEAST)
     if report.spectra:
         most = most * 2 // 3  # a third chart of each
+    if not alone:
+        most = min(most, AMONG_MODELS)
     chosen = {id(row) for row in sorted(found, key=_importance)[:most]}
     return Details(
         tuple(_detail(row, report) for row in found if id(row) in chosen),

@@ -55,8 +55,10 @@ class Section(Struct, frozen=True):
         return {row.weight.path: row.anchor for row in self.rows}
 
 
-def section(number: int, report: Report, rules: Sequence[About], view: View) -> Section:
-    """Arrange a report, the `number`th on its page."""
+def section(
+    number: int, report: Report, rules: Sequence[About], view: View, *, alone: bool = True
+) -> Section:
+    """Arrange a report, the `number`th on its page, which is of this model alone or not."""
     anchor = f"m{number}"
     abouts = {about.code: about for about in rules}
     others = {finding.code for finding in report.findings}
@@ -79,7 +81,7 @@ def section(number: int, report: Report, rules: Sequence[About], view: View) -> 
             for row in spectrum_rows(report, view)
             if row.weight.path in anchors
         ),
-        details=kernel_details(rows, report),
+        details=kernel_details(rows, report, alone=alone),
         charts=charts(report, [(row.layer, row.weight) for row in rows]),
         strip=strip(rows, nested(report)) if view.sort == "model" else None,
         penalty_bar=penalty_bar(report) if rows and view.layer == "*" else None,

@@ -53,7 +53,7 @@ def models_page(reports: Iterable[Report], rules: Sequence[About], view: View) -
         entry = entry_of(report, f"m{number}")
         arranged = None
         if parts.wants(entry.risk) or index.wants(entry):
-            arranged = _section(number, report, rules, view)
+            arranged = _section(number, report, rules, view, alone=False)
         if arranged and parts.wants(entry.risk):
             part = fill_part("part.html.j2", section=arranged, view=view)
             parts.add(entry.anchor, entry.risk, part)
@@ -76,9 +76,11 @@ def pages(reports: Iterable[Report], rules: Sequence[About], view: View) -> Iter
     yield NamedPage(INDEX, index.page({}))
 
 
-def _section(number: int, report: Report, rules: Sequence[About], view: View) -> Section:
+def _section(
+    number: int, report: Report, rules: Sequence[About], view: View, *, alone: bool = True
+) -> Section:
     """Arrange a report; results do not tell which rules found nothing."""
-    arranged = section(number, report, rules, view)
+    arranged = section(number, report, rules, view, alone=alone)
     return replace(arranged, passed=()) if view.of_results else arranged
 
 

@@ -42,7 +42,7 @@ def norm_panel(sides: Sequence[Moments]) -> Panel | None:
         tuple(shapes),
         wide,
         labels([text for _, text in scale.ticks]),
-        (Tick(across(0), "largest"), Tick(across(1), f"{units:,}th" if units > 1 else "", "end")),
+        (Tick(across(0), "largest"), Tick(across(1), "smallest" if units > 1 else "", "end")),
         hatched=hatched,
     )
 

@@ -53,7 +53,7 @@ class Panel(Struct, frozen=True):
 
 def across(share: float) -> str:
     """Return a place in percent, for a share of the axis."""
-    return f"{LEFT + (RIGHT - LEFT) * share:.4g}"
+    return f"{LEFT + (RIGHT - LEFT) * share:.3g}"
 
 
 def labels(texts: Sequence[str]) -> tuple[Tick, ...]:
@@ -88,7 +88,7 @@ def line(places: Sequence[tuple[float, float]]) -> str:
 def count_axis(most: float) -> tuple[float, tuple[Tick, ...]]:
     """Return the upper end of an axis of counts that begins at zero, and its labels."""
     power = 10.0 ** floor(log10(max(most, 1)))
-    top = next(step * power for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= most * 0.9999)
+    top = next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= most * 0.9999)
     return top, labels(["0", in_short(top / 2) if top > 1 else "", in_short(top)])
 
 

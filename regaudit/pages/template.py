@@ -25,7 +25,7 @@ WORST = 5
 """Findings that the verdict names."""
 
 LONG = 16
-"""Characters of a name that need not break."""
+"""Characters of a name or a path that need not break."""
 
 
 def fill(template: str, **content: Any) -> escape.Escaped:
@@ -68,12 +68,22 @@ def _visible(value: Any) -> Any:
 
 
 def _breaking(path: str) -> Any:
-    """Let the long names in a path break behind underscores; behind slashes all may, anyway."""
+    """Let a long path break behind its slashes, and long names in it behind underscores."""
     from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
 
     text = str(escaped(escape.plain(path)))
+    if len(path) > LONG:
+        text = re.sub(r"/(?=[^/])", r"/<wbr/>", text)  # no browser must break there by itself
     if max(map(len, path.split("/"))) > LONG:
         text = re.sub(r"_(?=[^/_])", r"_<wbr/>", text)
+    return Markup(text)  # noqa: S704 - escaped before
+
+
+def _coded(text: str) -> Any:
+    """Show what stands between backticks as code."""
+    from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
+
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escaped(escape.plain(text))))
     return Markup(text)  # noqa: S704 - escaped before
 
 
@@ -105,7 +115,7 @@ def _environment() -> "Environment":
         keep_trailing_newline=True,
         finalize=_visible,
     )
-    environment.filters.update(observed=_observed, short=short, breaking=_breaking)
+    environment.filters.update(observed=_observed, short=short, breaking=_breaking, coded=_coded)
     environment.globals.update(
         spectrum_table=spectrum_table,
         advice=advice,

@@ -1,7 +1,7 @@
 """The histogram of a kernel's values, and what its initializer drew them from."""
 
 from collections.abc import Sequence
-from math import ldexp
+from math import ldexp, sqrt
 
 from msgspec import Struct
 
@@ -30,6 +30,9 @@ WIDER = 3.0
 
 HIGHER = 1.5
 """The same of its height."""
+
+FEWEST = 8
+"""Bins, however few values there are; otherwise two for each root of their number."""
 
 _POINTS = 24
 """Of half a curve."""
@@ -66,7 +69,7 @@ def value_panel(sides: Sequence[Moments], drawn: Density | str) -> Panel | None:
     remarks = _remarks([one for one, _ in counted], drawn)
     if not any(found.counts for _, found in counted):
         return Panel(TITLE, "", " ".join(("It has no value but zero.", *remarks)))
-    exponent = max(found.exponent for _, found in counted if found.counts)
+    exponent = max(_readable(one, found) for one, found in counted if found.counts)
     found = [(one.coarser(exponent), one) for _, one in counted]
     if not all(drawable(one.width) for one, _ in found if one.counts):
         return Panel(TITLE, "", "Its values are too large or too small for an axis.")
@@ -100,6 +103,14 @@ def value_panel(sides: Sequence[Moments], drawn: Density | str) -> Panel | None:
         tuple(ticks),
         across(axis.place(0.0) / axis.bins) if low <= 0 <= high else "",
     )
+
+
+def _readable(one: Moments, found: Histogram) -> int:
+    """Return the exponent of bins that are few enough for so few values."""
+    exponent = found.exponent
+    while len(found.coarser(exponent).counts) > max(FEWEST, 2 * sqrt(one.size)):
+        exponent += 1
+    return exponent
 
 
 def _axis(found: Sequence[Histogram], density: Density | None) -> _Axis:

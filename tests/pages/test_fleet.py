@@ -244,11 +244,12 @@ def test_parts_of_the_riskiest_stay_where_all_are_too_much(monkeypatch):
     names = [f"{letter}.keras" for letter in "abcdefghijkl"]
     reports = [audited(dense("a"), file=name) for name in names]
     reports[7] = replace(reports[7], findings=(finding("a/kernel"),))
+    reports[9] = replace(reports[9], findings=(finding("a", severity=Severity.NOTE, code="REG9"),))
     text = page_of(*reports)
     page = Page(text)
     kept = text.count('<section class="model"')
     assert 1 < kept < 12
-    assert f"Only the {kept} riskiest models have a part of this page" in page.words
+    assert f"Below are the parts of the {kept} riskiest models" in page.words
     assert "--html-dir DIR writes a page for each" in page.words
     rows = table(text, "sortable index")
     assert len(rows) == 12
@@ -257,7 +258,17 @@ def test_parts_of_the_riskiest_stay_where_all_are_too_much(monkeypatch):
     assert "m8" in links
     assert links <= set(page.ids)
     monkeypatch.setattr(models_page_module, "PARTS", 10)
-    assert "No model has a part of this page" in Page(page_of(*reports)).words
+    bare = Page(page_of(*reports))
+    assert "No model has a part of this page" in bare.words
+    assert {"#REG101", "#REG9"} <= set(bare.attributes("href"))
+    assert {"REG101", "REG9"} <= set(bare.ids)
+
+
+def test_what_is_wrong_with_settings_is_no_model():
+    of_settings = Report("regaudit.toml", format="settings", findings=(finding("ignore"),))
+    text = page_of(audited(dense("a")), of_settings)
+    assert "1 of 1 model audited" in Page(text).words
+    assert [row[0] for row in table(text, "sortable index")] == ["regaudit.toml", "model.keras"]
 
 
 def test_thousands_of_models_take_a_row_each_and_no_more(monkeypatch):

@@ -92,7 +92,13 @@ def test_nothing_of_others_is_replaced(tmp_path):
 
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [("-", "not standard output"), ("s3://a/b", "not a URL"), ("file", "is a file"), ("", "empty")],
+    [
+        ("-", "not standard output"),
+        ("s3://a/b", "not a URL"),
+        ("file", "is a file"),
+        ("file/in", "is a file"),
+        ("", "empty"),
+    ],
 )
 def test_what_is_no_folder_is_refused(folder, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
