@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from paths import MODELS
 from plug_ins import RULE, codes, distribution, failures, install, reports
 
 import regaudit
+from regaudit.plugins import calling
 from regaudit.plugins.installed import installed
 
 OWN = MODELS / "digits-cnn.keras"
@@ -190,6 +192,18 @@ def test_a_module_that_cannot_be_imported(tmp_path, monkeypatch):
     assert result.exit_code == 3
     (why,) = failures(reports(result)[0]).values()
     assert "ModuleNotFoundError in bad_rules.py:1: No module named 'nothing_of_this_name'" in why
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no limits to hold it to")
+def test_an_import_that_never_ends(tmp_path, monkeypatch):
+    module = "while True:\n    pass"
+    install(monkeypatch, distribution(tmp_path, "bad-rules", module, rules={"BAD101": "A"}))
+    monkeypatch.setattr(calling, "IMPORT_SECONDS", (0.2, 60.0))
+    before = signal.getsignal(signal.SIGVTALRM)
+    result = run("check", OWN, "--format", "json")
+    assert (result.exit_code, codes(reports(result)[0])) == (3, ["REG101"])
+    assert failures(reports(result)[0])["BAD101"].endswith("failed: it takes too long")
+    assert signal.getsignal(signal.SIGVTALRM) is before
 
 
 FORMATS = """
