@@ -102,8 +102,12 @@ class Shared:
 
 
 def _makes_graphs(keras: Any) -> bool:
-    """Whether there is a graph to be shared: tf-keras keeps penalties elsewhere, torch has none."""
-    return hasattr(keras, "ops") and backend_of(keras) in {"tensorflow", "jax"}
+    """Whether a graph may be shared.
+
+    tf-keras keeps penalties elsewhere, and torch makes no graph. With JAX the first `fit` of a model
+    shuffles once more than later ones, so that results would depend on what was trained before.
+    """
+    return hasattr(keras, "ops") and backend_of(keras) == "tensorflow"
 
 
 def _is_plain(model: Any) -> bool:
