@@ -104,8 +104,8 @@ class Shared:
 def _makes_graphs(keras: Any) -> bool:
     """Whether a graph may be shared.
 
-    tf-keras keeps penalties elsewhere, and torch makes no graph. With JAX the first `fit` of a model
-    shuffles once more than later ones, so that results would depend on what was trained before.
+    tf-keras keeps penalties elsewhere, and torch makes no graph. With JAX the first `fit` of a
+    model shuffles once more than later ones: results would depend on what was trained before.
     """
     return hasattr(keras, "ops") and backend_of(keras) == "tensorflow"
 
