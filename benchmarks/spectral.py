@@ -1,4 +1,4 @@
-"""Whole process against whole process: `regaudit inspect --spectral`, and WeightWatcher."""
+"""Whole process against whole process: `inspect --spectral`, `numpy.linalg.svd`, WeightWatcher."""
 
 import argparse
 import json
@@ -80,6 +80,28 @@ def agreement(ours: str, theirs: str) -> Agreement:
     return found
 
 
+def norms_agree(ours: str, numpy: str) -> float:
+    """Return the largest relative difference of the spectral norms of all kernels.
+
+    Raises:
+        DifferentAnswersError: it is more than NumPy's rounding of 32 bits.
+    """
+    (report,) = json.loads(ours)["reports"]
+    found = sorted(
+        weight["spectrum"]["spectral_norm"]
+        for layer in report["layers"]
+        for weight in layer["weights"]
+        if weight["spectrum"]
+    )
+    expected = json.loads(numpy)
+    worst = max(
+        (abs(one / other - 1) for one, other in zip(found, expected, strict=True)), default=math.inf
+    )
+    if worst > TOLERANCE:
+        raise DifferentAnswersError(f"spectral norms differ from NumPy's by {worst}")
+    return worst
+
+
 def environment_of(cache: Path) -> Path:
     """Return the Python of an environment with WeightWatcher, made if the cache has none."""
     folder = cache / f"weightwatcher-keras-{version('keras')}"
@@ -141,18 +163,26 @@ def main() -> None:
         file = str(models.stored(name, cache))
         ours = [sys.executable, "-m", "regaudit", "inspect", file, "--spectral", "--format", "json"]
         theirs = [str(python), "-m", "benchmarks.weightwatcher_analyze", file]
-        sides = {"ours": [*ours, "--limit", "spectral_seconds=3600"], "theirs": theirs}
+        numpy = [sys.executable, "-m", "benchmarks.numpy_svd", file]
+        ours += ["--limit", "spectral_seconds=3600"]
+        sides = {"ours": ours, "numpy": numpy, "theirs": theirs}
         try:
             measured = alternate(sides, environment, options.runs)
             found = agreement(measured["ours"][-1].output, measured["theirs"][-1].output)
+            norms = norms_agree(measured["ours"][-1].output, measured["numpy"][-1].output)
         except (DifferentAnswersError, ProcessFailedError) as error:
             sys.exit(f"{name}: {error}")
-        called = ("regaudit inspect --spectral", "load_model + WeightWatcher")
-        lines += rows(name, measured["ours"], measured["theirs"], called)
+        called = "regaudit inspect --spectral"
+        for side, label in (
+            ("theirs", "load_model + WeightWatcher"),
+            ("numpy", "numpy.linalg.svd"),
+        ):
+            lines += rows(name, measured["ours"], measured[side], (called, label))
         notes.append(
             f"{name}: on {found.layers} layers that both see as the same matrix the stable rank "
             f"differs by {found.stable_rank:.1e} at most, the spectral norm by "
-            f"{found.spectral_norm:.1e}, alpha by {found.alpha:.1e}, all relative."
+            f"{found.spectral_norm:.1e}, alpha by {found.alpha:.1e}, all relative; spectral "
+            f"norms of all kernels differ from NumPy's by {norms:.1e}."
         )
     print("", table(lines), "", *notes, sep="\n")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from regaudit.editing.backup import undo
     from regaudit.errors import (
         InternalError,
+        PlugInError,
         RefusedEditError,
         RegauditError,
         UnreadableModelError,
@@ -57,6 +58,7 @@ _HOMES = {
     "Reports": "report.reports",
     "Severity": "report.severity",
     "Suggestion": "report.proposal",
+    "PlugInError": "errors",
     "Proposal": "report.proposal",
     "RefusedEditError": "errors",
     "suggest": "advice.suggest",
@@ -77,6 +79,7 @@ __all__ = [
     "Finding",
     "InternalError",
     "Occurrence",
+    "PlugInError",
     "Proposal",
     "RefusedEditError",
     "RegauditError",

@@ -1,4 +1,4 @@
-"""Plug-ins: classes found by looking into the modules of a package."""
+"""Rules, formats and renderers of our own: classes found by looking into a package's modules."""
 
 import inspect
 import pkgutil
@@ -9,13 +9,13 @@ from typing import Any
 
 
 def names(package: str) -> list[str]:
-    """Return the modules of a package, but for `interface`, which says what its plug-ins are."""
+    """Return the modules of a package, but those that say what is in it, and what comes to it."""
     found = pkgutil.iter_modules(import_module(package).__path__)
-    return sorted(module.name for module in found if module.name != "interface")
+    return sorted(module.name for module in found if module.name not in {"interface", "outside"})
 
 
 def modules(package: str) -> Iterator[ModuleType]:
-    """Import the modules of plug-ins one by one, by name."""
+    """Import these modules one by one, by name."""
     for name in names(package):
         yield import_module(f"{package}.{name}")
 

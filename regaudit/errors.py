@@ -2,6 +2,7 @@
 
 RegauditError
 ├─ UsageError               unknown rule, unknown setting, bad value      exit 2
+├─ PlugInError              code of another distribution failed           exit 3, the run goes on
 ├─ RefusedEditError         `apply` cannot do that to this file           exit 3, nothing is changed
 └─ UnreadableModelError     the file is missing, damaged or not a model   exit 3, the run goes on
    ├─ UnknownFormatError    no format recognizes the content
@@ -19,6 +20,20 @@ class RegauditError(Exception):
 
 class UsageError(RegauditError):
     """The request is wrong: an unknown rule, setting or value."""
+
+
+class PlugInError(RegauditError):
+    """Code of another distribution raised an error, took too long or returned a wrong type."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        """Make one.
+
+        Args:
+            message: whose code, and what happened.
+            trace: where, as Python shows it.
+        """
+        super().__init__(message)
+        self.trace = trace
 
 
 class UnreadableModelError(RegauditError):
@@ -58,6 +73,18 @@ def is_out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def described(error: BaseException) -> str:
+    """Say in one line what an error is that nobody foresaw, and where it was raised."""
+    place, last = error.__traceback__, None
+    while place is not None:
+        if not place.tb_frame.f_code.co_filename.startswith("<frozen"):  # of an import
+            last = place
+        place = place.tb_next
+    file = last.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2] if last else ""
+    where = f" in {file}:{last.tb_lineno}" if last else ""
+    return f"{type(error).__name__}{where}: {' '.join(str(error).split())[:200]}"
 
 
 def shown(value: object) -> str:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from regaudit.errors import UnsafeFileError
+from regaudit.processors import processors
 
 OUT_OF_MEMORY = "reading it takes more memory than there is; --limit memory_bytes=N allows more"
 """What is said of a file that takes it all."""
@@ -87,7 +88,7 @@ class Limits(Struct, frozen=True):
         more = 2 * self.spectral_seconds
         return replace(
             self,
-            cpu_seconds=self.cpu_seconds + 2 * more,  # of two threads
+            cpu_seconds=self.cpu_seconds + processors() * more,
             wall_seconds=self.wall_seconds + more,
             memory_bytes=self.memory_bytes + SPECTRAL_BYTES,
         )

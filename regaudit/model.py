@@ -11,8 +11,11 @@ class UnitView(NamedTuple):
     """A weight seen as (rows, units, inner) in C order; a unit is one output of the layer."""
 
     rows: int
+    """Length of the axes before that of the units, multiplied."""
     units: int
+    """Outputs of the layer."""
     inner: int
+    """Length of the axes behind it, multiplied."""
     inputs: int = 0
     """What the layer reads, on an axis of its own; 0 where that is not known."""
     each: int = 0
@@ -23,10 +26,15 @@ class Status(StrEnum):
     """Whether a regularizer does anything once Keras has loaded the file."""
 
     IN_FORCE = "in force"
+    """Keras adds its penalty to the loss, and training changes the weight."""
     FROZEN = "frozen"
+    """Training does not change the weight."""
     INERT = "inert"
+    """Keras never applies it, or its strength is zero."""
     OPAQUE = "opaque"
+    """Custom code decides what it does, and it acts."""
     UNKNOWN = "unknown"
+    """The file does not tell whether it acts."""
 
 
 class Regularizer(Struct, frozen=True):
@@ -35,12 +43,13 @@ class Regularizer(Struct, frozen=True):
     class_name: str
     """Keras's class (`L1`, `L2`, `L1L2`, `OrthogonalRegularizer`), or the custom one's own name."""
     l1: float | None
-    """Factor of sum(|w|); None when it cannot be read off the file."""
+    """Factor of sum(abs(w)); None when it cannot be read off the file."""
     l2: float | None
     """Factor of sum(w^2), without 1/2; None when it cannot be read off the file."""
     config: Mapping[str, Any]
     """The stored configuration."""
     status: Status
+    """Whether it acts."""
     why: str = ""
     """One sentence on the status; empty when it is in force and nothing needs saying."""
 
@@ -57,7 +66,9 @@ class Skip(NamedTuple):
     """Something that is in the file, or should be, and was not or not wholly examined."""
 
     path: str
+    """Of a weight or a layer, or `(weights)` or `(file)` for all of it."""
     reason: str
+    """Why, in one sentence."""
 
 
 class Weight(Struct, frozen=True):
@@ -70,10 +81,13 @@ class Weight(Struct, frozen=True):
     role: str
     """`kernel`, `bias`, `gamma`, ...; `variable_0`, ... where the layer is not known."""
     shape: tuple[int, ...]
+    """As Keras has it: `(inputs, units)` of a dense kernel."""
     dtype: str
+    """As stored: `float32`."""
     trainable: bool
     """After loading, by the rules of the Keras that saved the file; see `trainable_known`."""
     regularizer: Regularizer | None = None
+    """None for none, if `regularizer_known`."""
     regularizer_known: bool = True
     """Whether the file tells it; if not, that there is none here says nothing."""
     regularizer_key: str | None = None
@@ -136,8 +150,11 @@ class Tally(NamedTuple):
     """How much of something is so, is not so, and is not told by the file."""
 
     yes: int
+    """How much is so."""
     no: int
+    """How much is not so."""
     unknown: int
+    """How much the file does not tell."""
 
     @classmethod
     def of(cls, values: Iterable[tuple[bool | None, int]]) -> "Tally":
@@ -154,14 +171,19 @@ class Layer(Struct, frozen=True):
     path: str
     """Names of the layers from below the model down to this one, joined by `/`."""
     name: str
+    """As Keras knows it."""
     class_name: str
+    """Keras's class, or the custom one's name."""
     config: Mapping[str, Any]
+    """The stored configuration."""
     trainable: bool
     """The layer's own flag; see `Weight.trainable` for what it comes to."""
     known: bool = True
     """Whether it is a built-in layer, so that the roles of its weights are certain."""
     weights: tuple[Weight, ...] = ()
+    """In the order of the file."""
     activity_regularizer: Regularizer | None = None
+    """Of the outputs; None for none, if `activity_known`."""
     activity_known: bool = True
     """Whether the file tells it; if not, that there is none here says nothing."""
     unplaced: Mapping[str, Regularizer] = {}
@@ -265,12 +287,17 @@ class Model(Struct, frozen=True):
     """A whole saved model."""
 
     name: str
+    """As Keras knows it."""
     class_name: str
+    """`Sequential`, `Functional` or a custom one; empty for a file of weights alone."""
     layers: tuple[Layer, ...]
     """Depth first, in the order of the file; a nested model comes before its layers."""
     keras_version: str | None = None
+    """By which it was saved; None where the file does not tell."""
     saved_at: str | None = None
+    """As stored; None where the file does not tell."""
     optimizer: Optimizer | None = None
+    """What trains it; see `optimizer_known`."""
     compiled: bool | None = None
     """Whether it was compiled; None where the file does not tell."""
     optimizer_known: bool = True
@@ -286,6 +313,7 @@ class Model(Struct, frozen=True):
     loss_weights: Any = None
     """As stored: a list, or a mapping by output; None where all weigh one."""
     nodes: tuple[Node, ...] = ()
+    """Of the graph, in the order of the file."""
     outputs: tuple[Output, ...] = ()
     """In the model's order."""
     stored: bool = True

@@ -111,6 +111,15 @@ class Tab:
         ]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
+        self.resize(width, height, mobile=mobile)
+        self.theme(dark=dark)
+        if not scripts:
+            self.send("Emulation.setScriptExecutionDisabled", value=True)
+
+    def send(self, method, **params):
+        return self._browser.send(method, self._session, **params)
+
+    def resize(self, width, height=900, *, mobile=False):
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -118,12 +127,6 @@ class Tab:
             deviceScaleFactor=1,
             mobile=mobile,
         )
-        self.theme(dark=dark)
-        if not scripts:
-            self.send("Emulation.setScriptExecutionDisabled", value=True)
-
-    def send(self, method, **params):
-        return self._browser.send(method, self._session, **params)
 
     def theme(self, *, dark):
         """Set what the system prefers."""

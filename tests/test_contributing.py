@@ -6,7 +6,6 @@ import shlex
 import tomllib
 
 import pytest
-from command_line import run
 from paths import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -41,7 +40,13 @@ def test_folders_and_files_are_there():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/numbers.md", "docs/sweep.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "benchmarks/README.md",
+        "docs/explanation/numbers.md",
+        "docs/how-to/sweep.md",
+    ],
 )
 def test_links_lead_to_files(page):
     text = (ROOT / page).read_text("utf-8")
@@ -66,16 +71,15 @@ def test_ci_asks_the_linters_as_shown():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_one(command):
     """Those that take minutes, or Keras, are not run: they are there, with these options."""
-    program, *arguments = shlex.split(command.partition(" > ")[0])
+    program, *arguments = shlex.split(command)
     assert program.startswith(".venv/bin/")
     match program.rpartition("/")[2], arguments:
         case "python", ["-m", "pytest", *rest]:
             assert all((ROOT / name).exists() for name in rest if name.startswith("tests/"))
+        case "python", ["-m", "sphinx", "-W", "--keep-going", "-n", "docs", "docs/_build"]:
+            pass
         case "python", [file, *_]:
             source = (ROOT / file).read_text("utf-8")
             assert all(f'"{option}"' in source for option in arguments if option.startswith("-"))
-        case "regaudit", _:
-            page = ROOT / command.partition(" > ")[2]
-            assert run(*arguments).stdout == page.read_text("utf-8")
         case linter, _:
             assert linter in {"ruff", "mypy", "lint-imports"}

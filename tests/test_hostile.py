@@ -458,7 +458,7 @@ def test_limits_hold_back_what_they_say():
 
 
 def test_the_page_of_limits_has_every_one_and_its_default():
-    page = (ROOT / "docs" / "limits.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "limits.md").read_text("utf-8")
     for field in fields(Limits):
         assert f"| `{field.name}` | {field.default:,} |" in page
 

@@ -1,4 +1,4 @@
-"""What docs/sweep.md shows is so: commands, programs, and that the sweep there helps."""
+"""What the pages about the sweep show is so, and the sweep there helps."""
 
 import os
 import re
@@ -7,109 +7,75 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import run
-from msgspec.structs import replace
-from paths import FIXTURES, MODELS, ROOT
+from doc_pages import blocks, pages, program_of
+from doc_reader import follow
+from doc_stand_ins import swept
+from paths import MODELS, ROOT
 
-import regaudit
-from regaudit.sweeping.document import read_sweep
-from regaudit.sweeping.text import terminal
-
-PAGE = (ROOT / "docs" / "sweep.md").read_text("utf-8")
-FOUND = read_sweep(FIXTURES / "sweep.json")
-"""What the command on the page found; `--json` wrote it."""
-
-MODULE = "def train(): ...\n\n\ndef val(): ...\n"
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def shown(command):
-    """Return the one command that begins so, and what it prints."""
-    (block,) = [one for one in blocks("console") if one.startswith(f"$ regaudit {command}")]
-    line, _, output = block.partition("\n")
-    return shlex.split(line)[2:], output
+TUTORIAL, HOW_TO = "docs/tutorial/3-sweep.md", "docs/how-to/sweep.md"
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Return a working directory with the model, the data and what the sweep found."""
     pytest.importorskip("sklearn")
-    shutil.copy(MODELS / "digits-cnn.keras", tmp_path)
-    shutil.copy(FIXTURES / "sweep.json", tmp_path)
     monkeypatch.chdir(tmp_path)
-    exec(blocks("python")[0], {})
-    return tmp_path
+    with swept():
+        yield tmp_path
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Take the result that is stored for that of every sweep."""
-    monkeypatch.setattr("regaudit.sweeping.sweep.run", lambda *_: (FOUND, ""))
-    monkeypatch.setattr(regaudit, "sweep", lambda *_: FOUND)
-
-
-@pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("command", ["check", "suggest", "apply"])
-def test_a_command_prints_what_is_shown(command):
-    arguments, output = shown(command)
-    assert run(*arguments).output == output
-
-
-def test_the_sweep_found_what_is_shown():
-    _, output = shown("sweep")
-    assert terminal(replace(FOUND, out=Path("swept.keras")), 80, "sweep.json") == output
-
-
-@pytest.mark.usefixtures("here", "untrained")
-def test_every_other_command_can_be_given():
-    Path("mine.py").write_text(MODULE, encoding="utf-8")
-    lines = "".join(blocks("bash")).splitlines()
-    assert len(lines) > 8
-    for line in lines:
-        program, *arguments = shlex.split(line)
-        assert program == "regaudit"
-        result = run(*arguments)
-        assert result.exit_code == 0, (line, result.output)
+@pytest.mark.parametrize("page", pages("sweep"))
+def test_a_page_can_be_followed(page, here):
+    follow(page, here)
 
 
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("here", "untrained")
-def test_the_program_runs(capsys):
-    pytest.importorskip("keras")
-    exec(blocks("python")[1], {})
-    assert capsys.readouterr().out.splitlines()[0] == FOUND.verdict
+@pytest.mark.parametrize("page", pages("sweep keras"))
+def test_a_page_with_keras_can_be_followed(page, here, keras):
+    assert keras
+    follow(page, here)
 
 
-def test_the_options_that_the_page_names_are_there():
+def test_the_options_that_the_pages_name_are_there():
     from regaudit.cli.sweep import sweep  # noqa: PLC0415 - of one test
 
     known = {option for parameter in sweep.params for option in parameter.opts}
-    others = {"--suggested", "--from", "--from-sweep", "--dry-run", "--train-loss", "--val-loss"}
-    prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    assert set(re.findall(r"--[a-z][a-z-]*", prose)) <= known | others
+    for page in (TUTORIAL, HOW_TO):
+        text = re.sub(
+            r"```.*?```|<!--.*?-->", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL
+        )
+        named = set(re.findall(r"--[a-z][a-z-]*", text))
+        assert named <= known | {"--from", "--from-sweep", "--suggested"}
+
+
+def commands():
+    """Yield the arguments of every command that the tutorial shows with its output."""
+    for block in blocks((ROOT / TUTORIAL).read_text("utf-8")):
+        if block.language == "console":
+            yield from (shlex.split(line)[1:] for line, _ in block.steps())
 
 
 @pytest.mark.keras
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_it_helps_as_the_page_says(here, capsys):
+def test_it_helps_as_the_page_says(tmp_path, monkeypatch, capsys):
     """On digits that neither trained nor chose, against the saved model and `apply --suggested`."""
     keras = pytest.importorskip("keras")
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    exec(program_of("docs/tutorial/2-overfitting.md"), {})
     train, val, test = (np.load(f"{name}.npz") for name in ("train", "val", "test"))
 
     def losses(model, data):
         found = model.predict(data["x"], verbose=0)[np.arange(len(data["y"])), data["y"]]
         return -np.log(np.clip(found, 1e-7, 1))
 
-    arguments, _ = shown("sweep")
+    shutil.copy(MODELS / "digits-cnn.keras", tmp_path)
+    (arguments,) = [one for one in commands() if one[0] == "sweep"]
     started, before = time.monotonic(), os.times()
     subprocess.run([sys.executable, "-m", "regaudit", *arguments], check=True, capture_output=True)
     after, wall = os.times(), time.monotonic() - started
@@ -139,4 +105,4 @@ def test_it_helps_as_the_page_says(here, capsys):
     # A sweep is not to be worse than the proposal by more than chance.
     apart = tested["swept"] - tested["suggested"]
     assert apart.mean() < 2 * apart.std(ddof=1) / len(apart) ** 0.5
-    assert sorted(file.name for file in here.glob("sweep*")) == ["sweep.html", "sweep.json"]
+    assert sorted(file.name for file in tmp_path.glob("sweep*")) == ["sweep.html", "sweep.json"]

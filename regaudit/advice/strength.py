@@ -25,8 +25,9 @@ def budget_strength(chance: ChanceLoss, norm: float) -> float | None:
     """Return one strength for all kernels that costs `BUDGET` of the chance loss today.
 
     Measured on 12 held-out tasks: the log test loss changed by +0.020 [-0.020, +0.058], better in
-    31% of the runs and worse by over 10% in 14% (docs/strengths.md). Without losses, nothing
-    in a file identifies the best strength: this is where a sweep should start.
+    31% of the runs and worse by over 10% in 14% (docs/explanation/strengths.md).
+    Without losses, nothing in a file identifies the best strength: this is where a sweep should
+    start.
 
     Args:
         chance: the yardstick.
@@ -40,7 +41,7 @@ def gap_strength(part: float, norm: float) -> float | None:
 
     lambda = part / ||W||^2; the parts of all kernels together are `FACTORS` times the gap. MacKay's
     gamma / (2 N ||w||^2) with Moody's gamma = N gap, so that N cancels, would make it half of it:
-    why it is more, and what that does, was measured (docs/strengths.md).
+    why it is more, and what that does, was measured (docs/explanation/strengths.md).
 
     Source: MacKay (1992), Bayesian Interpolation; Moody (1991), Note on Generalization,
     Regularization and Architecture Selection in Nonlinear Learning Systems.

@@ -1,6 +1,5 @@
 """One file in, one report out: read, measure, check, advise."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from os import PathLike
@@ -14,6 +13,7 @@ from regaudit.errors import (
     RegauditError,
     UnknownFormatError,
     UnreadableModelError,
+    described,
     is_out_of_memory,
 )
 from regaudit.evidence.evidence import Evidence
@@ -27,7 +27,9 @@ from regaudit.measures.moments import Moments, merged
 from regaudit.measures.partial_sums import PartRun, Piece, Progress, measure_pieces, pieces_of
 from regaudit.measures.penalty import penalties
 from regaudit.model import Skip, UnitView
-from regaudit.report.report import NO_VALUES, UNREAD, Failure, Report
+from regaudit.plugins.installed import FORMATS, RULES, in_use, using
+from regaudit.processors import processors
+from regaudit.report.report import NO_VALUES, UNREAD, Failure, PlugIn, Report
 from regaudit.settings.config import Config
 from regaudit.storage.checkpoint_files import index_of, renamed
 from regaudit.storage.container_marks import may_be_container
@@ -99,7 +101,7 @@ class Attempt:
     @contextmanager
     def opened(self, config: Config) -> Iterator[Opened]:
         """Read the file, within the limits of the settings."""
-        with allowing(config.limits), self._located(config) as named:
+        with allowing(config.limits), using(config.plugins), self._located(config) as named:
             file = index_of(named)
             self._name = renamed(self._name, named, file)
             self._size = size_on_disk(file)
@@ -207,7 +209,7 @@ def _let_go(error: BaseException) -> None:
 def failure_of(error: Exception) -> Failure:
     """Say why a file could not be audited."""
     if isinstance(error, RegauditError):
-        return Failure(type(error).__name__, str(error))
+        return Failure(type(error).__name__, str(error), getattr(error, "trace", ""))
     if is_out_of_memory(error):
         return Failure("UnsafeFileError", OUT_OF_MEMORY)
     if isinstance(error, OSError):
@@ -219,12 +221,8 @@ def bug(error: Exception) -> Failure:
     """Describe an error that nobody foresaw, in one line: where, and what."""
     import traceback  # noqa: PLC0415 - a rare case
 
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())[:200]
-    where = f"{Path(frame.filename).name}:{frame.lineno}"
-    what = f"{type(error).__name__} in {where}: {text}"
     how = "`regaudit --traceback COMMAND ...` shows more"
-    message = f"regaudit failed on it, which is a bug ({what}; {how})"
+    message = f"regaudit failed on it, which is a bug ({described(error)}; {how})"
     return Failure("InternalError", message, "".join(traceback.format_exception(error)))
 
 
@@ -285,6 +283,23 @@ def report_on(
         skipped=(*_redirects(file), *artifact.skipped, *unread),
         sha256=_sha256(file) if config.detailed else None,
         measured=reads,
+        plugins=_plugins(config, plugin.name),
+    )
+
+
+def _plugins(config: Config, format_: str) -> tuple[PlugIn, ...]:
+    """Return the distributions whose rules were asked, or whose format it is."""
+    asked = {(RULES, rule.about.code) for rule in config.rules} | {(FORMATS, format_)}
+    used = [one for one in in_use() if (one.group, one.name) in asked]
+    whose = dict.fromkeys((one.distribution, one.version) for one in used)
+    return tuple(
+        PlugIn(
+            name,
+            version,
+            tuple(one.name for one in used if (one.distribution, one.group) == (name, RULES)),
+            tuple(one.name for one in used if (one.distribution, one.group) == (name, FORMATS)),
+        )
+        for name, version in whose
     )
 
 
@@ -309,8 +324,9 @@ def measure_some(
     progress: Progress | None = None,
 ) -> dict[int, PartRun]:
     """Measure consecutive parts of the values of a file, on all processors."""
-    threads = os.cpu_count() or 1
-    return measure_pieces(values, pieces, threads, histograms=config.detailed, progress=progress)
+    return measure_pieces(
+        values, pieces, processors(), histograms=config.detailed, progress=progress
+    )
 
 
 def _measure(

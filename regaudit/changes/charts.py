@@ -17,7 +17,7 @@ from regaudit.pages.chart_geometry import (
     log_scale,
     plot,
 )
-from regaudit.pages.charts import BLUE, GREY, ORANGE, RED, times
+from regaudit.pages.charts import BLUE, GREY, ORANGE, RED, tick, times
 from regaudit.report import spelling
 from regaudit.report.view import View
 
@@ -33,6 +33,12 @@ _DEAD = (
     Kind("dead units, new", "triangle", ORANGE),
 )
 _RATIO = Kind("new L2 norm against the old", "circle", BLUE)
+NORMS = (
+    "L2 norm of each kernel in units of its old norm, from the model's first kernel on the left to "
+    "its last on the right. On the dashed line nothing changed."
+)
+"""What the chart of norms shows."""
+
 _ALONE = Kind("not in both", "cross", GREY, strip=True)
 
 
@@ -110,7 +116,7 @@ def _emptiness(kernels: Sequence[WeightChange]) -> Plot | None:
     columns = [_column(one, list(_empty_values(one))) for one in kernels]
     shares = [value.value for column in columns for value in column.values]
     moved = any(_moved(one.numbers[name]) for one in kernels for name in ("sparsity", "dead_units"))
-    return plot(columns, linear_scale(shares, spelling.percent)) if moved else None
+    return plot(columns, linear_scale(shares, tick)) if moved else None
 
 
 def _moved(shift: Shift) -> bool:

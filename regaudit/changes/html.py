@@ -6,8 +6,10 @@ from itertools import islice
 from msgspec import Struct
 
 from regaudit.changes import spelling as words
-from regaudit.changes.charts import ChangesCharts, changes_charts
+from regaudit.changes.charts import NORMS, ChangesCharts, changes_charts
 from regaudit.changes.compare import Changes, Shift, WeightChange
+from regaudit.changes.kernel_details import changed_kernels
+from regaudit.pages.kernel_details import Details
 from regaudit.pages.template import fill
 from regaudit.report import escape, spelling
 from regaudit.report.report import Finding
@@ -70,6 +72,7 @@ class ChangesPage(Struct, frozen=True):
     """Weights that changed, the most changed first, `TOGETHER` at a time."""
     same: tuple[str, ...]
     """Paths of weights that stayed as they were."""
+    details: Details
     charts: ChangesCharts
     anchors: dict[str, str]
     """Where in the table each weight is, by path."""
@@ -96,6 +99,7 @@ def html(changes: Changes, rules: Sequence[About], view: View) -> escape.Escaped
         words=words,
         headers=HEADERS,
         kinds=KINDS,
+        norms=NORMS,
     )
 
 
@@ -105,19 +109,21 @@ def _arranged(changes: Changes, rules: Sequence[About], view: View) -> ChangesPa
     moved = [one for one in changes.moved if view.shows(one.path, one.path.rpartition("/")[0])]
     rows = [_row(number, one) for number, one in enumerate(moved, 1)]
     each = iter(rows)
+    anchors = {
+        weight.path: row.anchor
+        for row, one in zip(rows, moved, strict=True)
+        for weight in (one.old, one.new)
+        if weight
+    }
     return ChangesPage(
         changes=changes,
         state="clean" if worst is None else str(worst),
         groups=groups,
         blocks=tuple(iter(lambda: tuple(islice(each, TOGETHER)), ())),
         same=tuple(one.path for one in changes.weights if one.kind == "same"),
+        details=changed_kernels(changes, moved, anchors),
         charts=changes_charts(changes, view),
-        anchors={
-            weight.path: row.anchor
-            for row, one in zip(rows, moved, strict=True)
-            for weight in (one.old, one.new)
-            if weight
-        },
+        anchors=anchors,
     )
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from regaudit.changes import spelling as words
+from regaudit.changes.charts import NORMS, changes_charts
 from regaudit.changes.compare import Changes, WeightChange
 from regaudit.pages.fragment import folded, piece, table, text
+from regaudit.pages.pictures import plot_picture
 from regaudit.report import spelling
+from regaudit.report.view import View
 
 SHOWN = 100
 """Changes of a kind that are shown; the rest is counted."""
@@ -38,6 +41,8 @@ def _parts(changes: Changes) -> Iterator[str]:
         yield f"<p><b>{text(words.findings(changes))}</b></p>"
         yield table(("what", "rule", "place", "message"), found, left=4)
         yield _more(changes.findings)
+    if norms := changes_charts(changes, View()).norms:
+        yield plot_picture("Size against before", NORMS, norms)
     if changes.moved:
         moved = [_row(one) for one in changes.moved[:SHOWN]]
         head = ("weight", "what", "L2 norm", "change", "sparsity")

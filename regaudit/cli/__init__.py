@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from regaudit.cli.command import HelpfulGroup
+from regaudit.errors import PlugInError, UsageError, did_you_mean
 from regaudit.version import VERSION
 
 COMMANDS = (
@@ -56,8 +57,6 @@ class _Commands(HelpfulGroup):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from regaudit.errors import did_you_mean
-
             hint = did_you_mean(args[0], COMMANDS)
             raise click.UsageError(f"{error.message.rstrip('.')}{hint or '.'}", ctx) from error
 
@@ -83,6 +82,15 @@ def _escaped_errors() -> Iterator[None]:
 
         context = error.ctx if isinstance(error, click.UsageError) else None
         raise click.UsageError(plain(without_secrets(error.format_message())), context) from error
+    except UsageError as error:
+        from regaudit.report.escape import plain
+
+        raise click.UsageError(plain(str(error))) from error
+    except PlugInError as error:
+        from regaudit.cli.output import UNREADABLE, say
+
+        say(str(error), err=True)
+        raise click.exceptions.Exit(UNREADABLE) from error
     except FileNotFoundError as error:
         from regaudit.storage.working_folder import GONE, is_of_folder_gone
 

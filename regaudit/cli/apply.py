@@ -146,7 +146,7 @@ def _undo(model: Path, options: ApplyOptions, opening_options: OpeningOptions) -
     from regaudit.settings.config import Config
     from regaudit.storage.size import size_of
 
-    limits = Config.default().allowing(opening_options.limits).limits
+    limits = Config.default(plugins=False).allowing(opening_options.limits).limits
     killed = failure_of_killed(limits)
     if killed and killed.failure:
         raise UnreadableModelError(killed.failure.message)

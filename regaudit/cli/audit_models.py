@@ -10,6 +10,7 @@ import click
 
 from regaudit.cli.declared import say_unused
 from regaudit.cli.output import emit, say
+from regaudit.cli.plugins import use
 from regaudit.cli.protected import refuse_outputs
 from regaudit.cli.running import (
     audited,
@@ -39,6 +40,7 @@ class AuditOptions(NamedTuple):
     config_files: tuple[Path, ...]
     by_name: bool
     isolated: bool
+    no_plugins: bool
     show_settings: bool
     preset: str | None
     min_confidence: str | None
@@ -62,6 +64,7 @@ class OpeningOptions(NamedTuple):
 
     limits: tuple[str, ...]
     isolated: bool
+    no_plugins: bool
     roles: tuple[str, ...]
 
 
@@ -78,8 +81,11 @@ def opening_settings(options: OpeningOptions) -> "Config":
 
     here = None if options.isolated else working_folder()
     declared = dict(map(role_option, options.roles)) or None
-    read = read_config(here and find_config(here), layers=declared)
-    config = replace(Config.default(), roles=read.roles, limits=read.limits)
+    plugins = False if options.no_plugins else None
+    read = read_config(here and find_config(here), layers=declared, plugins=plugins)
+    use(read.plugins)
+    config = Config.default(plugins=read.content.plugins or False)
+    config = replace(config, roles=read.roles, limits=read.limits)
     return config.allowing(options.limits)
 
 
@@ -318,6 +324,7 @@ def settings_of(
 
     try:
         config = _config(options, fail_on, unknown).allowing(options.limits).without(options.ignore)
+        use(config.plugins)
         if baseline and config.baseline_file:
             from msgspec.structs import replace
 
@@ -362,6 +369,7 @@ def _config(options: AuditOptions, fail_on: str | None, unknown: str | None) -> 
         fail_on=fail_on,
         unknown=unknown,
         baseline=options.baseline,
+        plugins=False if options.no_plugins else None,
         layers=dict(map(role_option, options.roles)) or None,
         **options.facts,
     )

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 GROUPS = {
-    "What to audit": "config_files by_name pair roles isolated weights results from_sweep sweep",
+    "What to audit": "config_files by_name pair roles isolated no_plugins weights results "
+    "from_sweep sweep",
     "What to change": "settings removals files suggested recipe to_adamw force",
     "How to write it": "dry_run in_place undo verify",
     "Data": "data val_data val_split with_penalty purpose custom_objects loss optimizer",
@@ -16,7 +17,7 @@ GROUPS = {
     "Which rules": "select ignore preset min_confidence baseline show_settings fail_on "
     "fail_on_unknown exit_code",
     "What to show": "layer sort wide every spectral show_roles verbose quiet statistics color",
-    "Where results go": "format_ output out also html markdown json edits journal",
+    "Where results go": "format_ output out also html html_dir markdown json edits journal",
     "Limits and scale": "limits isolate jobs dask cache",
 }
 """Titles in the order of the help, and the options below each, by the names that Python has."""
@@ -28,6 +29,16 @@ _REST = "Other options"
 
 def _place(option: click.Option) -> int:
     return _ORDER.index(option.name) if option.name in _TITLES else len(_ORDER)
+
+
+def groups_of(command: click.Command, ctx: click.Context) -> dict[str, list[click.Option]]:
+    """Return the options to show, by the titles of their groups, in the order of the help."""
+    groups: dict[str, list[click.Option]] = {}
+    options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
+    for option in sorted(options, key=_place):
+        if not option.hidden:
+            groups.setdefault(_TITLES.get(option.name or "", _REST), []).append(option)
+    return groups
 
 
 class Helpful(click.Command):
@@ -47,14 +58,10 @@ class Helpful(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options group by group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
-        for option in sorted(options, key=_place):
-            if (record := option.get_help_record(ctx)) is not None:
-                groups.setdefault(_TITLES.get(option.name or "", _REST), []).append(record)
-        for title, records in groups.items():
+        groups = groups_of(self, ctx)
+        for title, options in groups.items():
             with formatter.section(title if len(groups) > 1 else "Options"):
-                formatter.write_dl(records)
+                formatter.write_dl([one.get_help_record(ctx) or ("", "") for one in options])
         if isinstance(self, click.Group):
             self.format_commands(ctx, formatter)
 

@@ -23,8 +23,15 @@ unknown = "pass"
 # default, strict (reports everything without a regularizer) or finetune.
 preset = "default"
 
+# Whose rules, formats and renderers are used besides regaudit's own: true for those of all packages
+# that are installed, false for none, or a list of packages, which must be there.
+# plugins = true
+
 # Known findings, accepted for now: `regaudit baseline write` creates the file.
 # baseline = ".regaudit-baseline.json"
+
+# Where the documentation is published: reports then link to rules/REG101.html below it.
+# docs-url = "https://docs.example/regaudit/"
 
 # Thresholds and the highest severity of a rule; `regaudit explain REG101` lists them.
 # [rules.REG101]

@@ -10,7 +10,7 @@ from regaudit.cli.audit_models import AuditOptions, only, run_audit
 from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import also_in, judging, output_file, viewing
-from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say
+from regaudit.cli.output import FINDINGS, OK, UNREADABLE, say, unreadable
 from regaudit.cli.paths import Named
 from regaudit.cli.targets import Page, Target, ViewOptions, all_of, emit_all, view_of
 from regaudit.running.guard import hold
@@ -41,6 +41,11 @@ FORMATS = ("html", "json", "markdown", "terminal")
     help="Output format.  [default: terminal]",
 )
 @also_in(FORMATS)
+@click.option(
+    "--spectral",
+    is_flag=True,
+    help="Also draw the singular values of kernels, on the page of --format html.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
 def diff(
     old: str,
@@ -65,7 +70,7 @@ def diff(
     could not be audited.
     """
     from regaudit.changes.compare import diff as compare
-    from regaudit.report.sentences import verdict
+    from regaudit.report.sentences import failed_rule, verdict
 
     if more:
         message = (
@@ -76,6 +81,8 @@ def diff(
     targets = all_of(format_, output, also)
     if unknown := next((one.format for one in targets if one.format not in FORMATS), None):
         raise click.UsageError(f"diff writes no {unknown}, but {', '.join(FORMATS)}")
+    if options.spectral and all(one.format != "html" for one in targets):
+        raise click.UsageError("--spectral draws singular values: add --format html")
     reports, config = run_audit(options._replace(models=(old, new)), targets, nested=False)
     if len(reports) != 2 and not (len(reports) == 1 and reports[0].failure):
         raise click.UsageError(f"OLD and NEW must be one model each; these are {len(reports):,}")
@@ -88,13 +95,16 @@ def diff(
     found = compare(*only(reports, view_options.layer))
     if view_options.layer != "*":
         found = _only(found, view_options.layer)
+    views = [view_of(view_options, one, docs_url=config.docs_url) for one in targets]
     emit_all(
         [
-            Page(_spelled(found, one.format, config, view_of(view_options, one)), one.file)
-            for one in targets
+            Page(_spelled(found, one.format, config, view), one.file)
+            for one, view in zip(targets, views, strict=True)
         ]
     )
-    sys.exit(FINDINGS if exit_code and not found.same else OK)
+    for rule in (rule for report in reports for rule in report.failed_rules):
+        say(failed_rule(rule), err=True)
+    sys.exit(unreadable(reports) or (FINDINGS if exit_code and not found.same else OK))
 
 
 def _only(changes: "Changes", layer: str) -> "Changes":

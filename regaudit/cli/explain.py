@@ -11,6 +11,7 @@ from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import rule_codes
 from regaudit.cli.output import say_page
+from regaudit.cli.plugins import no_plugins, use_of_project
 
 if TYPE_CHECKING:
     from regaudit.rules.interface import Rule
@@ -33,7 +34,8 @@ INDENT = "    "
     show_default=True,
     help="Output format.",
 )
-def explain(rule: str | None, every: bool, format_: str) -> None:
+@no_plugins
+def explain(rule: str | None, every: bool, format_: str, no_plugins: bool) -> None:
     """Explain a RULE, given by code or name."""
     from regaudit.rules.documentation import explanation
     from regaudit.rules.interface import rules
@@ -41,6 +43,7 @@ def explain(rule: str | None, every: bool, format_: str) -> None:
     if rule is None and not every:
         message = "give a rule or --all; `regaudit rules` lists the rules"
         raise click.UsageError(message)
+    use_of_project(no_plugins)
     explained = list(rules()) if rule is None or every else [_find(rule)]
     lines = "\n".join(explanation(one) for one in explained).splitlines()
     say_page(lines if format_ == "markdown" else _laid_out(lines))
@@ -69,10 +72,11 @@ def _laid_out(page: Iterable[str]) -> Iterator[str]:
 
 def _find(rule: str) -> type["Rule"]:
     from regaudit.errors import did_you_mean
-    from regaudit.rules.interface import rules
+    from regaudit.rules.interface import not_loaded, rules
 
     names = {name: one for one in rules() for name in (one.about.code, one.about.name)}
     found = names.get(rule.upper()) or names.get(rule.lower())
     if found is None:
-        raise click.UsageError(f"no rule is called {rule!r}{did_you_mean(rule, names)}")
+        hint = did_you_mean(rule, names) + not_loaded()
+        raise click.UsageError(f"no rule is called {rule!r}{hint}")
     return found

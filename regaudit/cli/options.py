@@ -10,8 +10,9 @@ import click
 from regaudit.cli.audit_models import AuditOptions, OpeningOptions
 from regaudit.cli.choice import Choice
 from regaudit.cli.paths import LocalFile, Named, Output
+from regaudit.cli.plugins import no_plugins
 from regaudit.cli.running import running
-from regaudit.cli.targets import FORMATS, Target, ViewOptions
+from regaudit.cli.targets import FORMATS, Target, ViewOptions, formats_of_plugins, is_format
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -81,7 +82,8 @@ def also_in(formats: Sequence[str]) -> Callable[[_Command], _Command]:
         found = []
         for text in given:
             format_, _, file = text.partition(":")
-            if format_ not in formats or not file:
+            known_one = format_ in formats or (formats is FORMATS and is_format(format_))
+            if not known_one or not file:
                 known = ", ".join(formats)
                 raise click.BadParameter(
                     f"{text!r} is not FORMAT:FILE, where FORMAT is one of {known}"
@@ -110,9 +112,14 @@ def rule_codes(
     """Complete the code or the name of a rule."""
     from click.shell_completion import CompletionItem
 
+    from regaudit.errors import UsageError
     from regaudit.rules.interface import rules
 
-    names = [(name, r.about.title) for r in rules() for name in (r.about.code, r.about.name)]
+    try:
+        found = rules()
+    except UsageError:  # of plug-ins that clash: the command says so
+        return []
+    names = [(name, r.about.title) for r in found for name in (r.about.code, r.about.name)]
     word = incomplete.upper() if incomplete[:1].isupper() else incomplete
     return [CompletionItem(name, help=title) for name, title in names if name.startswith(word)]
 
@@ -146,7 +153,7 @@ role = click.option(
 
 def opening(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what commands take that open one model, `opening_options: OpeningOptions`."""
-    for option in (limiting, isolated, role):
+    for option in (limiting, isolated, no_plugins, role):
         command = option(command)
     return collecting("opening_options", OpeningOptions, command)
 
@@ -156,6 +163,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         limiting,
         isolated,
+        no_plugins,
         click.option(
             "--config",
             "config_files",
@@ -268,7 +276,7 @@ def printing(command: Callable[..., Any]) -> Callable[..., Any]:
     choice = click.option(
         "--format",
         "format_",
-        type=Choice(FORMATS),
-        help="Output format.  [default: terminal]",
+        type=Choice(FORMATS, formats_of_plugins),
+        help="Output format; plug-ins may add others.  [default: terminal]",
     )
     return also(choice(output_file(viewing(command))))

@@ -116,7 +116,7 @@ def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
     from regaudit.report.sentences import verdict
     from regaudit.report.spelling import count
 
-    failed = [report for report in reports if report.failure or report.worst >= fail_on]
+    failed = [report for report in reports if not report.complete or report.worst >= fail_on]
     for report in failed[:TOLD]:
         say(f"{report.file}: {verdict(report)}", err=True)
     if len(failed) > TOLD:
@@ -140,4 +140,4 @@ def _print(text: "Escaped", *, err: bool = False) -> None:
 
 def unreadable(reports: Sequence["Report"]) -> int:
     """Return the exit code that wins over findings: 3 if anything could not be audited, else 0."""
-    return UNREADABLE if not reports or any(report.failure for report in reports) else OK
+    return OK if reports and all(report.complete for report in reports) else UNREADABLE

@@ -12,9 +12,18 @@ from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import also, auditing, only_layer, output_file, spectral, weights
 from regaudit.cli.output import say, unreadable
+from regaudit.cli.page_folder import Folder, target_of, write_pages
 from regaudit.cli.paths import LocalFile, Output
+from regaudit.cli.plugins import use_of_project
 from regaudit.cli.results import report_on
-from regaudit.cli.targets import FORMATS, Target, ViewOptions, write
+from regaudit.cli.targets import (
+    FORMATS,
+    Target,
+    ViewOptions,
+    formats_of_plugins,
+    view_of_audit,
+    write,
+)
 
 if TYPE_CHECKING:
     from regaudit.report.escape import Escaped
@@ -26,7 +35,8 @@ if TYPE_CHECKING:
     cls=Helpful,
     examples=(
         "report model.keras --html report.html",
-        "report models/ --html fleet.html --jobs auto",
+        "report models/ --html models.html --jobs auto",
+        "report models/ --html-dir site/",
         "report --from results.jsonl --html report.html",
     ),
 )
@@ -38,13 +48,19 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write one self-contained HTML page.",
 )
+@click.option(
+    "--html-dir",
+    type=Folder(),
+    metavar="DIR",
+    help="Write an HTML page for each model into this folder, and index.html on all of them.",
+)
 @click.option("--markdown", type=Output(), metavar="FILE", help="Write Markdown.")
 @click.option("--json", type=Output(), metavar="FILE", help="Write JSON.")
 @spectral
 @click.option(
     "--format",
     "format_",
-    type=Choice(FORMATS),
+    type=Choice(FORMATS, formats_of_plugins),
     help="Print this format, or write it to -o.",
 )
 @output_file
@@ -56,18 +72,18 @@ if TYPE_CHECKING:
     type=LocalFile(path_type=Path),
     metavar="RESULTS",
     multiple=True,
-    help="Report on what `--format jsonl` wrote, without an audit. Can be repeated. "
-    "--html then writes one page on all models, one row per model, the riskiest first.",
+    help="Report on what `--format jsonl` or `json` wrote, without an audit. Can be repeated.",
 )
 @click.option(
     "--from-sweep",
     type=LocalFile(path_type=Path),
     metavar="SWEEP",
-    help="Show on the --html page what `sweep --json` found for MODEL.",
+    help="Show on the page of MODEL what `sweep --json` found for it.",
 )
 def report(
     *,
     html: Path | None,
+    html_dir: Path | None,
     markdown: Path | None,
     json: Path | None,
     format_: str | None,
@@ -93,24 +109,33 @@ def report(
     named = (("html", html), ("markdown", markdown), ("json", json))
     targets = [*(Target.of(format_, file) for format_, file in named if file), *also]
     targets += [Target.main(format_, output)] if format_ or output else []
-    if not targets:
+    if not targets and not html_dir:
         message = (
-            "nothing to write: give --html FILE, --markdown FILE, --json FILE, "
+            "nothing to write: give --html FILE, --html-dir DIR, --markdown FILE, --json FILE, "
             "--output FORMAT:FILE or --format FORMAT"
         )
         raise click.UsageError(message)
-    if from_sweep and (results or all(target.format != "html" for target in targets)):
-        raise click.UsageError("--from-sweep needs a MODEL and --html FILE")
+    index = [target_of(html_dir)] if html_dir else []
+    if from_sweep and (results or all(target.format != "html" for target in targets + index)):
+        raise click.UsageError("--from-sweep needs a MODEL and --html FILE or --html-dir DIR")
     sweep = _sweep(from_sweep) if from_sweep else None
     if results:
         if options.models:
             raise click.UsageError("give either --from RESULTS or MODEL, not both")
-        code = report_on(results, targets, Config.default().allowing(options.limits).limits, layer)
+        use_of_project(options.no_plugins, isolated=options.isolated)
+        limits = Config.default(plugins=False).allowing(options.limits).limits
+        code = report_on(results, targets, limits, layer, html_dir)
         _say_written(targets)
         sys.exit(code)
-    reports, config = run_audit(options, targets)
+    reports, config = run_audit(options, targets + index)
     reports = only(reports, layer)
     shown = {"sweep": _section(sweep, reports)} if sweep else {}
+    if html_dir:
+        from regaudit.pages.models_page import pages
+
+        abouts = [rule.about for rule in config.rules]
+        view = view_of_audit(ViewOptions(layer), index[0], config, **shown)
+        write_pages(html_dir, pages(reports, abouts, view))
     write(targets, reports, config, ViewOptions(layer), **shown)
     _say(reports, targets)
     sys.exit(unreadable(reports))

@@ -12,6 +12,7 @@ import click
 from regaudit.cli.declared import say_unused
 from regaudit.cli.output import TOLD, say, say_trace
 from regaudit.cli.progress import progress, progress_of_one
+from regaudit.processors import processors
 from regaudit.running.guard import Killed, hold
 from regaudit.running.termination import ending_tidily
 
@@ -29,7 +30,7 @@ def _jobs(_context: click.Context, _option: click.Parameter, given: str | None) 
     if given is None:
         return None
     if given == "auto":
-        return _processors()
+        return processors()
     if not given.isdecimal() or not 0 < int(given) < 10_000:
         raise click.BadParameter(f"{given!r} is not a whole number above 0, or auto")
     return int(given)
@@ -126,7 +127,8 @@ def audited(
             reports = _until_the_end(made, files)
     say_skipped(skipped)
     for report in reports:
-        say_trace(report.failure)
+        for failure in (report.failure, *(rule.failure for rule in report.failed_rules)):
+            say_trace(failure)
     if kept is not None and kept.trouble:
         say(f"--cache {kept.folder}: reports are not kept: {kept.trouble}", err=True)
     return reports
@@ -236,10 +238,3 @@ def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]
     say(f"{what}; going on with the reports so far (Ctrl-C again stops at once)", err=True)
     failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
     return reports + [Report(file, failure=failure) for file in left[:1]]
-
-
-def _processors() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

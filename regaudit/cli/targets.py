@@ -14,6 +14,7 @@ from regaudit.discovery import names
 from regaudit.running.guard import hold_on
 
 if TYPE_CHECKING:
+    from regaudit.errors import PlugInError
     from regaudit.report.escape import Escaped
     from regaudit.report.report import Report
     from regaudit.report.view import View
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 FORMATS = names("regaudit.renderers")
 """Output formats: the modules of `regaudit.renderers` are named for them."""
+
+
+def formats_of_plugins() -> list[str]:
+    """Return the output formats that installed plug-ins add."""
+    from regaudit.plugins.installed import RENDERERS, installed
+
+    return [one.name for one in installed() if one.group == RENDERERS]
+
+
+def is_format(name: str) -> bool:
+    """Whether there is such an output format, of regaudit or of an installed plug-in."""
+    return name in FORMATS or name in formats_of_plugins()
 
 
 class Target(NamedTuple):
@@ -39,7 +52,7 @@ class Target(NamedTuple):
     def main(cls, format_: str | None, file: Path | None) -> "Target":
         """Make a target from --format and -o; -o results.parquet says both."""
         suffix = file.suffix[1:] if file else ""
-        if format_ in {None, "terminal"} and suffix in FORMATS and _is_binary(suffix):
+        if format_ in {None, "terminal"} and is_format(suffix) and _is_binary(suffix):
             return cls(suffix, file)
         return cls.of(format_ or "terminal", file)
 
@@ -85,16 +98,27 @@ class Page(NamedTuple):
     file: Path | None
     summary: "Escaped | None" = None
     """Of the step of GitHub Actions."""
+    failure: "PlugInError | None" = None
+    """Of a plug-in that was to render it: then there is no content."""
 
 
 def emit_all(pages: Iterable[Page]) -> None:
-    """Print or write what is rendered."""
+    """Print or write what is rendered.
+
+    Raises:
+        PlugInError: after all others, if a plug-in could not render one.
+    """
     from regaudit.cli.output import emit, summarize
 
+    failure = None
     for page in pages:
-        emit(page.content, page.file)
+        failure = failure or page.failure
+        if page.failure is None:
+            emit(page.content, page.file)
         if page.summary is not None:
             summarize(page.summary)
+    if failure:
+        raise failure
 
 
 def rendered(
@@ -107,23 +131,40 @@ def rendered(
     """Render the reports for one target; arguments are those of `write`."""
     from msgspec.structs import replace
 
+    from regaudit.errors import PlugInError
     from regaudit.renderers.interface import renderer
 
     hold_on()
     abouts = [rule.about for rule in config.rules]
-    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
-    beside = config.architecture is not None
-    view = view_of(options, target, architecture=beside, **gate, **settings)
-    if renderer(target.format).detailed:
-        from regaudit.settings.to_toml import settings_page
-
-        view = replace(view, settings=settings_page(config))
+    view = view_of_audit(options, target, config, **settings)
     summary = None
     if target.format == "github":
         from regaudit.renderers.markdown import Markdown
 
         summary = Markdown().render(reports, abouts, replace(view, tables=False))
-    return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+    try:
+        return Page(renderer(target.format).render(reports, abouts, view), target.file, summary)
+    except PlugInError as error:
+        return Page(b"", target.file, summary, error)
+
+
+def view_of_audit(
+    options: ViewOptions, target: Target, config: "Config", **settings: Any
+) -> "View":
+    """Return what is to be shown of an audit; arguments are those of `write`."""
+    from msgspec.structs import replace
+
+    from regaudit.renderers.interface import renderer
+
+    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
+    beside = config.architecture is not None
+    settings = {"docs_url": config.docs_url, **gate, **settings}
+    view = view_of(options, target, architecture=beside, **settings)
+    if renderer(target.format).detailed:
+        from regaudit.settings.to_toml import settings_page
+
+        view = replace(view, settings=settings_page(config))
+    return view
 
 
 def require(targets: Sequence[Target]) -> None:
@@ -161,17 +202,20 @@ def _is_binary(format_: str) -> bool:
 
 def view_of(options: ViewOptions, target: Target, **settings: Any) -> "View":
     """Return what is to be shown, and what the place of output can show."""
+    from regaudit.report.rule_page import shows_links
     from regaudit.report.view import View
     from regaudit.storage.repository import repository
     from regaudit.storage.working_folder import working_folder
 
     here, printed = working_folder(), target.file is None
     terminal = printed and _is_terminal()
+    color = printed and wants_color(options.color)
     return View(
         layer=options.layer,
         verbose=options.verbose,
         width=shutil.get_terminal_size().columns if terminal else 80,
-        color=printed and wants_color(options.color),
+        color=color,
+        links=terminal and color and shows_links(os.environ),
         unicode=terminal and _is_unicode(sys.stdout.encoding),
         root=repository(here) if here else None,
         **settings,

@@ -67,19 +67,13 @@ class Initial(Struct, frozen=True):
 
         None where the file names none, or one of zeros, of data, or of the user's own.
         """
-        if weight.regularizer_key is None or len(weight.shape) < 2:
+        stored = stored_initializer(layer, weight)
+        if stored is None or len(weight.shape) < 2:
             return None
-        stored = layer.config.get(weight.regularizer_key.replace("_regularizer", "_initializer"))
-        if isinstance(stored, str):
-            stored = {"class_name": stored}
-        if not isinstance(stored, Mapping):
-            return None
-        name, config = stored.get("class_name"), stored.get("config") or {}
-        if not isinstance(name, str) or not isinstance(config, Mapping):
-            return None
+        name, config = stored
         if config.get("input_axes") is not None or config.get("output_axes") is not None:
             return None
-        known = _KNOWN.get(name.replace("_", "").lower())
+        known = _KNOWN.get(plain_name(name))
         try:
             found = known(config, weight.shape) if known else None
         except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
@@ -107,6 +101,24 @@ class Initial(Struct, frozen=True):
         if abs(mean_abs - drawn.mean_abs) > error * drawn.std_abs:
             return False
         return drawn.bound is None or measured.max_abs <= drawn.bound * self.rms * 1.00001
+
+
+def stored_initializer(layer: Layer, weight: Weight) -> tuple[str, _Config] | None:
+    """Return class and configuration of the initializer that a layer's file names for a weight."""
+    if weight.regularizer_key is None:
+        return None
+    stored = layer.config.get(weight.regularizer_key.replace("_regularizer", "_initializer"))
+    if isinstance(stored, str):
+        stored = {"class_name": stored}
+    if not isinstance(stored, Mapping):
+        return None
+    name, config = stored.get("class_name"), stored.get("config") or {}
+    return (name, config) if isinstance(name, str) and isinstance(config, Mapping) else None
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a class or of a function without underscores, in lower case."""
+    return name.replace("_", "").lower()
 
 
 def is_untouched(layer: Layer, weight: Weight, measured: Mapping[str, Moments]) -> bool | None:

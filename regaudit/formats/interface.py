@@ -5,6 +5,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from regaudit.discovery import defined, modules
 from regaudit.errors import (
+    PlugInError,
     RefusedEditError,
     UnknownFormatError,
     UnreadableModelError,
@@ -21,6 +23,7 @@ from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.describe import Description
 from regaudit.limits import enforce_limit
 from regaudit.model import Model, Skip, names
+from regaudit.plugins.installed import FORMATS, entry_points
 from regaudit.storage.foreign import foreign
 from regaudit.storage.lfs_pointer import is_pointer, pointer
 from regaudit.storage.location import Location
@@ -95,6 +98,9 @@ class Format(ABC):
     by_name: bool = False
     """Whether weights alone are loaded into an architecture by the names of its layers; Keras does
     so with `by_name=True`, and only in HDF5 of the kind that Keras 1 and 2 wrote."""
+
+    trouble: PlugInError | None = None
+    """What went wrong when a format of a plug-in was asked about a file."""
 
     @abstractmethod
     def sniff(self, file: Location) -> bool:
@@ -178,10 +184,15 @@ def recognize(file: Location) -> Format:
     Raises:
         UnreadableModelError: there is no such file, or it is empty.
         UnknownFormatError: no format recognizes it.
+        PlugInError: nor does one that failed, of a plug-in.
     """
+    trouble = None
     for plugin in formats():
         if plugin.sniff(file):
             return plugin
+        trouble = trouble or plugin.trouble
+    if trouble:
+        raise PlugInError(f"{_what_it_is(file)}; and {trouble}", trouble.trace)
     raise UnknownFormatError(_what_it_is(file))
 
 
@@ -250,10 +261,17 @@ def _what_it_is(file: Location) -> str:
 
 
 def formats() -> Iterator[Format]:
-    """Yield the file formats, by module.
+    """Yield the file formats: our own, by module, then those of plug-ins in use.
 
     Each is imported when it is its turn: most files are of the first.
+
+    Raises:
+        UsageError: two of them clash.
     """
-    for module in modules("regaudit.formats"):
+    for module in modules(FORMATS):
         found: list[type[Format]] = defined(module, Format)
         yield from (plugin() for plugin in found)
+    if entries := tuple(entry_points(FORMATS).values()):
+        own = tuple(plugin for module in modules(FORMATS) for plugin in defined(module, Format))
+        others = import_module("regaudit.formats.outside").formats_of(entries, own)
+        yield from (plugin() for plugin in others)

@@ -80,6 +80,37 @@ def describe_configuration(config: Serialized, name: str) -> Description:
     return Description(replace(model, stored=False), walk.tensors, tuple(walk.skipped))
 
 
+def describe_with_values(
+    config: Serialized, values: Mapping[str, Tensor], name: str
+) -> Description:
+    """Describe the model that a configuration makes, with the values of its weights.
+
+    Args:
+        config: as `parse_configuration` returns it.
+        values: by Keras's path of the weight, such as `encoder/dense/kernel`.
+        name: of the file.
+
+    Raises:
+        UnreadableModelError: it is not the configuration of a model, or the values of a weight are
+            missing or of another shape.
+        UnsafeFileError: models are nested too deeply.
+    """
+    found = describe_configuration(config, name)
+    tensors: dict[str, Tensor] = {}
+    for _, weight in found.model.weights():
+        tensor = values.get(weight.path)
+        if tensor is None:
+            raise UnreadableModelError(f"{name} has no values for {weight.path}")
+        if tuple(tensor.shape) != weight.shape:
+            shapes = f"{list(tensor.shape)}, not {list(weight.shape)}"
+            raise UnreadableModelError(f"{name} has values for {weight.path} of shape {shapes}")
+        tensors[weight.stored_path] = tensor
+    left = sorted(values.keys() - {weight.path for _, weight in found.model.weights()})
+    skipped = (Skip(path, "values of no layer of the configuration") for path in left)
+    model = replace(found.model, stored=True)
+    return Description(model, tensors, (*found.skipped, *skipped))
+
+
 def _readable(config: Serialized, dialect: Dialect) -> Serialized:
     """Return a configuration with the options that tell shapes under the names of Keras 2."""
     return keras1.with_sizes(config) if dialect.keras_1 else config

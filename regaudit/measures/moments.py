@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError
+from regaudit.measures.histogram import Histogram, histogram
 from regaudit.measures.partial_sums import (
     Part,
     PartRun,
@@ -15,15 +16,12 @@ from regaudit.measures.partial_sums import (
     near_zero_threshold,
     pieces_of,
 )
-from regaudit.measures.sums import BINADES
+from regaudit.measures.unit_norms import unit_norms
 from regaudit.model import UnitView
 from regaudit.tensors.tensor import Array, Tensor
 
 EFFECTIVE = 0.99
 """Units that carry this share of what all of them do are effective, the others next to nothing."""
-
-_BIAS = 1_023
-"""What is added to the exponent of a stored float64."""
 
 
 class Moments(Struct, frozen=True):
@@ -34,6 +32,7 @@ class Moments(Struct, frozen=True):
     """
 
     size: int
+    """Number of values."""
     nonfinite: int
     """NaNs and infinities."""
     zeros: int
@@ -43,19 +42,25 @@ class Moments(Struct, frozen=True):
     threshold: float
     """`near_zero_threshold` of the finite values."""
     l1_norm: float | None
+    """sum(abs(w))."""
     l2_norm: float | None
+    """sqrt(sum(w^2)): the norm of all values as one vector, for a matrix the Frobenius norm."""
     max_abs: float | None
+    """max(abs(w))."""
     mean: float | None
+    """sum(w) / `size`."""
     std: float | None
+    """Standard deviation of the values, about their mean."""
     units: int | None = None
     """Outputs of the layer; None where the weight has no outputs."""
     dead_units: int | None = None
     """Outputs into which every weight is near zero; one that is not finite is not."""
     dead: bytes = b""
     """Which outputs these are, a bit for each, as NumPy packs them."""
-    magnitudes: tuple[tuple[int, int], ...] | None = None
-    """How many finite values lie in 2**e <= abs(w) < 2**(e + 1), as pairs (e, count) by e; zeros
-    apart. None where it was not asked for."""
+    histogram: Histogram | None = None
+    """How the values are spread; None where it was not asked for."""
+    unit_norms: tuple[float, ...] = ()
+    """L2 norms of the outputs at `unit_norms.ranks`, largest first, dead ones last; likewise."""
     small_values: int | None = None
     """Values with abs(w) < `sums.SMALL`, exact zeros included; None if not counted."""
     effective_units: int | None = None
@@ -90,7 +95,7 @@ def measure(
     Args:
         tensors: with the view of the outputs in each.
         threads: at most.
-        histograms: also count `magnitudes`, which takes three to four times as long.
+        histograms: also take `histogram` and `unit_norms`, which takes three times as long.
 
     Raises:
         UnreadableModelError: some values cannot be read.
@@ -115,7 +120,7 @@ def merged(
         tensor: for values that have to be read again.
         units: the view of its outputs.
         stretches: in order.
-        histograms: whether `magnitudes` were asked for.
+        histograms: whether they were asked for.
 
     Raises:
         UnreadableModelError: some values cannot be read.
@@ -142,10 +147,15 @@ def merged(
     if units is not None:
         dead = reduce(np.maximum, unit_max) < threshold if unit_max else np.zeros(0, np.bool_)
     finite = exact or size == 0
+    zeros = sum(part.zeros for part in parts)
+    squared = _added([stretch.unit_squares for stretch in stretches])
+    norms: tuple[float, ...] = ()
+    if histograms and dead is not None:
+        norms = unit_norms(np.frombuffer(squared), dead)
     return Moments(
         size=size,
         nonfinite=sum(part.nonfinite for part in parts),
-        zeros=sum(part.zeros for part in parts),
+        zeros=zeros,
         near_zeros=_count_below(threshold, tensor, parts),
         threshold=threshold,
         l1_norm=_finite(float(sum(part.absolute for part in parts))) if finite else None,
@@ -156,9 +166,10 @@ def merged(
         units=None if units is None else units.units,
         dead_units=None if dead is None else int(np.count_nonzero(dead)),
         dead=b"" if dead is None else np.packbits(dead).tobytes(),
-        magnitudes=_magnitudes(parts) if histograms else None,
+        histogram=histogram((part.spread for part in parts), zeros) if histograms else None,
+        unit_norms=norms,
         small_values=sum(part.small for part in parts),
-        unit_squares=_added([stretch.unit_squares for stretch in stretches]),
+        unit_squares=squared,
         input_squares=_added([stretch.input_squares for stretch in stretches]),
     )
 
@@ -183,15 +194,6 @@ def _added(runs: list[bytes]) -> bytes:
     with np.errstate(all="ignore"):
         found: Array = reduce(np.add, [np.frombuffer(one) for one in runs if one] or [np.zeros(0)])
     return found.tobytes()
-
-
-def _magnitudes(parts: list[Part]) -> tuple[tuple[int, int], ...]:
-    """Return the counts by exponent of all parts together; each saw all of its values."""
-    total = np.zeros(BINADES, np.int64)
-    for part in parts:
-        exponents, counts = part.counts()
-        total[exponents] += counts
-    return tuple((int(e) - _BIAS, int(total[e])) for e in np.flatnonzero(total) if e)
 
 
 def _finite(value: float) -> float | None:

@@ -7,13 +7,14 @@ processes that measured a share of the parts each.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
-from math import floor, inf, log2, prod, sqrt
+from math import floor, log2, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError
+from regaudit.measures.histogram import Spread
 from regaudit.measures.sums import BINADES, Counts, Grid, Sums, sums
 from regaudit.model import UnitView
 from regaudit.tensors.tensor import Array, Tensor
@@ -82,6 +83,8 @@ class Part(Struct):
     zeros: int = 0
     small: int = 0
     """Values below `SMALL`."""
+    spread: bytes = b""
+    """All values counted by their leading bits, where that was asked for."""
     fault: str = ""
     """Why its values cannot be read, if that is so."""
 
@@ -149,7 +152,7 @@ def measure_pieces(
         tensors: the values of weights, each with its units.
         pieces: the parts, in the order of the tensors.
         threads: how many parts are measured at once, if there is enough to measure.
-        histograms: whether to count all values by exponent, not the small ones alone.
+        histograms: whether to count all values for a histogram.
         progress: called after each part.
 
     Returns:
@@ -233,19 +236,23 @@ def _measure_part(
     tensor: Tensor, start: int, stop: int, view: UnitView | None, histograms: bool
 ) -> _Measured:
     """Measure values `start` to `stop`, and of the units what is among them."""
-    part = Part(inf if histograms else 0.0)
+    part = Part(0.0)
     near: Counts = np.zeros(BINADES, np.int64)
     grid: Grid | None = None
+    spread = Spread() if histograms else None
     for block in tensor.blocks(start, stop):
         values = _as_floats(block)
         if grid is None:
             grid = _grid(values.dtype, view)
         if not part.seen_below:
             part.seen_below = _seen_below(values[:_SAMPLE])
+        if spread:
+            spread.add(values)
         _add_block(part, values, sums(values, part.seen_below, near, grid, start))
         start += len(values)
     exponents = np.flatnonzero(near)
     part.near = np.stack((exponents, near[exponents])).tobytes()
+    part.spread = spread.tobytes() if spread else b""
     if grid is None:
         return part, None
     part.largest = float(grid.maxima.max())

@@ -34,6 +34,9 @@ STEPS = 300
 BASIS = 1 << 24
 """Most values in the basis of the Lanczos method; for very wide matrices it ends sooner."""
 
+RANKS = 64
+"""Singular values that are kept to draw them."""
+
 _TILE = 1024
 """Columns whose products with others are computed at once: bounds the memory."""
 
@@ -69,6 +72,7 @@ def spectrum(matrix: Matrix, shape: tuple[int, int], watch: Watch) -> Spectrum:
     above_noise = values[values > NOISE * norm]
     shares = above_noise / above_noise.sum()
     tail = fitted_tail(above_noise**2)
+    ranks = _ranks(len(above_noise), tail.values if tail else 1)
     known = smallest * LARGEST_CONDITION >= norm
     stable_rank = float(squared.sum() / squared[0])
     return Spectrum(
@@ -81,7 +85,15 @@ def spectrum(matrix: Matrix, shape: tuple[int, int], watch: Watch) -> Spectrum:
         condition_over=None if known else LARGEST_CONDITION,
         alpha=tail.alpha if tail else None,
         alpha_tail=tail.values if tail else None,
+        ranks=ranks,
+        singular_values=tuple(float(above_noise[rank - 1]) / matrix.scale for rank in ranks),
     )
+
+
+def _ranks(count: int, other: int) -> tuple[int, ...]:
+    """Return at most `RANKS` ranks, evenly spaced by their logarithm, and one other."""
+    spaced = np.geomspace(1, count, min(count, RANKS - 1)).round()
+    return tuple(sorted({other, *map(int, spaced)}))
 
 
 def _gram(matrix: Matrix, watch: Watch) -> Floats:

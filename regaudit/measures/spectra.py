@@ -1,7 +1,7 @@
 """The spectra of all kernels of a model, within a time budget."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from time import monotonic
 from typing import NamedTuple
@@ -15,9 +15,14 @@ from regaudit.measures.moments import Moments
 from regaudit.measures.singular_values import GRAM_SIDE, spectrum
 from regaudit.measures.spectrum import Spectrum
 from regaudit.model import Model, Skip, Weight
+from regaudit.processors import processors
 from regaudit.tensors.tensor import Tensor
 
-THREADS = 2
+LARGE_SIDE = 1024
+"""Smaller side from which a matrix is worth several threads of BLAS; below they cost more than
+they save."""
+
+LARGE_AT_ONCE = 2
 """At most. Each holds a Gram matrix: `limits.SPECTRAL_BYTES` has room for two of the largest."""
 
 
@@ -50,8 +55,9 @@ class _OutOfTimeError(Exception):
 def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, Tensor]) -> Spectra:
     """Take the spectra of all weights that are matrices to their layers, the cheapest first.
 
-    Of two threads one begins with the most expensive, or it would keep the other waiting at
-    the end.
+    Small matrices are shared out among the processors. Large ones come two at once, which share
+    the processors; one thread begins with the largest, or it would keep the other waiting at the
+    end.
 
     It ends `spectral_seconds` after its start, but for the eigenvalues of one matrix a thread,
     which nothing can interrupt: seconds where the smaller side is some thousands.
@@ -76,11 +82,7 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
         else:
             matrix = matrix_of(tensors[weight.stored_path], weight.units, measured.max_abs)
             jobs.append(_Job(weight, matrix, shape))
-    jobs.sort(key=lambda job: job.work)
-    threads = min(THREADS, os.cpu_count() or 1)
-    if threads > 1:
-        jobs = jobs[-1:] + jobs[:-1]
-    for job, answer in zip(jobs, _answers(jobs, threads), strict=True):
+    for job, answer in _answers(sorted(jobs, key=lambda job: job.work)):
         if isinstance(answer, str):
             reasons[job.weight.path] = answer
             continue
@@ -95,10 +97,8 @@ def spectra(model: Model, moments: Mapping[str, Moments], tensors: Mapping[str, 
     return Spectra(found, tuple(Skip(path, reasons[path]) for path in order if path in reasons))
 
 
-def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
-    """Return the result of each job: figures, or why they are missing."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who asks for none, waits not
-
+def _answers(jobs: list[_Job]) -> Iterator[tuple[_Job, Spectrum | str]]:
+    """Yield the result of each job: figures, or why they are missing."""
     seconds = allowed().spectral_seconds
     deadline = monotonic() + seconds
 
@@ -106,8 +106,41 @@ def _answers(jobs: list[_Job], threads: int) -> list[Spectrum | str]:
         if monotonic() > deadline:
             raise _OutOfTimeError
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda job: _answer(job, watch, seconds), jobs))
+    def answer(job: _Job) -> Spectrum | str:
+        return _answer(job, watch, seconds)
+
+    small = [job for job in jobs if min(job.shape) < LARGE_SIDE]
+    large = [job for job in jobs if min(job.shape) >= LARGE_SIDE]
+    all_threads = _threads()
+    yield from _at_once(answer, small, all_threads, 1)
+    at_once = min(LARGE_AT_ONCE, len(large), all_threads)
+    if at_once > 1:
+        large = large[-1:] + large[:-1]
+    yield from _at_once(answer, large, at_once, all_threads // max(at_once, 1))
+
+
+def _threads() -> int:
+    """Return how many threads compute at once; `OMP_NUM_THREADS` says how many may at most.
+
+    Dask sets it for its workers, and so do ours that share the processors.
+    """
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    return min(processors(), int(most)) if most.isdecimal() and int(most) else processors()
+
+
+def _at_once(
+    answer: Callable[[_Job], Spectrum | str], jobs: list[_Job], threads: int, blas: int
+) -> list[tuple[_Job, Spectrum | str]]:
+    """Do so many jobs at once, with so many threads of BLAS for each."""
+    if not jobs:
+        return []
+    # Who asks for no spectra does not wait for these.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+    with threadpool_limits(blas, "blas"), ThreadPoolExecutor(threads) as pool:
+        return list(zip(jobs, pool.map(answer, jobs), strict=True))
 
 
 def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | str:

@@ -40,3 +40,7 @@ class Spectrum(Struct, frozen=True):
     than `power_law.LEAST` of them. Informative only: no rule uses it."""
     alpha_tail: int | None = None
     """How many of them the fitted tail holds."""
+    ranks: tuple[int, ...] = ()
+    """Some ranks from 1 on, evenly spaced by their logarithm; `alpha_tail` is among them ..."""
+    singular_values: tuple[float, ...] = ()
+    """... and the singular values of these ranks, those lost in rounding left out."""

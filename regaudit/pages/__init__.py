@@ -1,1 +1,1 @@
-"""What HTML pages are made of: sections, charts, trends, the fleet."""
+"""What HTML pages are made of: sections, charts, trends; one model and many."""

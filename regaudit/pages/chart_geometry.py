@@ -4,6 +4,7 @@ Across, places are percent, so that text keeps its size at any width; down, they
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import ceil, floor, log10
 from statistics import median
 
@@ -26,6 +27,12 @@ COLUMNS = 100
 
 SHARED = 60
 """... this many places at most."""
+
+NARROW, LETTER = 280, 7.0
+"""Pixels of a chart on a telephone, and of a letter below it."""
+
+NAMES, LETTERS = 12, 14
+"""Names below a chart at most, and the letters of one that are shown."""
 
 
 class Kind(Struct, frozen=True):
@@ -249,17 +256,31 @@ def _rows(scale: Scale | None, strips: Mapping[Kind, int], axis: int) -> list[Ti
 
 
 def _names(groups: Sequence[Sequence[Column]]) -> tuple[Tick, ...]:
-    """Return the names of the first and the last place, and of the middle one if there is room."""
-    if not groups:
-        return ()
-    chosen = sorted(
-        {0, len(groups) // 2, len(groups) - 1} if len(groups) > 2 else {0, len(groups) - 1}
-    )
-    ticks = []
-    for n in chosen:
-        anchor = "middle"
-        if len(groups) > 3:
-            anchor = "start" if n == 0 else ("end" if n == len(groups) - 1 else "middle")
-        name = groups[n][-1 if n and n == len(groups) - 1 else 0].label
-        ticks.append(Tick(f"{_across(n, len(groups)):.2f}", name, anchor))
-    return tuple(ticks)
+    """Return the names of the first place and the last, and of every second or third between them.
+
+    As many are returned as have room on a telephone.
+    """
+    last = len(groups) - 1
+    for step in range(-(-len(groups) // NAMES) or 1, last):
+        ticks = [_name(groups, n) for n in (*range(0, last - step // 2, step), last)]
+        ends = map(_ends, ticks)
+        if all(one[1] + LETTER / 2 < other[0] for one, other in pairwise(ends)):
+            return tuple(ticks)
+    return tuple(_name(groups, n) for n in sorted({0, last} if groups else ()))
+
+
+def _name(groups: Sequence[Sequence[Column]], n: int) -> Tick:
+    """Return the name of a place: below its middle, unless it would leave the chart there."""
+    name = groups[n][-1 if n and n == len(groups) - 1 else 0].label
+    at = f"{_across(n, len(groups)):.2f}"
+    left, right = _ends(Tick(at, name, "middle"))
+    anchor = "start" if left < 0 else "end" if right > NARROW else "middle"
+    return Tick(at, name, anchor)
+
+
+def _ends(tick: Tick) -> tuple[float, float]:
+    """Return where a name begins and ends on a telephone, in pixels."""
+    at = float(tick.at) / 100 * NARROW
+    wide = min(len(tick.text), LETTERS) * LETTER
+    before = {"start": 0.0, "middle": wide / 2, "end": wide}[tick.anchor]
+    return at - before, at - before + wide

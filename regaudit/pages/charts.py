@@ -1,9 +1,7 @@
 """The charts of a report: what lies on each axis, and what each mark means."""
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from math import inf, ldexp, log10
-from sys import float_info
+from collections.abc import Iterable, Sequence
+from math import inf
 
 from msgspec import Struct
 
@@ -30,15 +28,6 @@ BLUE, ORANGE, GREEN, RED, GREY = "#3f83cf", "#c2701c", "#2f8f5b", "#d6455d", "#7
 BARS = 30
 """Bars in a chart, the longest; the table has all weights."""
 
-HISTOGRAMS = 200
-"""Weights with a histogram, the largest."""
-
-BINADES = 40
-"""Powers of two across a histogram; smaller values are counted in the first."""
-
-TALL = 40
-"""Pixels of the highest bar of a histogram."""
-
 _L2 = Kind("L2", "circle", BLUE)
 _L1 = Kind("L1", "triangle", ORANGE)
 _IDLE_L2 = Kind("L2, not in force", "ring", BLUE)
@@ -61,7 +50,7 @@ class Bar(Struct, frozen=True):
     path: str
     value: str
     width: str
-    """Percent of the longest bar."""
+    """Percent of the whole."""
 
     @property
     def label(self) -> str:
@@ -77,31 +66,6 @@ class Bars(Struct, frozen=True):
     """Weights for whose bar there was no room."""
 
 
-class Histogram(Struct, frozen=True):
-    """How the values of one weight are spread over the powers of two."""
-
-    path: str
-    outline: str
-    """SVG path in a box `Histograms.bins` wide and `TALL` high."""
-    text: str
-    """The same in words."""
-
-
-class Histograms(Struct, frozen=True):
-    """Histograms on one pair of axes, in the order of the file."""
-
-    each: tuple[Histogram, ...]
-    bins: int
-    """Powers of two across."""
-    more: int
-    """Smaller kernels, for which there was no room."""
-    low: str
-    high: str
-    """Ends of the axis across, in units of the weights."""
-    most: str
-    """Count at the upper end of the axis."""
-
-
 class Charts(Struct, frozen=True):
     """All charts of one report; None where there is nothing to draw."""
 
@@ -109,7 +73,6 @@ class Charts(Struct, frozen=True):
     ladder: Plot | None
     growth: Plot | None
     emptiness: Plot | None
-    histograms: Histograms | None
     kernels: int
 
 
@@ -119,21 +82,20 @@ def charts(report: Report, weights: Sequence[Kernel]) -> Charts:
         pair for pair in weights if pair[1].role in KERNEL_ROLES and pair[1].shared_with is None
     ]
     return Charts(
-        shares=bars(((w.path, report.share(w)) for _, w in weights), spelling.percent),
+        shares=bars((w.path, report.share(w)) for _, w in weights),
         ladder=_ladder(kernels),
         growth=_growth(report, kernels),
         emptiness=_emptiness(report, kernels),
-        histograms=_histograms(report, kernels),
         kernels=len(kernels),
     )
 
 
-def bars(values: Iterable[tuple[str, float | None]], spell: Callable[[float], str]) -> Bars:
-    """Return bars for the positive values among these."""
-    positive = [(path, value) for path, value in values if value is not None and drawable(value)]
+def bars(shares: Iterable[tuple[str, float | None]]) -> Bars:
+    """Return bars for the positive ones among these shares of a whole."""
+    positive = [(path, value) for path, value in shares if value is not None and drawable(value)]
     positive.sort(key=lambda pair: -pair[1])
     drawn = (
-        Bar(path, spell(value), f"{100 * (value / positive[0][1]):.2f}")
+        Bar(path, spelling.percent(value), f"{100 * min(value, 1.0):.2f}")
         for path, value in positive[:BARS]
     )
     return Bars(tuple(drawn), max(len(positive) - BARS, 0))
@@ -226,65 +188,9 @@ def _emptiness(report: Report, kernels: Sequence[Kernel]) -> Plot | None:
             values.append(Value(_DEAD, share, text))
         shares += [value.value for value in values]
         columns.append(Column(weight.path, _label(weight), tuple(values)))
-    return plot(columns, linear_scale(shares, spelling.percent)) if any(shares) else None
+    return plot(columns, linear_scale(shares, tick)) if any(shares) else None
 
 
-def _histograms(report: Report, kernels: Sequence[Kernel]) -> Histograms | None:
-    counted = [
-        (weight, measured.magnitudes, measured.zeros)
-        for _, weight in kernels
-        if (measured := report.moments.get(weight.stored_path)) and measured.magnitudes
-    ]
-    if not counted:
-        return None
-    largest = sorted(counted, key=lambda one: -one[0].size)[:HISTOGRAMS]
-    shown = {id(weight) for weight, *_ in largest}
-    top = max(e for _, magnitudes, _ in largest for e, _ in magnitudes) + 1
-    start = max(top - BINADES, min(e for _, magnitudes, _ in largest for e, _ in magnitudes))
-    bins = [
-        (weight, _binned(magnitudes, start, top), zeros)
-        for weight, magnitudes, zeros in counted
-        if id(weight) in shown
-    ]
-    most = max(max(counts) for _, counts, _ in bins)
-    return Histograms(
-        each=tuple(
-            Histogram(w.path, _outline(counts, most), _in_words(counts, start, zeros))
-            for w, counts, zeros in bins
-        ),
-        bins=top - start,
-        more=len(counted) - len(bins),
-        low=spelling.number(_power(start), 2),
-        high=spelling.number(_power(top), 2),
-        most=f"{most:,}",
-    )
-
-
-def _binned(magnitudes: Iterable[tuple[int, int]], start: int, top: int) -> list[int]:
-    counts = [0] * (top - start)
-    for exponent, count in magnitudes:
-        counts[max(exponent - start, 0)] += count
-    return counts
-
-
-def _power(exponent: int) -> float:
-    """Return a power of two; the largest float64 for what lies beyond."""
-    return ldexp(1.0, exponent) if exponent < float_info.max_exp else float_info.max
-
-
-def _outline(counts: Sequence[int], most: int) -> str:
-    """Return the tops of the bars as an SVG path, heights by the logarithm of the counts."""
-    heights = [round(TALL * (1 - log10(1 + count) / log10(1 + most))) for count in counts]
-    steps = (f"V{height}h{len(list(run))}" for height, run in groupby(heights))
-    return f"M0 {TALL}{''.join(steps)}V{TALL}z"
-
-
-def _in_words(counts: Sequence[int], start: int, zeros: int) -> str:
-    mode = max(range(len(counts)), key=counts.__getitem__)
-    low, high = (spelling.number(_power(start + mode + n), 2) for n in (0, 1))
-    used = [n for n, count in enumerate(counts) if count]
-    least, greatest = _power(start + used[0]), _power(start + used[-1] + 1)
-    return (
-        f"{spelling.number(least, 2)} to {spelling.number(greatest, 2)}, "
-        f"most ({counts[mode]:,}) {low} to {high}; {spelling.count(zeros, 'zero')}"
-    )
+def tick(share: float) -> str:
+    """Format a share at the axis: two small ones must not look the same."""
+    return f"{100 * share:.3g}%"

@@ -1,6 +1,6 @@
 """Pieces of HTML for notebooks: no script, no style sheet, nothing of the page's own.
 
-Colours are the page's; only marks have their own, legible on light and on dark.
+Colours are the page's; only marks and pictures have their own, legible on light and on dark.
 """
 
 import html
@@ -12,8 +12,8 @@ _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
 
 
 def text(value: str) -> str:
-    """Escape what a file may have made."""
-    return html.escape(escape.plain(value))
+    """Escape what a file may have made; a picture, made by a template, is that already."""
+    return value if hasattr(value, "__html__") else html.escape(escape.plain(value))
 
 
 def piece(parts: str) -> str:

@@ -31,7 +31,7 @@ TALL = 26
 
 PURPLE = "#8a5cc2"
 
-_KINDS = {
+KINDS = {
     "L1": ORANGE,
     "L2": BLUE,
     "L1 and L2": PURPLE,
@@ -209,14 +209,14 @@ def _regularizers(
             height = TALL * 0.65 if high == low else height
         parts.setdefault((kind, idle), []).append(_bar(cell, TALL - height, TALL))
     shapes = tuple(
-        Shape("".join(bars), _KINDS[kind], idle or kind == "not known")
+        Shape("".join(bars), KINDS[kind], idle or kind == "not known")
         for (kind, idle), bars in parts.items()
     )
     scale = ""
     if strengths:
         least, most = spelling.strength(min(strengths)), spelling.strength(max(strengths))
         scale = f": {least}" if least == most else f": {least} (low) to {most} (high)"
-    named = tuple((kind, _KINDS[kind], idle or kind == "not known") for kind, idle in parts)
+    named = tuple((kind, KINDS[kind], idle or kind == "not known") for kind, idle in parts)
     return Lane(f"Regularizer of the kernels{scale}", shapes), named
 
 

@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regaudit.pages.chart_geometry import LEFT
-from regaudit.pages.charts import TALL, short, times
-from regaudit.pages.strip import WIDE
+from regaudit.pages.chart_geometry import LEFT, LETTERS, RIGHT
+from regaudit.pages.charts import short, times
+from regaudit.pages.panel import HEIGHT, TALL, TOP
+from regaudit.pages.strip import KINDS, WIDE
 from regaudit.report import advice, escape, sentences, spectrum_table, spelling
 from regaudit.report.proposal import WORTH_OF_A_START
 from regaudit.version import VERSION
@@ -23,8 +24,8 @@ PLACES = 8
 WORST = 5
 """Findings that the verdict names."""
 
-LONG = 24
-"""Characters of a path that need not break."""
+LONG = 16
+"""Characters of a name or a path that need not break."""
 
 
 def fill(template: str, **content: Any) -> escape.Escaped:
@@ -47,6 +48,13 @@ def fill(template: str, **content: Any) -> escape.Escaped:
     return escape.by_format(text)
 
 
+def fill_part(template: str, **content: Any) -> str:
+    """Return a part of a page, of a file that extends nothing, to go into another template."""
+    from markupsafe import Markup  # noqa: PLC0415 - comes with Jinja2
+
+    return Markup(_environment().get_template(template).render(**content))  # noqa: S704 - escaped
+
+
 def _digest(text: str) -> str:
     """Return the hash by which the page's own policy lets this text in and no other."""
     return b64encode(sha256(text.encode()).digest()).decode()
@@ -59,13 +67,23 @@ def _visible(value: Any) -> Any:
     return escape.plain(value)
 
 
-def _breaking(name: str) -> Any:
-    """Let a long path break behind its slashes and underscores, where a person would break it."""
+def _breaking(path: str) -> Any:
+    """Let a long path break behind its slashes, and long names in it behind underscores."""
     from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
 
-    text = str(escaped(escape.plain(name)))
-    if len(text) > LONG:
-        text = re.sub(r"([/_])(?=[^/_])", r"\1<wbr/>", text)
+    text = str(escaped(escape.plain(path)))
+    if len(path) > LONG:
+        text = re.sub(r"/(?=[^/])", r"/<wbr/>", text)  # no browser must break there by itself
+    if max(map(len, path.split("/"))) > LONG:
+        text = re.sub(r"_(?=[^/_])", r"_<wbr/>", text)
+    return Markup(text)  # noqa: S704 - escaped before
+
+
+def _coded(text: str) -> Any:
+    """Show what stands between backticks as code."""
+    from markupsafe import Markup, escape as escaped  # noqa: I001, PLC0415 - comes with Jinja2
+
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escaped(escape.plain(text))))
     return Markup(text)  # noqa: S704 - escaped before
 
 
@@ -97,7 +115,7 @@ def _environment() -> "Environment":
         keep_trailing_newline=True,
         finalize=_visible,
     )
-    environment.filters.update(observed=_observed, short=short, breaking=_breaking)
+    environment.filters.update(observed=_observed, short=short, breaking=_breaking, coded=_coded)
     environment.globals.update(
         spectrum_table=spectrum_table,
         advice=advice,
@@ -106,9 +124,14 @@ def _environment() -> "Environment":
         spelling=spelling,
         places=PLACES,
         worst=WORST,
-        left=LEFT,
-        tall=TALL,
+        left=round(LEFT),
+        letters=LETTERS,
+        panel_height=HEIGHT,
+        panel_top=TOP,
+        panel_tall=TALL,
+        right=round(RIGHT),
         across=WIDE,
+        kinds=KINDS,
         times=times,
         version=VERSION,
     )

@@ -1,6 +1,8 @@
 """How one model changed over several checkpoints of it."""
 
+import re
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from math import hypot, isfinite, log
 
 from msgspec import Struct
@@ -18,12 +20,17 @@ from regaudit.pages.chart_geometry import (
     plot,
 )
 from regaudit.pages.charts import BLUE, GREEN, GREY, ORANGE, RED
-from regaudit.report import sentences, spelling
+from regaudit.report import spelling
 from regaudit.report.report import Report
 from regaudit.storage.container_names import short_name
 
 LINES = 6
 """Kernels with a line of their own, those whose norm changed most."""
+
+CELLS = 50_000
+"""Norms in the table of all kernels; of more there is none."""
+
+_NUMBER_AT_END = re.compile(r"\d+$")
 
 _LOOKS = (
     ("circle", BLUE),
@@ -35,80 +42,112 @@ _LOOKS = (
 )
 
 
-class TrendPoint(Struct, frozen=True):
-    """One file of the series, in numbers."""
+class Checkpoint(Struct, frozen=True):
+    """One state of a model, in what trends need of it: reports of a long run do not fit memory."""
 
     file: str
-    findings: str
-    penalty: str
-    norm: str
-    sparsity: str
-    dead: str
+    penalty: float | None
+    kernels: tuple[str, ...]
+    """Their paths; empty where no values were read."""
+    norms: tuple[float | None, ...]
+    """L2 norm of each."""
+    zeros: int
+    values: int
+    dead: int
+    units: int
+
+    @property
+    def norm(self) -> float | None:
+        """L2 norm of all kernels together."""
+        return hypot(*(one or 0.0 for one in self.norms)) if self.norms else None
+
+    @property
+    def sparsity(self) -> float | None:
+        """Share of exact zeros; None where no values were read."""
+        return self.zeros / self.values if self.values else None
 
 
 class Trends(Struct, frozen=True):
-    """A series of checkpoints, in the order given."""
+    """How a model changed, from its first state on the left to its last on the right."""
 
-    checkpoints: tuple[TrendPoint, ...]
-    unread: int
-    """Files that could not be audited."""
     penalty: Plot | None
     norms: Plot | None
     emptiness: Plot | None
     kernels: int
+    files: tuple[str, ...]
+    """What each state is called where there is little room."""
     rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """Path of each kernel with its L2 norm in each checkpoint."""
+    """Path of each kernel with its L2 norm in each state; empty where these are too many."""
 
 
-def trends(reports: Sequence[Report]) -> Trends | None:
-    """Return how a model changed; None unless all files that were read have the same kernels."""
-    read = [report for report in reports if report.model is not None]
-    kernels = [measured_kernels(report) for report in read]
-    if len(read) < 2 or not kernels[0] or any(set(k) != set(kernels[0]) for k in kernels):
+def checkpoint(report: Report) -> Checkpoint | None:
+    """Return what trends need of a report; None of one on a file that could not be audited."""
+    if report.model is None:
         return None
-    norms = {path: [one[path].l2_norm for one in kernels] for path in kernels[0]}
-    penalties = [report.told_penalty for report in read]
-    zeros = [sum(m.zeros for m in one.values()) / _size(one) for one in kernels]
-    dead = [sum(m.dead_units or 0 for m in one.values()) for one in kernels]
-    units = sum(m.units or 0 for m in kernels[0].values()) or 1
-    places = [(report.file, short_name(report.file)) for report in read]
+    kernels = _measured_kernels(report)
+    return Checkpoint(
+        file=report.file,
+        penalty=report.told_penalty,
+        kernels=tuple(kernels),
+        norms=tuple(one.l2_norm for one in kernels.values()),
+        zeros=sum(one.zeros for one in kernels.values()),
+        values=sum(one.size for one in kernels.values()),
+        dead=sum(one.dead_units or 0 for one in kernels.values()),
+        units=sum(one.units or 0 for one in kernels.values()),
+    )
+
+
+def trends(states: Sequence[Checkpoint]) -> Trends | None:
+    """Return how a model changed; None unless all of several states have the same kernels."""
+    if len(states) < 2 or not states[0].kernels:
+        return None
+    paths = states[0].kernels
+    if any(set(one.kernels) != set(paths) for one in states):
+        return None
+    by_path = [dict(zip(one.kernels, one.norms, strict=True)) for one in states]
+    norms = {path: [one[path] for one in by_path] for path in paths}
+    penalties = [one.penalty for one in states]
+    zeros = [one.sparsity for one in states]
+    dead = [one.dead / one.units if one.units else None for one in states]
+    short = differing([short_name(one.file) for one in states])
+    places = list(zip([one.file for one in states], short, strict=True))
+    few = len(paths) * len(states) <= CELLS
     return Trends(
-        unread=len(reports) - len(read),
-        checkpoints=tuple(map(checkpoint, read)),
         penalty=lines(places, {"total penalty": penalties}, spelling.number)
         if any(penalties)
         else None,
         norms=lines(places, _most_changed(norms), spelling.number, log_axis=True),
-        emptiness=lines(
-            places,
-            {"exact zeros": zeros, "dead units": [n / units for n in dead]},
-            spelling.percent,
-        )
+        emptiness=lines(places, {"exact zeros": zeros, "dead units": dead}, spelling.percent)
         if any(zeros) or any(dead)
         else None,
-        kernels=len(norms),
-        rows=tuple(
-            (path, tuple(spelling.number(norm) for norm in each)) for path, each in norms.items()
-        ),
+        kernels=len(paths),
+        files=tuple(short),
+        rows=tuple((path, tuple(map(spelling.number, each))) for path, each in norms.items())
+        if few
+        else (),
     )
 
 
-def checkpoint(report: Report) -> TrendPoint:
-    """Return one file of a series, in numbers."""
-    kernels = measured_kernels(report)
-    dead = sum(m.dead_units or 0 for m in kernels.values())
-    units = sum(m.units or 0 for m in kernels.values()) or 1
-    return TrendPoint(
-        file=report.file,
-        findings=sentences.verdict(report),
-        penalty=spelling.number(report.told_penalty),
-        norm=spelling.number(norm_of(kernels)),
-        sparsity=spelling.percent(sum(m.zeros for m in kernels.values()) / _size(kernels)),
-        dead=f"{dead:,} of {units:,}",
-    )
+def differing(names: Sequence[str]) -> list[str]:
+    """Return of each name the part in which they differ; the names where too little is left.
+
+    A number is never cut: of `epoch-08.keras` and `epoch-12.keras` these are `08` and `12`.
+    """
+    before = _shared(names)
+    ends = [name[len(before) :][::-1] for name in names]
+    after = _shared(ends)
+    cut = [end[len(after) :][::-1] for end in ends]
+    return cut if all(cut) else list(names)
 
 
-def measured_kernels(report: Report) -> dict[str, Moments]:
+def _shared(names: Sequence[str]) -> str:
+    """Return how all names begin, up to a number in which they differ."""
+    first, last = min(names), max(names)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return _NUMBER_AT_END.sub("", "".join(one for one, _ in same))
+
+
+def _measured_kernels(report: Report) -> dict[str, Moments]:
     """Return what is known of the values of each kernel, shared ones once, by path."""
     return {
         weight.path: report.moments[weight.stored_path]
@@ -117,15 +156,6 @@ def measured_kernels(report: Report) -> dict[str, Moments]:
         and weight.shared_with is None
         and weight.stored_path in report.moments
     }
-
-
-def _size(kernels: dict[str, Moments]) -> int:
-    return sum(one.size for one in kernels.values()) or 1
-
-
-def norm_of(kernels: dict[str, Moments]) -> float:
-    """Return the L2 norm of all kernels together."""
-    return hypot(*(one.l2_norm or 0.0 for one in kernels.values()))
 
 
 def _most_changed(norms: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
@@ -141,7 +171,7 @@ def _most_changed(norms: dict[str, list[float | None]]) -> dict[str, list[float 
 
 def lines(
     places: Sequence[tuple[str, str]],
-    series: dict[str, list[float]] | dict[str, list[float | None]],
+    series: dict[str, list[float | None]],
     spell: Callable[[float], str],
     *,
     log_axis: bool = False,

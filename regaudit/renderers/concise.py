@@ -27,6 +27,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{file}: could not be audited: {escape.plain(report.failure.message)}"
     if led := sentences.redirected(report):
         yield f"{file}: {led}"
+    yield from (f"{file}: {sentences.failed_rule(rule)}" for rule in report.failed_rules)
     for finding in report.findings:
         for item in finding.items:
             place = escape.plain(item.path) or "(model)"

@@ -60,6 +60,9 @@ def _annotations(report: Report, view: View) -> Iterator[Annotation]:
     if unjudged := sentences.unjudged(report):
         level = Severity.ERROR if view.fail_on_unknown else Severity.NOTE
         yield Annotation(level, file, "regularizers not known", escape.plain(unjudged))
+    for rule in report.failed_rules:
+        text = sentences.failed_rule(rule)
+        yield Annotation(Severity.ERROR, file, f"{rule.code} failed", text)
     for finding in report.findings:
         title = f"{finding.code} {finding.name}"
         yield Annotation(finding.severity, file, title, _message(finding))
@@ -95,6 +98,9 @@ def _log(report: Report) -> Iterator[str]:
     yield by_format(f"::group::{_data(title)}")
     if led := sentences.redirected(report):
         yield led
+    yield from map(sentences.failed_rule, report.failed_rules)
+    if used := sentences.plugins([report]):
+        yield f"with plug-ins: {used}"
     for finding in report.findings:
         for item in finding.items:
             yield f"{item.severity} {finding.code} {finding.name}: {_sentence(item)}"

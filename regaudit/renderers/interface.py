@@ -6,7 +6,9 @@ from functools import cache
 from importlib import import_module
 from typing import ClassVar
 
-from regaudit.discovery import defined
+from regaudit.discovery import defined, names
+from regaudit.errors import UsageError
+from regaudit.plugins.installed import RENDERERS, entry_points
 from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
 from regaudit.report.view import View
@@ -34,11 +36,25 @@ class Renderer(ABC):
         """Return the reports as text that ends in a newline, or as bytes."""
 
 
-@cache
 def renderer(name: str) -> Renderer:
-    """Return the output format of this name; its module is called the same.
+    """Return the output format of this name, our own or that of a plug-in in use.
 
-    Only that module is imported: a run needs one or two of them.
+    Only that one is imported: a run needs one or two of them.
+
+    Raises:
+        UsageError: there is none, or plug-ins clash.
     """
-    found: list[type[Renderer]] = defined(import_module(f"regaudit.renderers.{name}"), Renderer)
+    if name in names(RENDERERS):
+        return _own(name)
+    entry = entry_points(RENDERERS).get(name)
+    if entry is None:
+        raise UsageError(f"no plug-in in use has a format {name}")
+    found: Renderer = import_module("regaudit.renderers.outside").renderer_of(entry)
+    return found
+
+
+@cache
+def _own(name: str) -> Renderer:
+    """Return one of our own; its module is called the same."""
+    found: list[type[Renderer]] = defined(import_module(f"{RENDERERS}.{name}"), Renderer)
     return found[0]()

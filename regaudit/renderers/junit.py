@@ -53,6 +53,7 @@ def _suite(root: Element, report: Report, rules: Sequence[About], view: View) ->
     if not report.failure:
         names = {about.code: about.name for about in rules}
         names |= {finding.code: finding.name for finding in report.findings}
+        names |= {rule.code: rule.name for rule in report.failed_rules}
         for code in sorted(names):
             case = SubElement(
                 suite, "testcase", classname=file, name=_text(f"{code} {names[code]}")
@@ -76,7 +77,10 @@ def _judge(case: Element, code: str, report: Report, view: View) -> None:
                 failure.text = _lines(map(_line, failing))
             said += [_line(item) for item in finding.items if item not in failing]
     for rule in report.not_run:
-        if rule.code == code and not rule.partly:
+        if rule.code == code and rule.failure:
+            why = _text(rule.failure.message)
+            SubElement(case, "error", type=rule.failure.kind, message=why).text = why
+        elif rule.code == code and not rule.partly:
             SubElement(case, "skipped", type="not run", message=_text(f"needs {rule.needs}"))
         elif rule.code == code:
             said.append(sentences.not_run(rule))

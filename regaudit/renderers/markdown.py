@@ -127,6 +127,8 @@ def _others(report: Report, view: View) -> Iterator[Sequence[str]]:
     lines += [f"- {_text(skip.path)}: {_text(skip.reason)}" for skip in report.skipped]
     lines += [f"- {_text(sentences.suppressed(one))}" for one in report.suppressed]
     lines += [f"- {_text(one)}" for one in sentences.not_run_together(report.not_run)]
+    if used := sentences.plugins([report]):
+        lines.append(f"- with plug-ins: {_text(used)}")
     if lines:
         yield ["### Remarks"]
         yield lines

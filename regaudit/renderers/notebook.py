@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from regaudit.pages.fragment import folded, piece, table, text
+from regaudit.pages.pictures import model_pictures, small_strip
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences, spelling
 from regaudit.report.escape import Escaped
@@ -15,6 +16,9 @@ from regaudit.rules.interface import About
 
 SHOWN = 100
 """Weights and places shown; the rest is counted."""
+
+DRAWN = 30
+"""Models of which each has a picture."""
 
 MARKS = {Severity.ERROR: "#b3261e", Severity.WARNING: "#8a5300", Severity.NOTE: "#3b5f8a"}
 """Backgrounds of white letters, each with a contrast above 4.5."""
@@ -28,7 +32,7 @@ class Notebook(Renderer):
 
 
 def report_html(report: Report, view: View | None = None) -> str:
-    """Return the verdict, the findings and the weights, the latter folded."""
+    """Return the verdict, pictures, the findings and the weights, the latter folded."""
     return piece("".join(_parts(report, view or View())))
 
 
@@ -38,16 +42,17 @@ def reports_html(reports: Sequence[Report]) -> str:
     rows = [
         (
             report.file,
+            small_strip(report) if number < DRAWN else spelling.MISSING,
             sentences.verdict(report),
             spelling.MISSING if report.model is None else f"{report.model.parameters:,}",
             spelling.number(report.told_penalty),
         )
-        for report in ranked[:SHOWN]
+        for number, report in enumerate(ranked[:SHOWN])
     ]
     left = len(ranked) - len(rows)
     more = f"<p>and {left:,} more</p>" if left else ""
     said = f"<p><b>{spelling.count(len(ranked), 'model')}</b>: {text(sentences.total(reports))}</p>"
-    shown = table(("model", "found", "parameters", "penalty"), rows, left=2)
+    shown = table(("model", "along its depth", "found", "parameters", "penalty"), rows, left=3)
     return piece(f"{said}{shown}{more}")
 
 
@@ -82,6 +87,7 @@ def _parts(report: Report, view: View) -> Iterator[str]:
             f"{sentences.summary(report)} {sentences.coverage(report)}.",
         )
         yield f"<p>{'<br>'.join(map(text, facts))}</p>"
+        yield model_pictures(report, view)
     said: dict[tuple[str, str], str] = {}
     for finding in report.findings:
         yield from _finding(finding, said)

@@ -6,12 +6,12 @@ A model is a binary file: its findings are at line 1, and the weight is their lo
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from regaudit.renderers.interface import Renderer
 from regaudit.report import advice, escape, sentences
-from regaudit.report.escape import Escaped, json_text, page
+from regaudit.report.escape import Escaped, command, json_text, page
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START
 from regaudit.report.report import Occurrence, Report
 from regaudit.report.severity import Severity
@@ -44,8 +44,8 @@ class Sarif(Renderer):
 
 
 def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[str, Any]:
-    codes = {about.code: number for number, about in enumerate(rules)}
-    results = [one for report in reports for one in _results(report, codes, view)]
+    tools = _tools(reports, rules)
+    results = [one for report in reports for one in _results(report, tools, view)]
     results.sort(key=lambda one: -one["rank"])  # stable: worst first, else in the order of files
     notifications = [one for report in reports for one in _notifications(report, view)]
     cut = len(results) - RESULTS
@@ -62,12 +62,13 @@ def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[
                 "name": "regaudit",
                 "version": VERSION,
                 "semanticVersion": VERSION,
-                "rules": [_rule(about) for about in rules],
-            }
+                "rules": [_rule(about, view) for about in tools[0].rules],
+            },
+            **({"extensions": [_extension(one, view) for one in tools[1:]]} if tools[1:] else {}),
         },
         "invocations": [
             {
-                "executionSuccessful": not any(report.failure for report in reports),
+                "executionSuccessful": all(report.complete for report in reports),
                 "toolExecutionNotifications": notifications,
             }
         ],
@@ -76,13 +77,48 @@ def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[
     }
 
 
-def _rule(about: About) -> dict[str, Any]:
+class _Tool(NamedTuple):
+    """A distribution, and its rules."""
+
+    name: str
+    version: str
+    rules: list[About]
+
+
+def _tools(reports: Sequence[Report], rules: Sequence[About]) -> list[_Tool]:
+    """Return regaudit and the distributions that took part, each with its rules."""
+    used = dict.fromkeys((one.name, one.version) for each in reports for one in each.plugins)
+    whose = {
+        code: (one.name, one.version)
+        for each in reports
+        for one in each.plugins
+        for code in one.rules
+    }
+    own = _Tool("regaudit", VERSION, [about for about in rules if about.code not in whose])
+    return [
+        own,
+        *(_Tool(*one, [about for about in rules if whose.get(about.code) == one]) for one in used),
+    ]
+
+
+def _extension(tool: _Tool, view: View) -> dict[str, Any]:
+    rules = [_rule(about, view) for about in tool.rules]
+    return {"name": tool.name, "version": tool.version, "rules": rules}
+
+
+def _rule(about: About, view: View) -> dict[str, Any]:
+    address = view.page_of(about.code) or about.url
+    more = "" if address else f"More: {command('regaudit explain {}', about.code)}"
     return {
         "id": about.code,
         "name": "".join(word.capitalize() for word in about.name.split("-")),
         "shortDescription": {"text": about.title},
         "fullDescription": {"text": about.rationale},
-        "help": {"text": about.fix, "markdown": documentation.help_page(about)},
+        **({"helpUri": address} if address else {}),
+        "help": {
+            "text": f"{about.fix} {more}".rstrip(),
+            "markdown": documentation.help_page(about) + (f"\n{more}\n" if more else ""),
+        },
         "defaultConfiguration": {"level": LEVELS[about.severity]},
         "properties": {
             "precision": about.confidence,
@@ -92,8 +128,13 @@ def _rule(about: About) -> dict[str, Any]:
     }
 
 
-def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict[str, Any]]:
+def _results(report: Report, tools: list[_Tool], view: View) -> Iterator[dict[str, Any]]:
     """Yield a result for each place of each finding, those that are accepted among them."""
+    places = {
+        about.code: (number, index)
+        for number, tool in enumerate(tools)
+        for index, about in enumerate(tool.rules)
+    }
     found = [
         (finding.code, item, None) for finding in report.findings for item in finding.items
     ] + [(one.code, one.item, one.reason) for one in report.suppressed]
@@ -101,8 +142,12 @@ def _results(report: Report, codes: dict[str, int], view: View) -> Iterator[dict
     for code, item, reason in found:
         seen[code, item.path] += 1
         result = _result(code, item, report, view, seen[code, item.path])
-        if code in codes:
-            result["ruleIndex"] = codes[code]
+        tool, index = places.get(code, (0, -1))
+        if index >= 0:
+            result["ruleIndex"] = index
+        if tool:  # the index is in the rules of an extension then
+            component = {"index": tool - 1}
+            result["rule"] = {"id": code, "index": index, "toolComponent": component}
         accepted = {"kind": "external", "status": "accepted", "justification": reason}
         result["suppressions"] = [] if reason is None else [accepted]
         yield result
@@ -154,8 +199,15 @@ def _notifications(report: Report, view: View) -> Iterator[dict[str, Any]]:
         level = "error" if view.fail_on_unknown else "warning"
         message = {"text": escape.plain(unjudged)}
         yield {"level": level, "message": message, "locations": where}
+    for rule in report.failed_rules:
+        yield {
+            "level": "error",
+            "associatedRule": {"id": rule.code},
+            "message": {"text": sentences.failed_rule(rule)},
+            "locations": where,
+        }
     said = [f"{escape.plain(skip.path)}: {escape.plain(skip.reason)}" for skip in report.skipped]
-    said += sentences.not_run_together(report.not_run)
+    said += sentences.not_run_together([rule for rule in report.not_run if not rule.failure])
     for text in said:
         yield {"level": "note", "message": {"text": text}, "locations": where}
 

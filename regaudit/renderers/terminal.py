@@ -39,7 +39,7 @@ class Terminal(Renderer):
         if view.statistics:
             return escape.page([*_statistics(reports, view), *closing])
         if view.quiet:
-            reports = [report for report in reports if report.findings or report.failure]
+            reports = [one for one in reports if one.findings or not one.complete]
         one = _quiet if view.quiet else _inspection if view.tables else _check
         paragraphs = [list(one(report, view)) for report in reports]
         if not view.quiet:
@@ -63,6 +63,7 @@ def _inspection(report: Report, view: View) -> Iterator[str]:
     yield ""
     yield from _wrapped(f"{sentences.summary(report)} {sentences.coverage(report)}.", view)
     yield from _skipped(report, view)
+    yield from _failed(report, view)
     yield from _not_run(report, view)
     yield from _suppressed(report, view)
     if report.findings:
@@ -87,6 +88,7 @@ def _check(report: Report, view: View) -> Iterator[str]:
             yield _paint(line, DIM, view)
     if unjudged := sentences.unjudged(report):
         yield from _wrapped(f"{unjudged}.", view, "  ")
+    yield from _failed(report, view)
     yield from _not_run(report, view)
 
 
@@ -100,6 +102,7 @@ def _quiet(report: Report, view: View) -> Iterator[str]:
     """What was found in one model, and no more."""
     yield _headline(report, view)
     yield from _findings(report, view)
+    yield from _failed(report, view)
 
 
 def _statistics(reports: Sequence[Report], view: View) -> Iterator[str]:
@@ -119,7 +122,7 @@ def _statistics(reports: Sequence[Report], view: View) -> Iterator[str]:
 
 def _headline(report: Report, view: View) -> str:
     color = COLORS[Severity(report.worst)] if report.worst else GREEN
-    if report.failure:
+    if not report.complete:
         color = COLORS[Severity.ERROR]
     verdict = _paint(sentences.verdict(report), color, view)
     return _paint(escape.plain(report.file), BOLD, view) + ": " + verdict
@@ -190,7 +193,9 @@ def _findings(report: Report, view: View) -> Iterator[str]:
     said: dict[tuple[str, str], str] = {}
     verdict = report.proposal.verdict if report.proposal else ""  # said once, below all of them
     for finding in report.findings:
-        title = f"{_letter(finding.severity)} {finding.code} {finding.name}"
+        page = view.page_of(finding.code) if view.links else ""
+        code = f"{_letter(finding.severity)} " + escape.linked(finding.code, page)
+        title = code + f" {finding.name}"
         many = f" ({len(finding.items):,} places)" if len(finding.items) > 1 else ""
         yield _paint(title, COLORS[finding.severity], view) + many
         shown = finding.items if view.verbose else finding.items[:SHOWN]
@@ -247,8 +252,16 @@ def _suppressed(report: Report, view: View) -> Iterator[str]:
 def _not_run(report: Report, view: View) -> Iterator[str]:
     """Rules that lacked a fact, with --verbose or --wide."""
     if view.verbose or view.wide:
-        for text in sentences.not_run_together(report.not_run):
+        lacking = [rule for rule in report.not_run if not rule.failure]
+        for text in sentences.not_run_together(lacking):
             yield from _wrapped(text, view, "  ")
+
+
+def _failed(report: Report, view: View) -> Iterator[str]:
+    """Rules of plug-ins that failed."""
+    for rule in report.failed_rules:
+        for line in _wrapped(sentences.failed_rule(rule), view, "  "):
+            yield _paint(line, COLORS[Severity.ERROR], view)
 
 
 def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
@@ -260,12 +273,15 @@ def _closing(reports: Sequence[Report], view: View) -> Iterator[str]:
         bad = f", {failed:,} could not be audited" if failed else ""
         bad += ", and then the run was stopped" * stopped
         yield f"{spelling.count(audited, 'model')} audited{bad}: {sentences.total(reports)}."
+    if used := sentences.plugins(reports):
+        yield from _wrapped(f"With plug-ins: {used}.", view)
     if not view.tables:
         yield from _gate(reports, failed, view)
     found = [(one.severity, one.code) for report in reports for one in report.findings]
     lacking: dict[str, bool] = {}
     for rule in (rule for report in reports for rule in report.not_run):
-        lacking[rule.code] = lacking.get(rule.code, True) and rule.partly
+        if not rule.failure:
+            lacking[rule.code] = lacking.get(rule.code, True) and rule.partly
     if found:
         yield from where_to_read(found)
     elif lacking and not view.verbose:
@@ -290,6 +306,8 @@ def _gate(reports: Sequence[Report], failed: int, view: View) -> Iterator[str]:
         why.append(
             spelling.count(failed, "file that could not be read", "files that could not be read")
         )
+    if broken := len({rule.code for report in reports for rule in report.failed_rules}):
+        why.append(f"{spelling.count(broken, 'rule')} that failed")
     if any(report.interrupted for report in reports):
         why.append("the run was stopped")
     if bad:

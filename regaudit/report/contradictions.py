@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from math import hypot, isclose, prod, sqrt
 from typing import Any
 
@@ -168,6 +169,12 @@ def _of_spectrum(one: Spectrum, least: int, most: int, moments: Moments) -> _Fau
     wrong = any(not 1 / slack**2 <= rank <= side * slack**2 for rank in ranks)
     yield wrong, "a rank of it is none that its matrix can have"
     yield not 0 <= (one.alpha_tail or 0) <= side, "its tail has more values than its matrix"
+    ordered = (0, *one.ranks, side + 1)
+    fits = len(one.ranks) == len(one.singular_values)
+    fits = fits and all(low < high for low, high in pairwise(ordered))
+    yield not fits, "its singular values have no ranks that its matrix can have"
+    values = (one.spectral_norm, *one.singular_values, 0.0)
+    yield any(_exceeds(low, high) for high, low in pairwise(values)), "its singular values grow"
 
 
 def _exceeds(one: float, other: float) -> bool:

@@ -10,7 +10,7 @@ from regaudit.measures.moments import Moments
 from regaudit.model import Layer, Model, Optimizer, Regularizer, Weight
 from regaudit.report import schema
 from regaudit.report.proposal import Edit, Proposal, StrengthChange, Suggestion
-from regaudit.report.report import Finding, Occurrence, Report
+from regaudit.report.report import Failure, Finding, Occurrence, Report
 from regaudit.report.schema import SCHEMA
 from regaudit.version import VERSION
 
@@ -56,6 +56,7 @@ def described(report: Report) -> schema.Report:
                 needs=rule.needs,
                 partly=rule.partly,
                 layers=list(rule.layers),
+                failure=_failure(rule.failure) if rule.failure else UNSET,
             )
             for rule in report.not_run
         ],
@@ -70,11 +71,23 @@ def described(report: Report) -> schema.Report:
             for one in report.suppressed
         ],
         suggestions=[_suggestion(suggestion) for suggestion in report.suggestions],
-        failure=schema.Failure(kind=report.failure.kind, message=_unicode(report.failure.message))
-        if report.failure
-        else None,
+        failure=_failure(report.failure) if report.failure else None,
         proposal=proposal_record(report.proposal) if report.proposal else UNSET,
+        plugins=[
+            schema.PlugIn(
+                name=one.name,
+                version=one.version,
+                rules=list(one.rules),
+                formats=list(one.formats),
+            )
+            for one in report.plugins
+        ]
+        or UNSET,
     )
+
+
+def _failure(found: Failure) -> schema.Failure:
+    return schema.Failure(kind=found.kind, message=_unicode(found.message))
 
 
 def proposal_record(found: Proposal) -> schema.Proposal:
@@ -210,8 +223,8 @@ def _spectrum(stored: Weight, report: Report) -> schema.Spectrum | UnsetType | N
     found = report.spectra.get(stored.stored_path)
     if found is None:
         return None
-    names = schema.Spectrum.__struct_fields__
-    return schema.Spectrum(**{name: _json(getattr(found, name)) for name in names})
+    told = {name: _json(getattr(found, name)) for name in schema.Spectrum.__struct_fields__}
+    return schema.Spectrum(**{name: value for name, value in told.items() if value != []})
 
 
 def _layer(layer: Layer, report: Report) -> schema.Layer:

@@ -169,6 +169,17 @@ def paint(text: str, color: str) -> Escaped:
     return Escaped(f"\x1b[{color}m{_once(text)}\x1b[0m")
 
 
+def linked(text: str, address: str) -> Escaped:
+    r"""Return a text that a terminal shows as a link: OSC 8, which begins and ends with `\x1b\`.
+
+    Args:
+        text: of one line.
+        address: where it leads; empty for nowhere.
+    """
+    shown, to = _once(text), visible(address)
+    return Escaped(f"\x1b]8;;{to}\x1b\\{shown}\x1b]8;;\x1b\\") if to else shown
+
+
 def line_that_replaces(text: str) -> Escaped:
     """Return a line of a terminal that takes the place of the one the cursor is in."""
     return Escaped(f"\r\x1b[2K{visible(text)}")

@@ -18,6 +18,7 @@ class Ignore(Struct, frozen=True):
     code: Code
     """Code or name of the rule."""
     reason: Reason
+    """Why it is accepted; reports repeat it."""
     model: Glob = "*"
     """Glob on the file as reports name it."""
     layer: Glob = "*"

@@ -59,6 +59,7 @@ class Suggestion(Struct, frozen=True):
     code: str
     """Keras constructor argument: `kernel_regularizer=keras.regularizers.L2(0.0002)`."""
     edits: tuple[Edit, ...]
+    """The same for `apply`."""
     penalty: float
     """What the change adds to the loss at today's weights."""
     reason: str
@@ -71,11 +72,15 @@ class StrengthChange(Struct, frozen=True):
     """One strength that should change."""
 
     layer: str
+    """Path of the layer."""
     key: str
+    """Key of its configuration: `kernel_regularizer`."""
     weights: tuple[str, ...]
     """Paths of the kernels that the key governs."""
     l1: float
+    """Factor of sum(abs(w))."""
     l2: float
+    """Factor of sum(w^2), without 1/2."""
     before: float
     """Penalty now."""
     after: float
@@ -105,16 +110,21 @@ class Proposal(Struct, frozen=True):
     """What to change in one model, and what to know about it."""
 
     decision: Decision
+    """For the model as a whole."""
     aim: Aim
+    """Which kind of strengths it has."""
     purpose: Purpose
+    """What the strengths are for."""
     verdict: str
     """One or two sentences: what is proposed, or why nothing is."""
     changes: tuple[StrengthChange, ...] = ()
+    """Empty where nothing should change."""
     remarks: tuple[str, ...] = ()
     """What to do first, and what the numbers given do not bear."""
     train_loss: float | None = None
     """Without the penalty; None where it was not given."""
     val_loss: float | None = None
+    """Likewise."""
     before: float = 0.0
     """What all weights add to the loss now, as far as is known."""
     decay: float | None = None

@@ -22,6 +22,7 @@ from regaudit.report.report import (
     Finding,
     NotRun,
     Occurrence,
+    PlugIn,
     Report,
     Suppressed,
 )
@@ -72,10 +73,14 @@ def _report(read: schema.Report) -> Report:
         tuple(map(_not_run, read.not_run)),
         tuple(map(_suppressed, read.suppressed)),
         skipped,
-        Failure(read.failure.kind, read.failure.message) if read.failure else None,
+        _failure(read.failure) if read.failure else None,
         {path: _spectrum(one) for path, one in spectra.items() if one} if spectra else None,
         measured=not {UNREAD, NO_VALUES} & set(skipped),
         proposal=_proposal(read.proposal) if read.proposal else None,
+        plugins=tuple(
+            PlugIn(one.name, one.version, tuple(one.rules), tuple(one.formats))
+            for one in _told(read.plugins, ())
+        ),
     )
 
 
@@ -254,7 +259,10 @@ def _size(weight: schema.Weight) -> int:
 
 
 def _spectrum(found: schema.Spectrum) -> Spectrum:
-    return msgspec.convert(found, Spectrum, from_attributes=True)
+    told = {name: getattr(found, name) for name in found.__struct_fields__}
+    return msgspec.convert(
+        {name: value for name, value in told.items() if value is not UNSET}, Spectrum
+    )
 
 
 def _finding(finding: schema.Finding) -> Finding:
@@ -281,7 +289,12 @@ def _suggestion(found: schema.Suggestion) -> Suggestion:
 
 def _not_run(rule: schema.NotRun) -> NotRun:
     layers = tuple(_told(rule.layers, ()))
-    return NotRun(rule.code, rule.name, rule.needs, rule.partly, layers)
+    failure = _failure(rule.failure) if rule.failure else None
+    return NotRun(rule.code, rule.name, rule.needs, rule.partly, layers, failure)
+
+
+def _failure(found: schema.Failure) -> Failure:
+    return Failure(found.kind, found.message)
 
 
 def _suppressed(one: schema.Suppressed) -> Suppressed:

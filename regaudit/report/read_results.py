@@ -28,6 +28,9 @@ VALUES, DEPTH = 10_000_000, 100
 REPORTS = 1_000_000
 """Most lines, and reports in one line."""
 
+TABLES = {".csv", ".parquet"}
+"""Suffixes of results that are only for other programs."""
+
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """Perhaps lone: one half of a pair looks the same."""
 
@@ -47,8 +50,10 @@ def read_results(file: Path) -> Iterator[Report | Malformed]:
         file: JSON lines; a document of `--format json` is one such line with many reports.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is a table: rows do not tell what findings say.
     """
+    if file.suffix.lower() in TABLES:
+        raise UsageError(f"{file}: a table is not read back: give what --format jsonl wrote")
     try:
         with open_plain(file, FILE_BYTES) as stream:
             for number, line in enumerate(_lines(stream), 1):

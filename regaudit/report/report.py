@@ -31,12 +31,15 @@ class Occurrence(Struct, frozen=True):
     path: str
     """Path of the weight or the layer; empty for the model as a whole."""
     severity: Severity
+    """At most that of the rule."""
     message: str
     """What is wrong, with the numbers that decided it, in one sentence."""
     observed: Mapping[str, float | int | str] = {}
+    """The numbers that decided it, by name."""
     evidence: tuple[str, ...] = ()
     """What was weighed in favour of the model."""
     suggestion: Suggestion | None = None
+    """What to write there."""
     no_suggestion: str = ""
     """Why no strength is suggested, where the fault is one of strength; else empty."""
     rank: int | float = 0.0
@@ -78,17 +81,29 @@ class Finding(Struct, frozen=True):
         return self.items[0].message
 
 
+class Failure(Struct, frozen=True):
+    """Why a file could not be audited, or a rule of a plug-in not run on it."""
+
+    kind: str
+    """Name of the error's class."""
+    message: str
+    trace: str = ""
+    """Where it happened, as Python shows it, if it is a bug; for people, in no output."""
+
+
 class NotRun(Struct, frozen=True):
     """A rule that did not run, or ran only partly."""
 
     code: str
     name: str
     needs: str
-    """What it lacks: `--train-loss and --val-loss`."""
+    """What it lacks: `--train-loss and --val-loss`; empty for one that failed."""
     partly: bool = False
     """Whether it ran on what there was."""
     layers: tuple[str, ...] = ()
     """Paths of the layers on which it did not run; empty for all of them, and for very many."""
+    failure: Failure | None = None
+    """What is wrong with a rule of a plug-in; None for one that lacks something."""
 
     def concerns(self, path: str) -> bool:
         """Whether it may have missed something at a weight or a layer, or in the model (``""``)."""
@@ -106,23 +121,30 @@ class Suppressed(Struct, frozen=True):
     """What accepts it; None for the baseline."""
 
 
-class Failure(Struct, frozen=True):
-    """Why a file could not be audited."""
+class PlugIn(Struct, frozen=True):
+    """Another distribution that took part in an audit."""
 
-    kind: str
-    """Name of the error's class."""
-    message: str
-    trace: str = ""
-    """Where it happened, as Python shows it, if it is a bug here; for people, in no output."""
+    name: str
+    version: str
+    rules: tuple[str, ...] = ()
+    """Codes of its rules that ran, or should have."""
+    formats: tuple[str, ...] = ()
+    """Its format, if that read the file."""
+
+    def __str__(self) -> str:
+        """Name it: `acme-rules 1.0`."""
+        return f"{self.name} {self.version}"
 
 
 class Coverage(Struct, frozen=True):
     """How much of the file was examined."""
 
     layers: int
+    """Nested and wrapped ones included."""
     weights: int
     """Stored weights, optimizer variables apart."""
     measured: int
+    """Of these, those whose values were read."""
     skipped: tuple[Skip, ...]
     regularized: Tally
     """Weights with a regularizer in force, without one, and those that the file tells not of."""
@@ -136,9 +158,11 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     file: str
     """As it was named by the user."""
     format: str | None = None
+    """Name of the file format; None if it was not recognized."""
     size: int | None = None
     """Bytes."""
     model: Model | None = None
+    """Its layers and weights; None if it was not read."""
     moments: Mapping[str, Moments] = {}
     """By `Weight.stored_path`."""
     penalties: Mapping[str, float | None] = {}
@@ -150,7 +174,9 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     suppressed: tuple[Suppressed, ...] = ()
     """Places that an ignore or the baseline accepts."""
     skipped: tuple[Skip, ...] = ()
+    """What was not or not wholly examined."""
     failure: Failure | None = None
+    """Why it could not be audited; None if it was."""
     spectra: Mapping[str, Spectrum] | None = None
     """Of kernels, by `Weight.stored_path`; None where they were not asked for."""
     sha256: str | None = None
@@ -159,11 +185,23 @@ class Report(Struct, frozen=True, dict=True, tag=True):
     """Whether the values of the weights were to be read."""
     proposal: Proposal | None = None
     """What to change in the model as a whole; None where nothing was read."""
+    plugins: tuple[PlugIn, ...] = ()
+    """Other distributions that took part."""
 
     @property
     def ok(self) -> bool:
-        """Whether the file was audited and no finding is an error."""
-        return self.failure is None and self.worst < Severity.ERROR
+        """Whether the file was audited, by all rules, and no finding is an error."""
+        return self.complete and self.worst < Severity.ERROR
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file was audited, and no rule of a plug-in failed on it."""
+        return self.failure is None and not self.failed_rules
+
+    @property
+    def failed_rules(self) -> tuple[NotRun, ...]:
+        """Rules of plug-ins that raised an error, took too long or could not be loaded."""
+        return tuple(rule for rule in self.not_run if rule.failure)
 
     @property
     def interrupted(self) -> bool:

@@ -36,7 +36,7 @@ class Reports(list[Report]):
             UsageError: neither is installed.
         """
         found = [row for report in self for row in rows_of(report, View())]
-        return dataframe(found, list(COLUMNS))
+        return dataframe(found, COLUMNS)
 
     def _rendered(self, format_: str) -> str:
         renderer = import_module("regaudit.renderers.interface").renderer(format_)

@@ -57,7 +57,9 @@ _OF_WEIGHT = {
 COLUMNS = {**_OF_MODEL, **_OF_WEIGHT}
 """Types by column: those of the model first, the same in all its rows, then those of the weight.
 
-`findings` are the codes of what was found at the weight, `model_findings` those of the whole model.
+What is not known is null, and so is what is not there: of a `regularizer`, `regularizer_known`
+tells the two apart. `findings` are the codes of what was found at the weight, `model_findings`
+those of the whole model.
 """
 
 
@@ -114,6 +116,7 @@ def _weight(report: Report, layer: Layer, weight: Weight, codes: list[str]) -> d
         "layer": layer.path,
         "class_name": layer.class_name,
         "parameters": weight.size,
+        "trainable": weight.trainable if weight.trainable_known else None,
         "regularizer": spelling.regularizer(regularizer) if regularizer else None,
         "status": str(regularizer.status) if regularizer else None,
         "l1": regularizer.l1 if regularizer else None,

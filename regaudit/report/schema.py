@@ -11,13 +11,17 @@ import msgspec
 import msgspec.inspect
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from regaudit.plugins.installed import CODE
 from regaudit.report.proposal import Aim, Basis, Confidence, Decision, Purpose
 from regaudit.report.severity import Level
 
 SCHEMA = "regaudit/1"
 
 Count = Annotated[int, Meta(ge=0)]
-Code = Annotated[str, Meta(pattern="^REG[0-9]{3}$")]
+Code = Annotated[
+    str,
+    Meta(pattern=f"^{CODE}$", description="of a rule; those of regaudit itself begin with REG"),
+]
 
 
 class Failure(Struct, kw_only=True):
@@ -171,6 +175,18 @@ class NotRun(Struct, kw_only=True):
             "for very many"
         ),
     ] = UNSET
+    failure: Annotated[
+        Failure | UnsetType, Meta(description="what is wrong with a rule of a plug-in")
+    ] = UNSET
+
+
+class PlugIn(Struct, kw_only=True):
+    """Another distribution that took part."""
+
+    name: str
+    version: str
+    rules: Annotated[list[Code], Meta(description="its rules that ran, or should have")]
+    formats: Annotated[list[str], Meta(description="its format, if that read the file")]
 
 
 class Regularizer(Struct, kw_only=True):
@@ -228,6 +244,17 @@ class Spectrum(Struct, kw_only=True):
         ),
     ]
     alpha_tail: Annotated[Count | None, Meta(description="how many of them the fitted tail holds")]
+    ranks: Annotated[
+        list[Annotated[int, Meta(ge=1)]] | UnsetType,
+        Meta(
+            description="some ranks of singular values, evenly spaced by their logarithm; only "
+            "where all singular values were taken"
+        ),
+    ] = UNSET
+    singular_values: Annotated[
+        list[float] | UnsetType,
+        Meta(description="those of these ranks, largest first; what is lost in rounding left out"),
+    ] = UNSET
 
 
 class Weight(Struct, kw_only=True):
@@ -536,6 +563,9 @@ class Report(Struct, kw_only=True):
     suggestions: Annotated[list[Suggestion], Meta(description="those of all findings")]
     failure: Failure | None
     proposal: Annotated[Proposal | UnsetType, Meta(description="not if nothing was read")] = UNSET
+    plugins: Annotated[
+        list[PlugIn] | UnsetType, Meta(description="other distributions that took part")
+    ] = UNSET
 
 
 class Document(Struct, kw_only=True):

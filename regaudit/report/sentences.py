@@ -14,6 +14,8 @@ MANY = 5
 
 def not_run(rule: NotRun) -> str:
     """Say which rule did not run: `REG205 underregularized: not run: needs --train-loss`."""
+    if rule.failure:
+        return failed_rule(rule)
     how = "run only partly: the rest needs" if rule.partly else "not run: needs"
     if rule.layers:
         first, *others = (plain(layer) or "the model itself" for layer in rule.layers)
@@ -26,6 +28,9 @@ def not_run_together(rules: Sequence[NotRun]) -> Iterator[str]:
     """Say which rules did not run; in one sentence those that lack the same, if they are many."""
     alike: dict[tuple[bool, str], list[NotRun]] = {}
     for rule in rules:
+        if rule.failure:
+            yield failed_rule(rule)
+            continue
         alike.setdefault((rule.partly, rule.needs), []).append(rule)
     for (partly, needs), group in alike.items():
         if len(group) < MANY:
@@ -33,6 +38,16 @@ def not_run_together(rules: Sequence[NotRun]) -> Iterator[str]:
         else:
             how = "run only partly: the rest needs" if partly else "not run: they need"
             yield f"{', '.join(rule.code for rule in group)}: {how} {plain(needs)}"
+
+
+def failed_rule(rule: NotRun) -> str:
+    """Say what is wrong with a rule of a plug-in: `rule ACME101 of acme-rules 1.0 failed: ...`."""
+    return plain(rule.failure.message) if rule.failure else ""
+
+
+def plugins(reports: Sequence[Report]) -> str:
+    """Name the other distributions that took part, with their versions; empty for none."""
+    return ", ".join(dict.fromkeys(plain(str(one)) for each in reports for one in each.plugins))
 
 
 def suppressed(one: Suppressed) -> str:
@@ -44,7 +59,8 @@ def verdict(report: Report) -> str:
     """Say in one sentence how the audit came out."""
     if report.failure:
         return f"could not be audited: {plain(report.failure.message)}"
-    return total([report])
+    failed = len(report.failed_rules)
+    return f"{total([report])}, {count(failed, 'rule')} failed" if failed else total([report])
 
 
 def total(reports: Sequence[Report]) -> str:

@@ -10,7 +10,9 @@ from regaudit.model import Layer, Weight
 from regaudit.report.escape import Escaped, by_format
 from regaudit.report.only_layers import in_layer
 from regaudit.report.report import Report
+from regaudit.report.rule_page import rule_page
 from regaudit.report.severity import Severity
+from regaudit.version import DOCS_URL
 
 NOTHING = by_format("")
 
@@ -39,6 +41,10 @@ class View(Struct, frozen=True):
     color: bool = False
     unicode: bool = False
     """Whether more than ASCII can be shown."""
+    docs_url: str = DOCS_URL
+    """Base address of the documentation; empty for none."""
+    links: bool = False
+    """Whether the terminal shows links."""
     fail_on: int = Severity.ERROR
     """Findings of this severity or a higher one fail a check."""
     fail_on_unknown: bool = False
@@ -49,8 +55,14 @@ class View(Struct, frozen=True):
     """Whether a configuration was given beside the models, as no other command takes it."""
     settings: str = ""
     """The settings in force, as in a settings file."""
+    of_results: bool = False
+    """Whether reports come from results of former runs, which do not tell which rules ran."""
     sweep: Escaped = NOTHING
     """A section on a sweep of the model, for its page: HTML."""
+
+    def page_of(self, code: str) -> str:
+        """Return the address of the documentation of a rule; empty where there is none."""
+        return rule_page(self.docs_url, code)
 
     def weights(self, report: Report) -> Iterator[tuple[Layer, Weight]]:
         """Yield the weights to show, in the order asked for."""

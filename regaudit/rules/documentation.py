@@ -6,6 +6,7 @@ from msgspec.structs import fields
 
 from regaudit.evidence.needs import CHANCE_LOSS, CONFIGURATION, REGULARIZERS, TOTAL_PENALTY, VALUES
 from regaudit.evidence.training_facts import option
+from regaudit.plugins.installed import RULES, entry_points
 from regaudit.report.escape import command
 from regaudit.report.severity import Severity
 from regaudit.rules.interface import About, Rule
@@ -58,6 +59,10 @@ def _program(text: str, about: About) -> str:
 def explanation(rule: Rule | type[Rule]) -> str:
     """Explain a rule in Markdown: what, why, an example, the cure, the limits, the source."""
     about = rule.about
+    if rule.failure:
+        return f"# {about.code}\n\n{rule.failure.message}.\n"
+    entry = entry_points(RULES).get(about.code)
+    whose = f" From {entry.source}." if entry else ""
     thresholds = rule.thresholds()
     settings = ""
     if thresholds:
@@ -75,7 +80,7 @@ def explanation(rule: Rule | type[Rule]) -> str:
     where = f" (with {given})" if given else ""
     return f"""# {about.code} {about.name}
 
-{about.title}. Severity: {about.severity}; confidence: {about.confidence}.{needed}
+{about.title}. Severity: {about.severity}; confidence: {about.confidence}.{needed}{whose}
 
 ## What it does
 

@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
 from functools import cache
+from importlib import import_module
 from sys import float_info
 from typing import Annotated, ClassVar, Literal, dataclass_transform
 
@@ -15,9 +16,10 @@ from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import DECAY, REGULARIZERS, lacks
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
+from regaudit.plugins.installed import RULES, entry_points
 from regaudit.report.ignore import Ignore
 from regaudit.report.proposal import StrengthChange, Suggestion
-from regaudit.report.report import NotRun, Occurrence
+from regaudit.report.report import Failure, NotRun, Occurrence
 from regaudit.report.severity import Severity
 
 Threshold = (
@@ -62,6 +64,8 @@ class About(Struct, frozen=True):
     good_file: str = ""
     facts: Facts = Facts()
     """What the user says about the training of both examples."""
+    url: str = ""
+    """Page on a rule of a plug-in, which SARIF links to."""
 
     @property
     def on_settings(self) -> bool:
@@ -85,6 +89,8 @@ class Rule(Struct, frozen=True, metaclass=_Meta):
     """
 
     about: ClassVar[About]
+    failure: ClassVar[Failure | None] = None
+    """Why a rule of a plug-in cannot be loaded: then this one only says so."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Without these it cannot run: fields of `Facts`, or what `lacks` knows besides."""
     wants: ClassVar[tuple[str, ...]] = ()
@@ -193,10 +199,27 @@ def _listed(layers: tuple[str, ...]) -> str:
     return f"{named} and {more:,} more" if more > 0 else named
 
 
-@cache
 def rules() -> tuple[type[Rule], ...]:
-    """Return the rules, by code."""
-    found: list[type[Rule]] = [
-        rule for module in modules("regaudit.rules") for rule in defined(module, Rule)
-    ]
+    """Return the rules by code, those of plug-ins in use among them.
+
+    Raises:
+        UsageError: two of them have one name, or as `entry_points`.
+    """
+    entries = tuple(entry_points(RULES).values())
+    if not entries:
+        return own_rules()
+    others: tuple[type[Rule], ...] = import_module("regaudit.rules.outside").rules_of(entries)
+    return tuple(sorted((*own_rules(), *others), key=lambda rule: rule.about.code))
+
+
+@cache
+def own_rules() -> tuple[type[Rule], ...]:
+    """Return the rules of regaudit itself, by code."""
+    found: list[type[Rule]] = [rule for module in modules(RULES) for rule in defined(module, Rule)]
     return tuple(sorted(found, key=lambda rule: rule.about.code))
+
+
+def not_loaded() -> str:
+    """Say which rule of a plug-in cannot be loaded: its name is not known then, but its code."""
+    failures = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
+    return next(failures, "")

@@ -11,15 +11,18 @@ that worker to another. What comes of a file travels as JSON.
 
 import os
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
+from regaudit.plugins.installed import installed
+from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
 from regaudit.running.ordered import AHEAD, in_order
@@ -76,9 +79,9 @@ def audit_on_dask(
 
     Raises:
         UsageError: Dask is missing here, or the scheduler does not answer, or a worker has
-            another version of regaudit or none.
+            another version of regaudit or of a plug-in, or none.
     """
-    with connected(address, jobs) as client:
+    with connected(address, jobs, config.plugin_versions) as client:
         run = os.urandom(8).hex()  # two runs may differ in nothing else
         kept = cache.absolute() if cache else None
         order = pickle.dumps(Order(run, config, kept, str(Path.cwd()), SPLIT))
@@ -152,8 +155,15 @@ class _Task:
 
 
 @contextmanager
-def connected(address: str, jobs: int | None) -> Iterator["Client"]:
+def connected(
+    address: str, jobs: int | None, plugins: Mapping[str, str] = MappingProxyType({})
+) -> Iterator["Client"]:
     """Connect to a cluster whose workers are ours, or start one.
+
+    Args:
+        address: of the scheduler, or `LOCAL`.
+        jobs: workers of a local cluster.
+        plugins: distributions that take part, with their versions.
 
     Raises:
         UsageError: as `audit_on_dask`.
@@ -166,7 +176,7 @@ def connected(address: str, jobs: int | None) -> Iterator["Client"]:
     if address == LOCAL:
         with (
             LocalCluster(
-                n_workers=jobs or os.cpu_count() or 1,
+                n_workers=jobs or processors(),
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # ours hold for each file
@@ -186,7 +196,7 @@ def connected(address: str, jobs: int | None) -> Iterator["Client"]:
         why = str(error).replace(address, shown)
         raise UsageError(f"--dask {shown}: no scheduler answers there ({why})") from error
     with client:
-        _check(client, redacted_name(address))
+        _check(client, redacted_name(address), plugins)
         yield client
 
 
@@ -197,11 +207,12 @@ def as_done(futures: Iterable[Any]) -> Iterator[Any]:
     yield from as_completed(futures)
 
 
-def _check(client: "Client", address: str) -> None:
+def _check(client: "Client", address: str, plugins: Mapping[str, str]) -> None:
     """Make sure that the workers are there, and are ours.
 
     Raises:
-        UsageError: there is none in time, or one has another version of regaudit or none.
+        UsageError: there is none in time, or one has another version of regaudit or of a plug-in
+            that takes part, or none.
     """
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -215,6 +226,19 @@ def _check(client: "Client", address: str) -> None:
             raise UsageError(
                 f"--dask {address}: worker {worker} has regaudit {version}, this is {VERSION}"
             )
+    if plugins:
+        for worker, there in client.run(_plugin_versions).items():
+            _check_plugins(f"--dask {address}: worker {worker}", there, plugins)
+
+
+def _check_plugins(worker: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    for name, version in here.items():
+        if there.get(name) != version:
+            has = f"{name} {there[name]}" if name in there else f"no {name}"
+            raise UsageError(
+                f"{worker} has {has}, this is {version}: install that there, or leave it out "
+                "here by --no-plugins"
+            )
 
 
 # What follows runs on the cluster.
@@ -222,6 +246,10 @@ def _check(client: "Client", address: str) -> None:
 
 def _version() -> str:
     return VERSION
+
+
+def _plugin_versions() -> dict[str, str]:
+    return {one.distribution: one.version for one in installed()}
 
 
 def _same(order: bytes) -> bytes:

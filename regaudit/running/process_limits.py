@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regaudit.limits import OUT_OF_MEMORY, Limits, allowing
+from regaudit.processors import processors
 from regaudit.running.termination import ASKED
 from regaudit.storage.arrivals import arriving
 from regaudit.storage.size import load_library, size_of
@@ -83,7 +84,7 @@ def confined(limits: Limits) -> Iterator[None]:
     import resource  # noqa: PLC0415 - Windows has none
 
     most = before + limits.memory_bytes
-    most += PER_CPU * (os.cpu_count() or 1)
+    most += PER_CPU * processors()
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != resource.RLIM_INFINITY:
         most = min(most, soft)

@@ -141,7 +141,7 @@ class Cache(Struct, dict=True):
 
         Nor is one kept on a file that names others of which the model is made.
         """
-        if report.failure is not None or report.file != entry.name or self.trouble:
+        if not report.complete or report.file != entry.name or self.trouble:
             return
         several = entry.packed or entry.file.is_dir() or shards_of(entry.file)
         if not (several or _is_one_file(report.format)):

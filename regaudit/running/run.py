@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import ForeignDataError
 from regaudit.limits import allowing
+from regaudit.plugins.installed import using
 from regaudit.report.report import Failure, Report
 from regaudit.running.model_search import Found, search
 from regaudit.settings.config import Config
@@ -61,7 +62,7 @@ def audit_files(
         RegauditError: it was lost.
     """
     config = config or Config.default()
-    with allowing(config.limits):
+    with allowing(config.limits), using(config.plugins):
         found = [
             (target, Found([target], []) if searched else _search(target, config, nested=nested))
             for target in targets

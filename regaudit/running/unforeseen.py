@@ -2,9 +2,8 @@
 
 import sys
 from contextlib import suppress
-from pathlib import Path
 
-from regaudit.errors import is_out_of_memory
+from regaudit.errors import described, is_out_of_memory
 
 UNREADABLE = 3
 """The exit code: something could not be audited."""
@@ -30,14 +29,8 @@ def wants_trace() -> bool:
 def _line(error: Exception) -> str:
     if is_out_of_memory(error):
         return "there is not enough memory"
-    place, last = error.__traceback__, None
-    while place is not None:
-        place, last = place.tb_next, place
-    where = f" in {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else ""
-    text = _plain(" ".join(str(error).split())[:200])
     how = "" if wants_trace() else "; `regaudit --traceback COMMAND ...` shows more"
-    what = f"{type(error).__name__}{where}: {text}"
-    return f"stopped by a bug ({what}); please report it{how}"
+    return f"stopped by a bug ({_plain(described(error))}); please report it{how}"
 
 
 def _plain(text: str) -> str:

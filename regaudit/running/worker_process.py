@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 from regaudit.auditing.audit_file import failure_of
 from regaudit.formats.interface import formats
 from regaudit.limits import allowing
+from regaudit.plugins.installed import using
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
 from regaudit.running.process_limits import allocated, confined, timed
@@ -88,7 +89,8 @@ def main() -> None:
 
     try:
         config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
-        list(formats())  # what an audit imports is not what a file leaves behind
+        with using(config.plugins):
+            list(formats())  # what an audit imports is not what a file leaves behind
         requests = _requests(pipe, config)
         first = next(requests)
         start = allocated()

@@ -3,6 +3,7 @@
 What a worker itself does is in `regaudit.running.worker_process`. It is used again until it dies.
 """
 
+import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from msgspec import Struct, field
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import RegauditError
+from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Failure, Report
 from regaudit.running.ordered import in_order
@@ -57,7 +59,7 @@ def audit_apart(
         A report for each file, in the order given.
     """
     threads = ThreadPoolExecutor(jobs)
-    with Workers(config, cache) as workers:
+    with Workers(config, cache, jobs=jobs) as workers:
         try:
             yield from in_order(lambda file: threads.submit(workers.audit, file), files)
         finally:
@@ -79,6 +81,8 @@ class Workers(Struct):
     cache: Cache | None = None
     folder: str | None = None
     """From which relative paths lead; None for the working directory."""
+    jobs: int = 1
+    """How many share the processors."""
     idle: SimpleQueue["_Worker"] = field(default_factory=SimpleQueue)
     started: list["_Worker"] = []
     starting: Lock = field(default_factory=Lock)
@@ -151,7 +155,7 @@ class Workers(Struct):
         with self.starting:  # so that a run that ends meanwhile ends this one too
             if self.ended:
                 raise RegauditError("the run was ended")
-            worker = _Worker(self.config, self.folder)
+            worker = _Worker(self.config, self.folder, self.jobs)
             self.started.append(worker)
         return worker
 
@@ -172,7 +176,7 @@ class Workers(Struct):
 class _Worker:
     """One child process; `fit` for another file until it says that it is not."""
 
-    def __init__(self, config: Config, folder: str | None) -> None:
+    def __init__(self, config: Config, folder: str | None, jobs: int) -> None:
         self.config = config
         self.folder = folder or ""
         self.fit = True
@@ -182,6 +186,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
+            env={"OMP_NUM_THREADS": str(max(processors() // jobs, 1)), **os.environ},
         )
         with suppress(OSError):  # it is dead already: the first request says so
             self._send(config)

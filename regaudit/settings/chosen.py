@@ -5,7 +5,7 @@ from typing import Any
 
 from regaudit.errors import UsageError, did_you_mean, shown
 from regaudit.report.severity import Level, Severity
-from regaudit.rules.interface import Rule, rules
+from regaudit.rules.interface import Rule, not_loaded, rules
 from regaudit.settings.decode import decoded_fields, decoded_value
 from regaudit.settings.presets import Preset
 
@@ -33,7 +33,8 @@ def rules_of(
         if code not in known:
             raise UsageError(f"unknown rule {shown(code)}{did_you_mean(code, known)}")
         thresholds = {name: value for name, value in table.items() if name != "severity"}
-        own[code] = decoded_fields(known[code], thresholds, f"{key}.{code}")
+        if not known[code].failure:  # else what it would understand is not known
+            own[code] = decoded_fields(known[code], thresholds, f"{key}.{code}")
         if "severity" in table:
             level = decoded_value(Level, table["severity"], f"{key}.{code}.severity")
             severities[code] = Severity[level.upper()]
@@ -56,7 +57,8 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
         if not choice or (not hits and not any(name.startswith(choice) for name in every)):
-            raise UsageError(f"no rule is called {shown(choice)}{did_you_mean(choice, every)}")
+            hint = did_you_mean(choice, every) + not_loaded()
+            raise UsageError(f"no rule is called {shown(choice)}{hint}")
         found |= hits
     return found
 

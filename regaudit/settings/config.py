@@ -10,13 +10,15 @@ from msgspec.structs import replace
 
 from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
+from regaudit.formats.interface import formats
 from regaudit.keras_semantics.config_graph import Serialized
 from regaudit.keras_semantics.configuration_file import parse_configuration
 from regaudit.keras_semantics.declared_roles import Declared, checked_roles
 from regaudit.limits import Limits, allowed
+from regaudit.plugins.installed import FORMATS, Selection, entry_points, using, versions
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import Confidence, Rule
+from regaudit.rules.interface import Confidence, Rule, not_loaded
 from regaudit.settings.chosen import codes_of, names, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
 from regaudit.settings.given import UNKNOWN, Given, Override
@@ -26,6 +28,7 @@ from regaudit.storage.plain_file import read_plain
 from regaudit.storage.presence import is_file
 from regaudit.storage.search import pattern_of
 from regaudit.storage.standard_input import NAME, Spooled
+from regaudit.version import DOCS_URL
 
 if TYPE_CHECKING:
     from regaudit.settings.baseline import Baseline
@@ -76,12 +79,18 @@ class Config(Struct, frozen=True):
     facts: Facts = Facts()
     """What the user knows of the training."""
     preset: str = "default"
+    plugins: Selection = None
+    """The distributions whose plug-ins are used; None for all that are installed."""
+    plugin_versions: Mapping[str, str] = {}
+    """Those, with their versions."""
     file: Path | None = None
     """Where the settings come from."""
     baseline_file: Path | None = None
     """Where the findings are that are accepted for now."""
     baseline: "Baseline | None" = None
     """Its content, where it was read."""
+    docs_url: str = DOCS_URL
+    """Base address of the documentation, to which reports link; empty for none."""
     content: Given = Given()
     """The settings as they were given, without overrides."""
     overrides: tuple[Override, ...] = ()
@@ -146,7 +155,8 @@ class Config(Struct, frozen=True):
         Raises:
             UsageError: a code, name or prefix that no rule has.
         """
-        left_out = codes_of(ignore, self.rules)
+        with using(self.plugins):
+            left_out = codes_of(ignore, self.rules)
         kept = tuple(rule for rule in self.rules if rule.about.code not in left_out)
         return replace(self, rules=kept)
 
@@ -195,7 +205,7 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     Args:
         file: regaudit.toml or pyproject.toml; None for no settings.
         flags: choices of the command line that win over the file's, None where there is none:
-            `preset`, `select`, `fail_on`, `unknown`, `baseline`, `layers`, and
+            `preset`, `select`, `fail_on`, `unknown`, `baseline`, `plugins`, `layers`, and
             the fields of `Facts`.
 
     Raises:
@@ -203,11 +213,11 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     """
     unset: tuple[object, ...] = (None, [], ())
     given = {key.replace("_", "-"): value for key, value in flags.items() if value not in unset}
-    config = _settled(decoded(Given, given))  # so that a wrong flag is not blamed on the file
+    content = _content(file) if file else {}
+    # So that a wrong flag is not blamed on the file; which rules there are it may decide.
+    config = _settled(decoded(Given, {**_plugins_of(content), **given}))
     if file is None:
         return config
-    own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
-    content = {key.replace("_", "-"): value for key, value in (own or {}).items()}
     try:
         config = replace(_settled(decoded(Given, _under(content, given))), file=file)
     except UsageError as error:
@@ -217,6 +227,34 @@ def read_config(file: Path | None, **flags: Any) -> Config:
     if config.baseline_file and "baseline" not in given:
         return replace(config, baseline_file=file.parent / config.baseline_file)
     return config
+
+
+def selection_of(file: Path | None) -> Selection:
+    """Return the distributions whose plug-ins are used by a settings file, and nothing else of it.
+
+    Raises:
+        UsageError: it is not TOML, or says it wrongly.
+    """
+    content = _content(file) if file else {}
+    try:
+        said = {key: value for key, value in content.items() if key == "plugins"}
+        return decoded(Given, said).selection
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+
+
+def _content(file: Path) -> dict[str, Any]:
+    own = _own_table(file) if file.name == "pyproject.toml" else _load(file)
+    return {key.replace("_", "-"): value for key, value in (own or {}).items()}
+
+
+def _plugins_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what settings say of plug-ins, if it can be understood."""
+    try:
+        decoded(Given, {"plugins": content["plugins"]})
+    except (LookupError, UsageError):
+        return {}
+    return {"plugins": content["plugins"]}
 
 
 def _under(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,6 +318,14 @@ def _settled(given: Given) -> Config:
     Raises:
         UsageError: a rule, threshold, class, pattern or file that cannot be.
     """
+    with using(given.selection):
+        if entry_points(FORMATS):
+            list(formats())  # says what clashes, before any file is looked at
+        config = _settled_with_plugins(given)
+        return replace(config, plugins=given.selection, plugin_versions=versions())
+
+
+def _settled_with_plugins(given: Given) -> Config:
     preset = PRESETS[given.preset]
     made, severities = rules_of(given.rules, preset)
     chosen = codes_of(given.select, made) if given.select else set(names()) - preset.off
@@ -289,7 +335,7 @@ def _settled(given: Given) -> Config:
         rules_of(one.rules, preset, f"override[{number}].rules")
     for ignore in given.ignore:
         if ignore.code not in names():
-            hint = did_you_mean(ignore.code, names())
+            hint = did_you_mean(ignore.code, names()) + not_loaded()
             raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{hint}")
     if given.baseline and is_url(given.baseline):
         raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")
@@ -307,6 +353,7 @@ def _settled(given: Given) -> Config:
         roles=checked_roles(given.layers),
         preset=given.preset,
         baseline_file=Path(given.baseline) if given.baseline else None,
+        docs_url=given.docs_url,
         content=replace(given, override=()),
         overrides=given.override,
     )

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from regaudit.errors import UsageError
 from regaudit.evidence.training_facts import Facts
 from regaudit.limits import Limits
+from regaudit.plugins.installed import Selection, normalized
 from regaudit.report.ignore import Glob, Ignore
 from regaudit.rules.interface import Confidence
 from regaudit.settings.presets import PresetName
+from regaudit.version import DOCS_URL
 
 FailOn = Literal["note", "warning", "error", "never"]
 Unknown = Literal["pass", "fail"]
@@ -31,6 +33,16 @@ FilePath = Annotated[
 ]
 """A path that a file can have, or a pattern for paths."""
 
+WebAddress = Annotated[
+    str,
+    Meta(
+        max_length=1024,
+        pattern=r"\A(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/-]*)?)?\Z",
+        description='the address of a page on the web, or "" for none',
+    ),
+]
+"""An address without a name, a password or a query."""
+
 Text = Annotated[str, Meta(description="a string")]
 
 
@@ -41,7 +53,7 @@ class Varied(Facts, frozen=True, rename="kebab"):
         Mapping[str, Mapping[str, Any]],
         Meta(description="a table of tables: [tool.regaudit.rules.REG101]"),
     ] = {}
-    """Thresholds and severity by code; see `chosen.rules_of`."""
+    """Thresholds, and the highest `severity`, of a rule by its code: a table for each rule."""
 
     def told(self) -> dict[str, Any]:
         """Return the facts that are given, by name."""
@@ -73,18 +85,45 @@ class Given(Varied, frozen=True, rename="kebab"):
     """All of it."""
 
     models: tuple[FilePath, ...] = ()
+    """What is audited when no model is named: files, folders, and patterns such as `models/*`."""
     select: tuple[Text, ...] = ()
+    """Run only these rules: a code, a name, or a prefix such as `REG1`. Empty for all."""
     min_confidence: Confidence = "low"
     """Rules of a lower confidence do not run."""
     fail_on: FailOn = "error"
+    """Findings of this severity or a higher one make `regaudit check` fail."""
     unknown: Unknown = UNKNOWN[0]
+    """What `regaudit check` does with a model of which no regularizer is known, such as weights
+    without a configuration."""
     preset: PresetName = "default"
+    """Which rules run, how severe they are, and from which thresholds on."""
+    plugins: Annotated[
+        bool | tuple[str, ...],
+        Meta(description="true, false or a list of the distributions whose plug-ins are used"),
+    ] = True
+    """Whether rules, formats and renderers of other distributions are used, or of which: `true` for
+    all that are installed, `false` for none, or a list of distributions, which must be there."""
     baseline: FilePath | None = None
+    """File of findings that are accepted for now; `regaudit baseline write` makes one. A relative
+    path begins at the folder of the settings file."""
+    docs_url: WebAddress = DOCS_URL
+    """Where the documentation is: reports link to `rules/REG101.html` below it."""
     limits: Limits = Limits()
+    """What one file may cost."""
     layers: Annotated[Mapping[str, Any], Meta(description="a table: [tool.regaudit.layers]")] = {}
-    """Custom classes; see `declared_roles`."""
+    """Custom classes of layers: the class of Keras that one reads as, or the roles of its weights,
+    in their order; one with `?` may be missing."""
     ignore: tuple[Ignore, ...] = ()
+    """Findings that were looked at and accepted, each with its reason."""
     override: tuple[Override, ...] = ()
+    """Other settings for some models, or for some layers of them: rules and facts."""
+
+    @property
+    def selection(self) -> Selection:
+        """The distributions whose plug-ins are used; None for all."""
+        if isinstance(self.plugins, bool):
+            return None if self.plugins else ()
+        return tuple(map(normalized, self.plugins))
 
     def under(self, one: Override) -> "Given":
         """Return these settings with an override over them."""

@@ -27,8 +27,13 @@ def _lines(config: Config) -> Iterator[str]:
     yield f"fail-on = {toml(names[config.fail_on])}"
     yield f"unknown = {toml(UNKNOWN[config.fail_on_unknown])}"
     yield f"preset = {toml(config.preset)}"
+    yield f"plugins = {toml(_plugins(config))}"
+    for name, version in config.plugin_versions.items():
+        yield visible(f"# with {name} {version}")
     if config.baseline_file:
         yield f"baseline = {toml(str(config.baseline_file.absolute()))}"
+    if config.docs_url:
+        yield f"docs-url = {toml(config.docs_url)}"
     yield from _set(config.facts)
     yield from declared_lines(config.roles)
     yield "\n[limits]"
@@ -41,6 +46,13 @@ def _lines(config: Config) -> Iterator[str]:
     for override in config.overrides:
         yield "\n[[override]]"
         yield from _set(override)
+
+
+def _plugins(config: Config) -> bool | list[str]:
+    """Return the distributions whose plug-ins are used, or whether any are."""
+    if config.plugins is None:
+        return list(config.plugin_versions) or True
+    return list(config.plugins) or False
 
 
 def _set(table: Struct) -> Iterator[str]:

@@ -105,11 +105,39 @@ class Candidate(Struct, frozen=True):
         }
 
 
-_FIGURES = (
-    *("epochs", "best_epoch", "diverged", "no_different", "val_loss", "val_error"),
-    *("tempered", "temperature", "accuracy", "train_loss", "penalty", "near_zeros"),
-    *("effective_units", "units", "monitored", "apart", "apart_error"),
-)
+_FIGURES: dict[str, type] = {
+    "epochs": int,
+    "best_epoch": int,
+    "diverged": bool,
+    "no_different": bool,
+    "val_loss": float,
+    "val_error": float,
+    "tempered": float,
+    "temperature": float,
+    "accuracy": float,
+    "train_loss": float,
+    "penalty": float,
+    "near_zeros": float,
+    "effective_units": int,
+    "units": int,
+    "monitored": float,
+    "apart": float,
+    "apart_error": float,
+}
+
+_COLUMNS: dict[str, type] = {
+    "name": str,
+    "role": str,
+    "kind": str,
+    "factor": float,
+    "strength_low": float,
+    "strength_high": float,
+    **_FIGURES,
+    "gap": float,
+    "members": str,
+    "chosen": bool,
+}
+"""Types of a row, by column."""
 
 
 class Setting(Struct, frozen=True):
@@ -183,7 +211,7 @@ class Sweep(Struct, frozen=True):
             UsageError: neither is installed.
         """
         rows = [{**one.row, "chosen": one.name == self.chosen} for one in self.candidates]
-        frame = dataframe(rows, list(rows[0]))
+        frame = dataframe(rows, _COLUMNS)
         return frame.set_index("name") if hasattr(frame, "set_index") else frame
 
     def __repr__(self) -> str:

@@ -27,6 +27,8 @@ from regaudit.sweeping.columns import known, with_error
 from regaudit.sweeping.loss_axis import down, joined, loss_scale, rows, shows
 from regaudit.sweeping.outcome import Candidate, Sweep
 
+TITLE = "How strong a penalty should be"
+
 TALL = 250
 """Pixels of the axis."""
 

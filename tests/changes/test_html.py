@@ -92,6 +92,28 @@ def test_the_charts_show_both_sides(old, new):
     assert {"grown/kernel: 3 units dead (old)", "grown/kernel: 0 units dead (new)"} <= {*emptiness}
 
 
+def test_kernels_in_both_files_are_drawn_before_and_after(old, new):
+    text = render(old, new)
+    shown = re.findall(r'<details class="detail"><summary><code>(.*?)</code>', text)
+    assert shown == ["grown/kernel", "eased/kernel"]
+    (row, anchor) = re.search(r'<tr id="(w\d+)">.*?<a href="#(.*?)">eased/kernel<', text).groups()
+    assert anchor == f"{row}d"
+    page = Page(text)
+    assert anchor in page.ids
+    assert "eased/kernel L2 norm 2.449 → 1.225" in page.words
+    assert "Bars: in the new file; line: in the old one." in page.words
+
+
+def test_spectra_need_the_page_that_draws_them(tmp_path):
+    models = [str(MODELS / f"{name}.keras") for name in ("digits-cnn", "regularized-cnn")]
+    found = run("diff", *models, "--spectral")
+    assert (found.exit_code, "add --format html" in found.output) == (2, True)
+    page = tmp_path / "page.html"
+    found = run("diff", *models[:1], *models[:1], "--spectral", "--format", "html", "-o", str(page))
+    assert found.exit_code == 0
+    assert "No weight that is shown changed." in page.read_text("utf-8")
+
+
 def test_nothing_differs(old):
     text = render(old, old)
     words = Page(text).words

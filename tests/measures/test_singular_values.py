@@ -43,6 +43,8 @@ def same(found, exact, rel=1e-5):
     assert found.effective_rank == pytest.approx(
         np.exp(-(shares * np.log(shares)).sum()), rel=max(rel, 2e-5)
     )
+    ranks = np.array(found.ranks)
+    np.testing.assert_allclose(found.singular_values, values[ranks - 1], rtol=max(rel, 1e-4))
     if values[0] < 0.9 * LARGEST_CONDITION * values[-1]:
         assert found.condition == pytest.approx(values[0] / values[-1], rel=rel)
     if values[0] > 1.1 * LARGEST_CONDITION * values[-1]:
@@ -53,6 +55,15 @@ def same(found, exact, rel=1e-5):
 def test_any_shape_agrees_with_numpy(shape):
     values = np.random.default_rng(0).normal(size=shape)
     same(taken(values), values)
+
+
+def test_singular_values_are_kept_at_some_ranks_and_where_the_tail_begins():
+    values = np.random.default_rng(0).normal(size=(500, 400))
+    found = taken(values)
+    assert len(found.ranks) == len(found.singular_values) <= singular_values.RANKS
+    assert (found.ranks[0], found.ranks[-1]) == (1, 400)
+    assert found.alpha_tail in found.ranks
+    assert taken(np.ones((9, 9))).ranks == (1,)
 
 
 @pytest.mark.parametrize("band", [1, 50, 1_000, 1 << 22])

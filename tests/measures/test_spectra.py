@@ -96,6 +96,54 @@ def test_each_kernel_of_a_model_has_one(name):
         assert norm == pytest.approx(moments.l2_norm, rel=1e-9)
 
 
+def test_figures_are_the_same_whatever_the_number_of_threads(monkeypatch):
+    """To the digits that are printed; both the shared and the threaded way are taken."""
+    random = np.random.default_rng(0)
+    model = model_of(*(random.normal(size=shape) for shape in [(300, 90), (70, 200), (60, 40)]))
+    monkeypatch.setattr(spectra, "LARGE_SIDE", 64)
+    found = []
+    monkeypatch.setattr(spectra, "processors", lambda: 2)
+    for most in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", most)
+        found.append(spectra.spectra(*model).found)
+    one, two = found
+    assert set(one) == set(two)
+    for path, spectrum in one.items():
+        for name in ("spectral_norm", "stable_rank", "effective_rank", "condition", "alpha"):
+            expected = getattr(spectrum, name) or 0
+            assert (getattr(two[path], name) or 0) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sides", "processors", "expected"),
+    [
+        ([30, 20, 40], 4, [(4, 1)]),
+        ([30, 100], 4, [(4, 1), (1, 4)]),
+        ([100, 90], 16, [(2, 8)]),
+        ([100, 90, 80], 3, [(2, 1)]),
+        ([100, 90], 1, [(1, 1)]),
+        ([], 4, []),
+    ],
+)
+def test_processors_are_shared_by_the_size_of_the_matrices(
+    sides, processors, expected, monkeypatch
+):
+    """Threads that each take a matrix, and threads of BLAS for each of these."""
+    shared = []
+
+    def at_once(_answer, jobs, threads, blas):
+        if jobs:
+            shared.append((threads, blas))
+        return [(job, "not done") for job in jobs]
+
+    monkeypatch.setattr(spectra, "LARGE_SIDE", 64)
+    monkeypatch.setattr(spectra, "processors", lambda: processors)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(spectra, "_at_once", at_once)
+    spectra.spectra(*model_of(*(np.ones((side, side)) for side in sides)))
+    assert shared == expected
+
+
 def test_no_one_pays_who_does_not_ask():
     report = regaudit.audit(MODELS / "digits-cnn.keras")
     assert report.spectra is None

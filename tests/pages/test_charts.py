@@ -1,5 +1,7 @@
 """Charts: every value is in its place, gaps show, and nothing is left out without a word."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -7,8 +9,8 @@ from page_values import SVG, Page, audited, deep, dense, drawings, marks, render
 
 from regaudit.model import Regularizer, Status
 from regaudit.pages import chart_geometry, charts
-from regaudit.pages.chart_geometry import Column, Kind, Value, linear_scale, log_scale
-from regaudit.pages.trends import trends
+from regaudit.pages.chart_geometry import Column, Kind, Value, linear_scale, log_scale, plot
+from regaudit.pages.trends import checkpoint, differing, trends
 from regaudit.report.report import Failure, Report
 
 KIND = Kind("size", "circle", "#000000")
@@ -141,33 +143,6 @@ def test_zeros_and_dead_units_are_drawn_where_there_are_any():
     assert "No kernel shown has an exact zero" in render(audited(dense("a")))
 
 
-def test_histograms_count_by_powers_of_two():
-    values = np.array([[0.0, 0.3, 0.3, 0.3], [1.5, 1.5, 3.0, 0.3]])
-    report = audited(dense("a", 0.01, values))
-    found = charts.charts(report, list(report.model.weights())).histograms
-    (one,) = found.each
-    assert (found.low, found.high, found.most, found.bins, found.more) == ("0.25", "4", "4", 4, 0)
-    heights = [charts.TALL * (1 - np.log(1 + n) / np.log(5)) for n in (4, 0, 2, 1)]
-    assert one.outline == f"M0 40V0h1V40h1V{heights[2]:.0f}h1V{heights[3]:.0f}h1V40z"
-    assert one.text == "0.25 to 4, most (4) 0.25 to 0.5; 1 zero"
-
-
-def test_histograms_of_the_largest_kernels_are_shown_and_the_rest_counted(monkeypatch):
-    monkeypatch.setattr(charts, "HISTOGRAMS", 2)
-    layers = [
-        dense(name, 0.01, np.ones((size, 3))) for name, size in (("a", 5), ("b", 2), ("c", 9))
-    ]
-    words = Page(render(audited(*layers))).words
-    assert "Histograms of 2 kernels" in words
-    assert "1 smaller kernel has none here." in words
-
-
-def test_without_counts_there_are_no_histograms():
-    report = audited(dense("a"))
-    bare = {path: replace(found, magnitudes=None) for path, found in report.moments.items()}
-    assert "istogram" not in render(replace(report, moments=bare)).split("</style>")[1]
-
-
 def checkpoints(*scales):
     base = np.array([[1.0, 2.0], [3.0, 4.0]])
     return [
@@ -194,24 +169,28 @@ def test_trends_follow_a_model_over_its_checkpoints():
     ]
     words = Page(text).words
     assert "3 checkpoints of one model" in words
-    assert "ckpt-3.keras no findings 5.1" in words
+    (first, *_, last) = table(text, "sortable index states")
+    assert first[0] == "ckpt-1.keras"
+    assert last[3:] == ["\u2713 clean no findings", "5.1", "22.58", "0%", "0 of 4"]
 
 
 def drawings_of_trends(text):
     start = text.index('<section aria-labelledby="trends">')
-    return drawings(text[start : text.index('<section class="model"', start)])
+    return drawings(text[start : text.index("</section>", start)])
 
 
 def test_trends_count_what_could_not_be_read():
     failed = Report("lost.keras", failure=Failure("UnreadableModelError", "no such file"))
     words = Page(render(*checkpoints(1, 2), failed)).words
-    assert "2 checkpoints of one model, in the order given; 1 more could not be audited." in words
+    assert "2 checkpoints of one model" in words
+    assert "1 more file could not be audited." in words
+    assert "lost.keras" in words.split("What is wrong")[0]
 
 
 def test_trends_are_of_one_model_only():
     one, two = audited(dense("a")), audited(dense("b"))
-    assert trends([one, two]) is None
-    assert trends([one]) is None
+    assert trends([checkpoint(one), checkpoint(two)]) is None
+    assert trends([checkpoint(one)]) is None
     assert trends([]) is None
     assert 'id="trends"' not in render(one, two)
 
@@ -221,7 +200,36 @@ def test_trends_draw_the_kernels_that_changed_most():
     path = "layers/encoder/block_0/dense_3/vars/0"
     grown = replace(second.moments[path], l2_norm=1e3)
     second = replace(second, moments={**second.moments, path: grown})
-    found = trends([first, second])
+    found = trends([checkpoint(first), checkpoint(second)])
     assert len(found.norms.kinds) == 6
     assert len(found.rows) == found.kernels == 10
     assert "encoder/block_0/dense_3/kernel" in {kind.name for kind in found.norms.kinds}
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["m-epoch-08.keras", "m-epoch-12.keras"], ["08", "12"]),
+        (["m-1.keras", "m-10.keras"], ["1", "10"]),
+        (["a.keras", "b.keras"], ["a", "b"]),
+        (["m.keras", "m.keras"], ["m.keras", "m.keras"]),
+        (["m.keras", "m-2.keras"], ["m.keras", "m-2.keras"]),
+    ],
+)
+def test_states_are_labelled_by_what_tells_them_apart(names, shown):
+    assert differing(names) == shown
+
+
+@pytest.mark.parametrize("name", ["{}.keras", "a-long-name-of-a-run-{:06}.keras", "{:06}-{:09}"])
+@pytest.mark.parametrize("count", [2, 3, 5, 12, 40, 300])
+def test_labels_below_a_chart_do_not_touch_on_a_telephone(name, count):
+    columns = [Column(name.format(n, n), name.format(n, n), ()) for n in range(count)]
+    ticks = plot(columns, None).columns
+    assert ticks[0].text == columns[0].label
+    assert ticks[-1].text == columns[-1].label
+    ends = []
+    for tick in ticks:
+        wide = 6.95 * min(len(tick.text), 14)
+        left = float(tick.at) * 2.8 - wide * {"start": 0, "middle": 0.5, "end": 1}[tick.anchor]
+        ends.append((left, left + wide))
+    assert all(one[1] < other[0] for one, other in pairwise(ends))

@@ -1,16 +1,18 @@
-"""Results read back, and the page of a fleet."""
+"""Results read back, and the page on many models."""
 
 import json
 
 import pytest
 from command_line import run
 from msgspec.structs import replace
-from page_values import HOSTILE, Page, audited, dense, drawings, finding, table
+from page_values import HOSTILE, Page, audited, dense, drawings, finding, rule, table
 from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit.errors import UsageError
-from regaudit.pages.fleet import fleet, fleet_page
+from regaudit.pages import models_page as models_page_module
+from regaudit.pages.fleet import entry_of, fleet
+from regaudit.pages.models_page import models_page
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import record
 from regaudit.report.messages import from_bytes, to_bytes
@@ -121,6 +123,10 @@ def test_wrong_use_is_told(tmp_path):
     gone = run("report", "--from", tmp_path / "gone.jsonl", *page)
     assert gone.exit_code == 2
     assert "cannot be read" in gone.output
+    for table_of_rows in ("results.csv", "results.parquet"):
+        refused = run("report", "--from", tmp_path / table_of_rows, *page)
+        assert refused.exit_code == 2
+        assert "give what --format jsonl wrote" in refused.output
     with pytest.raises(UsageError):
         list(read_results(tmp_path))
     (tmp_path / "empty.jsonl").touch()
@@ -129,15 +135,22 @@ def test_wrong_use_is_told(tmp_path):
     assert "no reports in" in empty.output
 
 
+def arranged(*reports):
+    return fleet([entry_of(report, f"m{n}") for n, report in enumerate(reports, 1)])
+
+
+def page_of(*reports, rules=(), **settings):
+    return models_page(iter(reports), rules, View(**settings))
+
+
 def test_the_riskiest_come_first():
-    models = [
+    found = arranged(
         audited(dense("a"), file="clean.keras"),
         audited(dense("a"), file="note.keras", findings=[finding("a", severity=Severity.NOTE)]),
         audited(dense("a"), file="two.keras", findings=[finding("a"), finding("b", code="REG2")]),
         audited(dense("a"), file="one.keras", findings=[finding("a")]),
         Report("gone.keras", failure=Failure("UnreadableModelError", "no such file")),
-    ]
-    found = fleet(models)
+    )
     order = ["gone.keras", "two.keras", "one.keras", "note.keras", "clean.keras"]
     assert [row.latest.file for row in found.rows] == order
     assert found.states == {"failed": 1, "error": 2, "note": 1, "clean": 1}
@@ -150,46 +163,142 @@ def test_the_riskiest_come_first():
 def test_states_of_one_model_are_one_row_in_order_of_time():
     first = saved(audited(dense("a", 0.1), file="m/e-2.keras"), "2026-01-02@00:00:00")
     second = saved(audited(dense("a", 0.2), file="m/e-1.keras"), "2026-01-03@00:00:00")
-    (row,) = fleet([second, first]).rows
+    found = arranged(second, first)
+    (row,) = found.rows
+    assert found.trends
     assert [entry.file for entry in row.entries] == ["m/e-2.keras", "m/e-1.keras"]
-    assert row.trend == "penalty 0.3 (was 0.15)"
+    assert row.change == "penalty 0.3 (was 0.15)"
     failed = Report("m/e-3.keras", failure=Failure("UnreadableModelError", "cut"))
-    assert [len(r.entries) for r in fleet([first, second, failed]).rows] == [1, 2]
+    assert [len(r.entries) for r in arranged(first, second, failed).rows] == [2, 1]
+    other = audited(dense("b"), file="other.keras")
+    found = arranged(first, other, second)
+    assert found.trends is None
+    assert sorted(len(row.entries) for row in found.rows) == [1, 2]
 
 
 def test_different_models_are_different_rows():
     one = audited(dense("a"), file="m/e-1.keras")
     other = audited(dense("b"), file="m/e-2.keras")
     elsewhere = audited(dense("a"), file="n/e-1.keras")
-    assert len(fleet([one, other, elsewhere]).rows) == 3
+    assert len(arranged(one, other, elsewhere).rows) == 3
+
+
+def test_models_of_one_architecture_are_a_run_only_if_they_are_called_so():
+    names = ("strong.keras", "weak.keras")
+    found = arranged(*(audited(dense("a"), file=name) for name in names))
+    assert found.trends is None
+    assert len(found.rows) == 2
 
 
 def test_a_file_that_was_audited_twice_is_one_state_and_the_last_counts():
     report = saved(audited(dense("a"), file="m.keras", findings=[finding("a")]), "2026-01-02@0")
-    (row,) = fleet([report, replace(report, findings=())]).rows
+    (row,) = arranged(report, replace(report, findings=())).rows
     assert [entry.state for entry in row.entries] == ["clean"]
-    (row,) = fleet([report, saved(audited(dense("a", 0.3), file="m.keras"), "2026-01-01@0")]).rows
+    older = saved(audited(dense("a", 0.3), file="m.keras"), "2026-01-01@0")
+    (row,) = arranged(report, older).rows
     assert [entry.state for entry in row.entries] == ["clean", "error"]
+
+
+def test_what_a_file_does_not_tell_is_unknown_or_left_out():
+    layer, values = dense("a", None)
+    untold = replace(layer, weights=(replace(layer.weights[0], regularizer_known=False),))
+    bare = replace(audited((untold, values)), moments={}, penalties={}, measured=False)
+    text = page_of(bare, audited(dense("b"), file="other.keras"))
+    entry = entry_of(bare)
+    assert entry.share == "unknown"
+    assert entry.penalty is None
+    assert entry.shown.norm is None
+    assert entry.shown.sparsity is None
+    assert "0 of 1 stored weight measured" in Page(text).words
 
 
 def test_the_page_shows_rows_faults_and_trends():
     older = saved(audited(dense("a", 0.1), file="m.keras", findings=[finding("a")]), "2026-01-01@0")
     newer = saved(audited(dense("a", 0.2), file="m.keras"), "2026-02-01@0")
-    text = fleet_page([older, newer, audited(dense("a"), file="x.keras", findings=[finding("a")])])
-    Page(text)
+    other = audited(dense("a"), file="x.keras", findings=[finding("a/kernel")])
+    text = page_of(older, newer, other, rules=[rule()])
+    page = Page(text)
     rows = table(text, "sortable index")
     assert [row[0] for row in rows] == ["x.keras", "m.keras"]
-    assert rows[1][-1] == "0 errors (was 1), penalty 0.3 (was 0.15)"
-    assert [row[0] for row in table(text, "sortable faults")] == ["REG101"]
-    assert list(drawings(text)) == ["Penalty and norm of m.keras"]
+    assert rows[0][2] == "E error REG101 title of REG101 a/kernel"
+    assert rows[0][3:7] == ["1", "0", "0", "100%1 of 1 weight"]
+    assert rows[1][-1] == "2 0 errors (was 1), penalty 0.3 (was 0.15)"
+    (fault,) = table(text, "sortable faults")
+    assert fault[:2] == ["REG101", "title of REG101"]
+    assert fault[3:] == ["1", "50.0%", "1", "x.keras"]
+    assert "Total penalty of m.keras" in drawings(text.partition('<section class="model"')[0])
+    links = [link[1:] for link in page.attributes("href") if link.startswith("#")]
+    assert set(links) <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+    assert {"m2", "m3", "m3-REG101", "m2-states"} <= set(links)
+
+
+def test_each_picture_and_part_is_there_for_few_models():
+    reports = [audited(dense("a"), file=f"{name}.keras") for name in ("one", "two", "three")]
+    text = page_of(*reports)
+    assert text.count('class="small-strip"') == text.count('<section class="model"') == 3
+
+
+def test_parts_of_the_riskiest_stay_where_all_are_too_much(monkeypatch):
+    monkeypatch.setattr(models_page_module, "PARTS", 60_000)
+    names = [f"{letter}.keras" for letter in "abcdefghijkl"]
+    reports = [audited(dense("a"), file=name) for name in names]
+    reports[7] = replace(reports[7], findings=(finding("a/kernel"),))
+    reports[9] = replace(reports[9], findings=(finding("a", severity=Severity.NOTE, code="REG9"),))
+    text = page_of(*reports)
+    page = Page(text)
+    kept = text.count('<section class="model"')
+    assert 1 < kept < 12
+    assert f"Below are the parts of the {kept} riskiest models" in page.words
+    assert "--html-dir DIR writes a page for each" in page.words
+    rows = table(text, "sortable index")
+    assert len(rows) == 12
+    assert rows[0][0] == "h.keras"
+    links = {link[1:] for link in page.attributes("href") if link.startswith("#")}
+    assert "m8" in links
+    assert links <= set(page.ids)
+    monkeypatch.setattr(models_page_module, "PARTS", 10)
+    bare = Page(page_of(*reports))
+    assert "No model has a part of this page" in bare.words
+    assert {"#REG101", "#REG9"} <= set(bare.attributes("href"))
+    assert {"REG101", "REG9"} <= set(bare.ids)
+
+
+def test_what_is_wrong_with_settings_is_no_model():
+    of_settings = Report("regaudit.toml", format="settings", findings=(finding("ignore"),))
+    text = page_of(audited(dense("a")), of_settings)
+    assert "1 of 1 model audited" in Page(text).words
+    assert [row[0] for row in table(text, "sortable index")] == ["regaudit.toml", "model.keras"]
+
+
+def test_thousands_of_models_take_a_row_each_and_no_more(monkeypatch):
+    monkeypatch.setattr(models_page_module, "PARTS", 100_000)
+    monkeypatch.setattr(models_page_module, "STRIPS", 20_000)
+    report = audited(dense("a"), findings=[finding("a/kernel")])
+    many = (replace(report, file=f"models/{'ab'[n % 2]}-{'x' * n}.keras"[:99]) for n in range(60))
+    few = len(page_of(*many))
+    more = (replace(report, file=f"{chr(97 + n % 26) * (1 + n // 26)}.keras") for n in range(1500))
+    text = page_of(*more)
+    assert text.count("<tr><th") > 1500
+    assert len(text) - few < 1500 * 800
+
+
+def test_results_do_not_tell_which_rules_passed():
+    found = [audited(dense("a"), file="a.keras"), audited(dense("b"), file="b.keras")]
+    for reports in (found, found[:1]):
+        of_audit = Page(page_of(*reports, rules=[rule("REG999")])).words
+        of_results = Page(page_of(*reports, rules=[rule("REG999")], of_results=True)).words
+        assert "REG999" in of_audit
+        assert "REG999" not in of_results
+        assert "passed" not in of_results
 
 
 def test_the_page_is_safe_and_whole_without_anything():
     hostile = audited(dense(HOSTILE), file=HOSTILE, findings=[finding(HOSTILE, message=HOSTILE)])
     again = replace(hostile, model=replace(hostile.model, saved_at=HOSTILE))
-    text = fleet_page([hostile, again, Report(HOSTILE, failure=Failure("x", HOSTILE))])
+    text = page_of(hostile, again, Report(HOSTILE, failure=Failure("x", HOSTILE)))
     page = Page(text)
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert "img" not in [tag for tag, _ in page.tags]
     assert "\x1b" not in text
-    assert "No report was given." in Page(fleet_page([])).words
+    assert "no report was made" in Page(page_of()).words

@@ -86,6 +86,10 @@ def test_numbers_of_one_weight(key, value, why):
         ("stable_rank", 0.1),
         ("effective_rank", 1e9),
         ("alpha_tail", 10**6),
+        ("ranks", [1]),
+        ("ranks", [2, 1]),
+        ("singular_values", [1.0]),
+        ("singular_values", [1e9]),
     ],
 )
 def test_numbers_of_a_spectrum(key, value):

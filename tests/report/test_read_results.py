@@ -13,7 +13,7 @@ from paths import FIXTURES, MODELS
 
 import regaudit
 from regaudit.model import Part
-from regaudit.pages.fleet import fleet_page
+from regaudit.pages.models_page import models_page
 from regaudit.renderers.interface import renderer
 from regaudit.report.document import SCHEMA, record
 from regaudit.report.read_record import report_of
@@ -88,8 +88,7 @@ def test_any_field_may_be_anything(tmp_path, changes):
         text.encode()
         if name in {"json", "sarif"}:
             json.loads(text, parse_constant=pytest.fail)
-    fleet_page([found, found])
-    renderer("html").render([found, found], ABOUTS, View())
+    models_page([found, found], ABOUTS, View(of_results=True))
 
 
 @pytest.mark.parametrize(

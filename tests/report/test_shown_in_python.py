@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from paths import MODELS
 
 import regaudit
-from regaudit.report import dataframe
 from regaudit.report.report import Failure, Report
 
 DIGITS, L2 = MODELS / "digits-cnn.keras", MODELS / "tutorial-l2.keras"
@@ -63,39 +62,6 @@ def test_html_and_json_are_those_of_the_command_line(digits):
     page = digits.to_html()
     assert page.lower().startswith("<!doctype html>")
     assert "REG101" in page
-
-
-def test_a_frame_has_a_row_for_each_weight(digits, l2):
-    pytest.importorskip("pandas")
-    frame = regaudit.Reports([digits, l2]).to_dataframe()
-    assert len(frame) == 10
-    kernel = frame[frame.path == "dense/kernel"].iloc[0]
-    assert (kernel.l2, kernel.findings) == (0.01, ["REG204"])
-    assert kernel.penalty == pytest.approx(l2.penalty)
-    assert set(frame.file) == {str(DIGITS), str(L2)}
-
-
-def test_polars_is_taken_where_pandas_is_not(monkeypatch):
-    taken = []
-
-    def imported(name):
-        if name == "pandas":
-            raise ImportError
-        taken.append(name)
-        return type("Polars", (), {"DataFrame": dict})
-
-    monkeypatch.setattr(dataframe, "import_module", imported)
-    assert len(dataframe.dataframe([{"a": 1}, {}], ["a", "b"])["b"]) == 2
-    assert taken == ["polars"]
-
-
-def test_without_either_it_says_how(monkeypatch, l2):
-    def gone(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(dataframe, "import_module", gone)
-    with pytest.raises(regaudit.UsageError, match=r"pip install 'regaudit\[pandas\]'"):
-        l2.to_dataframe()
 
 
 def test_changes_are_shown(digits, l2):

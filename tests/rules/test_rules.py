@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from command_line import run
 from msgspec.structs import fields, replace
-from paths import FIXTURES, MODELS, ROOT
+from paths import FIXTURES, MODELS
 
 import regaudit
 import regaudit.rules
 from regaudit import discovery
-from regaudit.rules.interface import Rule
+from regaudit.rules.interface import Rule, own_rules
 from regaudit.rules.interface import rules as all_rules
 from regaudit.settings.config import Config, read_config
 from regaudit.settings.presets import PRESETS
@@ -121,10 +121,11 @@ def expected(rule, kind):
     return set(pairs)
 
 
-def test_the_rules_page_is_current():
-    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
-    result = run("rules", "--format", "markdown")
-    assert page == result.stdout, "regaudit rules --format markdown > docs/rules.md"
+def test_markdown_has_a_section_for_each():
+    lines = run("rules", "--format", "markdown").stdout.splitlines()
+    assert [f"## {rule.about.code} {rule.about.name}" for rule in RULES] == [
+        line for line in lines if line.startswith("## ")
+    ]
 
 
 def test_each_has_a_test_file_of_its_own():
@@ -169,9 +170,9 @@ def test_a_rule_is_added_by_one_file(tmp_path, monkeypatch):
         .replace("REG401", "REG999")
     )
     monkeypatch.setattr(regaudit.rules, "__path__", [*regaudit.rules.__path__, str(tmp_path)])
-    all_rules.cache_clear()
+    own_rules.cache_clear()
     try:
         assert "REG999" in {rule.about.code for rule in all_rules()}
     finally:
         monkeypatch.undo()
-        all_rules.cache_clear()
+        own_rules.cache_clear()

@@ -15,6 +15,8 @@ import large
 import pytest
 from command_line import run
 from dask_clusters import Dask
+from doc_pages import pages
+from doc_reader import follow
 from msgspec.structs import replace
 from paths import CORPUS, FIXTURES, MODELS
 
@@ -231,3 +233,10 @@ def test_a_worker_of_another_version_is_refused(dask, models, monkeypatch):
     monkeypatch.setattr(dask_cluster, "VERSION", "9.9")
     with pytest.raises(UsageError, match=r"has regaudit 0\.1\.0, this is 9\.9"):
         list(regaudit.audit_files(models[:1], dask=dask.address))
+
+
+@pytest.mark.parametrize("page", pages("dask"))
+def test_a_page_can_be_followed(page, dask, tmp_path, monkeypatch):
+    """As shown, but for the address of the cluster."""
+    monkeypatch.chdir(tmp_path)
+    follow(page, tmp_path, {"tcp://scheduler:8786": dask.address})

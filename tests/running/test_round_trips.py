@@ -187,7 +187,7 @@ def kept(report):
         report,
         model=model,
         moments={
-            path: replace(moments, threshold=0.0, dead=b"", magnitudes=None)
+            path: replace(moments, threshold=0.0, dead=b"", histogram=None, unit_norms=())
             for path, moments in report.moments.items()
         },
         findings=tuple(

@@ -20,6 +20,10 @@ BAD = {
     "ignore[0].model": ['ignore=[{code="REG204", reason="x", model=5}]'],
     "override[0].layer": ['override=[{layer="%s"}]' % ("*a" * 1000)],
     "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1", 'baseline=""'],
+    "docs-url": [
+        *('docs-url="javascript:alert(1)"', 'docs-url="https://me:secret@host/"'),
+        *('docs-url="https://host/\\u001b]8;;"', "docs-url=1", 'docs-url="https://host/?a=\'"'),
+    ],
     "no rule is called ''": ['select=[""]'],
     "rules.REG101.min_parameters": [
         *("rules.REG101.min_parameters=nan", "rules.REG101.min_parameters=-inf"),

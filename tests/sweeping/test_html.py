@@ -4,7 +4,6 @@ import re
 from itertools import pairwise
 from math import inf, nan
 
-import chromium
 import pytest
 from msgspec.structs import replace
 from page_values import SVG, Page, drawings, marks, table
@@ -163,20 +162,6 @@ def test_the_fragment_is_what_notebooks_show():
     page = Page(found)
     assert "digits.keras : 4 times the suggestion" in page.words
     assert page.words.count("chosen") >= 1
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(chromium.find() is None, reason="chromium is missing")
-def test_a_browser_shows_it_without_complaint(tmp_path):
-    with chromium.browser(tmp_path / "profile") as browser:
-        for name in ("three kinds", "hostile"):
-            file = tmp_path / f"{name[:4]}.html"
-            file.write_text(html(ALL[name]()))
-            tab = browser.page(width=400, mobile=True)
-            tab.open(file.as_uri())
-            assert not tab.complaints()
-            assert tab.requests() == [file.as_uri()]
-            assert tab.run("document.documentElement.scrollWidth") <= 400
 
 
 def test_marks_of_one_rung_are_drawn():
