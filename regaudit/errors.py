@@ -114,13 +114,13 @@ LONGEST = 100
 """Characters of a value in a message."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint at the closest known word, whatever its case; empty if none is close."""
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return a hint at the closest known word, whatever its case; empty if none is that close."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
     words = {each.casefold().translate(_LOOK_ALIKE): each for each in known}
     close = len(word) <= LONGEST and get_close_matches(
-        word.casefold().translate(_LOOK_ALIKE), words, n=1
+        word.casefold().translate(_LOOK_ALIKE), words, n=1, cutoff=cutoff
     )
     return f"; did you mean {words[close[0]]!r}?" if close else ""
 

@@ -107,7 +107,8 @@ class Reader:
         return self.bash(command)
 
     def bash(self, command: str) -> str:
-        if installed := re.fullmatch(r"pip install '?regaudit(?:\[([\w,]+)\])?'?", command):
+        ours = r"pip install '?(?:regaudit|\.)(?:\[([\w,]+)\])?'?(?: # in a checkout.*)?"
+        if installed := re.fullmatch(ours, command):
             missing = set((installed[1] or "").split(",")) - EXTRAS.keys() - {""}
             assert not missing, f"no extra {missing}"
             self.code = 0

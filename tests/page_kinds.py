@@ -84,16 +84,20 @@ def checkpoints(count=6, kernels=4):
 
 
 def models(count=12, layers=6):
-    """A folder: models with errors, with warnings, with none, and one that cannot be read."""
+    """A folder: models with errors, with warnings, with none, with a second state, with what is
+    not known, and one that cannot be read.
+    """
     reports = [
         deep(
             layers + 2 * n,
             names="block_{block}/dense_{i}",
             file=f"models/team-{n % 3}/classifier-of-sounds-v{n}.keras",
-            findings=[finding("block_0/dense_1/kernel", severity=Severity(n % 3 + 1))] * (n < 9),
+            findings=[finding("block_0/dense_1/kernel", severity=Severity(n % 3 + 1))] * (n < 7),
         )
-        for n in range(count - 1)
+        for n in range(count - 4)
     ]
+    names = ("tutorial-l1", "tutorial-l2", "custom")
+    reports += [audit(MODELS / f"{name}.keras", CONFIG) for name in names]
     failure = Failure("UnreadableModelError", "not a Keras archive: cut short at 1,024 bytes")
     return render(*reports, Report("models/broken.keras", failure=failure), rules=ABOUTS)
 
@@ -134,7 +138,7 @@ KINDS = {
 }
 
 
-FEW = {"resnet50": (0,), "checkpoints": (2, 2), "models": (3, 2)}
+FEW = {"resnet50": (0,), "checkpoints": (2, 2), "models": (5, 2)}
 """How to make a shorter page of the same kind."""
 
 

@@ -23,7 +23,7 @@ def pictures(code: str, bad: Report, good: Report) -> Iterator[str]:
         return
     draw, caption = _DRAWN[code]
     pair = [section(number, one, (), View()) for number, one in enumerate((bad, good), 1)]
-    drawn = {title: draw(one) for title, one in zip(("Before", "After"), pair, strict=True)}
+    drawn = dict(zip(("Before", "After"), draw(pair), strict=True))
     if not all(drawn.values()):
         return
     yield "\n```{raw} html"
@@ -56,20 +56,25 @@ def _penalty(one: Section) -> str:
     return _svg(66, drawn, f"{rows[0][0]}; {rows[1][0]}")
 
 
-def _units(one: Section) -> str:
+def _units(one: Section, highest: float) -> str:
     """Draw the norm of the weights into each unit of the first kernel; a dead unit has no bar."""
-    (layer, weight) = next(iter(one.report.model.weights()))
-    values = _values(Path(one.report.file), weight.stored_path)
-    norms = np.linalg.norm(values.reshape(-1, values.shape[-1]), axis=0)
-    width, highest = 100 / len(norms), max(norms.max(), 1e-12)
+    norms = _norms(one)
+    width = 100 / len(norms)
     bars = "".join(
         f'<rect x="{n * width:.2f}%" y="{60 - 60 * norm / highest:.1f}" width="{0.7 * width:.2f}%" '
         f'height="{60 * norm / highest:.1f}" fill="#3f83cf"/>'
         for n, norm in enumerate(norms)
     )
     line = '<rect y="60" width="100%" height="1" fill-opacity=".5"/>'
-    text = f"norms of {len(norms)} units of {layer.path}, the largest {spelling.number(highest)}"
-    return _svg(61, bars + line, text) + f"<small>largest: {spelling.number(highest)}</small>"
+    largest = f"largest: {spelling.number(norms.max())}"
+    text = f"norms of the {len(norms)} units, {largest}"
+    return _svg(61, bars + line, text) + f"<small>{largest}</small>"
+
+
+def _norms(one: Section) -> np.ndarray:
+    (_, weight) = next(iter(one.report.model.weights()))
+    values = _values(Path(one.report.file), weight.stored_path)
+    return np.linalg.norm(values.reshape(-1, values.shape[-1]), axis=0)
 
 
 def _values(file: Path, stored_path: str) -> np.ndarray:
@@ -100,12 +105,22 @@ _AGAINST = (
     "comes near it leaves little to learn for."
 )
 _UNITS = (
-    "The norm of the weights into each unit of the layer, in units of the largest. A unit without "
-    "a bar is dead: nothing that comes in changes what it puts out."
+    "The norm of the weights into each unit of the first layer, both times by the same scale. A "
+    "unit without a bar puts out the same, whatever comes in."
 )
 
-_DRAWN: dict[str, tuple[Callable[[Section], str], str]] = {
-    **dict.fromkeys(("REG101", "REG102", "REG103", "REG201", "REG301"), (_strip, _ALONG)),
-    **dict.fromkeys(("REG202", "REG203", "REG204", "REG206"), (_penalty, _AGAINST)),
-    "REG402": (_units, _UNITS),
+
+def _each(draw: Callable[[Section], str]) -> Callable[[list[Section]], list[str]]:
+    return lambda pair: [draw(one) for one in pair]
+
+
+def _both_units(pair: list[Section]) -> list[str]:
+    highest = max(_norms(one).max() for one in pair)
+    return [_units(one, highest) for one in pair]
+
+
+_DRAWN: dict[str, tuple[Callable[[list[Section]], list[str]], str]] = {
+    **dict.fromkeys(("REG101", "REG102", "REG103", "REG201", "REG301"), (_each(_strip), _ALONG)),
+    **dict.fromkeys(("REG202", "REG203", "REG204", "REG206"), (_each(_penalty), _AGAINST)),
+    **dict.fromkeys(("REG402", "REG403"), (_both_units, _UNITS)),
 }

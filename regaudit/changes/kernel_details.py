@@ -8,10 +8,10 @@ from regaudit.keras_semantics.layer_table import KERNEL_ROLES
 from regaudit.model import Layer, Weight
 from regaudit.pages.kernel_details import Detail, Details, present
 from regaudit.pages.norm_panel import norm_panel
-from regaudit.pages.panel import Panel
 from regaudit.pages.spectrum_panel import spectrum_panel
 from regaudit.pages.value_panel import value_panel
 from regaudit.report import spelling
+from regaudit.report.report import Report
 
 ARROW = "\N{RIGHTWARDS ARROW}"
 
@@ -32,23 +32,31 @@ def changed_kernels(
     weights = changes.new.model.weights() if changes.new.model else ()
     layers = {weight.path: layer for layer, weight in weights}
     found = [
-        _detail(one.old, one.new, changes, layers[one.path], anchors[one.path])
+        (one.old, one.new)
         for one in moved
         if one.old and one.new and one.new.role in KERNEL_ROLES
+        if _is_counted(changes.old, one.old) and _is_counted(changes.new, one.new)
     ]
-    shown = [one for one in found if one.panels]
-    return Details(tuple(shown[:MOST]), max(len(shown) - MOST, 0))
+    return Details(
+        tuple(
+            _detail(old, new, changes, layers[new.path], anchors[new.path])
+            for old, new in found[:MOST]
+        ),
+        max(len(found) - MOST, 0),
+    )
+
+
+def _is_counted(report: Report, weight: Weight) -> bool:
+    measured = report.moments.get(weight.stored_path)
+    return measured is not None and measured.histogram is not None
 
 
 def _detail(old: Weight, new: Weight, changes: Changes, layer: Layer, row: str) -> Detail:
     sides = ((changes.old, old.stored_path), (changes.new, new.stored_path))
-    moments = [one for report, path in sides if (one := report.moments.get(path))]
+    moments = [report.moments[path] for report, path in sides]
     spectra = [found for report, path in sides if (found := (report.spectra or {}).get(path))]
-    panels: list[Panel | None] = []
-    if len(moments) == len(sides):
-        panels += [value_panel(moments, initial_density(layer, new)), norm_panel(moments)]
+    panels = [value_panel(moments, initial_density(layer, new)), norm_panel(moments)]
     if len(spectra) == len(sides):
         panels.append(spectrum_panel(spectra))
-    norms = [spelling.number(one.l2_norm) for one in moments]
-    facts = f"L2 norm {f' {ARROW} '.join(norms)}"
-    return Detail(f"{row}d", row, new.path, facts, present(panels))
+    norms = f" {ARROW} ".join(spelling.number(one.l2_norm) for one in moments)
+    return Detail(f"{row}d", row, new.path, f"L2 norm {norms}", present(panels))

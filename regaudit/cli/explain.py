@@ -71,12 +71,10 @@ def _laid_out(page: Iterable[str]) -> Iterator[str]:
 
 
 def _find(rule: str) -> type["Rule"]:
-    from regaudit.errors import did_you_mean
-    from regaudit.rules.interface import not_loaded, rules
+    from regaudit.rules.interface import hint, rules
 
     names = {name: one for one in rules() for name in (one.about.code, one.about.name)}
     found = names.get(rule.upper()) or names.get(rule.lower())
     if found is None:
-        hint = did_you_mean(rule, names) + not_loaded()
-        raise click.UsageError(f"no rule is called {rule!r}{hint}")
+        raise click.UsageError(f"no rule is called {rule!r}{hint(rule, names)}")
     return found

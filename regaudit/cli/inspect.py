@@ -64,7 +64,7 @@ def inspect(
     """Show the regularizers and weights of each model, and what they do, in a table.
 
     MODEL is a file, a folder, a pattern, a URL (s3://, gs://, hf://, https://), or - for a model of
-    one file on standard input. URLs need an extra: pip install 'regaudit[stores]'.
+    one file on standard input. URLs need s3fs, the extra [stores].
 
     Folders are searched, also those that are models themselves. HDF5 that is found there and was
     not written by Keras is skipped, and named on standard error.

@@ -44,7 +44,7 @@ def sweep(model: Path, options: SweepOptions, opening_options: OpeningOptions) -
     compares all of them with MODEL itself on the validation set. Losses are compared without the
     penalty. MODEL is not changed: -o OUT writes the best model.
 
-    Needs the extra: pip install 'regaudit[tensorflow]'. Keras loads and trains the model in a
+    Needs Keras with TensorFlow, the extra [tensorflow]. Keras loads and trains the model in a
     process of its own; what the model and your modules contain is run. Use it only for models that
     you trust.
 

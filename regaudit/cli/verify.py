@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 def verify(model: str, data: Path | None, batch_size: int, opening_options: OpeningOptions) -> None:
     """Load MODEL with real Keras and compare the audit with it.
 
-    Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs the
-    extra: pip install 'regaudit[tensorflow]'. Keras loads the file in safe mode and in a process of
+    Compares each weight's regularizer, trainability and norms, and sum(model.losses). Needs Keras
+    with TensorFlow, the extra [tensorflow]. Keras loads the file in safe mode and in a process of
     its own; still, use this only for models from sources that you trust.
 
     With --data, the model is run: whether each activity regularizer adds a penalty is compared,

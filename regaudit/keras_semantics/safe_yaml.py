@@ -9,13 +9,10 @@ import struct
 from typing import Any
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError, why_no_text
+from regaudit.extras import pip_install
 from regaudit.keras_semantics.safe_json import check_nesting
 from regaudit.limits import allowed, enforce_limit
 
-MISSING = (
-    "a configuration in YAML: reading it needs PyYAML, which is not installed: "
-    "pip install 'regaudit[yaml]'"
-)
 _PREFIX = "tag:yaml.org,2002:python/"
 _PLAIN = {
     "tuple": "construct_yaml_seq",
@@ -46,7 +43,8 @@ def parse_yaml(raw: bytes, name: str) -> Any:
     try:
         import yaml  # noqa: PLC0415 - an extra, and few models need it
     except ImportError as error:
-        raise UnreadableModelError(MISSING) from error
+        message = "a configuration in YAML: reading it needs PyYAML, which is not installed: "
+        raise UnreadableModelError(message + pip_install("yaml")) from error
     try:
         _check_events(yaml, raw, name)
         value = yaml.load(raw, Loader=_loader(yaml))  # noqa: S506 - of our own, plain values only

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from regaudit.auditing.containers import refuse_inside
 from regaudit.errors import UnreadableModelError, UsageError
+from regaudit.extras import pip_install
 from regaudit.keras_semantics.dialect import Dialect
 from regaudit.keras_semantics.layer_table import MODELS
 from regaudit.live.data_file import DataError, check_arrays
@@ -22,8 +23,6 @@ from regaudit.live.variables import Variable, regularizer_of_record
 from regaudit.model import Model, Status
 from regaudit.report.escape import plain
 from regaudit.report.report import Report
-
-MISSING = "Keras with TensorFlow is not installed: pip install 'regaudit[tensorflow]'"
 
 
 class Verification(Struct, frozen=True):
@@ -109,7 +108,8 @@ def _package(model: Model) -> str:
         return "tf_keras"
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if not find_spec("keras") or (backend == "tensorflow" and not find_spec("tensorflow")):
-        raise UnreadableModelError(MISSING)
+        message = f"Keras with TensorFlow is not installed: {pip_install('tensorflow')}"
+        raise UnreadableModelError(message)
     return "keras"
 
 

@@ -16,9 +16,8 @@ from regaudit.report.view import View
 
 def model_pictures(report: Report, view: View) -> str:
     """Return a model along its depth and what its penalty is made of; empty where not known."""
-    return fill_part(
-        "notebook_model.html.j2", strip=_strip(report, view), bar=penalty_bar(report)
-    ).strip()
+    bar = penalty_bar(report) if view.layer == "*" else None  # it is of the whole model
+    return fill_part("notebook_model.html.j2", strip=_strip(report, view), bar=bar).strip()
 
 
 def small_strip(report: Report) -> str:

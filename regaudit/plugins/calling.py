@@ -15,13 +15,18 @@ _Kind = TypeVar("_Kind")
 
 TIMED = hasattr(signal, "setitimer")
 
+IMPORT_SECONDS = (20.0, 60.0)
+"""Of the processor and by the clock, for an import before any file is looked at."""
+
 
 class _Overdue(BaseException):
     """It took too long; no `except Exception` of its own keeps that from us."""
 
 
 @contextmanager
-def calling(who: object, *passing: type[BaseException]) -> Iterator[None]:
+def calling(
+    who: object, *passing: type[BaseException], otherwise: tuple[float, float] | None = None
+) -> Iterator[None]:
     """Call code of another distribution inside the `with`.
 
     Where this process is held to limits, it gets half of what is left: the rest goes on after it.
@@ -29,12 +34,13 @@ def calling(who: object, *passing: type[BaseException]) -> Iterator[None]:
     Args:
         who: is called, for the message.
         passing: what it may raise.
+        otherwise: limits for it where the process is held to none, as `IMPORT_SECONDS`.
 
     Raises:
         PlugInError: it raised anything else, or took too long.
     """
     try:
-        with _half_of_the_time():
+        with _in_time(otherwise):
             yield
     except passing:
         raise
@@ -47,7 +53,9 @@ def failed(who: object, error: BaseException) -> PlugInError:
     if isinstance(error, PlugInError):
         return error
     if isinstance(error, _Overdue):
-        why = "it takes too long; --limit cpu_seconds=N and wall_seconds=N allow more"
+        why = "it takes too long"
+        if signal.getitimer(signal.ITIMER_PROF)[0]:
+            why += "; --limit cpu_seconds=N and wall_seconds=N allow more"
     elif is_out_of_memory(error):
         why = "it takes more memory than there is; --limit memory_bytes=N allows more"
     else:
@@ -65,7 +73,7 @@ def loaded(entry: EntryPoint, kind: type[_Kind]) -> type[_Kind]:
         PlugInError: it cannot be imported, or is not a concrete class of this kind.
     """
     module, _, attribute = entry.value.partition(":")
-    with calling(entry):
+    with calling(entry, otherwise=IMPORT_SECONDS):
         found: Any = import_module(module.strip())
         for part in attribute.partition("[")[0].strip().split("."):
             found = getattr(found, part)
@@ -78,29 +86,36 @@ def loaded(entry: EntryPoint, kind: type[_Kind]) -> type[_Kind]:
 
 
 @contextmanager
-def _half_of_the_time() -> Iterator[None]:
-    """Raise `_Overdue` once half of what is left is over, if this process is held to limits.
+def _in_time(otherwise: tuple[float, float] | None) -> Iterator[None]:
+    """Raise `_Overdue` once half of the time is over that this process is held to.
 
     The kernel would kill it in the end, and what others found in the file would be lost.
+
+    Args:
+        otherwise: seconds of the processor and by the clock where it is not held to any.
     """
     main = threading.main_thread()
-    cpu = signal.getitimer(signal.ITIMER_PROF)[0] if TIMED else 0
-    if not cpu or threading.current_thread() is not main:
+    if not TIMED or threading.current_thread() is not main:
         yield
         return
-    wall = signal.getitimer(signal.ITIMER_REAL)[0]
-    alarm = signal.SIGVTALRM
-    signal.signal(alarm, _end)
-    signal.setitimer(signal.ITIMER_VIRTUAL, cpu / 2)
-    waiting = threading.Timer(wall / 2, signal.pthread_kill, (main.ident, alarm))
+    cpu, wall = (signal.getitimer(one)[0] / 2 for one in (signal.ITIMER_PROF, signal.ITIMER_REAL))
+    if not (cpu and wall) and otherwise is None:
+        yield
+        return
+    cpu, wall = (cpu, wall) if cpu and wall else otherwise or (cpu, wall)
+    before = signal.signal(signal.SIGVTALRM, _end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu)
+    waiting = threading.Timer(wall, signal.pthread_kill, (main.ident, signal.SIGVTALRM))
     waiting.daemon = True
     waiting.start()
     try:
         yield
     finally:
-        signal.signal(alarm, signal.SIG_IGN)  # for one that is late
+        signal.signal(signal.SIGVTALRM, signal.SIG_IGN)  # for one that is late
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         waiting.cancel()
+        waiting.join()
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _end(_number: int, _frame: object) -> NoReturn:

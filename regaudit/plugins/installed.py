@@ -100,6 +100,11 @@ def versions() -> dict[str, str]:
     return {one.distribution: one.version for one in in_use()}
 
 
+def is_outside(code: str) -> bool:
+    """Whether a code can only be of another distribution."""
+    return bool(re.fullmatch(CODE, code)) and not code.startswith(RESERVED)
+
+
 def normalized(name: str) -> str:
     """Return the name of a distribution as pip compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -131,7 +136,7 @@ def _checked(found: tuple[EntryPoint, ...], selection: Selection) -> tuple[Entry
 
 def _check_name(one: EntryPoint) -> None:
     of_rule = one.group == RULES
-    if of_rule and (not re.fullmatch(CODE, one.name) or one.name.startswith(RESERVED)):
+    if of_rule and not is_outside(one.name):
         raise UsageError(
             f"{one.source} calls a rule {shown(one.name)}: codes of plug-ins are 2 to 8 capital "
             f"letters that do not begin with {RESERVED}, and 3 or 4 digits, such as ACME101 "

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
+from regaudit.extras import pip_install
 from regaudit.renderers.interface import Renderer
 from regaudit.report.report import Report
 from regaudit.report.rows import COLUMNS, rows_of
@@ -27,7 +28,7 @@ class Parquet(Renderer):
         try:
             import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
         except ImportError:
-            return "Parquet needs pyarrow, which is not installed: pip install 'regaudit[parquet]'"
+            return f"Parquet needs pyarrow, which is not installed: {pip_install('parquet')}"
         return ""
 
     def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> bytes:

@@ -10,10 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from regaudit.errors import UsageError
-
-MISSING = (
-    "to_dataframe needs pandas or polars: pip install 'regaudit[pandas]' or 'regaudit[polars]'"
-)
+from regaudit.extras import pip_install
 
 
 def dataframe(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, type]) -> Any:
@@ -37,7 +34,8 @@ def dataframe(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, type]) ->
                 for name, kind in columns.items()
             }
         )
-    raise UsageError(MISSING)
+    ways = f"{pip_install('pandas')}, or {pip_install('polars')}"
+    raise UsageError(f"to_dataframe needs pandas or polars: {ways}")
 
 
 def _pandas(pandas: Any, values: list[Any], kind: type) -> Any:

@@ -1,7 +1,7 @@
 """What a rule is: a check on evidence, with its thresholds and its documentation."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from functools import cache
 from importlib import import_module
@@ -12,11 +12,12 @@ from msgspec import Meta, Struct, StructMeta
 from msgspec.structs import fields
 
 from regaudit.discovery import defined, modules
+from regaudit.errors import did_you_mean
 from regaudit.evidence.evidence import Evidence
 from regaudit.evidence.needs import DECAY, REGULARIZERS, lacks
 from regaudit.evidence.training_facts import Facts
 from regaudit.model import Layer, Weight
-from regaudit.plugins.installed import RULES, entry_points
+from regaudit.plugins.installed import RULES, entry_points, is_outside, selected
 from regaudit.report.ignore import Ignore
 from regaudit.report.proposal import StrengthChange, Suggestion
 from regaudit.report.report import Failure, NotRun, Occurrence
@@ -219,7 +220,21 @@ def own_rules() -> tuple[type[Rule], ...]:
     return tuple(sorted(found, key=lambda rule: rule.about.code))
 
 
-def not_loaded() -> str:
-    """Say which rule of a plug-in cannot be loaded: its name is not known then, but its code."""
-    failures = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
-    return next(failures, "")
+def hint(word: str, known: Iterable[str]) -> str:
+    """Say which rule was meant by a word, or why none of plug-ins is called so; empty for neither.
+
+    Args:
+        word: a code, a name or the beginning of a code.
+        known: those that there are.
+    """
+    if is_outside(word):
+        left_out = "the settings or --no-plugins leave plug-ins out"
+        why = left_out if selected() is not None else "no installed plug-in has it"
+        return did_you_mean(word, known, 0.8) or f"; {why}"
+    broken = (f"; {rule.failure.message}" for rule in rules() if rule.failure)
+    return did_you_mean(word, known) + next(broken, "")
+
+
+def may_be_left_out(code: str) -> bool:
+    """Whether a code that no rule has may be that of a plug-in that is installed and not used."""
+    return selected() is not None and is_outside(code)

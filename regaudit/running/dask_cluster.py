@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regaudit.errors import RegauditError, UsageError
+from regaudit.extras import pip_install
 from regaudit.plugins.installed import installed
 from regaudit.processors import processors
 from regaudit.report.messages import from_bytes, to_bytes
@@ -171,7 +172,7 @@ def connected(
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
     except ImportError as error:
-        message = "--dask needs Dask, which is not installed: pip install 'regaudit[dask]'"
+        message = f"--dask needs Dask, which is not installed: {pip_install('dask')}"
         raise UsageError(message) from error
     if address == LOCAL:
         with (

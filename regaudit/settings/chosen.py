@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from regaudit.errors import UsageError, did_you_mean, shown
+from regaudit.errors import UsageError, shown
 from regaudit.report.severity import Level, Severity
-from regaudit.rules.interface import Rule, not_loaded, rules
+from regaudit.rules.interface import Rule, hint, may_be_left_out, rules
 from regaudit.settings.decode import decoded_fields, decoded_value
 from regaudit.settings.presets import Preset
 
@@ -30,8 +30,10 @@ def rules_of(
     severities = dict(preset.severities)
     own = {}
     for code, table in given.items():
+        if code not in known and may_be_left_out(code):
+            continue
         if code not in known:
-            raise UsageError(f"unknown rule {shown(code)}{did_you_mean(code, known)}")
+            raise UsageError(f"unknown rule {shown(code)}{hint(code, known)}")
         thresholds = {name: value for name, value in table.items() if name != "severity"}
         if not known[code].failure:  # else what it would understand is not known
             own[code] = decoded_fields(known[code], thresholds, f"{key}.{code}")
@@ -57,8 +59,7 @@ def codes_of(choices: Iterable[str], among: Iterable[Rule]) -> set[str]:
     for choice in choices:
         hits = {a.code for a in abouts if a.code.startswith(choice.upper()) or a.name == choice}
         if not choice or (not hits and not any(name.startswith(choice) for name in every)):
-            hint = did_you_mean(choice, every) + not_loaded()
-            raise UsageError(f"no rule is called {shown(choice)}{hint}")
+            raise UsageError(f"no rule is called {shown(choice)}{hint(choice, every)}")
         found |= hits
     return found
 

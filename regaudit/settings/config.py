@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regaudit.errors import RegauditError, UsageError, did_you_mean, shown, why_no_text
+from regaudit.errors import RegauditError, UsageError, shown, why_no_text
 from regaudit.evidence.training_facts import Facts
 from regaudit.formats.interface import formats
 from regaudit.keras_semantics.config_graph import Serialized
@@ -18,7 +18,7 @@ from regaudit.limits import Limits, allowed
 from regaudit.plugins.installed import FORMATS, Selection, entry_points, using, versions
 from regaudit.report.ignore import Ignore
 from regaudit.report.severity import Severity
-from regaudit.rules.interface import Confidence, Rule, not_loaded
+from regaudit.rules.interface import Confidence, Rule, hint, may_be_left_out
 from regaudit.settings.chosen import codes_of, names, rules_of
 from regaudit.settings.decode import decoded, decoded_fields
 from regaudit.settings.given import UNKNOWN, Given, Override
@@ -334,9 +334,9 @@ def _settled_with_plugins(given: Given) -> Config:
     for number, one in enumerate(given.override):  # before any model is read
         rules_of(one.rules, preset, f"override[{number}].rules")
     for ignore in given.ignore:
-        if ignore.code not in names():
-            hint = did_you_mean(ignore.code, names()) + not_loaded()
-            raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{hint}")
+        if ignore.code not in names() and not may_be_left_out(ignore.code):
+            meant = hint(ignore.code, names())
+            raise UsageError(f"unknown rule {shown(ignore.code)} in ignore{meant}")
     if given.baseline and is_url(given.baseline):
         raise UsageError(f"baseline is a file, not a URL: {redacted_name(given.baseline)}")
     return Config(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from regaudit.plugins.installed import is_outside
 from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.settings.config import Config
@@ -24,6 +25,8 @@ def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Re
     judged = [one for one in config.ignores if whole and _has_run(one, reports, config)]
     findings = []
     for rule in config.rules:
+        if is_outside(rule.about.code):
+            continue  # those of plug-ins are about models
         kept = [one for one in config.ignores if one.expired(today) or one in judged]
         items = rule.check_ignores(kept, {one for one in used if one}, today)
         findings.append(Finding.of(rule.about.code, rule.about.name, items))

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.extras import pip_install
 from regaudit.limits import enforce_limit
 from regaudit.storage.arrivals import arrived
 from regaudit.storage.deadline import Deadline
@@ -20,14 +21,8 @@ from regaudit.storage.object_store_errors import CHANGED, cause, is_final, messa
 from regaudit.storage.range_reader import WHOLE, Pages, Windows
 from regaudit.storage.redirects import Redirects
 
-_INSTALL = {
-    "s3": "regaudit[stores]",
-    "http": "regaudit[stores]",
-    "https": "regaudit[stores]",
-    "gs": "gcsfs",
-    "hf": "huggingface_hub",
-}
-"""What pip installs to read the URLs of a scheme."""
+_NEEDED = {"s3": None, "http": None, "https": None, "gs": "gcsfs", "hf": "huggingface_hub"}
+"""The package that reads the URLs of a scheme; None for those of the extra `stores`."""
 
 RETRY_TIMEOUT = 20
 """Seconds for which a store that is away is asked again."""
@@ -44,8 +39,8 @@ Answer = TypeVar("Answer")
 def connected(url: str) -> tuple["Store", str]:
     """Return the store that a URL is in, and its path there."""
     scheme = url.partition("://")[0].lower()
-    if scheme not in _INSTALL or "::" in url:
-        known = ", ".join(f"{known}://" for known in sorted(_INSTALL))
+    if scheme not in _NEEDED or "::" in url:
+        known = ", ".join(f"{known}://" for known in sorted(_NEEDED))
         raise UnreadableModelError(f"this kind of URL is not supported ({known} are)")
     imported(url)  # before the clock starts
     deadline, redirects = Deadline(), Redirects()
@@ -57,8 +52,9 @@ def connected(url: str) -> tuple["Store", str]:
     except UnsafeFileError:
         raise
     except ImportError as error:
-        package = _INSTALL[scheme]
-        text = f"reading {scheme}:// takes a package: pip install '{package}'"
+        package = _NEEDED[scheme]
+        install = f"pip install {package}" if package else pip_install("stores")
+        text = f"reading {scheme}:// takes a package: {install}"
         raise UnreadableModelError(text) from error
     except Exception as error:  # noqa: BLE001 - each store has errors of its own
         raise UnreadableModelError(f"cannot be reached: {reason(error)}") from None
@@ -75,7 +71,7 @@ def imported(url: str) -> None:
     with suppress(Exception):
         from fsspec import get_filesystem_class  # noqa: PLC0415 - only URLs need it
 
-        if scheme in _INSTALL:
+        if scheme in _NEEDED:
             get_filesystem_class(scheme)
 
 

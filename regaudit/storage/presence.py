@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from regaudit.errors import did_you_mean
+from regaudit.storage.working_folder import GONE, working_folder
 
 _NEAR = 1000
 """Names that one which is not there is compared with."""
@@ -35,6 +36,8 @@ def is_link(path: str | Path) -> bool:
 
 def near(path: Path) -> str:
     """Return a hint at a name that is close to the first part of a path that is not there."""
+    if not path.is_absolute() and working_folder() is None:
+        return f": {GONE}"
     for part in reversed((path, *path.parents)):
         if not exists(part):
             try:

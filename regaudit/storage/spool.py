@@ -1,7 +1,10 @@
 """Bytes that are in no file as they are needed, kept in a temporary one without a name."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 from weakref import finalize
 
 from regaudit.errors import UnreadableModelError
@@ -22,16 +25,11 @@ class Spool:
         Raises:
             UnreadableModelError: there is no room for them.
         """
-        import tempfile  # noqa: PLC0415 - most models are in no archive
-
-        unnamed = Path("/proc/self/fd").is_dir()
-        make = tempfile.TemporaryFile if unnamed else tempfile.NamedTemporaryFile
         try:
-            kept = make(prefix="regaudit-")
+            kept, self.file = _temporary()
         except OSError as error:
             raise _no_room(error) from error
-        finalize(self, kept.close)
-        self.file = Path(f"/proc/self/fd/{kept.fileno()}" if unnamed else kept.name)
+        finalize(self, _remove, kept, self.file)
         for piece in pieces:
             try:
                 kept.write(piece)
@@ -41,6 +39,25 @@ class Spool:
             kept.flush()
         except OSError as error:
             raise _no_room(error) from error
+
+
+def _temporary() -> tuple[IO[bytes], Path]:
+    """Return a temporary file, and where it is opened again."""
+    import tempfile  # noqa: PLC0415 - most models are in no archive
+
+    if Path("/proc/self/fd").is_dir():
+        unnamed = tempfile.TemporaryFile(prefix="regaudit-")  # noqa: SIM115 - it lives as long as its holder
+        return unnamed, Path(f"/proc/self/fd/{unnamed.fileno()}")
+    # One that goes with its handle could not be opened again on Windows.
+    delete = os.name != "nt"
+    named = tempfile.NamedTemporaryFile(prefix="regaudit-", delete=delete)  # noqa: SIM115 - as above
+    return named, Path(named.name)
+
+
+def _remove(kept: IO[bytes], file: Path) -> None:
+    kept.close()
+    with suppress(OSError):  # it is gone with its handle, or Windows has it open
+        file.unlink()
 
 
 def _no_room(error: OSError) -> UnreadableModelError:

@@ -13,14 +13,11 @@ import numpy as np
 from msgspec import Struct
 
 from regaudit.errors import UnreadableModelError, UnsafeFileError
+from regaudit.extras import pip_install
 from regaudit.limits import allowed, enforce_limit
 from regaudit.storage.search import everything_below
 from regaudit.tensors.tensor import BLOCK, Array
 
-MISSING = (
-    "an Orbax checkpoint, and reading it takes TensorStore, which is not installed: "
-    "pip install 'regaudit[orbax]'"
-)
 _ALONE: Mapping[str, Any] = {
     "cache_pool": {"total_bytes_limit": 0},
     "data_copy_concurrency": {"limit": 1},
@@ -115,7 +112,8 @@ def _opened(folder: str, key: str, driver: str) -> Any:
     try:
         import tensorstore as store  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise UnreadableModelError(MISSING) from error
+        message = "an Orbax checkpoint, and reading it takes TensorStore, which is not installed: "
+        raise UnreadableModelError(message + pip_install("orbax")) from error
     base = {"driver": "file", "path": f"{folder}/"}
     spec = {
         "driver": driver,

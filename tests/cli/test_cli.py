@@ -1,7 +1,6 @@
 """The command line as its users meet it: exit codes, first lines, files written."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +9,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import termios
 import textwrap
 import zipfile
 from pathlib import Path
@@ -446,6 +444,7 @@ def test_one_architecture_is_enough():
 
 def in_terminal(width, *arguments, raw=False, **variables):
     """Run a command in a real terminal of a width; return what it shows, without its colours."""
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     parent, child = os.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm", **variables}

@@ -7,7 +7,6 @@ that Python tells its audit hooks of, and what it does not tell them of.
 import errno
 import importlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -255,6 +254,7 @@ def test_each_call_of_a_library_may_fail(trial, error, monkeypatch):
 def test_the_disk_may_be_full_at_any_byte(trial):
     """A limit on the size of files is what a test can have of a full disk."""
     whole = max(len(data) for data in trial.old.values())
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

@@ -163,4 +163,4 @@ def test_names_that_are_none_are_refused(tree, said, tmp_path):
 def test_what_is_missing_is_named_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorstore", None)
     report = regaudit.audit(WHOLE / "2")
-    assert "pip install 'regaudit[orbax]'" in report.failure.message
+    assert "pip install 'tensorstore>=0.1.60'" in report.failure.message

@@ -45,7 +45,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
     assert result.exit_code == 3
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
-    assert "pip install 'regaudit[tensorflow]'" in result.stderr
+    assert "pip install 'keras>=3.0' 'tensorflow>=2.16'" in result.stderr
 
 
 def test_what_cannot_be_read_is_said_without_keras(tmp_path):

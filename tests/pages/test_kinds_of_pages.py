@@ -4,7 +4,13 @@ Each is opened once with scripts and once without, and everything is asked of th
 """
 
 import pytest
+from msgspec.structs import replace
 from page_kinds import KINDS, built, notebook
+from page_values import audited, dense, finding, render
+
+from regaudit.changes.compare import diff
+from regaudit.changes.html import html
+from regaudit.report.view import View
 
 pytestmark = pytest.mark.browser
 
@@ -101,6 +107,14 @@ def test_it_fits_any_width_needs_no_script_and_little_paper(show, paper, kind):
             assert len(paper(tab)) <= SHEETS[kind]
     without, with_scripts = texts
     assert with_scripts <= without
+
+
+def test_names_without_a_place_to_break_fit(show):
+    name = "a" * 150
+    report = audited(dense(name), file=f"{'b' * 200}.keras", findings=[finding(f"{name}/kernel")])
+    pages = [render(report, replace(report, file="c")), html(diff(report, report), [], View())]
+    for page in pages:
+        assert show(page).run(TOO_WIDE) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -137,6 +137,21 @@ def test_plug_ins_are_switched_off_or_asked_for():
     assert "plugins must be true, false or a list" in run("check", OWN).stderr
 
 
+def test_settings_of_its_rules_do_not_stop_a_run_without_it(monkeypatch):
+    Path("regaudit.toml").write_text(
+        '[rules.EXA101]\nhighest = 1.0\n[[ignore]]\ncode = "EXA101"\nreason = "reviewed"\n'
+        '[[override]]\nmodel = "*"\nrules.EXA101.severity = "note"\n'
+    )
+    assert run("check", OWN, "--no-plugins").exit_code == 0
+    chosen = run("check", OWN, "--no-plugins", "--select", "EXA101")
+    assert (chosen.exit_code, "leave plug-ins out" in chosen.stderr) == (2, True)
+    monkeypatch.setattr(sys, "path", sys.path[1:])
+    for arguments in (["check", OWN], ["explain", "EXA101"]):
+        missing = run(*arguments)
+        assert (missing.exit_code, "no installed plug-in has it" in missing.stderr) == (2, True)
+    assert "did you mean 'REG101'?" in run("explain", "RGE101").stderr
+
+
 def test_it_is_explained_and_listed():
     for name in ("EXA101", "exa101", "strength-outside-policy"):
         assert "From regaudit-example 1.0." in run("explain", name).stdout.replace("\n", " ")

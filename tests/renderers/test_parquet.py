@@ -111,5 +111,5 @@ def test_without_pyarrow_one_line_says_what_to_install(tmp_path, monkeypatch):
     for arguments in (["inspect", OVERFIT], ["report", "--from", results]):
         result = run(*arguments, "-o", file)
         assert result.exit_code == 2
-        assert "pip install 'regaudit[parquet]'" in result.output
+        assert "pip install 'pyarrow>=15'" in result.output
         assert not file.exists()

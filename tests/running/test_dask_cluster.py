@@ -226,7 +226,7 @@ def test_what_is_wrong_is_one_line(models, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     result = run("inspect", models[0], "--dask", "local")
     assert result.exit_code == 2
-    assert "pip install 'regaudit[dask]'" in result.output
+    assert "pip install 'distributed>=2024.5'" in result.output
 
 
 def test_a_worker_of_another_version_is_refused(dask, models, monkeypatch):

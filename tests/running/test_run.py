@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -84,7 +83,7 @@ def test_progress_counts_the_bytes_of_stores_as_they_are_known(monkeypatch):
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path):
     for number in range(30):
         shutil.copy(GOOD, tmp_path / f"{number:02}.keras")
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     command = regaudit("inspect", tmp_path, "--format", "json")
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
@@ -127,7 +126,7 @@ def test_of_one_large_model_the_bytes_are_told(monkeypatch):
 def test_an_interrupt_leaves_a_partial_report_that_says_so(tmp_path):
     for number in range(400):
         shutil.copy(GOOD, tmp_path / f"{number:03}.keras")
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     process = subprocess.Popen(
         regaudit("inspect", tmp_path, "--format", "jsonl"),
         env=ENVIRONMENT,

@@ -181,7 +181,7 @@ def test_reading_in_a_row_takes_few_requests_and_jumping_few_bytes():
 def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     report = audit("s3://models/a.keras")
-    expected = "reading s3:// takes a package: pip install 'regaudit[stores]'"
+    expected = "reading s3:// takes a package: pip install 'fsspec>=2024.6' 's3fs>=2024.6'"
     assert report.failure.message == expected
     result = run("inspect", "s3://models/a.keras")
     assert result.exit_code == 3
