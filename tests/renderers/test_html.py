@@ -192,8 +192,10 @@ def test_one_row_for_each_weight(report):
 def test_numbers_of_spectra_stand_below_their_titles():
     config = Config.default(spectral=True)
     page = render(audit(MODELS / "digits-cnn.keras", config))
-    table = next(one for one in re.findall(r"<table.*?</table>", page, re.S) if "Spectra" in one)
-    titles, *rows = re.findall(r"<tr>.*?</tr>", table, re.S)
+    table = next(
+        one for one in re.findall(r"<table.*?</table>", page, re.DOTALL) if "Spectra" in one
+    )
+    titles, *rows = re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
     numeric = re.findall(r"<th scope=\"col\"( class=\"n\")?>", titles)[1:]
     assert len(rows) == 3
     assert all(re.findall(r"<td( class=\"n\")?>", row) == numeric for row in rows)
