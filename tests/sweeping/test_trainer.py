@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import MODELS
+from samples import sampled
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError, UsageError
@@ -108,7 +110,7 @@ def picked(values, rows):
     return values[rows]
 
 
-@pytest.mark.parametrize("case", LOSSES_OF_KERAS)
+@pytest.mark.parametrize("case", sampled(LOSSES_OF_KERAS, every=2))
 def test_losses_are_those_of_evaluate_without_the_penalty(tmp_path, case):
     make, y = LOSSES_OF_KERAS[case]
     model = make()
@@ -276,8 +278,12 @@ def test_a_model_that_is_not_compiled_needs_a_loss_and_an_optimizer(tmp_path):
 def test_a_file_that_keras_cannot_load_is_said(tmp_path):
     file = tmp_path / "model.keras"
     file.write_bytes(b"no model")
-    with pytest.raises(UnreadableModelError, match="Keras cannot load it"):
-        Trainer(keras, Opening(str(file), "", None, None), ((X, NUMBERS), (X, NUMBERS)))
+    for model, said in (
+        (file, "Keras cannot load it"),
+        (MODELS / "custom.keras", "fixtures>Cubic"),
+    ):
+        with pytest.raises(UnreadableModelError, match=said):
+            Trainer(keras, Opening(str(model), "", None, None), ((X, NUMBERS), (X, NUMBERS)))
 
 
 def test_a_model_with_a_loss_of_its_own_is_refused(tmp_path):
