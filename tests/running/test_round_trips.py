@@ -112,7 +112,7 @@ def dask():
     as_here = {"distributed.nanny.pre-spawn-environ": {}}
     with (
         dask_config.set(as_here),
-        distributed.LocalCluster(n_workers=2, silence_logs=50, **options) as made,
+        distributed.LocalCluster(n_workers=1, silence_logs=50, **options) as made,
     ):
         yield made.scheduler_address
 
