@@ -10,7 +10,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import closing, redirect_stdout
+from contextlib import ExitStack, closing, redirect_stdout
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,8 @@ class Reader:
         return self.bash(command)
 
     def bash(self, command: str) -> str:
-        if installed := re.fullmatch(r"pip install '?regaudit(?:\[([\w,]+)\])?'?", command):
+        ours = r"pip install '?(?:regaudit|\.)(?:\[([\w,]+)\])?'?(?: # in a checkout.*)?"
+        if installed := re.fullmatch(ours, command):
             missing = set((installed[1] or "").split(",")) - EXTRAS.keys() - {""}
             assert not missing, f"no extra {missing}"
             self.code = 0
@@ -264,7 +265,10 @@ def difference(command: str, shown: str, printed: str) -> str:
 
 def follow(page: str, folder: Path, stand_ins: dict[str, str] | None = None) -> Reader:
     """Follow a page in a folder that is the current directory, and has the fixtures."""
-    with patch("regaudit.running.workers.audit_apart", audit_here):
+    apart = ("worker_pool.audit_apart", "write.write_apart")
+    with ExitStack() as stack:
+        for name in apart:
+            stack.enter_context(patch(f"regaudit.running.{name}", audit_here))
         return _follow(page, folder, stand_ins or {})
 
 

@@ -1,17 +1,12 @@
 """What stands for the slow parts while a page is followed: other tests are about these."""
 
 import shutil
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from functools import partial
 from unittest.mock import patch
 
 from paths import FIXTURES
 
-from regaudit.auditing.audit_file import audit_file
-from regaudit.report.report import Report
-from regaudit.running.report_cache import Cache
-from regaudit.settings.config import Config
+from regaudit.running.written import Carrier
 from regaudit.sweeping.document import read_sweep
 
 
@@ -29,8 +24,8 @@ def swept() -> AbstractContextManager[object]:
     return answer
 
 
-def audit_here(files: list[str], config: Config, _: int, cache: Cache | None) -> Iterator[Report]:
-    """Audit several files without the processes that a run starts for them: they cost a second."""
+def audit_here(files, workers):
+    """Audit in this process what workers would: no page is about these."""
+    audit = Carrier(workers.order, workers.config)
     for file in files:
-        audit = partial(audit_file, file, config)
-        yield cache.through(file, audit) if cache else audit()
+        yield audit(file, workers.config)

@@ -89,6 +89,29 @@ def opening_settings(options: OpeningOptions) -> "Config":
     return config.allowing(options.limits)
 
 
+class Work(NamedTuple):
+    """What a command is to audit, and how."""
+
+    config: "Config"
+    found: list[tuple[str, "Found"]]
+    """By what the user named."""
+    outputs: tuple[Target, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """The models, in order; what leads to none stands for itself."""
+        return [
+            file
+            for target, (models, refused) in self.found
+            for file in models or [target] * (not refused)
+        ]
+
+    @property
+    def whole(self) -> bool:
+        """Whether directories were searched, not single files named."""
+        return any(models != [target] for target, (models, _) in self.found)
+
+
 def run_audit(
     options: AuditOptions,
     outputs: Iterable[Target],
@@ -100,6 +123,29 @@ def run_audit(
     nested: bool = True,
 ) -> tuple[list["Report"], "Config"]:
     """Audit what the command line names, or what the settings name, or what lies below.
+
+    Arguments are those of `find_work`.
+
+    Raises:
+        click.UsageError: a wrong setting or rule, or an output that is one of the models.
+    """
+    work = find_work(
+        options, outputs, fail_on, unknown=unknown, baseline=baseline, writes=writes, nested=nested
+    )
+    return reports_of(work, options), work.config
+
+
+def find_work(
+    options: AuditOptions,
+    outputs: Iterable[Target],
+    fail_on: str | None = None,
+    *,
+    unknown: str | None = None,
+    baseline: bool = True,
+    writes: Iterable[Path] = (),
+    nested: bool = True,
+) -> Work:
+    """Find what the command line names, or what the settings name, or what lies below.
 
     Args:
         options: of the command line.
@@ -115,8 +161,6 @@ def run_audit(
     """
     from msgspec.structs import replace
 
-    from regaudit.running.render_guard import go_on_guarded
-    from regaudit.settings.self_audit import audit_settings
     from regaudit.storage.container_names import split_name
 
     config = settings_of(options, fail_on, unknown=unknown, baseline=baseline)
@@ -127,12 +171,10 @@ def run_audit(
     config = replace(config, detailed=is_detailed(outputs), weights=options.weights)
     found = _models(options, config, nested)
     found, config = _paired(found, config, options, together=nested)
-    files = [
-        file for target, (models, refused) in found for file in models or [target] * (not refused)
-    ]
+    work = Work(config, found, outputs)
     refuse_outputs(
         (*files_of(outputs), *writes),
-        models=[split_name(file)[0] for file in files if file != STANDARD_INPUT],
+        models=[split_name(file)[0] for file in work.files if file != STANDARD_INPUT],
         reads=(*options.config_files, config.file, config.baseline_file if baseline else None),
         cache=cache_folder(options.cache),
     )
@@ -140,8 +182,17 @@ def run_audit(
         from regaudit.cli.standard_input import standard_input
 
         config = replace(config, standard_input=standard_input(config.limits))
+    return work._replace(config=config)
+
+
+def reports_of(work: Work, options: AuditOptions) -> list["Report"]:
+    """Audit the models that were found, and the settings."""
+    from regaudit.running.render_guard import go_on_guarded
+    from regaudit.settings.self_audit import audit_settings, concerned_by, used_by
+
+    config, found, outputs = work
     reports = audited(
-        files,
+        work.files,
         config,
         isolate=options.isolate,
         jobs=options.jobs,
@@ -158,10 +209,14 @@ def run_audit(
         config.limits,
         lambda some: [rendered(one, some, config, ViewOptions()) for one in outputs],
     )
-    whole = any(models != [target] for target, (models, _) in found)
-    whole &= not any(one.interrupted for one in reports)
-    of_settings = audit_settings(reports, config, whole)
-    return [*reports, of_settings] if of_settings else reports, config
+    whole = work.whole and not any(one.interrupted for one in reports)
+    of_settings = audit_settings(
+        config,
+        {number for one in reports for number in used_by(one, config)},
+        {number for one in reports for number in concerned_by(one, config)},
+        whole,
+    )
+    return [*reports, of_settings] if of_settings else reports
 
 
 def only(reports: Sequence["Report"], layer: str) -> list["Report"]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.audit_models import AuditOptions, Work, find_work, only, reports_of
 from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, weights
-from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, unreadable
+from regaudit.cli.output import FINDINGS, OK, TOLD, say, say_failed, say_unjudged, unreadable
+from regaudit.cli.streaming import can_stream, stream
 from regaudit.cli.targets import Target, ViewOptions, all_of, emit_all, rendered
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ def check(
     if (quiet or statistics) and all(one.format != "terminal" for one in targets):
         named = "--quiet" if quiet else "--statistics"
         raise click.UsageError(f"{named} is for --format terminal; the others list all findings")
-    reports, config = run_audit(
-        options, targets, fail_on, unknown="fail" if fail_on_unknown else None
-    )
-    whole, reports = reports, only(reports, view_options.layer)
+    work = find_work(options, targets, fail_on, unknown="fail" if fail_on_unknown else None)
+    config = work.config
+    if can_stream(work, options, view_options):
+        sys.exit(_streamed(work, options, view_options, quiet=quiet))
+    whole = reports_of(work, options)
+    reports = only(whole, view_options.layer)
     bare = {"terminal", "markdown"}
     emit_all(
         [
@@ -102,32 +105,40 @@ def check(
         say_failed(reports, config.fail_on)
         _say_unjudged(reports, fail=config.fail_on_unknown)
     if not quiet:
-        _say_stale(whole, config)
+        _say_stale(len(list(config.baseline.stale(whole))) if config.baseline else 0, config)
     failed = any(report.worst >= config.fail_on for report in reports)
     failed |= config.fail_on_unknown and any(report.unjudged for report in reports)
     sys.exit(unreadable(reports) or (FINDINGS if failed else OK))
 
 
+def _streamed(
+    work: "Work", options: AuditOptions, view_options: ViewOptions, *, quiet: bool
+) -> int:
+    """Write what each model adds as it comes, and return the exit code."""
+    config = work.config
+    told = stream(work, options, view_options, config.fail_on)
+    if all(target.file for target in work.outputs):
+        told.say_failed()
+        told.say_unjudged(fail=config.fail_on_unknown)
+    if not quiet:
+        _say_stale(len(told.stale), config)
+    failed = told.worst >= config.fail_on or (config.fail_on_unknown and bool(told.unjudged))
+    return told.unreadable or (FINDINGS if failed else OK)
+
+
 def _say_unjudged(reports: Sequence["Report"], *, fail: bool) -> None:
     """Say on standard error what could not be judged, where no output is printed."""
-    from regaudit.report.escape import plain
     from regaudit.report.sentences import unjudged
 
     unknown = [report for report in reports if report.unjudged]
-    why = "; unknown is set to fail" if fail else ""
-    for report in unknown[:TOLD]:
-        say(f"{plain(report.file)}: {unjudged(report)}{why}", err=True)
-    if len(unknown) > TOLD:
-        say(f"and {len(unknown) - TOLD:,} more of which no regularizer is known", err=True)
+    told = [(report.file, str(unjudged(report))) for report in unknown[:TOLD]]
+    say_unjudged(told, len(unknown) - len(told), fail=fail)
 
 
-def _say_stale(reports: Sequence["Report"], config: "Config") -> None:
-    """Say on standard error which entries of the baseline are no longer needed."""
+def _say_stale(stale: int, config: "Config") -> None:
+    """Say on standard error how many entries of the baseline are no longer needed."""
     from regaudit.report.escape import command
 
-    if config.baseline is None:
-        return
-    stale = len(list(config.baseline.stale(reports)))
     if stale:
         entries = "entry is" if stale == 1 else "entries are"
         prune = command("regaudit baseline prune --baseline {}", config.baseline_file)

@@ -1,16 +1,18 @@
 """`regaudit inspect`: what is there and what it does."""
 
 import sys
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from regaudit.cli.audit_models import AuditOptions, only, run_audit
+from regaudit.cli.audit_models import AuditOptions, find_work, only, reports_of, run_audit
 from regaudit.cli.choice import Choice
 from regaudit.cli.command import Helpful
 from regaudit.cli.options import auditing, printing, spectral, weights
 from regaudit.cli.output import emit, say_failed, unreadable
+from regaudit.cli.streaming import can_stream, stream
 from regaudit.cli.targets import Target, ViewOptions, all_of, write
 
 
@@ -74,9 +76,15 @@ def inspect(
     targets = all_of(format_, output, also)
     if show_roles:
         _print_roles(options, output)
-    reports, config = run_audit(options, targets)
-    reports = only(reports, view_options.layer)
-    write(targets, reports, config, view_options, sort=sort, wide=wide, every=every)
+    work = find_work(options, targets)
+    shown = {"sort": sort, "wide": wide, "every": every}
+    if can_stream(work, options, view_options):
+        told = stream(work, options, view_options, inf, **shown)
+        if all(target.file for target in targets):
+            told.say_failed()
+        sys.exit(told.unreadable)
+    reports, config = only(reports_of(work, options), view_options.layer), work.config
+    write(targets, reports, config, view_options, **shown)
     if all(target.file for target in targets):
         say_failed(reports)
     sys.exit(unreadable(reports))

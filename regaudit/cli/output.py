@@ -1,10 +1,12 @@
 """The door through which all text leaves, printed or written, and the exit code."""
 
+import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -64,18 +66,44 @@ def emit(content: "Escaped | bytes", output: Path | None) -> None:
         return
     if output is None:
         raise click.UsageError("this is a binary format: write it to a file, -o FILE")
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with ending_tidily(), written_file(output) as file:
+        file.write(data)
+
+
+@contextmanager
+def written_file(output: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of another as a whole, once all is written.
+
+    Raises:
+        click.UsageError: it cannot be written; what was there is untouched.
+    """
     from regaudit.cli.protected import refuse_report
     from regaudit.storage.atomic_write import replacing
 
     refuse_report(output)  # what became of it meanwhile; and for commands that audit nothing
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     try:
         special = output.exists() and not output.is_file() and not output.is_dir()
         # A pipe or a device has nothing to replace.
-        with ending_tidily(), output.open("wb") if special else replacing(output) as file:
-            file.write(data)
+        with output.open("wb") if special else replacing(output) as file:
+            yield file
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
+
+
+class Printed(io.RawIOBase):
+    """Standard output, for what is written in bytes of text."""
+
+    def writable(self) -> bool:
+        """Say so."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Print text of which a format has escaped all that it must."""
+        from regaudit.report.escape import by_format
+
+        _print(by_format(bytes(content).decode()))
+        return len(content)
 
 
 SUMMARY = 1024 * 1024
@@ -114,13 +142,31 @@ def say_failed(reports: Sequence["Report"], fail_on: float = inf) -> None:
         fail_on: lowest severity that fails a model; by default none does.
     """
     from regaudit.report.sentences import verdict
-    from regaudit.report.spelling import count
 
     failed = [report for report in reports if not report.complete or report.worst >= fail_on]
-    for report in failed[:TOLD]:
-        say(f"{report.file}: {verdict(report)}", err=True)
-    if len(failed) > TOLD:
-        say(f"and {count(len(failed) - TOLD, 'more model')} that failed", err=True)
+    told = [(report.file, verdict(report)) for report in failed[:TOLD]]
+    say_verdicts(told, len(failed) - len(told))
+
+
+def say_verdicts(failed: Iterable[tuple[str, str]], more: int) -> None:
+    """Say on standard error how some models came out, and how many more failed."""
+    from regaudit.report.spelling import count
+
+    for file, verdict in failed:
+        say(f"{file}: {verdict}", err=True)
+    if more:
+        say(f"and {count(more, 'more model')} that failed", err=True)
+
+
+def say_unjudged(unknown: Iterable[tuple[str, str]], more: int, *, fail: bool) -> None:
+    """Say on standard error of which models no regularizer is known, and why."""
+    from regaudit.report.escape import plain
+
+    why = "; unknown is set to fail" if fail else ""
+    for file, unjudged in unknown:
+        say(f"{plain(file)}: {unjudged}{why}", err=True)
+    if more:
+        say(f"and {more:,} more of which no regularizer is known", err=True)
 
 
 def _print(text: "Escaped", *, err: bool = False) -> None:

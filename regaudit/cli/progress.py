@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from regaudit.cli.output import say_progress
 
 if TYPE_CHECKING:
     from regaudit.report.report import Report
+    from regaudit.running.written import Written
 
+_Audited = TypeVar("_Audited", "Report", "Written")
 EVERY = 0.1
 """Seconds between two updates of the line."""
 
@@ -26,7 +28,7 @@ FILE = 1_000_000
 """Opening and checking a file takes as long as reading so many bytes; for the time left."""
 
 
-def progress(reports: Iterable["Report"], files: Sequence[str]) -> Iterator["Report"]:
+def progress(reports: Iterable[_Audited], files: Sequence[str]) -> Iterator[_Audited]:
     """Pass reports through, and show the progress: files, bytes, time left."""
     if sys.stderr is None or not sys.stderr.isatty() or len(files) < 2:
         yield from reports
@@ -59,7 +61,7 @@ class _Sizes:
         self._known = sum(size for size in self._sizes if size is not None)
         self.done = 0
 
-    def finish(self, report: "Report") -> None:
+    def finish(self, report: "Report | Written") -> None:
         """Count the next model as done."""
         size = next(self._left, 0)
         if size is None:

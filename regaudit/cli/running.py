@@ -19,6 +19,7 @@ from regaudit.running.termination import ending_tidily
 if TYPE_CHECKING:
     from regaudit.limits import Limits
     from regaudit.report.report import Report
+    from regaudit.running.outcome import Outcome
     from regaudit.running.report_cache import Cache
     from regaudit.settings.config import Config
 
@@ -93,7 +94,7 @@ def audited(
 
     if killed := failure_of_killed(config.limits):
         return [killed]
-    kept = None if cache is None else _opened(cache, config)
+    kept = opened_cache(cache, config)
     skipped: list[Report] = []
     if isolate is None:
         isolate = len(files) > 1 or (jobs or 1) > 1 or os.name == "nt"
@@ -149,15 +150,21 @@ def audited_one(file: str, config: "Config") -> "Report":
     return reports[0]
 
 
-def say_skipped(reports: Sequence["Report"]) -> None:
-    """Say on standard error which files that a search found are no models."""
+def say_skipped(reports: Sequence["Report | Outcome"], more: int = 0) -> None:
+    """Say on standard error which files that a search found are no models.
+
+    Args:
+        reports: on such files; of a long run, the first.
+        more: how many more there were.
+    """
     from regaudit.report.escape import plain
 
     for report in reports[:TOLD]:
         if report.failure:
             say(f"{plain(report.file)}: skipped: {report.failure.message}", err=True)
-    if len(reports) > TOLD:
-        say(f"and {len(reports) - TOLD:,} more files skipped that are no models", err=True)
+    more += max(len(reports) - TOLD, 0)
+    if more:
+        say(f"and {more:,} more files skipped that are no models", err=True)
 
 
 def say_pairs(pairs: Mapping[str, str], doubtful: Sequence[str]) -> None:
@@ -206,7 +213,14 @@ def failure_of_killed(limits: "Limits") -> "Report | None":
     return Report(killed.file, failure=failure)
 
 
-def _opened(folder: str, config: "Config") -> "Cache":
+def opened_cache(folder: str | None, config: "Config") -> "Cache | None":
+    """Return the cache that --cache names; None without the option.
+
+    Raises:
+        click.UsageError: the folder is not one of ours.
+    """
+    if folder is None:
+        return None
     from regaudit.errors import UsageError
     from regaudit.running.report_cache import Cache
 
@@ -216,10 +230,26 @@ def _opened(folder: str, config: "Config") -> "Cache":
         raise click.UsageError(str(error)) from error
 
 
+def interrupted_by(why: str, files: Sequence[str], audited: int) -> Iterator["Report"]:
+    """Say that a run was stopped; yield the failure that stands for all that is missing.
+
+    Args:
+        why: it was.
+        files: of the run.
+        audited: how many of them were.
+    """
+    from regaudit.report.report import INTERRUPTED, Failure, Report
+
+    left = files[audited:]
+    what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
+    say(f"{what}; going on with the reports so far (Ctrl-C again stops at once)", err=True)
+    failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
+    yield from (Report(file, failure=failure) for file in left[:1])
+
+
 def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]:
     """Return the reports; after an interruption, one failure stands for the missing ones."""
     from regaudit.errors import RegauditError, UsageError
-    from regaudit.report.report import INTERRUPTED, Failure, Report
 
     reports: list[Report] = []
     try:
@@ -233,8 +263,4 @@ def _until_the_end(made: Iterator["Report"], files: list[str]) -> list["Report"]
         why = str(error)
     else:
         return reports
-    left = files[len(reports) :]
-    what = f"{why}: {len(left):,} of {len(files):,} models were not audited"
-    say(f"{what}; going on with the reports so far (Ctrl-C again stops at once)", err=True)
-    failure = Failure(INTERRUPTED, f"{what}, this one and those after it")
-    return reports + [Report(file, failure=failure) for file in left[:1]]
+    return [*reports, *interrupted_by(why, files, len(reports))]

@@ -136,7 +136,8 @@ def rendered(
 
     hold_on()
     abouts = [rule.about for rule in config.rules]
-    view = view_of_audit(options, target, config, **settings)
+    spectral = any(report.spectra is not None for report in reports)
+    view = view_of_audit(options, target, config, spectral=spectral, **settings)
     summary = None
     if target.format == "github":
         from regaudit.renderers.markdown import Markdown
@@ -156,10 +157,14 @@ def view_of_audit(
 
     from regaudit.renderers.interface import renderer
 
-    gate = {"fail_on": config.fail_on, "fail_on_unknown": config.fail_on_unknown}
-    beside = config.architecture is not None
-    settings = {"docs_url": config.docs_url, **gate, **settings}
-    view = view_of(options, target, architecture=beside, **settings)
+    of_config = {
+        "fail_on": config.fail_on,
+        "fail_on_unknown": config.fail_on_unknown,
+        "docs_url": config.docs_url,
+        "spectral": config.spectral,
+        "architecture": config.architecture is not None,
+    }
+    view = view_of(options, target, **{**of_config, **settings})
     if renderer(target.format).detailed:
         from regaudit.settings.to_toml import settings_page
 

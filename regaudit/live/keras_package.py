@@ -14,9 +14,23 @@ def keras_package(name: str) -> Any:
     return keras
 
 
+def backend_of(keras: Any) -> str:
+    """Return what computes: `tensorflow`, `jax` or `torch`."""
+    return str(keras.config.backend()) if hasattr(keras, "config") else "tensorflow"
+
+
+def opens_arrays_twice(keras: Any) -> bool:
+    """Whether `fit` makes two iterators of arrays for an epoch, unless `steps_per_epoch` is given.
+
+    Keras 3.8 and later on TensorFlow; earlier ones run out of data if it is.
+    """
+    version = tuple(int(part) for part in keras.__version__.split(".")[:2])
+    return backend_of(keras) == "tensorflow" and version >= (3, 8)
+
+
 def make_deterministic(keras: Any) -> None:
     """Have TensorFlow compute the same every time, where it is what computes."""
-    if hasattr(keras, "config") and keras.config.backend() != "tensorflow":
+    if backend_of(keras) != "tensorflow":
         return
     import tensorflow as tf  # noqa: PLC0415 - it is loaded anyway
 
@@ -29,9 +43,10 @@ def compiled(keras: Any, function: Callable[..., Any]) -> Callable[..., Any]:
 
     Losses know there that an output is a softmax of something, and use that, as `evaluate` does.
     """
-    if hasattr(keras, "config") and keras.config.backend() != "tensorflow":
+    if backend_of(keras) != "tensorflow":
         return function
     import tensorflow as tf  # noqa: PLC0415 - it is loaded anyway
 
-    graph: Callable[..., Any] = tf.function(function, reduce_retracing=True)
+    converted = not hasattr(keras, "ops")  # as Keras 3 does not, and that takes a second
+    graph: Callable[..., Any] = tf.function(function, autograph=converted, reduce_retracing=True)
     return graph

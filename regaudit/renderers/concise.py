@@ -4,21 +4,24 @@ What could not be audited has a line of its own; a model without findings has no
 """
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import IO, ClassVar
 
-from regaudit.renderers.interface import Renderer
+from regaudit.renderers.interface import StreamingRenderer
 from regaudit.report import escape, sentences
-from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
+from regaudit.report.streams import Joined, as_bytes
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
 
-class Concise(Renderer):
+class Concise(StreamingRenderer):
     name: ClassVar[str] = "concise"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        return escape.page([line for report in reports for line in _lines(report)])
+    def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
+        return as_bytes(escape.page(_lines(report)))
+
+    def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> Joined:
+        return Joined(file)
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -8,16 +8,16 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from msgspec import to_builtins
 
 from regaudit.model import Layer, Weight
-from regaudit.renderers.interface import Renderer
+from regaudit.renderers.interface import StreamingRenderer
 from regaudit.report import escape, schema, spelling
 from regaudit.report.document import weight as described
-from regaudit.report.escape import Escaped
 from regaudit.report.report import Report
+from regaudit.report.streams import Joined, as_bytes
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
@@ -41,20 +41,26 @@ FIGURES = tuple(name for name in schema.Spectrum.__struct_fields__ if name != "s
 """Columns that are there only with --spectral."""
 
 
-class Csv(Renderer):
+class Csv(StreamingRenderer):
     name: ClassVar[str] = "csv"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        text = io.StringIO()
-        spectral = any(report.spectra is not None for report in reports)
-        columns = (*COLUMNS, *FIGURES) if spectral else COLUMNS
-        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
+        text, writer = _writer(view)
+        for row in _rows(report, view):
+            row["redirected"] = report.redirected or None
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+        return as_bytes(text.getvalue())
+
+    def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> Joined:
+        text, writer = _writer(view)
         writer.writeheader()
-        for report in reports:
-            for row in _rows(report, view):
-                row["redirected"] = report.redirected or None
-                writer.writerow({key: _cell(value) for key, value in row.items()})
-        return escape.by_format(text.getvalue())
+        return Joined(file, as_bytes(text.getvalue()))
+
+
+def _writer(view: View) -> tuple[io.StringIO, "csv.DictWriter[str]"]:
+    text = io.StringIO()
+    columns = (*COLUMNS, *FIGURES) if view.spectral else COLUMNS
+    return text, csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
 
 
 def _rows(report: Report, view: View) -> Iterator[dict[str, Any]]:

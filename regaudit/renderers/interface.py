@@ -1,16 +1,18 @@
 """What a renderer is: something that turns reports into text, or into the bytes of a file."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from regaudit.discovery import defined, names
 from regaudit.errors import UsageError
 from regaudit.plugins.installed import RENDERERS, entry_points
-from regaudit.report.escape import Escaped
+from regaudit.report.escape import Escaped, by_format
 from regaudit.report.report import Report
+from regaudit.report.streams import Stream
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
@@ -36,6 +38,28 @@ class Renderer(ABC):
         """Return the reports as text that ends in a newline, or as bytes."""
 
 
+class StreamingRenderer(Renderer):
+    """A format that is written as models are audited, and never needs all reports at once."""
+
+    @abstractmethod
+    def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
+        """Return what a report adds, as the stream takes it."""
+
+    @abstractmethod
+    def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> Stream:
+        """Begin an output."""
+
+    def render(
+        self, reports: Sequence[Report], rules: Sequence[About], view: View
+    ) -> Escaped | bytes:
+        content = io.BytesIO()
+        stream = self.stream(content, rules, view)
+        for report in reports:
+            stream.add(self.part(report, rules, view))
+        stream.end()
+        return content.getvalue() if self.binary else by_format(content.getvalue().decode())
+
+
 def renderer(name: str) -> Renderer:
     """Return the output format of this name, our own or that of a plug-in in use.
 
@@ -58,3 +82,9 @@ def _own(name: str) -> Renderer:
     """Return one of our own; its module is called the same."""
     found: list[type[Renderer]] = defined(import_module(f"{RENDERERS}.{name}"), Renderer)
     return found[0]()
+
+
+def streaming(name: str) -> StreamingRenderer | None:
+    """Return an output format if it can be written in parts."""
+    found = renderer(name)
+    return found if isinstance(found, StreamingRenderer) else None

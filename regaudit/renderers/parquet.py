@@ -1,13 +1,11 @@
 """Parquet, for pandas, DuckDB and Spark: one row a weight, with what is known of its model."""
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from regaudit.extras import pip_install
-from regaudit.renderers.interface import Renderer
+from regaudit.renderers.interface import StreamingRenderer
 from regaudit.report.report import Report
 from regaudit.report.rows import COLUMNS, rows_of
 from regaudit.report.view import View
@@ -20,7 +18,7 @@ BATCH = 20_000
 """Rows of a row group."""
 
 
-class Parquet(Renderer):
+class Parquet(StreamingRenderer):
     name: ClassVar[str] = "parquet"
     binary: ClassVar[bool] = True
 
@@ -31,17 +29,60 @@ class Parquet(Renderer):
             return f"Parquet needs pyarrow, which is not installed: {pip_install('parquet')}"
         return ""
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> bytes:
+    def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+
+        batch = pa.RecordBatch.from_pylist(list(rows_of(report, view)), schema=_schema())
+        content = pa.BufferOutputStream()
+        with pa.ipc.new_stream(content, batch.schema) as writer:
+            writer.write_batch(batch)
+        part: bytes = content.getvalue().to_pybytes()
+        return part
+
+    def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> "_Table":
+        return _Table(file)
+
+
+class _Table:
+    """A table as it is written: row groups of enough rows to be read fast."""
+
+    def __init__(self, file: IO[bytes]) -> None:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         from pyarrow import parquet as pq  # noqa: PLC0415 - the same
 
-        schema = _schema()
-        rows = (row for report in reports for row in rows_of(report, view))
-        content = io.BytesIO()
-        with pq.ParquetWriter(content, schema, compression="zstd") as writer:
-            while batch := list(islice(rows, BATCH)):
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-        return content.getvalue()
+        self._arrow = pa
+        self._schema = _schema()
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, part: bytes) -> None:
+        """Keep the rows until they are enough.
+
+        Raises:
+            ValueError: the part is no such rows: the process that made it was taken over.
+        """
+        with self._arrow.ipc.open_stream(part) as reader:
+            batches = list(reader)
+        for batch in batches:
+            if not batch.schema.equals(self._schema):
+                raise ValueError("columns of another schema")
+            batch.validate(full=True)
+            self._rows += batch.num_rows
+        self._batches += batches
+        if self._rows >= BATCH:
+            self._flush()
+
+    def end(self) -> None:
+        """Write the rest."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            table = self._arrow.Table.from_batches(self._batches, schema=self._schema)
+            self._writer.write_table(table.combine_chunks(), row_group_size=BATCH)
+        self._batches, self._rows = [], 0
 
 
 def _schema() -> "pa.Schema":

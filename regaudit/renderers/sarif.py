@@ -6,15 +6,19 @@ A model is a binary file: its findings are at line 1, and the weight is their lo
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
-from regaudit.renderers.interface import Renderer
+import msgspec
+from msgspec import Struct
+
+from regaudit.renderers.interface import StreamingRenderer
 from regaudit.report import advice, escape, sentences
-from regaudit.report.escape import Escaped, command, json_text, page
+from regaudit.report.escape import command, json_text
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START
-from regaudit.report.report import Occurrence, Report
+from regaudit.report.report import Occurrence, PlugIn, Report
 from regaudit.report.severity import Severity
+from regaudit.report.streams import as_bytes
 from regaudit.report.view import View
 from regaudit.rules import documentation
 from regaudit.rules.interface import About
@@ -35,46 +39,102 @@ PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE:
 """What GitHub calls severities of rules that are not about security."""
 
 
-class Sarif(Renderer):
+class Part(Struct, frozen=True):
+    """What one report adds; JSON but for what the stream has to know."""
+
+    artifact: str
+    failed: bool
+    plugins: list[PlugIn]
+    results: dict[Severity, list[str]]
+    notifications: list[str]
+
+
+class Sarif(StreamingRenderer):
     name: ClassVar[str] = "sarif"
 
-    def render(self, reports: Sequence[Report], rules: Sequence[About], view: View) -> Escaped:
-        content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(reports, rules, view)]}
-        return page([json_text(content, indent=2, allow_nan=False)])
+    def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
+        tools = _tools(report.plugins, rules)
+        results: dict[Severity, list[str]] = {}
+        for severity, result in _results(report, tools, view):
+            results.setdefault(severity, []).append(_text(result))
+        notifications = [_text(one) for one in _notifications(report, view)]
+        artifact, plugins = _text(_artifact(report, view)), list(report.plugins)
+        return msgspec.json.encode(
+            Part(artifact, not report.complete, plugins, results, notifications)
+        )
+
+    def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> "_Run":
+        return _Run(file, rules, view)
 
 
-def _run(reports: Sequence[Report], rules: Sequence[About], view: View) -> dict[str, Any]:
-    tools = _tools(reports, rules)
-    results = [one for report in reports for one in _results(report, tools, view)]
-    results.sort(key=lambda one: -one["rank"])  # stable: worst first, else in the order of files
-    notifications = [one for report in reports for one in _notifications(report, view)]
-    cut = len(results) - RESULTS
-    if cut > 0:
-        text = f"{cut:,} of {len(results):,} results are left out, the mildest; JSON has all"
-        notifications.insert(0, {"level": "warning", "message": {"text": text}})
-    if len(notifications) > NOTIFICATIONS:
-        left = len(notifications) - NOTIFICATIONS + 1
-        text = f"{left:,} more remarks are left out; JSON has all"
-        notifications[NOTIFICATIONS - 1 :] = [{"level": "note", "message": {"text": text}}]
-    return {
-        "tool": {
-            "driver": {
-                "name": "regaudit",
-                "version": VERSION,
-                "semanticVersion": VERSION,
-                "rules": [_rule(about, view) for about in tools[0].rules],
-            },
-            **({"extensions": [_extension(one, view) for one in tools[1:]]} if tools[1:] else {}),
-        },
-        "invocations": [
-            {
-                "executionSuccessful": all(report.complete for report in reports),
-                "toolExecutionNotifications": notifications,
-            }
-        ],
-        "artifacts": [_artifact(report, view) for report in reports],
-        "results": results[:RESULTS],
-    }
+class _Run:
+    """A run as it is written: first the files, at the end the worst that was found in them."""
+
+    def __init__(self, file: IO[bytes], rules: Sequence[About], view: View) -> None:
+        self._file, self._rules, self._view = file, rules, view
+        self._lines = 0
+        self._found: dict[Severity, list[str]] = {level: [] for level in reversed(Severity)}
+        self._results = 0
+        self._notifications: list[str] = []
+        self._remarks = 0
+        self._failed = False
+        self._plugins: dict[PlugIn, None] = {}
+        self._write(f'{{"$schema": "{SCHEMA}",\n"version": "2.1.0",\n"runs": [{{\n"artifacts": [')
+
+    def add(self, part: bytes) -> None:
+        """Write the file, and keep what may have to make room for worse."""
+        one = msgspec.json.decode(part, type=Part)
+        self._write(",\n" if self._lines else "\n", one.artifact)
+        self._lines += 1
+        self._failed |= one.failed
+        self._plugins |= dict.fromkeys(one.plugins)
+        for severity, texts in one.results.items():
+            self._results += len(texts)
+            kept = self._found[severity]
+            kept += texts[: RESULTS - len(kept)]
+        self._remarks += len(one.notifications)
+        self._notifications += one.notifications[: NOTIFICATIONS - len(self._notifications)]
+
+    def end(self) -> None:
+        """Write results, worst first, else in the order of files; then how the run came out."""
+        worst = [text for texts in self._found.values() for text in texts][:RESULTS]
+        self._write('\n],\n"results": [\n', ",\n".join(worst), '\n],\n"invocations": [{')
+        self._write(f'"executionSuccessful": {"false" if self._failed else "true"},\n')
+        self._write('"toolExecutionNotifications": [\n', ",\n".join(self._remarked()), "\n]}],\n")
+        self._write('"tool": ', json_text(self._tool(), indent=1, allow_nan=False), "}]}\n")
+
+    def _tool(self) -> dict[str, Any]:
+        """Return regaudit with its rules, and the distributions that took part."""
+        own, *others = _tools(list(self._plugins), self._rules)
+        driver = {
+            "name": own.name,
+            "version": own.version,
+            "semanticVersion": own.version,
+            "rules": [_rule(about, self._view) for about in own.rules],
+        }
+        extensions = [_extension(one, self._view) for one in others]
+        return {"driver": driver, **({"extensions": extensions} if extensions else {})}
+
+    def _remarked(self) -> list[str]:
+        """Return the notifications, with what was left out."""
+        remarks, count = list(self._notifications), self._remarks
+        if self._results > RESULTS:
+            cut = f"{self._results - RESULTS:,} of {self._results:,} results are left out"
+            text = f"{cut}, the mildest; JSON has all"
+            remarks.insert(0, _text({"level": "warning", "message": {"text": text}}))
+            count += 1
+        if count > NOTIFICATIONS:
+            text = f"{count - NOTIFICATIONS + 1:,} more remarks are left out; JSON has all"
+            left = _text({"level": "note", "message": {"text": text}})
+            remarks[NOTIFICATIONS - 1 :] = [left]
+        return remarks
+
+    def _write(self, *texts: str) -> None:
+        self._file.write(as_bytes("".join(texts)))
+
+
+def _text(content: dict[str, Any]) -> str:
+    return str(json_text(content, allow_nan=False))  # of just this type, as messages are
 
 
 class _Tool(NamedTuple):
@@ -85,15 +145,10 @@ class _Tool(NamedTuple):
     rules: list[About]
 
 
-def _tools(reports: Sequence[Report], rules: Sequence[About]) -> list[_Tool]:
+def _tools(plugins: Sequence[PlugIn], rules: Sequence[About]) -> list[_Tool]:
     """Return regaudit and the distributions that took part, each with its rules."""
-    used = dict.fromkeys((one.name, one.version) for each in reports for one in each.plugins)
-    whose = {
-        code: (one.name, one.version)
-        for each in reports
-        for one in each.plugins
-        for code in one.rules
-    }
+    used = dict.fromkeys((one.name, one.version) for one in plugins)
+    whose = {code: (one.name, one.version) for one in plugins for code in one.rules}
     own = _Tool("regaudit", VERSION, [about for about in rules if about.code not in whose])
     return [
         own,
@@ -128,12 +183,12 @@ def _rule(about: About, view: View) -> dict[str, Any]:
     }
 
 
-def _results(report: Report, tools: list[_Tool], view: View) -> Iterator[dict[str, Any]]:
+def _results(
+    report: Report, tools: list[_Tool], view: View
+) -> Iterator[tuple[Severity, dict[str, Any]]]:
     """Yield a result for each place of each finding, those that are accepted among them."""
     places = {
-        about.code: (number, index)
-        for number, tool in enumerate(tools)
-        for index, about in enumerate(tool.rules)
+        about.code: (tool.name, index) for tool in tools for index, about in enumerate(tool.rules)
     }
     found = [
         (finding.code, item, None) for finding in report.findings for item in finding.items
@@ -142,15 +197,14 @@ def _results(report: Report, tools: list[_Tool], view: View) -> Iterator[dict[st
     for code, item, reason in found:
         seen[code, item.path] += 1
         result = _result(code, item, report, view, seen[code, item.path])
-        tool, index = places.get(code, (0, -1))
+        tool, index = places.get(code, (tools[0].name, -1))
         if index >= 0:
             result["ruleIndex"] = index
-        if tool:  # the index is in the rules of an extension then
-            component = {"index": tool - 1}
-            result["rule"] = {"id": code, "index": index, "toolComponent": component}
+        if tool != tools[0].name:  # the index is in the rules of an extension then
+            result["rule"] = {"id": code, "index": index, "toolComponent": {"name": tool}}
         accepted = {"kind": "external", "status": "accepted", "justification": reason}
         result["suppressions"] = [] if reason is None else [accepted]
-        yield result
+        yield item.severity, result
 
 
 def _result(code: str, item: Occurrence, report: Report, view: View, number: int) -> dict[str, Any]:

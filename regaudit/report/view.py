@@ -32,6 +32,8 @@ class View(Struct, frozen=True):
     """All columns, whatever the width."""
     verbose: bool = False
     """Every finding of a group, not only the first few."""
+    spectral: bool = False
+    """Whether spectra were asked for: their columns are there then."""
     quiet: bool = False
     """Only what was found, and what could not be audited."""
     statistics: bool = False

@@ -11,7 +11,7 @@ that worker to another. What comes of a file travels as JSON.
 
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,8 +30,10 @@ from regaudit.running.ordered import AHEAD, in_order
 from regaudit.running.report_cache import Cache
 from regaudit.running.shares import Share, Split
 from regaudit.running.workers import Plan, Workers
+from regaudit.running.written import Order as WrittenOrder
+from regaudit.running.written import Written
 from regaudit.settings.config import Config
-from regaudit.storage.location import redacted_name
+from regaudit.storage.location import is_url, redacted_name
 from regaudit.version import VERSION
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ SPLIT = Split(above=2 << 30, share=512 << 20)
 costs, and little to lose with a worker."""
 
 
+BATCH = 32
+"""Files of a task at most: some hundred milliseconds of work."""
+BATCH_BYTES = 256 << 20
+"""Bytes of a task beyond which no further file is added."""
+
+
 class Order(NamedTuple):
     """What every task of a run needs to know; pickled once, and sent once to each worker."""
 
@@ -57,6 +65,8 @@ class Order(NamedTuple):
     folder: str
     """From which relative paths lead."""
     split: Split
+    written: WrittenOrder = WrittenOrder()
+    """What is written of each file."""
 
 
 def audit_on_dask(
@@ -94,6 +104,96 @@ def audit_on_dask(
         finally:
             with suppress(OSError, TimeoutError):  # a scheduler that is gone
                 client.run(_end, order, on_error="ignore")
+
+
+def write_on_dask(
+    files: Sequence[str], config: Config, order: WrittenOrder, address: str, jobs: int | None
+) -> Iterator[Written | Report]:
+    """Audit files on a cluster, whose workers write what is ordered; a report means a failure.
+
+    Files go to the workers in batches, as a task costs the scheduler and this process more than a
+    small model costs a worker. Raises and arguments are those of `audit_on_dask`.
+    """
+    with connected(address, jobs, config.plugin_versions) as client:
+        run = os.urandom(8).hex()
+        kept = order.cache.absolute() if order.cache else None
+        ordered_by = order._replace(cache=kept, split=SPLIT)
+        pickled = pickle.dumps(Order(run, config, kept, str(Path.cwd()), SPLIT, ordered_by))
+        ordered = client.submit(_same, pickled, key=f"regaudit-order-{run}")
+        threads = sum(client.nthreads().values()) or 1
+        try:
+            batches = _batches(files, max(len(files) // (4 * threads), 1))
+            for batch in in_order(partial(_Batch, client, pickled, ordered), batches, 4 * threads):
+                yield from batch
+        finally:
+            with suppress(OSError, TimeoutError):  # a scheduler that is gone
+                client.run(_end, pickled, on_error="ignore")
+
+
+def _batches(files: Iterable[str], most: int) -> Iterator[list[str]]:
+    """Yield files in batches of some hundred milliseconds of work; a very large one alone."""
+    batch: list[str] = []
+    weight = 0
+    for file in files:
+        size = _size(file)
+        if batch and (len(batch) >= min(most, BATCH) or weight + size > BATCH_BYTES):
+            yield batch
+            batch, weight = [], 0
+        batch.append(file)
+        weight += size
+    if batch:
+        yield batch
+
+
+def _size(file: str) -> int:
+    """Return the bytes of a file, roughly: a store would have to be asked."""
+    try:
+        return BATCH_BYTES // 8 if is_url(file) else Path(file).stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+class _Batch:
+    """The audit of some files on the cluster."""
+
+    def __init__(self, client: "Client", order: bytes, ordered: Any, files: list[str]) -> None:
+        self.client, self.order, self.ordered, self.files = client, order, ordered, files
+        self.future = client.submit(_write, files, ordered, pure=False)
+
+    def result(self) -> list[Written | Report]:
+        """Wait for what is written of each file, and let the cluster forget it.
+
+        Raises:
+            RegauditError: the scheduler is lost.
+        """
+        from distributed import KilledWorker  # noqa: PLC0415 - an extra
+
+        try:
+            answers = from_bytes(list[_WRITTEN], self.future.result())
+        except KilledWorker:
+            return self._alone()
+        except (CancelledError, OSError) as error:
+            raise RegauditError(f"the cluster is lost ({error})") from error
+        except Exception as error:  # noqa: BLE001 - whatever a worker lacks or answers
+            message = f"the cluster could not audit it ({type(error).__name__}: {error})"
+            failure = Failure("InternalError", message)
+            return [Report(file, failure=failure) for file in self.files]
+        finally:
+            self.future.release()
+        return [
+            _Task(self.client, self.order, self.ordered, file).result()
+            if isinstance(answer, int)
+            else answer
+            for file, answer in zip(self.files, answers, strict=True)
+        ]
+
+    def _alone(self) -> list[Written | Report]:
+        """Try each file alone: one of them took its workers with it."""
+        if len(self.files) == 1:
+            message = "every worker of the cluster that tried to audit it was lost"
+            return [Report(self.files[0], failure=Failure("UnreadableModelError", message))]
+        singles = [_Batch(self.client, self.order, self.ordered, [file]) for file in self.files]
+        return [answer for single in singles for answer in single.result()]
 
 
 class _Task:
@@ -268,6 +368,12 @@ def _audit(file: str, order: bytes) -> bytes | bytearray:
     return bytearray(to_bytes(found)) if isinstance(found, Plan) else to_bytes(found)
 
 
+def _write(files: list[str], order: bytes) -> bytes:
+    """Audit files on a worker one by one, and return what is written of each."""
+    workers, _ = _run(order)
+    return to_bytes([workers.write(file) for file in files])
+
+
 def _measure(file: str, order: bytes, number: int, count: int) -> bytes:
     """Measure one share of a file."""
     return to_bytes(_run(order)[0].measure(file, number, count))
@@ -282,6 +388,8 @@ def _merge(file: str, order: bytes, plan: bytearray, *shares: bytes) -> bytes:
 
 _MEASURED: Any = Share | Report
 """What comes of measuring a share."""
+_WRITTEN: Any = Written | Report | int
+"""What comes of a file in a batch; a number means that it is to be split."""
 
 _RUNS: dict[bytes, tuple[Workers, Split]] = {}
 """The child processes of each run on this worker of the cluster, and what they are to split."""
@@ -293,9 +401,11 @@ def _run(order: bytes) -> tuple[Workers, Split]:
     """Return the child processes of a run, and what they are to split."""
     with _STARTING:
         if order not in _RUNS:
-            _, config, cache, folder, split = pickle.loads(order)  # noqa: S301 - Dask trusts its client
-            kept = Cache(cache, config) if cache else None
-            workers = Workers(config, kept, folder if Path(folder).is_dir() else None)
+            given: Order = pickle.loads(order)  # noqa: S301 - Dask trusts its client
+            config, split = given.config, given.split
+            kept = Cache(given.cache, config) if given.cache else None
+            folder = given.folder if Path(given.folder).is_dir() else None
+            workers = Workers(config, kept, folder, order=given.written)
             _RUNS[order] = workers, split
         return _RUNS[order]
 

@@ -1,6 +1,6 @@
 """Many models, audited in the order given."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from regaudit.storage.location import is_url, redacted_name
 from regaudit.storage.presence import is_dir, near
 
 if TYPE_CHECKING:
+    from regaudit.running.outcome import Outcome
     from regaudit.running.report_cache import Cache
 
 
@@ -73,9 +74,7 @@ def audit_files(
 
         reports = audit_on_dask(files, config, dask, jobs, cache.folder if cache else None)
     elif len(files) > 1 if isolate is None else isolate:
-        from regaudit.running.workers import audit_apart  # noqa: PLC0415 - one file needs none
-
-        reports = audit_apart(files, config, jobs or 1, cache)
+        reports = _apart(files, config, jobs or 1, cache)
     else:
         audits = ((file, partial(audit_file, file, config, progress)) for file in files)
         reports = (cache.through(file, audit) if cache else audit() for file, audit in audits)
@@ -95,7 +94,22 @@ def audit_files(
         forget()
 
 
-def is_foreign(report: Report) -> bool:
+def _apart(files: list[str], config: Config, jobs: int, cache: "Cache | None") -> Iterator[Report]:
+    """Audit files in workers, which look into the cache and keep what they make."""
+    # One file needs none of these.
+    from regaudit.running.worker_pool import audit_apart  # noqa: PLC0415
+    from regaudit.running.workers import Workers  # noqa: PLC0415
+    from regaudit.running.written import Order  # noqa: PLC0415
+
+    workers = Workers(config, jobs=jobs, order=Order(cache=cache.folder if cache else None))
+    try:
+        yield from audit_apart(files, workers)
+    finally:
+        if cache:
+            cache.trouble = cache.trouble or workers.trouble
+
+
+def is_foreign(report: "Report | Outcome") -> bool:
     """Whether a file is no model, and not called one either: no failure of a search."""
     kind = report.failure.kind if report.failure else ""
     return kind == ForeignDataError.__name__ and not report.file.endswith(".keras")

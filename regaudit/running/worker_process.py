@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from threading import Lock
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from regaudit.auditing.audit_file import failure_of
 from regaudit.formats.interface import formats
@@ -24,6 +24,7 @@ from regaudit.report.messages import from_bytes, to_bytes
 from regaudit.report.report import Report
 from regaudit.running.process_limits import allocated, confined, timed
 from regaudit.running.shares import Share, audit_shares
+from regaudit.running.written import Carrier, Written
 from regaudit.settings.config import Config
 from regaudit.storage.location import redacted_name
 from regaudit.storage.redirects import telling
@@ -40,10 +41,15 @@ LED = b"led:"
 class Answer(NamedTuple):
     """What a worker says of a file."""
 
-    found: Report | Share | int
+    found: Report | Share | int | Written
     fit: bool
     """Whether the worker can read another one."""
+    trouble: str = ""
+    """Why reports cannot be kept, if that is so."""
 
+
+Job = Callable[[str, Config], Report | Share | int | Written]
+"""What can be asked of a worker."""
 
 _WRITING = Lock()
 
@@ -88,30 +94,31 @@ def main() -> None:
         write(answers, LED + led.encode())
 
     try:
-        config: Config = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
+        config: Config
+        config, order = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         with using(config.plugins):
             list(formats())  # what an audit imports is not what a file leaves behind
+        carrier = Carrier(order, config)
         requests = _requests(pipe, config)
         first = next(requests)
         start = allocated()
         with confined(config.limits):
             for file, job, size in chain([first], requests):
                 with timed(config.limits, size), telling(tell):
-                    answer = _answer(file, job, config, start)
+                    answer = _answer(file, carrier if job is None else job, config, start)
                 write(answers, answer)
     except (EOFError, OSError):
         return
 
 
-def _answer(
-    file: str, job: Callable[[str, Config], Report | Share | int], config: Config, start: int
-) -> bytes:
+def _answer(file: str, job: Job, config: Config, start: int) -> bytes:
     """Do what is asked, and return the answer; nothing that goes wrong ends the process."""
     try:
         found = job(file, config)
         # What this file leaves behind must not be missing for the next one.
         fit = allocated() < start + config.limits.memory_bytes // 4
-        return to_bytes(Answer(found, fit))
+        trouble = job.trouble if isinstance(job, Carrier) else ""
+        return to_bytes(Answer(found, fit, trouble))
     except Exception as error:  # noqa: BLE001 - a bug here must not lose the other files
         failed = Report(redacted_name(file), failure=failure_of(error))
         return to_bytes(Answer(failed, fit=False))
@@ -122,10 +129,8 @@ def audit_written_shares(file: str, config: Config, shares: Sequence[bytes]) -> 
     return audit_shares(file, config, [from_bytes(Share, share) for share in shares])
 
 
-def _requests(
-    pipe: IO[bytes], config: Config
-) -> Iterator[tuple[str, Callable[[str, Config], Any], int]]:
-    """Yield files, what to do with each, and its size."""
+def _requests(pipe: IO[bytes], config: Config) -> Iterator[tuple[str, Job | None, int]]:
+    """Yield files, what to do with each if not what was ordered, and its size."""
     while True:
         file, job = pickle.loads(receive(pipe))  # noqa: S301 - the parent's
         load_library(file)

@@ -1,34 +1,38 @@
 """The audit of the settings themselves, after all models: do their ignores still hold?"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from regaudit.plugins.installed import is_outside
-from regaudit.report.ignore import Ignore
 from regaudit.report.report import Finding, Report
 from regaudit.settings.config import Config
 from regaudit.storage.working_folder import working_folder
 
 
-def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Report | None:
+def audit_settings(
+    config: Config, used: Collection[int], concerned: Collection[int], whole: bool
+) -> Report | None:
     """Return a report on the settings file; None where nothing is wrong with it.
 
     Args:
-        reports: of all models of the run.
         config: with the ignores.
+        used: positions of those that accept something in a model of the run.
+        concerned: positions of those that are about a rule that ran on a model.
         whole: whether directories were searched, not single files named: only then can be told
             that an ignore covers nothing.
     """
     today = datetime.now(UTC).date()
-    used = {one.ignore for report in reports for one in report.suppressed}
-    judged = [one for one in config.ignores if whole and _has_run(one, reports, config)]
+    kept = [
+        one
+        for number, one in enumerate(config.ignores)
+        if one.expired(today) or (whole and number in concerned)
+    ]
     findings = []
     for rule in config.rules:
         if is_outside(rule.about.code):
             continue  # those of plug-ins are about models
-        kept = [one for one in config.ignores if one.expired(today) or one in judged]
-        items = rule.check_ignores(kept, {one for one in used if one}, today)
+        items = rule.check_ignores(kept, {config.ignores[number] for number in used}, today)
         findings.append(Finding.of(rule.about.code, rule.about.name, items))
     found = tuple(finding for finding in findings if finding is not None)
     if not found or config.file is None:
@@ -40,13 +44,20 @@ def audit_settings(reports: Sequence[Report], config: Config, whole: bool) -> Re
     )
 
 
-def _has_run(ignore: Ignore, reports: Sequence[Report], config: Config) -> bool:
-    """Whether the rule of an ignore ran on any model that the ignore is about."""
-    names = {rule.about.code: rule.about.name for rule in config.rules}
-    return any(
-        ignore.is_about(code, name, report.file)
-        for report in reports
-        if report.failure is None
-        for code, name in names.items()
-        if code not in {rule.code for rule in report.not_run}
+def used_by(report: Report, config: Config) -> tuple[int, ...]:
+    """Return the positions of the ignores that accept something in a model."""
+    used = {one.ignore for one in report.suppressed}
+    return tuple(number for number, one in enumerate(config.ignores) if one in used)
+
+
+def concerned_by(report: Report, config: Config) -> tuple[int, ...]:
+    """Return the positions of the ignores that are about a rule that ran on a model."""
+    if report.failure or not config.ignores:
+        return ()
+    left = {rule.code for rule in report.not_run}
+    ran = [rule.about for rule in config.rules if rule.about.code not in left]
+    return tuple(
+        number
+        for number, one in enumerate(config.ignores)
+        if any(one.is_about(about.code, about.name, report.file) for about in ran)
     )

@@ -172,7 +172,7 @@ class _Run:
         }
         first = [plain]
         while ladders:
-            batch = list(first)
+            batch: list[Entrant] = []
             for number, steps in list(ladders.items()):
                 step = next(steps, None)
                 if step is None:
@@ -180,7 +180,7 @@ class _Run:
                 else:
                     found[number] += step
                     batch += step
-            self._train(batch, rung)
+            self._train([*batch, *first], rung)  # a graph with strengths is one without, too
             first = []
         left = [
             round(self._wanted.budget * whole - rung * len(rungs) - rung / len(bases))

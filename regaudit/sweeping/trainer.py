@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import wraps
-from math import inf, isfinite
+from functools import partial, wraps
+from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +13,18 @@ from msgspec.structs import replace
 from regaudit.errors import RegauditError, UnreadableModelError
 from regaudit.live.data_file import DataError
 from regaudit.live.in_memory import one_line
-from regaudit.live.keras_package import compiled
+from regaudit.live.keras_package import backend_of, compiled, opens_arrays_twice
 from regaudit.live.variables import layers_of
 from regaudit.sweeping import data as sets
 from regaudit.sweeping.data import Data
 from regaudit.sweeping.loading import loaded, steps_of, with_new_weights
 from regaudit.sweeping.losses import Judged, Losses
 from regaudit.sweeping.outcome import Epoch
+from regaudit.sweeping.shared import Shared
+from regaudit.sweeping.state import assign, optimizer_variables, values_of
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opened, Opening, Task, Trained
 from regaudit.sweeping.user_code import imported
-from regaudit.sweeping.watch import Tell, Watch, set_state
+from regaudit.sweeping.watch import Tell, Watch
 from regaudit.tensors.tensor import Array
 
 HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "dice")
@@ -72,7 +74,7 @@ class Trainer:
         self._samples = sets.check(self._train, model, model.loss, "--data")
         sets.check(self._val, model, model.loss, "--val-data")
         self._batch = opening.batch_size
-        self._model = model
+        self._model, self._shared = model, Shared(keras, model)
         self._step: Step | None = None
         self._forms: Sequence[Any] = ()
         """Outputs of some batch, for their shapes and types."""
@@ -82,8 +84,7 @@ class Trainer:
         opening, model = self._opening, self._model
         judged = self._judged(model, self._val)
         as_it_is = self._worth(model, judged, opening.out, Trained(epochs=0, best_epoch=0))
-        config = getattr(self._keras, "config", None)
-        backend = config.backend() if config else "tensorflow"
+        backend = backend_of(self._keras)
         return Opened(
             keras=self._keras.__version__,
             backend=backend,
@@ -123,12 +124,13 @@ class Trainer:
         model = self._loaded(task.start)
         if task.fresh:
             model = with_new_weights(model, self._opening)
+        trained = self._shared.like(model)
         before = task.so_far.epochs if task.so_far else 0
-        watch = Watch(self.score_now, model, task, before, tell)
+        watch = Watch(self.score_now, trained, partial(self._state, trained), task, tell)
         with np.errstate(all="ignore"):
-            model.fit(
+            trained.fit(
                 **self._train.anew().for_fit(),
-                **({} if self._train.dataset is not None else {"batch_size": self._batch}),
+                **self._batches(),
                 epochs=task.epochs,
                 verbose=0,
                 callbacks=[watch.callback(self._keras)],
@@ -137,6 +139,7 @@ class Trainer:
         epochs = before + len(watch.curve)
         if watch.diverged:
             return Trained(epochs=epochs, best_epoch=0, diverged=True, curve=curve)
+        self._shared.give_back(trained, model)
         model.save(task.out + LAST)
         if watch.state is None:  # nothing better than before
             if task.so_far is None or task.before is None:
@@ -144,10 +147,21 @@ class Trainer:
             for ending in (BEST, LOSSES):
                 Path(task.out + ending).write_bytes(Path(task.before + ending).read_bytes())
             return _replaced(task.so_far, epochs, curve)
-        set_state(model, watch.state)
+        assign(self._state(model), watch.state)
         model.save(task.out + BEST)
         way = Trained(epochs=epochs, best_epoch=watch.best_epoch, curve=curve)
         return self._worth(model, None, task.out, way)
+
+    def _batches(self) -> dict[str, int]:
+        """Return how `fit` goes through arrays; a data set has its own way."""
+        if self._train.dataset is not None:
+            return {}
+        if not opens_arrays_twice(self._keras):
+            return {"batch_size": self._batch}
+        return {
+            "batch_size": self._batch,
+            "steps_per_epoch": ceil(self._samples / self._batch),
+        }
 
     def _worth(self, model: Any, judged: Judged | None, out: str, way: Trained) -> Trained:
         """Add what a model is worth to how it was made, and keep the loss of each sample."""
@@ -165,25 +179,36 @@ class Trainer:
             train_loss=float(self._run(model, self._train).losses.mean()),
         )
 
+    def _state(self, model: Any) -> list[Any]:
+        """Return the weights of a model and the variables of its optimizer."""
+        return [*self._shared.weights_of(model), *optimizer_variables(model)]
+
     # The mean of weights -------------------------------------------------------------------------
 
     def _averaged(self, task: Task) -> Trained:
         """Add model after model to a mean of weights, where that lowers the score (greedily)."""
         model = self._loaded(task.soup[0])
-        states = [self._loaded(file).get_weights() for file in task.soup]
+        states = [self._weights_in(file, model) for file in task.soup]
         members, best = [0], inf
         judged: Judged | None = None
         for number in range(len(states)):
             tried = members if number == 0 else [*members, number]
-            model.set_weights(_mean([states[one] for one in tried]))
+            assign(model.weights, _mean([states[one] for one in tried]))
             found = self._judged(model, self._val)
             score, _ = self._score(model, float(found.losses.mean()))
             if score < best:
                 members, best, judged = tried, score, found
-        model.set_weights(_mean([states[one] for one in members]))
+        assign(model.weights, _mean([states[one] for one in members]))
         model.save(task.out + BEST)
         way = Trained(epochs=0, best_epoch=0, members=tuple(members))
         return self._worth(model, judged, task.out, way)
+
+    def _weights_in(self, file: str, model: Any) -> list[Array]:
+        """Return the weights of a file that holds the same model with other ones."""
+        if hasattr(self._keras, "ops") and file.endswith(".keras"):
+            model.load_weights(file)  # which makes no new model
+            return values_of(model.weights)
+        return values_of(self._loaded(file).weights)
 
     # Judging -------------------------------------------------------------------------------------
 
@@ -202,7 +227,8 @@ class Trainer:
         One model is run with the weights of all of them: a graph is made once.
         """
         if model is not self._model:
-            self._model.set_weights(model.get_weights())
+            weights_of = self._shared.weights_of
+            assign(weights_of(self._model), values_of(weights_of(model)))
         step = self._step = self._step or self._compiled(self._model)
         losses, weights, outputs, truths = [], [], [], []
         for x, truth, weight in data.batches(max(self._batch, AT_ONCE)):

@@ -1,6 +1,6 @@
 """A look at the validation set after each epoch of training; the best weights are kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf, isfinite
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from regaudit.report.document import finite
 from regaudit.sweeping.outcome import Epoch
+from regaudit.sweeping.state import values_of
 from regaudit.sweeping.task import Task
 from regaudit.tensors.tensor import Array
 
@@ -19,12 +20,16 @@ Score = Callable[[Any], tuple[float, float]]
 """Returns the validation loss of a model, and what is chosen by: lower is better."""
 
 
+Kept = Callable[[], Iterable[Any]]
+"""Returns the variables whose values are kept with the best weights."""
+
+
 class Watch:
     """Looks at the validation set after each epoch, and keeps the best weights."""
 
-    def __init__(self, score: Score, model: Any, task: Task, before: int, tell: Tell) -> None:
-        self._score, self._model, self._task, self._tell = score, model, task, tell
-        self._before = before
+    def __init__(self, score: Score, model: Any, kept: Kept, task: Task, tell: Tell) -> None:
+        self._score, self._model, self._kept, self._task = score, model, kept, task
+        self._before, self._tell = task.so_far.epochs if task.so_far else 0, tell
         found = task.so_far.score if task.so_far else None
         self._lowest = inf if found is None else found
         self.curve: list[Epoch] = []
@@ -46,28 +51,8 @@ class Watch:
         self.curve.append(Epoch(number, train, val))
         if score < self._lowest:
             self._lowest, self.best_epoch = score, number
-            self.state = _state(self._model)
+            self.state = values_of(self._kept())
         self._tell(number, self._before + self._task.epochs, val)
-
-
-def _variables(model: Any) -> Iterator[Any]:
-    """Yield the weights of a model and the variables of its optimizer."""
-    yield from model.weights
-    found = getattr(model.optimizer, "variables", ())
-    yield from found() if callable(found) else found
-
-
-def _state(model: Any) -> list[Array]:
-    return [
-        np.array(variable.numpy() if hasattr(variable, "numpy") else variable)
-        for variable in _variables(model)
-    ]
-
-
-def set_state(model: Any, state: list[Array]) -> None:
-    """Put weights and the variables of the optimizer back, as `Watch.state` has them."""
-    for variable, value in zip(_variables(model), state, strict=True):
-        variable.assign(value)
 
 
 def _penalty(model: Any) -> float:

@@ -186,7 +186,11 @@ def test_reports_name_it_with_its_version():
     assert (extension["name"], extension["version"]) == ("regaudit-example", "1.0")
     (rule,) = extension["rules"]
     assert rule["helpUri"] == "https://wiki.example/training#strengths"
-    assert result["rule"] == {"id": "EXA101", "index": 0, "toolComponent": {"index": 0}}
+    assert result["rule"] == {
+        "id": "EXA101",
+        "index": 0,
+        "toolComponent": {"name": "regaudit-example"},
+    }
     assert "EXA101" not in {one["id"] for one in tool["driver"]["rules"]}
 
 

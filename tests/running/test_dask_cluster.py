@@ -198,6 +198,7 @@ def test_a_lost_scheduler_leaves_a_partial_report(models, tmp_path, monkeypatch)
         return rendered(kind, raw)
 
     monkeypatch.setattr(dask_cluster, "from_bytes", counted)
+    monkeypatch.setattr(dask_cluster, "BATCH", 1)
     monkeypatch.setattr(dask_cluster, "PATIENCE", 5)
     command = ["inspect", *models, "--dask", made.address, "--format", "jsonl"]
     with pytest.importorskip("dask").config.set(

@@ -20,14 +20,13 @@ from regaudit.settings.config import Config
 GOOD = FIXTURES / "models" / "tutorial-l2.keras"
 START = "import sys; sys.path[:] = {}; "
 AUDITS = """
-from regaudit.auditing import audit_file as auditing
-from regaudit.running import worker_process
-sound = auditing.audit_file
+from regaudit.running import worker_process, written
+sound = written.audit_file
 def audit(file, config):
     if file == "bad.keras":
         return bad(file)
     return sound(file, config)
-auditing.audit_file = audit
+written.audit_file = audit
 worker_process.main()
 """
 ANSWERS = """
@@ -49,7 +48,7 @@ BAD = {
     "an error": (AUDITS, "1 / 0", "ZeroDivisionError"),
     "an error of no known kind": (AUDITS, "raise Exception('\\n\\ud800')", "(Exception in "),
     "the end": (AUDITS, "sys.exit()", ENDED),
-    "no report": (AUDITS, "return None", INVALID),
+    "no report": (AUDITS, "return None", "AttributeError"),
     "a report of anything": (
         AUDITS,
         "return worker_process.Report(file, size=object())",
