@@ -280,7 +280,7 @@ def test_a_file_that_keras_cannot_load_is_said(tmp_path):
     file.write_bytes(b"no model")
     for model, said in (
         (file, "Keras cannot load it"),
-        (MODELS / "custom.keras", "fixtures>Cubic"),
+        (MODELS / "custom.keras", "class 'Scaled'"),
     ):
         with pytest.raises(UnreadableModelError, match=said):
             Trainer(keras, Opening(str(model), "", None, None), ((X, NUMBERS), (X, NUMBERS)))
