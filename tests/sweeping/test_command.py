@@ -156,13 +156,14 @@ def val():
         import mine  # noqa: PLC0415 - made just now
     finally:
         sys.path.remove(str(here))
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((12,)), keras.layers.Dense(8, "relu"), mine.Scale(), keras.layers.Dense(2)]
     )
     model.save("custom.h5")
     result = run(
         *("sweep", "custom.h5", "--data", "mine:train", "--val-data", "mine:val"),
-        *("--custom-objects", "mine", "--optimizer", "adam", "--epochs", "3", "--rungs", "1"),
+        *("--custom-objects", "mine", "--optimizer", "adam", "--epochs", "40", "--rungs", "1"),
         *("--loss", "sparse_categorical_crossentropy", "--budget", "1", "-o", "chosen.h5"),
     )
     assert result.exit_code == 0, result.stderr
