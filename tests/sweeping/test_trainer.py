@@ -13,6 +13,7 @@ from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.data_file import DataError
 from regaudit.sweeping import journal
 from regaudit.sweeping.in_process import InProcess
+from regaudit.sweeping.loading import with_new_weights
 from regaudit.sweeping.plan import Plan, Wanted
 from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opening, Task
@@ -211,6 +212,25 @@ def test_new_weights_are_new(tmp_path):
     assert opened.do(task).train_loss > before.as_it_is.train_loss + 0.1
     last = keras.models.load_model(f"{tmp_path}/a{LAST}")
     assert int(last.optimizer.iterations) == 2
+
+
+def test_what_is_adapted_or_frozen_is_not_made_anew():
+    adapted, layers = keras.layers.Normalization(), keras.layers
+    adapted.adapt(X)
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="frozen")], name="inner")
+    inner.trainable = False
+    model = keras.Sequential(
+        [keras.Input(X.shape[1:]), adapted, layers.Dense(4), inner, layers.BatchNormalization()]
+    )
+    model.compile("sgd", "mse")
+    model.fit(X, np.zeros((len(X), 3)), verbose=0)
+    new = with_new_weights(model, Opening("keras", "", "", ""))
+    kept = [
+        all(map(np.array_equal, old.get_weights(), one.get_weights()))
+        for old, one in zip(model.layers, new.layers, strict=True)
+    ]
+    assert kept == [True, False, True, False]
+    assert not new.layers[2].trainable_weights
 
 
 def test_a_loss_that_is_not_finite_is_said(tmp_path):
