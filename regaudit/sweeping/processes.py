@@ -261,6 +261,9 @@ def _environment() -> dict[str, str]:
     threads = str(THREADS)
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Several of these processes may share a GPU, of which each backend takes all it can.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **os.environ,
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": "1",

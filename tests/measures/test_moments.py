@@ -174,6 +174,7 @@ def histogram_by_numpy(values, like):
     )
 
 
+@settings(deadline=None)
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.float64]),
