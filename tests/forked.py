@@ -30,6 +30,8 @@ for line in sys.stdin:
         os.chdir(folder)
         for number, file in enumerate(("/dev/null", stdout, stderr)):
             os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+        sys.stdout = open(1, "w", closefd=False)  # which knows what it writes to
+        sys.stderr = open(2, "w", buffering=1, closefd=False)
         sys.argv = ["regaudit", *arguments]
         exec(before, {})
         main()
@@ -55,16 +57,19 @@ class Ended(subprocess.CompletedProcess):
     memory: int
 
 
-def forked(*arguments, before="", cwd=ROOT):
-    """Run a command as a user does, after some statements."""
+def forked(*arguments, before="", cwd=ROOT, terminal=None):
+    """Run a command as a user does, after some statements.
+
+    With the device file of a terminal all is written there, and nothing of it returned.
+    """
     arguments = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        files = [Path(folder, terminal or name) for name in ("stdout", "stderr")]
         server = _server()
         server.stdin.write(json.dumps([arguments, before, str(cwd), *map(str, files)]) + "\n")
         server.stdin.flush()
         code, memory = json.loads(server.stdout.readline())
-        texts = [file.read_text("utf-8", "surrogateescape") for file in files]
+        texts = ["" if terminal else file.read_text("utf-8", "surrogateescape") for file in files]
     ended = Ended(["regaudit", *arguments], code, *texts)
     ended.memory = memory
     return ended

@@ -21,7 +21,7 @@ TAGS = {"img", "iframe", "object", "embed", "form", "base"}
 
 def assert_harmless(arguments, output):
     """Assert that a terminal, a log and a reader act on nothing in what was printed."""
-    odd = {char for char in output if unicodedata.category(char) in UNSEEN} - {"\n"}
+    odd = {char for char in set(output) if unicodedata.category(char) in UNSEEN} - {"\n"}
     assert not odd, (arguments, odd)
     github = "github" in arguments
     for line in output.splitlines():

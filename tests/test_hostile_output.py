@@ -80,15 +80,17 @@ def _with_nan(file, text):
 def commands_on_models(folder, text):
     """Yield command lines that print what models hold; one of them by worker processes."""
     plain, named = folder / "plain.keras", folder / f"{safe(text)}.keras"
+    others = (folder / "custom.keras", folder / "legacy.h5", folder / f"{safe(text)}.d")
+    each = (plain, named, *others, folder / f"{safe(text)}.bad.keras")  # but those made for rules
     cache = f"--cache={folder.parent / 'cache'}"
     here = ("--no-isolate", cache)
     yield "check", "--format", "terminal", plain, named
     for format_ in TEXTS:
-        yield "inspect", "--format", format_, "--verbose", *here, folder
+        yield "inspect", "--format", format_, "--verbose", *here, *each
         for fact, file in FACTS.items():
             yield "check", "--format", format_, *fact.split(), *here, folder / file
         yield "check", "--format", format_, *here, folder
-        yield "report", "--format", format_, *here, folder
+        yield "report", "--format", format_, *here, *each
     yield "inspect", "--spectral", "--no-isolate", plain, named
     yield "inspect", "--no-weights", "--no-isolate", "--verbose", folder
     for format_ in ("terminal", "code", "json"):

@@ -42,11 +42,17 @@ def loaded(keras: Any, file: str, opening: Opening) -> Any:
 
 
 def with_new_weights(model: Any, opening: Opening) -> Any:
-    """Return the same model with new weights, compiled as it was."""
+    """Return the same model with new weights where training makes them, compiled as it was.
+
+    What was adapted to data beforehand, and what is frozen, stays as it is: no training would.
+    """
     compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
     new = type(model).from_config(model.get_config())
     if not new.built and hasattr(model, "get_build_config"):
         new.build_from_config(model.get_build_config())
+    for old, one in zip(_layers(model), _layers(new), strict=True):
+        if old.weights and not old.trainable_weights:
+            one.set_weights(old.get_weights())
     if opening.loss or not compiled:
         optimizer = model.optimizer
         new.compile(
@@ -56,6 +62,10 @@ def with_new_weights(model: Any, opening: Opening) -> Any:
     else:
         new.compile_from_config(compiled)
     return new
+
+
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))  # noqa: SLF001 - of nested models, too
 
 
 def steps_of(model: Any) -> int:

@@ -1,9 +1,12 @@
 """Advice agrees with itself on models of less usual shapes, too."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from advised import applied, audited, grave, options, places
 from command_line import run
+from samples import sampled
 
 import regaudit
 
@@ -57,8 +60,9 @@ def attention(keras):
     return keras.Model(inputs, dense(keras, 5, "softmax", name="out")(x))
 
 
-@pytest.mark.parametrize("facts", FACTS, ids=["no facts", "a gap", "no gap"])
-@pytest.mark.parametrize("build", [nested, shared, bidirectional, attention])
+@pytest.mark.parametrize(
+    ("build", "facts"), sampled(product([nested, shared, bidirectional, attention], FACTS))
+)
 def test_a_penalty_too_large_is_made_right_in_one_step(keras, save, build, facts):
     file = save(build(keras))
     report = audited(file, **facts)

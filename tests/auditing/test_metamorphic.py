@@ -25,7 +25,7 @@ FILES = sorted(
     and not file.name.endswith(".weights.h5")
     and ".directory" not in str(file.parent)
 )
-STEP = 15
+STEP = 31
 """One of so many files is in the sample."""
 
 SEEN = [FIXTURES / name for name in ("apply/regularized.keras", "models/everything.keras")]

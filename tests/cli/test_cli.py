@@ -12,9 +12,11 @@ import sys
 import textwrap
 import zipfile
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from command_line import run
+from forked import forked
 from paths import CORPUS, MODELS
 
 from regaudit.auditing import audit_file
@@ -447,18 +449,24 @@ def in_terminal(width, *arguments, raw=False, **variables):
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     parent, child = os.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm", **variables}
-    environment.pop("COLUMNS", None)
-    command = [sys.executable, "-m", "regaudit", *arguments]
-    with subprocess.Popen(command, stdout=child, stderr=child, env=environment) as process:
-        os.close(child)
-        shown = b""
+    parts = []
+
+    def read():
         with contextlib.suppress(OSError):  # at its end
             while part := os.read(parent, 1 << 16):
-                shown += part
+                parts.append(part)
+
+    reader = Thread(target=read)
+    reader.start()
+    before = (
+        f"os.environ.pop('COLUMNS', 0); os.environ.update({ ({'TERM': 'xterm'} | variables)!r})"
+    )
+    ended = forked(*arguments, before=f"import os; {before}", terminal=os.ttyname(child))
+    os.close(child)
+    reader.join()
     os.close(parent)
-    assert process.returncode in {0, 1}
-    text = shown.decode().replace("\r\n", "\n")
+    assert ended.returncode in {0, 1}
+    text = b"".join(parts).decode().replace("\r\n", "\n")
     return text if raw else re.sub(r"\x1b\[\d*m", "", text)
 
 

@@ -136,7 +136,7 @@ run = partial(command_line.run, "apply")
 # What changes and what stays ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("file", sampled(writable(MODELS, FIXTURES / "rules", CORPUS)))
+@pytest.mark.parametrize("file", sampled(writable(MODELS, FIXTURES / "rules", CORPUS), every=9))
 def test_weights_stay_and_the_announced_penalty_is_that_of_the_file(file, tmp_path):
     edits, out = everything(file), tmp_path / file.name
     change = regaudit.apply(file, edits, out)
@@ -629,7 +629,7 @@ def loaded(keras, file):
 
 @real_keras
 @quiet
-@pytest.mark.parametrize("file", sampled(writable(MODELS, CURRENT), every=3))
+@pytest.mark.parametrize("file", sampled(writable(MODELS, CURRENT)))
 def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, file, tmp_path):
     keras.utils.clear_session(free_memory=False)
     force = file.name.startswith("dtype_")  # not of float32: loads, and may not train
@@ -651,8 +651,8 @@ def test_keras_loads_it_predicts_the_same_and_adds_what_was_announced(keras, fil
 @pytest.mark.parametrize(
     ("make", "setting", "roles"),
     [
-        (lambda k: k.layers.LSTM(4), "*:recurrent=l2(1e-2)", 1),
-        (lambda k: k.layers.GRU(4), "gru*:kernel=l1(1e-2)", 1),
+        pytest.param(lambda k: k.layers.LSTM(4), "*:recurrent=l2(1e-2)", 1, marks=pytest.mark.slow),
+        pytest.param(lambda k: k.layers.GRU(4), "gru*:kernel=l1(1e-2)", 1, marks=pytest.mark.slow),
         (lambda k: k.layers.Bidirectional(k.layers.LSTM(4)), "*:recurrent=l2(1e-2)", 2),
         (lambda k: k.layers.TimeDistributed(k.layers.Dense(3)), "*:kernel=l2(1e-2)", 2),
         (lambda k: k.layers.SeparableConv1D(4, 2), "*:pointwise=l2(1e-2)", 1),

@@ -27,7 +27,16 @@ ARGUED = {
 """What may be found in any of them, and why it is true."""
 
 
-@pytest.fixture(scope="module", params=MODELS)
+SAMPLE = {"MobileNetV2", "MobileNetV3Small", "ResNet50"}
+"""Those that are always made: each is found out about something else."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=() if name in SAMPLE else pytest.mark.slow) for name in MODELS
+    ],
+)
 def stock(request, tmp_path_factory):
     keras = pytest.importorskip("keras")
     keras.utils.clear_session(free_memory=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from samples import sampled
 
 import regaudit
 from regaudit.evidence.evidence import Evidence
@@ -66,8 +67,16 @@ def saved(model, folder, keras):
     return sorted(folder.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["averaging", "scaled", "plain"])
-@pytest.mark.parametrize("around", [nested, wrapped])
+@pytest.mark.parametrize(
+    ("around", "kind"),
+    sampled(
+        [
+            (around, kind)
+            for around in (nested, wrapped)
+            for kind in ("averaging", "plain", "scaled")
+        ]
+    ),
+)
 def test_optimizers_of_models_inside_a_model_are_no_weights(kind, around, keras, tmp_path):
     model = around(keras, trained(keras, optimizers(keras)[kind]))
     for file in saved(model, tmp_path, keras):

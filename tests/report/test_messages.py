@@ -74,7 +74,7 @@ def records(kind):
 
 @pytest.mark.parametrize("kind", SENT, ids=str)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_every_value_comes_back(kind, data):
     """With the types of all that is in it, and NaN, -0.0 and halves of surrogate pairs."""
     value = data.draw(values(kind))
@@ -91,7 +91,7 @@ def test_no_bytes_make_anything_else(raw):
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_what_is_wrong_is_a_value_error(data):
     raw = bytearray(to_bytes(data.draw(values(Answer))))
     place = data.draw(st.integers(0, len(raw) - 1))

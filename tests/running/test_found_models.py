@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+from itertools import product
 
 import h5py
 import numpy as np
 import pytest
 from command_line import run
+from samples import sampled
 from searched import ARCHIVE, DIRECTORY, SAVED_MODEL, WEIGHTS, lay_out, put
 
 import regaudit
@@ -237,8 +239,12 @@ def project(folder):
     shutil.copy(ARCHIVE, folder / "model.keras")
 
 
-@pytest.mark.parametrize("how", [[], ["--jobs", "2"], ["--no-isolate"], ["--cache"]])
-@pytest.mark.parametrize("target", ["", "**/*.*5", "*"])
+@pytest.mark.parametrize(
+    ("how", "target"),
+    sampled(
+        product([[], ["--jobs", "2"], ["--no-isolate"], ["--cache"]], ["", "**/*.*5", "*"]), every=4
+    ),
+)
 def test_each_is_named_on_standard_error(how, target, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     project(tmp_path)

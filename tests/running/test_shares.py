@@ -53,7 +53,7 @@ def same(found, whole):
     assert repr(found) == repr(whole)  # where a NaN equals a NaN
 
 
-@pytest.mark.parametrize("count", [2, 3, 1_000])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow), 1_000])
 @pytest.mark.parametrize("name", VARIED)
 def test_any_file_in_shares_is_as_whole(name, count, monkeypatch):
     monkeypatch.setattr(partial_sums, "PART", 89)

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
 from command_line import run
 from msgspec.structs import replace
 from paths import FIXTURES, MODELS
+from samples import sampled
 
 from regaudit.errors import UsageError
 from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report
@@ -213,9 +215,16 @@ def test_an_interrupt_leaves_the_old_baseline(command, monkeypatch):
     assert Path(".regaudit-baseline.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("command", [("write", "--force"), ("update",), ("prune",)])
-@pytest.mark.parametrize("where", ["b.json", "below/b.json"])
-@pytest.mark.parametrize("lost", [Path.unlink, lambda file: file.write_bytes(b"broken")])
+@pytest.mark.parametrize(
+    ("command", "where", "lost"),
+    sampled(
+        product(
+            [("write", "--force"), ("update",), ("prune",)],
+            ["b.json", "below/b.json"],
+            [Path.unlink, lambda file: file.write_bytes(b"broken")],
+        )
+    ),
+)
 def test_entries_of_what_could_not_be_audited_stay(command, where, lost):
     for name in ("below/more.keras", "below/deep/more.keras"):
         Path(name).parent.mkdir()

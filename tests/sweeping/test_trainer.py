@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import MODELS
+from samples import sampled
 
 from regaudit.auditing.audit_file import audit_file
 from regaudit.errors import UnreadableModelError, UsageError
 from regaudit.live.data_file import DataError
 from regaudit.sweeping import journal
 from regaudit.sweeping.in_process import InProcess
+from regaudit.sweeping.loading import with_new_weights
 from regaudit.sweeping.plan import Plan, Wanted
 from regaudit.sweeping.sweep import run
 from regaudit.sweeping.task import BEST, LAST, LOSSES, Opening, Task
@@ -108,7 +111,7 @@ def picked(values, rows):
     return values[rows]
 
 
-@pytest.mark.parametrize("case", LOSSES_OF_KERAS)
+@pytest.mark.parametrize("case", sampled(LOSSES_OF_KERAS, every=2))
 def test_losses_are_those_of_evaluate_without_the_penalty(tmp_path, case):
     make, y = LOSSES_OF_KERAS[case]
     model = make()
@@ -211,6 +214,25 @@ def test_new_weights_are_new(tmp_path):
     assert int(last.optimizer.iterations) == 2
 
 
+def test_what_is_adapted_or_frozen_is_not_made_anew():
+    adapted, layers = keras.layers.Normalization(), keras.layers
+    adapted.adapt(X)
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="frozen")], name="inner")
+    inner.trainable = False
+    model = keras.Sequential(
+        [keras.Input(X.shape[1:]), adapted, layers.Dense(4), inner, layers.BatchNormalization()]
+    )
+    model.compile("sgd", "mse")
+    model.fit(X, np.zeros((len(X), 3)), verbose=0)
+    new = with_new_weights(model, Opening("keras", "", "", ""))
+    kept = [
+        all(map(np.array_equal, old.get_weights(), one.get_weights()))
+        for old, one in zip(model.layers, new.layers, strict=True)
+    ]
+    assert kept == [True, False, True, False]
+    assert not new.layers[2].trainable_weights
+
+
 def test_a_loss_that_is_not_finite_is_said(tmp_path):
     model = classifier("mse", None, 1)
     model.compile(keras.optimizers.SGD(1e20), "mse")
@@ -276,8 +298,12 @@ def test_a_model_that_is_not_compiled_needs_a_loss_and_an_optimizer(tmp_path):
 def test_a_file_that_keras_cannot_load_is_said(tmp_path):
     file = tmp_path / "model.keras"
     file.write_bytes(b"no model")
-    with pytest.raises(UnreadableModelError, match="Keras cannot load it"):
-        Trainer(keras, Opening(str(file), "", None, None), ((X, NUMBERS), (X, NUMBERS)))
+    for model, said in (
+        (file, "Keras cannot load it"),
+        (MODELS / "custom.keras", "class 'Scaled'"),
+    ):
+        with pytest.raises(UnreadableModelError, match=said):
+            Trainer(keras, Opening(str(model), "", None, None), ((X, NUMBERS), (X, NUMBERS)))
 
 
 def test_a_model_with_a_loss_of_its_own_is_refused(tmp_path):
