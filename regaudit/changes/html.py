@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from regaudit.changes import spelling as words
 from regaudit.changes.charts import NORMS, ChangesCharts, changes_charts
@@ -133,7 +134,10 @@ def _groups(changes: Changes, rules: Sequence[About]) -> Iterator[FindingGroup]:
         found: dict[tuple[str, str], list[Finding]] = {}
         for one in changes.findings:
             if one.kind == kind:
-                finding = Finding(one.code, one.name, (one.item,))
+                item = one.item
+                if kind == "fixed":  # there is nothing left to do
+                    item = replace(item, suggestion=None, no_suggestion="")
+                finding = Finding(one.code, one.name, (item,))
                 found.setdefault((one.code, one.name), []).append(finding)
         findings = [
             Finding.of(code, name, (item for one in each for item in one.items))

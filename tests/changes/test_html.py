@@ -67,6 +67,13 @@ def test_findings_come_by_what_happened_to_them(old, new):
     assert places == sorted(places)
 
 
+def test_what_is_fixed_comes_with_nothing_to_do(old, new):
+    again = replace(old, findings=new.findings)
+    code = new.findings[0].items[0].suggestion.code
+    assert code in html(diff(old, again), [rule()], View())
+    assert code not in html(diff(again, old), [rule()], View())
+
+
 def test_every_weight_that_moved_has_a_row_and_the_others_are_named(old, new):
     text = render(old, new)
     rows = {row[0]: row[1:] for row in table(text, "sortable moved")}
