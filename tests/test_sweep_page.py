@@ -93,16 +93,14 @@ def test_it_helps_as_the_page_says(tmp_path, monkeypatch, capsys):
     suggested.fit(train["x"], train["y"], epochs=5, verbose=0)
 
     tested = {"saved": saved, "swept": swept, "suggested": suggested}
-    tested = {name: losses(model, test) for name, model in tested.items()}
+    tested = {name: losses(model, test).mean() for name, model in tested.items()}
     with capsys.disabled():
         sys.stdout.write(
             f"\n{wall:.0f} s, {cpu:.0f} s of processors; test loss: "
-            + ", ".join(f"{name} {found.mean():.4f}" for name, found in tested.items())
+            + ", ".join(f"{name} {found:.4f}" for name, found in tested.items())
             + "\n"
         )
     assert cpu < 240  # two minutes of two cores, however busy the machine is
-    assert tested["swept"].mean() < tested["saved"].mean()
-    # A sweep is not to be worse than the proposal by more than chance.
-    apart = tested["swept"] - tested["suggested"]
-    assert apart.mean() < 2 * apart.std(ddof=1) / len(apart) ** 0.5
+    assert tested["swept"] < tested["saved"]
+    assert tested["swept"] < tested["suggested"]
     assert sorted(file.name for file in tmp_path.glob("sweep*")) == ["sweep.html", "sweep.json"]

@@ -121,7 +121,7 @@ def _limits(text: str) -> str:
 
 def prose(text: str) -> str:
     """Return text of a help as Markdown: options are code, and nothing else is acted on."""
-    paragraphs = (" ".join(part.split()) for part in text.replace("\b", "").split("\n\n"))
+    paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
     return "\n\n".join("".join(_marked(re.split(r"(`[^`]*`)", one))) for one in paragraphs)
 
 

@@ -11,12 +11,15 @@ from regaudit.cli.output import say_page
 @click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completions(context: click.Context, shell: str) -> None:
-    r"""Print what SHELL needs to complete regaudit.
+    """Print what SHELL needs to complete regaudit.
 
-    \b
-    bash: eval "$(regaudit completions bash)"               in ~/.bashrc
-    zsh:  eval "$(regaudit completions zsh)"                in ~/.zshrc
-    fish: regaudit completions fish > ~/.config/fish/completions/regaudit.fish
+    In ~/.bashrc: eval "$(regaudit completions bash)"
+
+    In ~/.zshrc: eval "$(regaudit completions zsh)"
+
+    For fish, once:
+
+    regaudit completions fish > ~/.config/fish/completions/regaudit.fish
     """
     from click.shell_completion import BashComplete, FishComplete, ZshComplete
 

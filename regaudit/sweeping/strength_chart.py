@@ -43,9 +43,12 @@ _LOOKS = {
     "l1": ("L1", "triangle", "open-triangle", ORANGE),
     "activity": ("activity", "square", "open-square", GREEN),
     "adamw": ("AdamW", "diamond", "open-diamond", RED),
-    None: ("no penalty, soup", "circle", "ring", GREY),
+    None: ("", "circle", "ring", GREY),
 }
-"""Name, and marks of losses on validation and on training data, of each kind."""
+"""Name, and marks of losses on validation and on training data, of each kind.
+
+What is of no kind goes by the names of the candidates: `no penalty`, `soup`.
+"""
 
 TODAY = Kind("today: validation loss of the model as it is", "dash", GREY)
 SUGGESTED = Kind("suggested strength: x1", "bar", GREY)
@@ -76,6 +79,7 @@ def strength_chart(sweep: Sweep) -> Plot | None:
     for kind in dict.fromkeys(one.kind for one in drawn):
         mine = sorted((o for o in drawn if o.kind == kind), key=lambda one: places[one.name].x)
         name, filled, hollow, color = _LOOKS[kind]
+        name = name or ", ".join(one.name for one in mine)
         looks = Kind(f"{name}: validation", filled, color), Kind(f"{name}: training", hollow, color)
         validation = [_mark(one, looks[0], scale, places) for one in mine]
         training = [_mark(o, looks[1], scale, places) for o in mine if shows(o.train_loss)]

@@ -24,7 +24,9 @@ from page_values import (
     table,
     to_l2,
 )
+from paths import MODELS
 
+from regaudit import audit
 from regaudit.model import Regularizer, Skip, Status
 from regaudit.pages import charts
 from regaudit.pages.template import _environment
@@ -32,6 +34,7 @@ from regaudit.report.proposal import Edit, Suggestion
 from regaudit.report.report import Failure, Finding, NotRun, Report, Suppressed
 from regaudit.report.severity import Severity
 from regaudit.report.view import View
+from regaudit.settings.config import Config
 
 
 @pytest.fixture
@@ -184,6 +187,18 @@ def test_one_row_for_each_weight(report):
     assert rows[2][9:] == ["66", "22.49", "-", "11", "8.3%", "8.3%", "0 of 4", "4 of 4"]
     assert rows[3][6:9] == ["frozen it is frozen", "0", "0%"]
     assert [row[0] for row in rows] == ["first", "second", "bare", "still"]
+
+
+def test_numbers_of_spectra_stand_below_their_titles():
+    config = Config.default(spectral=True)
+    page = render(audit(MODELS / "digits-cnn.keras", config))
+    table = next(
+        one for one in re.findall(r"<table.*?</table>", page, re.DOTALL) if "Spectra" in one
+    )
+    titles, *rows = re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
+    numeric = re.findall(r"<th scope=\"col\"( class=\"n\")?>", titles)[1:]
+    assert len(rows) == 3
+    assert all(re.findall(r"<td( class=\"n\")?>", row) == numeric for row in rows)
 
 
 def test_says_what_is_not_known():

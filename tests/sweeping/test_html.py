@@ -23,6 +23,7 @@ from regaudit.sweeping.columns import drawn
 from regaudit.sweeping.html import fragment
 from regaudit.sweeping.html import page as html
 from regaudit.sweeping.outcome import Sweep
+from regaudit.sweeping.strength_chart import strength_chart
 
 CHART = "How strong a penalty should be"
 
@@ -61,6 +62,16 @@ def test_the_chart_has_a_mark_for_each_loss_with_its_error():
     dashed = [line for line in drawing.iter(f"{SVG}line") if line.get("stroke-dasharray")]
     assert [line for line in dashed if line.get("y1") == line.get("y2")]  # today
     assert [line for line in dashed if line.get("x1") == line.get("x2")]  # suggested
+
+
+def test_the_legend_names_what_was_trained_and_nothing_else():
+    without_soup = [one for one in one_kind().candidates if one.role != "soup"]
+    for candidates, said in (
+        (one_kind().candidates, "no penalty, soup: validation"),
+        (without_soup, "no penalty: validation"),
+    ):
+        chart = strength_chart(replace(one_kind(), candidates=tuple(candidates)))
+        assert said in [kind.name for kind in chart.kinds]
 
 
 def test_lower_losses_lie_lower_and_steps_of_a_factor_are_even():
