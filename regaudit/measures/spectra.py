@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from math import isfinite
 from time import monotonic
 from typing import NamedTuple
@@ -145,10 +145,10 @@ def _blas_of(threads: int) -> AbstractContextManager[object]:
     """Have BLAS use so many threads, where the system tells which libraries are loaded."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - who asks for none, waits not
 
-    try:
-        return threadpool_limits(threads, "blas")
-    except OSError:
-        return nullcontext()
+    limited: AbstractContextManager[object] = nullcontext()
+    with suppress(OSError):
+        limited = threadpool_limits(threads, "blas")
+    return limited
 
 
 def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | str:
