@@ -5,9 +5,9 @@ import os
 import signal
 import sys
 
-from regaudit.errors import is_out_of_memory
+from regaudit.errors import Terminated, is_out_of_memory
 from regaudit.running.guard import fork, give_up_memory, leave
-from regaudit.running.termination import Terminated, die_of, end_by_interrupts
+from regaudit.running.termination import die_of, end_by_interrupts
 from regaudit.running.unforeseen import UNREADABLE, say_unforeseen
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

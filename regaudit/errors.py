@@ -60,6 +60,14 @@ class InternalError(RegauditError):
     """Something failed that nobody foresaw: a bug here, not a fault of the file."""
 
 
+class Terminated(BaseException):
+    """This process was asked to end, by a signal of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 _UNLOADED = ("failed to map segment", "annot allocate memory")
 """What the system says of a library for which there is no memory left."""
 
@@ -84,14 +92,18 @@ def described(error: BaseException) -> str:
         place = place.tb_next
     file = last.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2] if last else ""
     where = f" in {file}:{last.tb_lineno}" if last else ""
-    return f"{type(error).__name__}{where}: {' '.join(str(error).split())[:200]}"
+    try:
+        said = " ".join(str(error).split())[:200]
+    except Exception:  # noqa: BLE001 - an error of another distribution may not even say what it is
+        said = "no message"
+    return f"{type(error).__name__}{where}: {said}"
 
 
 def shown(value: object) -> str:
     """Return a value that is not what was asked for for a message: its start, if it is long."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, or nested as deep
+    except Exception:  # noqa: BLE001 - a number of thousands of digits, nested as deep, or not ours
         return "that"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 

@@ -41,13 +41,20 @@ class Folder(Named):
         return super().convert(value, param, ctx)
 
 
-def target_of(folder: Path) -> Target:
+def target_of(folder: Path, others: Iterable[Target]) -> Target:
     """Return the page on all models of a folder, as a target.
+
+    Args:
+        folder: of --html-dir.
+        others: what else is written; none of it may take the place of a page.
 
     Raises:
         click.UsageError: somebody else's file has its name, or the folder cannot be made.
     """
-    above = next((one for one in folder.parents if one.exists()), folder)
+    for _, file in others:
+        if file and _PAGE.search(file.name) and file.parent.resolve() == folder.resolve():
+            raise click.UsageError(f"{file} has the name of a page of --html-dir: name another")
+    above = next((one for one in (folder, *folder.parents) if one.exists()), folder)
     if above.exists() and not above.is_dir():
         raise click.UsageError(f"{folder} cannot be made: {above} is a file")
     _refuse_foreign(folder / INDEX)

@@ -115,7 +115,7 @@ def report(
             "--output FORMAT:FILE or --format FORMAT"
         )
         raise click.UsageError(message)
-    index = [target_of(html_dir)] if html_dir else []
+    index = [target_of(html_dir, targets)] if html_dir else []
     if from_sweep and (results or all(target.format != "html" for target in targets + index)):
         raise click.UsageError("--from-sweep needs a MODEL and --html FILE or --html-dir DIR")
     sweep = _sweep(from_sweep) if from_sweep else None

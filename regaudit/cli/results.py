@@ -53,7 +53,7 @@ def report_on(
     from regaudit.report.view import View
     from regaudit.rules.interface import rules
 
-    index = [target_of(folder)] if folder else []
+    index = [target_of(folder, targets)] if folder else []
     refuse_outputs(files_of([*targets, *index]), reads=results, called="results")
     require(targets)
     if killed := failure_of_killed(limits):

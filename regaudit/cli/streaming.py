@@ -128,7 +128,8 @@ def stream(
                 for one in _of_models(made, work, streams.written):
                     streams.add(one)
                     told.take(one.outcome, fail_on)
-                    say_trace(one.outcome.failure)
+                    for failure in (one.outcome.failure, *one.outcome.of_rules):
+                        say_trace(failure)
         except KeyboardInterrupt:
             why = "stopped by Ctrl-C"
         except UsageError as error:

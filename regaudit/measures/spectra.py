@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from math import isfinite
 from time import monotonic
 from typing import NamedTuple
@@ -134,13 +135,20 @@ def _at_once(
     """Do so many jobs at once, with so many threads of BLAS for each."""
     if not jobs:
         return []
-    # Who asks for no spectra does not wait for these.
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who asks for none, waits not
 
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    with threadpool_limits(blas, "blas"), ThreadPoolExecutor(threads) as pool:
+    with _blas_of(blas), ThreadPoolExecutor(threads) as pool:
         return list(zip(jobs, pool.map(answer, jobs), strict=True))
+
+
+def _blas_of(threads: int) -> AbstractContextManager[object]:
+    """Have BLAS use so many threads, where the system tells which libraries are loaded."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - who asks for none, waits not
+
+    limited: AbstractContextManager[object] = nullcontext()
+    with suppress(OSError):
+        limited = threadpool_limits(threads, "blas")
+    return limited
 
 
 def _answer(job: _Job, watch: Callable[[], None], seconds: int) -> Spectrum | str:

@@ -1,14 +1,15 @@
 """Code of other distributions is called here: whatever it raises is its own failure."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from inspect import isabstract, isclass
 from typing import Any, NoReturn, TypeVar
 
-from regaudit.errors import PlugInError, described, is_out_of_memory
+from regaudit.errors import PlugInError, Terminated, described, is_out_of_memory
 from regaudit.plugins.installed import EntryPoint
 
 _Kind = TypeVar("_Kind")
@@ -30,6 +31,7 @@ def calling(
     """Call code of another distribution inside the `with`.
 
     Where this process is held to limits, it gets half of what is left: the rest goes on after it.
+    What it prints is no part of an output: it goes to standard error.
 
     Args:
         who: is called, for the message.
@@ -40,11 +42,13 @@ def calling(
         PlugInError: it raised anything else, or took too long.
     """
     try:
-        with _in_time(otherwise):
+        with _in_time(otherwise), redirect_stdout(sys.stderr):
             yield
+    except (KeyboardInterrupt, Terminated):
+        raise
     except passing:
         raise
-    except (Exception, SystemExit, _Overdue) as error:
+    except BaseException as error:
         raise failed(who, error) from error
 
 

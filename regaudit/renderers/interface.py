@@ -12,7 +12,7 @@ from regaudit.errors import UsageError
 from regaudit.plugins.installed import RENDERERS, entry_points
 from regaudit.report.escape import Escaped, by_format
 from regaudit.report.report import Report
-from regaudit.report.streams import Stream
+from regaudit.report.streams import Stream, acts
 from regaudit.report.view import View
 from regaudit.rules.interface import About
 
@@ -44,6 +44,10 @@ class StreamingRenderer(Renderer):
     @abstractmethod
     def part(self, report: Report, rules: Sequence[About], view: View) -> bytes:
         """Return what a report adds, as the stream takes it."""
+
+    def is_part(self, part: bytes) -> bool:
+        """Whether a stream can take it: a file may have taken over the process that made it."""
+        return self.binary or not acts(part)
 
     @abstractmethod
     def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> Stream:

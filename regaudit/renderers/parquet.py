@@ -39,6 +39,16 @@ class Parquet(StreamingRenderer):
         part: bytes = content.getvalue().to_pybytes()
         return part
 
+    def is_part(self, part: bytes) -> bool:
+        schema = _schema()
+        try:
+            batches = _batches(part)
+            for batch in batches:
+                batch.validate(full=True)
+        except (ValueError, OSError):  # as pyarrow's errors are
+            return False
+        return all(batch.schema.equals(schema) for batch in batches)
+
     def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> "_Table":
         return _Table(file)
 
@@ -57,18 +67,9 @@ class _Table:
         self._rows = 0
 
     def add(self, part: bytes) -> None:
-        """Keep the rows until they are enough.
-
-        Raises:
-            ValueError: the part is no such rows: the process that made it was taken over.
-        """
-        with self._arrow.ipc.open_stream(part) as reader:
-            batches = list(reader)
-        for batch in batches:
-            if not batch.schema.equals(self._schema):
-                raise ValueError("columns of another schema")
-            batch.validate(full=True)
-            self._rows += batch.num_rows
+        """Keep the rows until they are enough."""
+        batches = _batches(part)
+        self._rows += sum(batch.num_rows for batch in batches)
         self._batches += batches
         if self._rows >= BATCH:
             self._flush()
@@ -83,6 +84,13 @@ class _Table:
             table = self._arrow.Table.from_batches(self._batches, schema=self._schema)
             self._writer.write_table(table.combine_chunks(), row_group_size=BATCH)
         self._batches, self._rows = [], 0
+
+
+def _batches(part: bytes) -> "list[pa.RecordBatch]":
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
+    with pa.ipc.open_stream(part) as reader:
+        return list(reader)
 
 
 def _schema() -> "pa.Schema":

@@ -6,6 +6,7 @@ A model is a binary file: its findings are at line 1, and the weight is their lo
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import IO, Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from regaudit.report.escape import command, json_text
 from regaudit.report.proposal import UNTESTED, WORTH_OF_A_START
 from regaudit.report.report import Occurrence, PlugIn, Report
 from regaudit.report.severity import Severity
-from regaudit.report.streams import as_bytes
+from regaudit.report.streams import acts, as_bytes
 from regaudit.report.view import View
 from regaudit.rules import documentation
 from regaudit.rules.interface import About
@@ -62,6 +63,14 @@ class Sarif(StreamingRenderer):
         return msgspec.json.encode(
             Part(artifact, not report.complete, plugins, results, notifications)
         )
+
+    def is_part(self, part: bytes) -> bool:
+        try:
+            one = msgspec.json.decode(part, type=Part)
+        except ValueError:
+            return False
+        texts = (one.artifact, *one.notifications, *chain.from_iterable(one.results.values()))
+        return not any(acts(as_bytes(text)) for text in texts)
 
     def stream(self, file: IO[bytes], rules: Sequence[About], view: View) -> "_Run":
         return _Run(file, rules, view)

@@ -4,7 +4,12 @@ What one report adds, its part, is made where the model is audited, perhaps on a
 stream puts the parts of a run together, in order.
 """
 
+import re
 from typing import IO, Protocol
+
+_CONTROLS = bytes({*range(32), 127} - {9, 10})
+_MORE_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
+"""What no text format writes: a terminal would act on it."""
 
 
 class Stream(Protocol):
@@ -42,3 +47,9 @@ class Joined:
 def as_bytes(text: str) -> bytes:
     """Return text as every output has it: what is no Unicode is shown by its number."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def acts(part: bytes) -> bool:
+    """Whether a terminal would act on a text."""
+    more = b"\xc2" in part and _MORE_CONTROLS.search(part)  # a search alone takes longest of all
+    return bool(more) or len(part.translate(None, _CONTROLS)) != len(part)

@@ -29,6 +29,8 @@ class Outcome(Struct, frozen=True):
     """Which ignores are about a rule that ran."""
     stale: tuple[Key, ...] = ()
     """Entries of the baseline that are no longer found."""
+    of_rules: tuple[Failure, ...] = ()
+    """What went wrong with rules of plug-ins."""
 
     @property
     def interrupted(self) -> bool:
@@ -49,4 +51,5 @@ def outcome_of(report: Report, config: Config) -> Outcome:
         used_by(report, config),
         concerned_by(report, config),
         tuple(config.baseline.stale([report])) if config.baseline else (),
+        tuple(rule.failure for rule in report.failed_rules if rule.failure),
     )

@@ -12,19 +12,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from regaudit.errors import Terminated
+
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if os.name != "nt")
 """The signals that ask a process to end."""
 PASSED_ON = getattr(signal, "SIGUSR1", signal.SIGINT)
 """Ctrl-C, as a process that waits passes it on to the one that works, which does not hear SIGINT.
 A terminal sends that to both of them, other processes to the first one alone."""
-
-
-class Terminated(BaseException):
-    """This process was asked to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def end_by_interrupts() -> None:

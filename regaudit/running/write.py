@@ -1,10 +1,9 @@
 """Many models, audited and written in workers: a run copies what they made, in order."""
 
-import re
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from regaudit.renderers.interface import streaming
+from regaudit.renderers.interface import StreamingRenderer, streaming
 from regaudit.report.report import Failure, Report
 from regaudit.running.worker_pool import write_apart
 from regaudit.running.workers import Workers
@@ -13,10 +12,6 @@ from regaudit.settings.config import Config
 
 if TYPE_CHECKING:
     from regaudit.running.report_cache import Cache
-
-_CONTROLS = bytes({*range(32), 127} - {9, 10})
-_MORE_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
-"""What no text format writes: a terminal would act on it."""
 
 
 def write_files(
@@ -54,11 +49,11 @@ def write_files(
         from regaudit.running.dask_cluster import write_on_dask  # noqa: PLC0415 - an extra
 
         answers = write_on_dask(files, config, order, dask, jobs)
-    text = [not kind.binary for one in outputs if (kind := streaming(one.format))]
+    kinds = [kind for one in outputs if (kind := streaming(one.format))]
     for answer in answers:
         if isinstance(answer, Report):
             yield written(answer, outputs, config)
-        elif _is_sound(answer, text):
+        elif _is_sound(answer, kinds):
             yield answer
         else:
             failure = Failure("InternalError", "the process that read it sent an invalid answer")
@@ -67,14 +62,8 @@ def write_files(
         cache.trouble = cache.trouble or workers.trouble
 
 
-def _is_sound(answer: Written, text: list[bool]) -> bool:
+def _is_sound(answer: Written, kinds: list[StreamingRenderer]) -> bool:
     """Whether a worker, which a file may have taken over, wrote what formats write."""
-    return len(answer.parts) == len(text) and not any(
-        is_text and _acts(part) for part, is_text in zip(answer.parts, text, strict=True)
+    return len(answer.parts) == len(kinds) and all(
+        kind.is_part(part) for part, kind in zip(answer.parts, kinds, strict=True)
     )
-
-
-def _acts(part: bytes) -> bool:
-    """Whether a terminal would act on a text."""
-    more = b"\xc2" in part and _MORE_CONTROLS.search(part)  # a search alone takes longest of all
-    return bool(more) or len(part.translate(None, _CONTROLS)) != len(part)

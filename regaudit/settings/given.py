@@ -37,7 +37,7 @@ WebAddress = Annotated[
     str,
     Meta(
         max_length=1024,
-        pattern=r"\A(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/-]*)?)?\Z",
+        pattern=r"\A(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/-]*)?)?\Z",
         description='the address of a page on the web, or "" for none',
     ),
 ]

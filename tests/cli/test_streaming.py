@@ -112,18 +112,33 @@ def test_it_is_whole_after_an_interruption(models, format_, monkeypatch, tmp_pat
         json.loads(text)
 
 
-def test_a_worker_that_was_taken_over_writes_no_escapes(models, monkeypatch):
+ESCAPE = b"\x1b]0;owned\x07\n"
+ESCAPED = {"artifact": ESCAPE.decode(), "failed": False, "plugins": [], "results": {}}
+
+
+@pytest.mark.parametrize(
+    ("format_", "part"),
+    [
+        ("csv", ESCAPE),
+        ("sarif", json.dumps({**ESCAPED, "notifications": []}).encode()),
+        ("sarif", b"no JSON"),
+        ("parquet", b"no rows"),
+    ],
+)
+def test_a_worker_that_was_taken_over_harms_no_output(models, format_, part, monkeypatch):
+    if format_ not in STREAMING:
+        pytest.skip("it needs what is not installed")
+
     def taken_over(files, workers):
         for file in files:
             outcome = outcome_of(regaudit.audit(file), workers.config)
-            yield Written(outcome, (b"\x1b]0;owned\x07\n",))
+            yield Written(outcome, (part, b"a text\n"))
 
     monkeypatch.setattr(write, "write_apart", taken_over)
-    result = run(
-        "inspect", models / "tutorial-l2.keras", models / "digits-cnn.keras", "--format=csv"
-    )
+    two = (models / "tutorial-l2.keras", models / "digits-cnn.keras")
+    result = run("inspect", *two, "--output", f"{format_}:out", "--format=concise")
     assert result.exit_code == 3
-    assert "\x1b" not in result.stdout
+    assert ESCAPE not in (models.parent / "out").read_bytes()
     assert result.stdout.count("sent an invalid answer") == 2
 
 

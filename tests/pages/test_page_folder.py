@@ -97,6 +97,7 @@ def test_nothing_of_others_is_replaced(tmp_path):
         ("s3://a/b", "not a URL"),
         ("file", "is a file"),
         ("file/in", "is a file"),
+        ("/dev/null", "is a file"),
         ("", "empty"),
     ],
 )
@@ -106,6 +107,15 @@ def test_what_is_no_folder_is_refused(folder, said, tmp_path, monkeypatch):
     refused = run("report", DIGITS, "--html-dir", folder)
     assert refused.exit_code == 2
     assert said in refused.output
+
+
+def test_no_other_output_takes_the_place_of_a_page(tmp_path):
+    folder = tmp_path / "site"
+    page = folder / PageNames().of(str(DIGITS), 0)
+    refused = run("report", DIGITS, "--html-dir", folder, "--json", page)
+    assert refused.exit_code == 2
+    assert f"{page.name} has the name of a page of --html-dir" in refused.output
+    assert not folder.exists()
 
 
 def test_a_part_of_a_model_is_no_place_for_pages(tmp_path):

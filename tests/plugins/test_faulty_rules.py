@@ -86,6 +86,16 @@ class Greedy(Rule):
     def check(self, evidence):
         return [bytearray(1 << 40)]
 
+class Cancelled(BaseException):
+    def __str__(self):
+        raise ValueError
+
+class Cancels(Rule):
+    about: ClassVar[About] = about("BAD116", "cancels")
+    def check(self, evidence):
+        print("debug")
+        raise Cancelled
+
 NotAClass = 3
 """
 
@@ -102,6 +112,7 @@ BAD = {
     "BAD110": ("Gone", "AttributeError"),
     "BAD111": ("NotAClass", "is not a Rule class"),
     "BAD112": ("NotRunRaises", "AttributeError in bad_rules.py"),
+    "BAD116": ("Cancels", "Cancelled in bad_rules.py:96: no message"),
 }
 """By code the class, and what is said of it."""
 
@@ -135,6 +146,22 @@ def test_a_rule_that_fails_is_that_rules_failure(tmp_path, monkeypatch):
     assert not regaudit.audit(OWN).ok
     with pytest.raises(AssertionError, match="BAD101"):
         regaudit.assert_ok(MODELS / "tutorial-activity-l1.keras")
+
+
+def test_a_trace_of_it_is_shown_wherever_it_ran(tmp_path):
+    folder = bad_rules(tmp_path, {"BAD112": BAD["BAD112"]})
+    for where in ("--isolate", "--no-isolate"):
+        result = subprocess.run(
+            [
+                *(sys.executable, "-m", "regaudit", "--traceback", "check", OWN, OWN),
+                "--format=jsonl",
+                where,
+            ],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
+            capture_output=True,
+            check=False,
+        )
+        assert b"in not_run" in result.stderr, where
 
 
 def test_every_format_says_so(tmp_path, monkeypatch):

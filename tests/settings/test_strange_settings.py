@@ -22,6 +22,7 @@ BAD = {
     "baseline": ['baseline="%s"' % ("a" * 5000), "baseline=1", 'baseline=""'],
     "docs-url": [
         *('docs-url="javascript:alert(1)"', 'docs-url="https://me:secret@host/"'),
+        *('docs-url="http://[::1"', 'docs-url="https://host:port/"'),
         *('docs-url="https://host/\\u001b]8;;"', "docs-url=1", 'docs-url="https://host/?a=\'"'),
     ],
     "no rule is called ''": ['select=[""]'],
