@@ -109,8 +109,8 @@ def test_a_folder_with_several_models_is_wrong_usage(command, tmp_path):
 @pytest.mark.parametrize(
     ("command", "where"),
     [
-        (("inspect", MODEL), "cli.inspect.run_audit"),
-        (("check", MODEL), "cli.check.run_audit"),
+        (("inspect", MODEL), "cli.inspect.find_work"),
+        (("check", MODEL), "cli.check.find_work"),
         (("report", "--format", "json", MODEL), "cli.report.run_audit"),
         (("diff", MODEL, MODEL), "cli.diff.run_audit"),
         (("baseline", "write", MODEL), "cli.baseline.run_audit"),
