@@ -39,6 +39,7 @@ for line in sys.stdin:
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
     signal.alarm(120)
     _, status, usage = os.wait4(child, 0)
+    signal.alarm(0)
     print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_maxrss << 10]), flush=True)
 """
 

@@ -37,7 +37,7 @@ def test_every_promise_names_one():
 
 def test_the_page_is_in_what_is_published(tmp_path):
     """Who unpacks a release finds where to report a fault."""
-    assert "include SECURITY.md" in (ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
+    assert "include SECURITY.md" in (ROOT / "MANIFEST.in").read_text("utf-8")
     pytest.importorskip("setuptools", "77", "what pyproject.toml asks for builds it")
     tree = tmp_path / "tree"
     for name in ("regaudit", "templates"):

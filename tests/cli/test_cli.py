@@ -530,7 +530,7 @@ def test_the_page_says_which_file_it_is_about_and_what_was_asked():
     assert run("report", OVERFIT, "--html", "out.html", "--val-size", "1500").exit_code == 0
     page = Path("out.html").read_text()
     assert hashlib.sha256(Path(OVERFIT).read_bytes()).hexdigest() in page
-    assert "Histograms of 3 kernels" in page
+    assert "Kernels, one by one" in page
     settings = page.split("Settings in force")[1]
     assert "min_parameters = 5000" in settings
     assert "val-size = 1500" in settings

@@ -8,7 +8,7 @@ from regaudit.report.report import Failure, Finding, NotRun, Occurrence, Report,
 from regaudit.report.severity import Severity
 from regaudit.rules.reg902_unused_ignore import UnusedIgnore
 from regaudit.settings.config import Config
-from regaudit.settings.self_audit import audit_settings
+from regaudit.settings.self_audit import audit_settings, concerned_by, used_by
 
 TODAY = date(2026, 3, 1)
 IGNORE = Ignore("REG402", "pruned later", layer="encoder/*", model="big*")
@@ -44,7 +44,9 @@ SETTINGS = replace(Config.default(select=["REG402", "REG902"]), file="regaudit.t
 
 def told(report, *ignores, whole=True):
     """Return what the audit of the settings says after one model."""
-    settings = audit_settings([report], replace(SETTINGS, ignores=ignores), whole)
+    config = replace(SETTINGS, ignores=ignores)
+    used, concerned = used_by(report, config), concerned_by(report, config)
+    settings = audit_settings(config, used, concerned, whole)
     return [finding.code for finding in settings.findings] if settings else []
 
 

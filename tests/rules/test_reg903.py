@@ -4,7 +4,6 @@ import pytest
 from msgspec.structs import replace
 
 from regaudit.report.ignore import Ignore
-from regaudit.report.report import Report
 from regaudit.report.severity import Severity
 from regaudit.rules.reg903_expired_ignore import ExpiredIgnore
 from regaudit.settings.config import Config
@@ -55,5 +54,5 @@ def test_a_day_is_over_by_utc_whatever_was_audited(days, codes, whole):
         file="regaudit.toml",
         ignores=(replace(IGNORE, expires=day),),
     )
-    report = audit_settings([Report("m.keras")], settings, whole)
+    report = audit_settings(settings, (), (), whole)
     assert [one.code for one in (report.findings if report else ())] == codes

@@ -86,7 +86,7 @@ def test_the_model_it_writes_is_better(here):
     killed([sys.executable, "-m", "regaudit", *command], here / "sweep.jsonl")
     assert not {outputs[at] for at in (1, 3, 5)} & {file.name for file in here.iterdir()}
     result = run(*command)
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.stderr
     plan, *_ = result.stderr.splitlines()
     assert "with at most 4 strengths of a penalty, 10 epochs each" in plan
     assert "At most 80 epochs in all (2 trainings of 40)" in plan
