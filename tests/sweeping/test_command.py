@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from command_line import run
 
+from regaudit.running import guard
+
 keras = pytest.importorskip("keras")
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore")]
@@ -76,6 +78,7 @@ def killed(command, journal):
     assert child.poll() is None
     child.send_signal(signal.SIGKILL)
     child.wait()
+    time.sleep(2 * guard.LOOK)  # the process that it waited for ends, too
 
 
 def test_the_model_it_writes_is_better(here):
