@@ -78,7 +78,7 @@ def killed(command, journal):
     assert child.poll() is None
     child.send_signal(signal.SIGKILL)
     child.wait()
-    time.sleep(2 * guard.LOOK)  # the process that it waited for ends, too
+    time.sleep(5 * guard.LOOK)  # the process that it waited for ends, too
 
 
 def test_the_model_it_writes_is_better(here):
