@@ -39,7 +39,7 @@ class Killed(NamedTuple):
     file: str
     """The file that it was held for; empty if it was none."""
     signal: int | None
-    """None if its memory ran out."""
+    """None if its memory ran out; 0 if it ended without one, in the middle of its work."""
     redirected: str = ""
     """To which hosts; empty if to none."""
 
@@ -99,6 +99,7 @@ def attempt(work: Callable[[], object], limits: "Limits") -> Killed | None:
             work()
         except MemoryError:
             give_up_memory()
+    release()
     os._exit(0)
 
 
@@ -178,8 +179,8 @@ def _fate(code: int, notes: list[bytes]) -> Killed | None:
     file, redirected = _noted(notes)
     if out_of_memory:
         return Killed(file, None, redirected)
-    if code >= 0:
-        return None
+    if code >= 0:  # what ends as it should lets go of the file before
+        return Killed(file, 0, redirected) if file else None
     if -code == PASSED_ON:
         die_of(signal.SIGINT)
     if -code in {*ASKED, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE}:
@@ -202,7 +203,10 @@ def _noted(notes: list[bytes]) -> tuple[str, str]:
 
 def leave(code: str | int | None) -> None:
     """End a guarded process at once: Python takes 70 ms to tidy up what ends with it anyway."""
-    if _Guarded.note is None or isinstance(code, str):
+    if _Guarded.note is None:
+        return
+    release()
+    if isinstance(code, str):
         return
     with suppress(OSError):  # whoever reads may be gone
         for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed

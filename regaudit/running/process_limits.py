@@ -99,7 +99,7 @@ def death(number: int | None, limits: Limits, redirected: str = "") -> tuple[str
     """Say what it means that a process died of a signal while it audited a file.
 
     Args:
-        number: of the signal; None if memory ran out.
+        number: of the signal; None if memory ran out, 0 if it was none.
         limits: of the file.
         redirected: where its server sent us.
 
@@ -113,6 +113,8 @@ def death(number: int | None, limits: Limits, redirected: str = "") -> tuple[str
 def _death(number: int | None, limits: Limits) -> tuple[str, str]:
     if number is None:
         return "UnsafeFileError", OUT_OF_MEMORY
+    if number == 0:
+        return "UnsafeFileError", "the process that read it ended unexpectedly"
     if TIMED and number == signal.SIGPROF:
         what = f"reading it takes more than {limits.cpu_seconds} s of processor time"
         return "UnsafeFileError", f"{what}; --limit cpu_seconds=N allows more"

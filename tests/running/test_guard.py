@@ -105,6 +105,15 @@ def test_a_folder_with_several_models_is_wrong_usage(command, tmp_path):
     assert "has 2 models: name one, " in result.stderr
 
 
+def test_a_library_that_ends_the_process_does_not_end_the_audit_well():
+    before = (
+        "import os, regaudit.cli.running as running\nrunning.progress_of_one = lambda: os._exit(0)"
+    )
+    result = forked("check", MODEL, before=before)
+    assert result.returncode == 3
+    assert "could not be audited: the process that read it ended unexpectedly" in result.stdout
+
+
 @pytest.mark.parametrize("error", ["ValueError", "MemoryError", "RecursionError", "EOFError"])
 @pytest.mark.parametrize(
     ("command", "where"),
