@@ -67,7 +67,7 @@ class Sarif(StreamingRenderer):
     def is_part(self, part: bytes) -> bool:
         try:
             one = msgspec.json.decode(part, type=Part)
-        except ValueError:
+        except (ValueError, msgspec.MsgspecError):  # which older ones do not make the same
             return False
         texts = (one.artifact, *one.notifications, *chain.from_iterable(one.results.values()))
         return not any(acts(as_bytes(text)) for text in texts)
