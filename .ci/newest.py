@@ -16,6 +16,6 @@ for minor in sorted(map(int, named), reverse=True):
     for python in filter(None, [shutil.which(f"python3.{minor}"), *map(str, sorted(managed))]):
         # A name that stands for no installed Python fails, and so does one without `venv`.
         tried = [python, "-c", "import ensurepip, venv"]
-        if not subprocess.run(tried, capture_output=True, check=False).returncode:  # noqa: S603
+        if not subprocess.run(tried, capture_output=True, check=False).returncode:  # noqa: S603 - as found
             print(python)
             sys.exit()

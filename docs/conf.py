@@ -11,7 +11,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import GoogleDocstring
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE))  # before the imports below, which E402 would have in front
 
 from generated import commands, public_models, rule_pages, schema, settings  # noqa: E402
 
